@@ -1,0 +1,122 @@
+package schema
+
+import (
+	"context"
+	"fmt"
+
+	"entgo.io/ent"
+	"entgo.io/ent/dialect/sql"
+	"github.com/google/uuid"
+
+	gen "tenantry/ent"
+	"tenantry/ent/intercept"
+	"tenantry/ent/privacy"
+	"tenantry/ent/role"
+	"tenantry/ent/user"
+	"tenantry/internal/principal"
+)
+
+// The rules of this file answer only Skip or Deny. An Allow would end the evaluation before the rules of the entity's
+// other mixins were asked.
+
+// confineQuery adds "column = the principal's tenant" to every query, and denies one without a principal.
+func confineQuery(column string) privacy.QueryRule {
+	return privacy.QueryRuleFunc(func(ctx context.Context, q ent.Query) error {
+		p, err := actor(ctx)
+		if err != nil || p.IsSystem() {
+			return err
+		}
+		query, err := intercept.NewQuery(q)
+		if err != nil {
+			return privacy.Denyf("confine query: %w", err)
+		}
+		query.WhereP(sql.FieldEQ(column, p.TenantID))
+		return privacy.Skip
+	})
+}
+
+// confineMutation does the same to every update and delete.
+func confineMutation(column string) privacy.MutationRule {
+	return privacy.MutationRuleFunc(func(ctx context.Context, m ent.Mutation) error {
+		p, err := actor(ctx)
+		if err != nil || p.IsSystem() || m.Op().Is(ent.OpCreate) {
+			return err
+		}
+		filtered, ok := m.(interface{ WhereP(...func(*sql.Selector)) })
+		if !ok {
+			return privacy.Denyf("%T cannot be confined to a tenant", m)
+		}
+		filtered.WhereP(sql.FieldEQ(column, p.TenantID))
+		return privacy.Skip
+	})
+}
+
+// stampTenant gives a new row the principal's tenant and refuses another. The system must name the tenant itself.
+func stampTenant() privacy.MutationRule {
+	return privacy.MutationRuleFunc(func(ctx context.Context, m ent.Mutation) error {
+		p, err := actor(ctx)
+		if err != nil || p.IsSystem() || !m.Op().Is(ent.OpCreate) {
+			return err
+		}
+		owned, ok := m.(interface {
+			TenantID() (uuid.UUID, bool)
+			SetTenantID(uuid.UUID)
+		})
+		if !ok {
+			return privacy.Denyf("%T has no tenant", m)
+		}
+		if id, set := owned.TenantID(); set && id != p.TenantID {
+			return privacy.Denyf("%s of another tenant", m.Type())
+		}
+		owned.SetTenantID(p.TenantID)
+		return privacy.Skip
+	})
+}
+
+// systemOnly denies everyone but the server itself.
+func systemOnly() privacy.QueryMutationRule {
+	return privacy.ContextQueryMutationRule(func(ctx context.Context) error {
+		if p, _ := actor(ctx); !p.IsSystem() {
+			return privacy.Denyf("reserved to the system")
+		}
+		return privacy.Skip
+	})
+}
+
+// sameTenant denies an assignment whose user or role is not of the assignment's tenant. The look-ups run for the system
+// too: who may write in every tenant must still not join two of them.
+func sameTenant() privacy.MutationRule {
+	return privacy.RoleAssignmentMutationRuleFunc(func(ctx context.Context, m *gen.RoleAssignmentMutation) error {
+		tenantID, hasTenant := m.TenantID()
+		userID, hasUser := m.UserID()
+		roleID, hasRole := m.RoleID()
+		if !hasTenant || !hasUser || !hasRole {
+			return privacy.Denyf("role assignment without tenant, user or role")
+		}
+		client := m.Client()
+		users, err := client.User.Query().Where(user.ID(userID), user.TenantID(tenantID)).Exist(ctx)
+		if err != nil {
+			return fmt.Errorf("look up user of role assignment: %w", err)
+		}
+		roles, err := client.Role.Query().Where(role.ID(roleID), role.TenantID(tenantID)).Exist(ctx)
+		if err != nil {
+			return fmt.Errorf("look up role of role assignment: %w", err)
+		}
+		if !users || !roles {
+			return privacy.Denyf("role assignment across tenants")
+		}
+		return privacy.Skip
+	})
+}
+
+// actor returns who acts, with the decision Skip, or the decision Deny if nobody does.
+func actor(ctx context.Context) (principal.Principal, error) {
+	p, ok := principal.FromContext(ctx)
+	if !ok {
+		return principal.Principal{}, privacy.Denyf("no principal in the context")
+	}
+	if p.IsSystem() {
+		return p, privacy.Skip
+	}
+	return p, nil
+}

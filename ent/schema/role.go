@@ -1,0 +1,47 @@
+package schema
+
+import (
+	"entgo.io/ent"
+	"entgo.io/ent/dialect/entsql"
+	"entgo.io/ent/schema"
+	"entgo.io/ent/schema/edge"
+	"entgo.io/ent/schema/field"
+	"entgo.io/ent/schema/index"
+)
+
+// Role is a named set of permissions of one tenant (RBAC).
+type Role struct{ ent.Schema }
+
+// Annotations of the Role.
+func (Role) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsql.Table("roles")}
+}
+
+// Mixin of the Role.
+func (Role) Mixin() []ent.Mixin {
+	return []ent.Mixin{TenantMixin{}, IDMixin{}, TimeMixin{}}
+}
+
+// Fields of the Role.
+func (Role) Fields() []ent.Field {
+	return []ent.Field{
+		field.String("name").NotEmpty().MaxLen(64),
+		field.String("description").Default("").MaxLen(500),
+		field.Strings("permissions").Default([]string{}),
+		field.Bool("is_system").Default(false).Immutable(),
+	}
+}
+
+// Edges of the Role.
+func (Role) Edges() []ent.Edge {
+	return []ent.Edge{
+		edge.From("users", User.Type).Ref("roles").Through("role_assignments", RoleAssignment.Type),
+	}
+}
+
+// Indexes of the Role.
+func (Role) Indexes() []ent.Index {
+	return []ent.Index{
+		index.Fields("tenant_id", "name").Unique().StorageKey("idx_role_tenant_name"),
+	}
+}

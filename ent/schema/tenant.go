@@ -1,0 +1,50 @@
+package schema
+
+import (
+	"regexp"
+
+	"entgo.io/ent"
+	"entgo.io/ent/dialect/entsql"
+	"entgo.io/ent/schema"
+	"entgo.io/ent/schema/field"
+
+	"tenantry/ent/privacy"
+	"tenantry/ent/schema/settings"
+)
+
+// Tenant is a customer of the platform: the boundary that no user, role or token crosses.
+type Tenant struct{ ent.Schema }
+
+// slugPattern is a DNS label of 2 to 63 characters (RFC 1123 §2.1), so that a slug may become a host name.
+var slugPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,61}[a-z0-9]$`)
+
+// Annotations of the Tenant.
+func (Tenant) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsql.Table("tenants")}
+}
+
+// Mixin of the Tenant.
+func (Tenant) Mixin() []ent.Mixin {
+	return []ent.Mixin{IDMixin{}, TimeMixin{}}
+}
+
+// Fields of the Tenant.
+func (Tenant) Fields() []ent.Field {
+	return []ent.Field{
+		field.String("slug").MaxLen(63).Match(slugPattern).Unique(),
+		field.String("name").NotEmpty().MaxLen(200),
+		field.Bool("is_active").Default(true),
+		field.JSON("settings", settings.Tenant{}).Default(settings.Tenant{}),
+	}
+}
+
+// Policy of the Tenant: a principal sees and changes its own; making and removing one is the system's.
+func (Tenant) Policy() ent.Policy {
+	return privacy.Policy{
+		Query: privacy.QueryPolicy{confineQuery("id")},
+		Mutation: privacy.MutationPolicy{
+			privacy.OnMutationOperation(systemOnly(), ent.OpCreate|ent.OpDelete|ent.OpDeleteOne),
+			confineMutation("id"),
+		},
+	}
+}

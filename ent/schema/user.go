@@ -1,0 +1,56 @@
+package schema
+
+import (
+	"entgo.io/ent"
+	"entgo.io/ent/dialect/entsql"
+	"entgo.io/ent/schema"
+	"entgo.io/ent/schema/edge"
+	"entgo.io/ent/schema/field"
+	"entgo.io/ent/schema/index"
+)
+
+// User is an account in one tenant. The same person in two tenants is two users.
+type User struct{ ent.Schema }
+
+// Annotations of the User.
+func (User) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsql.Table("users")}
+}
+
+// Mixin of the User.
+func (User) Mixin() []ent.Mixin {
+	return []ent.Mixin{TenantMixin{}, IDMixin{}, TimeMixin{}}
+}
+
+// Fields of the User.
+func (User) Fields() []ent.Field {
+	return []ent.Field{
+		// Only the canonical form is stored, so that both databases agree on who is who.
+		field.String("email").NotEmpty().MaxLen(254),
+		field.String("password_hash").Optional().Nillable().Sensitive(),
+		field.String("full_name").Default("").MaxLen(200),
+		field.Bool("is_active").Default(true),
+		field.Bool("is_superuser").Default(false),
+		field.Time("email_verified_at").Optional().Nillable(),
+		field.String("oauth_provider").Optional().Nillable().MaxLen(64),
+		field.String("oauth_id").Optional().Nillable().MaxLen(255),
+	}
+}
+
+// Edges of the User.
+func (User) Edges() []ent.Edge {
+	return []ent.Edge{
+		edge.To("roles", Role.Type).Through("role_assignments", RoleAssignment.Type),
+		edge.To("refresh_tokens", RefreshToken.Type).Annotations(entsql.OnDelete(entsql.Cascade)),
+	}
+}
+
+// Indexes of the User.
+func (User) Indexes() []ent.Index {
+	return []ent.Index{
+		index.Fields("email", "tenant_id").Unique().StorageKey("idx_user_email_tenant"),
+		index.Fields("oauth_provider", "oauth_id", "tenant_id").Unique().StorageKey("idx_user_oauth"),
+		// Keyset pages of one tenant.
+		index.Fields("tenant_id", "id").StorageKey("idx_user_tenant_id"),
+	}
+}

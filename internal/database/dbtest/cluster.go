@@ -1,0 +1,136 @@
+package dbtest
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	_ "github.com/lib/pq" // database/sql driver "postgres"
+)
+
+// ErrNoPostgres means that there is neither a server to use nor the programs to start one.
+var ErrNoPostgres = errors.New("no Postgres: set TENANTRY_TEST_POSTGRES_URL, or install the PostgreSQL server programs")
+
+// keeper stops the server when its standard input ends, so that no server outlives the process that started it, however
+// that ended.
+//
+// It goes by the server's own pid: the child may be a runuser, which would not pass the signal on.
+const keeper = `trap : INT TERM
+"$@" >"$0/log" 2>&1 &
+while read -r _; do :; done
+kill -INT "$(head -n 1 "$0/data/postmaster.pid")"
+wait
+rm -rf "$0"`
+
+// StartPostgres starts a throw-away server on a free port of 127.0.0.1 and returns its URL and what stops it. Nothing it
+// stores is meant to survive: it does not sync to disk.
+func StartPostgres() (url string, stop func(), err error) {
+	initdb, postgres, err := programs()
+	if err != nil {
+		return "", nil, err
+	}
+	// Short, because a socket's path may have 107 bytes only.
+	dir, err := os.MkdirTemp("", "tenantry-pg-")
+	if err != nil {
+		return "", nil, err
+	}
+	var as []string
+	if os.Geteuid() == 0 {
+		// The server refuses to run as root.
+		as = []string{"runuser", "-u", "postgres", "--"}
+		if out, err := exec.Command("chown", "postgres", dir).CombinedOutput(); err != nil {
+			return "", nil, fmt.Errorf("hand the folder to user postgres: %s: %w", out, err)
+		}
+	}
+	data := filepath.Join(dir, "data")
+	create := slices.Concat(as, []string{initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"})
+	if out, err := exec.Command(create[0], create[1:]...).CombinedOutput(); err != nil {
+		return "", nil, fmt.Errorf("initdb: %s: %w", out, err)
+	}
+	port, err := freePort()
+	if err != nil {
+		return "", nil, err
+	}
+	serve := slices.Concat([]string{"-c", keeper, dir}, as, []string{
+		postgres, "-D", data, "-k", dir, "-p", port, "-c", "listen_addresses=127.0.0.1",
+		"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=300",
+		"-c", "log_line_prefix=%a ",
+	})
+	cmd := exec.Command("sh", serve...)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return "", nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", nil, err
+	}
+	stop = func() {
+		_ = stdin.Close()
+		_ = cmd.Wait()
+	}
+	url = fmt.Sprintf("postgres://postgres@127.0.0.1:%s/postgres?sslmode=disable", port)
+	if err := await(url); err != nil {
+		log, _ := os.ReadFile(filepath.Join(dir, "log"))
+		stop()
+		return "", nil, fmt.Errorf("start Postgres: %w\n%s", err, log)
+	}
+	return url, stop, nil
+}
+
+// programs finds the server's programs in the path or where Debian keeps them, newest first.
+func programs() (initdb, postgres string, err error) {
+	dirs, err := filepath.Glob("/usr/lib/postgresql/*/bin")
+	if err != nil {
+		return "", "", err
+	}
+	slices.Reverse(dirs)
+	if found, err := exec.LookPath("initdb"); err == nil {
+		dirs = append([]string{filepath.Dir(found)}, dirs...)
+	}
+	for _, dir := range dirs {
+		initdb, postgres = filepath.Join(dir, "initdb"), filepath.Join(dir, "postgres")
+		if _, err := os.Stat(initdb); err != nil {
+			continue
+		}
+		if _, err := os.Stat(postgres); err == nil {
+			return initdb, postgres, nil
+		}
+	}
+	return "", "", ErrNoPostgres
+}
+
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, err
+}
+
+func await(url string) error {
+	db, err := sql.Open("postgres", url)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if err = db.Ping(); err == nil || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+// replaceDatabase returns the URL with another database in its path.
+func replaceDatabase(url, name string) string {
+	base, query, _ := strings.Cut(url, "?")
+	return base[:strings.LastIndexByte(base, '/')+1] + name + "?" + query
+}

@@ -1,0 +1,165 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"time"
+
+	"entgo.io/ent/dialect"
+	entsql "entgo.io/ent/dialect/sql"
+)
+
+// pool is a *sql.DB and, where they are on, its prepared statements.
+type pool struct {
+	db         *sql.DB
+	statements *statements
+}
+
+func newPool(db *sql.DB, prepared bool) (*pool, error) {
+	p := &pool{db: db}
+	if !prepared {
+		return p, nil
+	}
+	var err error
+	p.statements, err = newStatements(db)
+	return p, err
+}
+
+func (p *pool) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return run(ctx, args, func(ctx context.Context, args []any) (sql.Result, error) {
+		if p.statements == nil {
+			return p.db.ExecContext(ctx, query, args...)
+		}
+		stmt, err := p.statements.prepare(ctx, query)
+		if err != nil {
+			return nil, err
+		}
+		return stmt.ExecContext(ctx, args...)
+	})
+}
+
+func (p *pool) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return run(ctx, args, func(ctx context.Context, args []any) (*sql.Rows, error) {
+		if p.statements == nil {
+			return p.db.QueryContext(ctx, query, args...)
+		}
+		stmt, err := p.statements.prepare(ctx, query)
+		if err != nil {
+			return nil, err
+		}
+		return stmt.QueryContext(ctx, args...)
+	})
+}
+
+// transaction runs statements on the connection of one transaction. It uses what is prepared already and prepares
+// nothing: that would need a second connection while this one is held, and a full pool would wait for itself.
+type transaction struct {
+	*pool
+	tx *sql.Tx
+}
+
+func (t *transaction) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return run(ctx, args, func(ctx context.Context, args []any) (sql.Result, error) {
+		if stmt, ok := t.prepared(ctx, query); ok {
+			return stmt.ExecContext(ctx, args...)
+		}
+		return t.tx.ExecContext(ctx, query, args...)
+	})
+}
+
+func (t *transaction) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return run(ctx, args, func(ctx context.Context, args []any) (*sql.Rows, error) {
+		if stmt, ok := t.prepared(ctx, query); ok {
+			return stmt.QueryContext(ctx, args...)
+		}
+		return t.tx.QueryContext(ctx, query, args...)
+	})
+}
+
+func (t *transaction) prepared(ctx context.Context, query string) (*sql.Stmt, bool) {
+	if t.statements == nil {
+		return nil, false
+	}
+	stmt, ok := t.statements.prepared(query)
+	if !ok {
+		return nil, false
+	}
+	return t.tx.StmtContext(ctx, stmt), true
+}
+
+// run is what every statement has in common. A client that hangs up does not interrupt it: lib/pq would give up the
+// connection with it, and rude clients would empty the pool. The server's statement_timeout ends what takes too long.
+func run[T any](ctx context.Context, args []any, statement func(context.Context, []any) (T, error)) (T, error) {
+	if err := ctx.Err(); err != nil {
+		var none T
+		return none, err
+	}
+	defer count(ctx, time.Now())
+	return statement(context.WithoutCancel(ctx), utc(args))
+}
+
+// utc brings times to the one form that both databases keep: UTC, in microseconds. SQLite compares them as text.
+func utc(args []any) []any {
+	for i, arg := range args {
+		switch t := arg.(type) {
+		case time.Time:
+			args[i] = t.UTC().Truncate(time.Microsecond)
+		case *time.Time:
+			if t != nil {
+				args[i] = t.UTC().Truncate(time.Microsecond)
+			}
+		}
+	}
+	return args
+}
+
+// router sends reads to one pool and everything else to another. On Postgres they are the same.
+type router struct{ read, write *pool }
+
+func (r *router) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return r.write.ExecContext(ctx, query, args...)
+}
+
+func (r *router) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if strings.HasPrefix(query, "SELECT") {
+		return r.read.QueryContext(ctx, query, args...)
+	}
+	return r.write.QueryContext(ctx, query, args...)
+}
+
+// entDriver is the dialect.Driver under the ent client.
+type entDriver struct {
+	*entsql.Driver
+	pools *router
+}
+
+func newDriver(name string, pools *router) *entDriver {
+	return &entDriver{Driver: entsql.NewDriver(name, entsql.Conn{ExecQuerier: pools}), pools: pools}
+}
+
+// Tx begins a transaction.
+func (d *entDriver) Tx(ctx context.Context) (dialect.Tx, error) { return d.BeginTx(ctx, nil) }
+
+// BeginTx begins a transaction with options. It outlives a client that hangs up, as every statement does.
+func (d *entDriver) BeginTx(ctx context.Context, opts *sql.TxOptions) (dialect.Tx, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	tx, err := d.pools.write.db.BeginTx(context.WithoutCancel(ctx), opts)
+	if err != nil {
+		return nil, err
+	}
+	conn := entsql.NewDriver(d.Dialect(), entsql.Conn{ExecQuerier: &transaction{pool: d.pools.write, tx: tx}}).Conn
+	return &entsql.Tx{Conn: conn, Tx: tx}, nil
+}
+
+// Close closes both pools.
+func (d *entDriver) Close() error {
+	err := d.pools.write.db.Close()
+	if d.pools.read != d.pools.write {
+		err = errors.Join(err, d.pools.read.db.Close())
+	}
+	return err
+}

@@ -1,0 +1,272 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"ariga.io/atlas/sql/migrate"
+	"ariga.io/atlas/sql/postgres"
+	"ariga.io/atlas/sql/schema"
+	"ariga.io/atlas/sql/sqlclient"
+	"ariga.io/atlas/sql/sqlite"
+	"entgo.io/ent/dialect"
+	"github.com/gofrs/flock"
+
+	"tenantry/migrations"
+)
+
+const (
+	// lockName is the CLI's, so that on Postgres it and the binary exclude each other.
+	lockName = "atlas_migrate_execute"
+	// lockTimeout is how long a starter waits for another one that is migrating.
+	lockTimeout = 5 * time.Minute
+	operator    = "tenantry"
+)
+
+// Migrator applies the embedded migrations to one database. It keeps Atlas' history, so that the Atlas CLI may be used
+// in any mixture with it.
+type Migrator struct {
+	db      *sql.DB
+	dialect string
+	dir     migrate.Dir
+	opts    Options
+}
+
+// Version is one migration and whether it is applied.
+type Version struct {
+	Version, Name string
+	Applied       bool
+}
+
+// NewMigrator returns the migrator of an open database, on connections of its own: a migration may take longer than any
+// statement of a request.
+func NewMigrator(db *DB) (*Migrator, error) {
+	dir, err := migrations.Dir(folder[db.Dialect()])
+	if err != nil {
+		return nil, err
+	}
+	return newMigrator(db, dir)
+}
+
+// folder names the migrations of each dialect.
+var folder = map[string]string{dialect.SQLite: "sqlite", dialect.Postgres: "postgres"}
+
+func newMigrator(db *DB, dir migrate.Dir) (*Migrator, error) {
+	conn, err := openMigrations(db.opts)
+	if err != nil {
+		return nil, err
+	}
+	return &Migrator{db: conn, dialect: db.Dialect(), dir: dir, opts: db.opts}, nil
+}
+
+// openMigrations opens a pool without statement timeout, and on SQLite without foreign keys: rebuilding a table drops
+// the old one, and the rows that refer to it must not go with it. They are checked before each commit.
+func openMigrations(opts Options) (*sql.DB, error) {
+	if opts.URL == "" {
+		db, err := sql.Open("sqlite", sqliteDSN(filepath.Join(opts.DataDir, SQLiteFile)))
+		if err != nil {
+			return nil, fmt.Errorf("open SQLite: %w", err)
+		}
+		db.SetMaxOpenConns(1)
+		return db, nil
+	}
+	dsn, err := url.Parse(opts.URL)
+	if err != nil {
+		return nil, errors.New("the database URL cannot be read")
+	}
+	return openDSN(dsn, func(url.Values) {})
+}
+
+// Close closes the migrator's connections.
+func (m *Migrator) Close() error { return m.db.Close() }
+
+// Status returns every embedded migration, oldest first. Its error says what to do when the history cannot be trusted.
+func (m *Migrator) Status(ctx context.Context) ([]Version, error) {
+	h, exists, err := openHistory(ctx, m.db, m.dialect)
+	if err != nil {
+		return nil, err
+	}
+	var revisions []*migrate.Revision
+	if exists {
+		if revisions, err = h.ReadRevisions(ctx); err != nil {
+			return nil, fmt.Errorf("read the migration history: %w", err)
+		}
+	}
+	if err := m.check(revisions); err != nil {
+		return nil, err
+	}
+	files, err := m.dir.Files()
+	if err != nil {
+		return nil, err
+	}
+	versions := make([]Version, 0, len(files))
+	for _, f := range files {
+		versions = append(versions, Version{Version: f.Version(), Name: f.Desc(), Applied: find(revisions, f.Version()) != nil})
+	}
+	return versions, nil
+}
+
+// Up applies what is pending, each migration in one transaction with its entry in the history, and returns what it
+// applied. Of several callers one works and the others find nothing left to do.
+func (m *Migrator) Up(ctx context.Context) (applied []Version, err error) {
+	unlock, err := m.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+
+	h, _, err := openHistory(ctx, m.db, m.dialect)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.create(ctx); err != nil {
+		return nil, err
+	}
+	revisions, err := h.ReadRevisions(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the migration history: %w", err)
+	}
+	if err := m.check(revisions); err != nil {
+		return nil, err
+	}
+	pending, err := m.pending(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range pending {
+		if err := m.apply(ctx, h, f); err != nil {
+			return applied, fmt.Errorf("migration %s failed and was rolled back: %w", f.Name(), err)
+		}
+		applied = append(applied, Version{Version: f.Version(), Name: f.Desc(), Applied: true})
+	}
+	return applied, nil
+}
+
+func (m *Migrator) pending(ctx context.Context, h *history) ([]migrate.File, error) {
+	executor, err := m.executor(m.db, h)
+	if err != nil {
+		return nil, err
+	}
+	pending, err := executor.Pending(ctx)
+	if errors.Is(err, migrate.ErrNoPendingFiles) {
+		return nil, nil
+	}
+	return pending, err
+}
+
+func (m *Migrator) apply(ctx context.Context, h *history, f migrate.File) error {
+	return m.inTx(ctx, func(tx schema.ExecQuerier) error {
+		executor, err := m.executor(tx, h.on(tx))
+		if err != nil {
+			return err
+		}
+		return executor.Execute(ctx, f)
+	})
+}
+
+// inTx runs fn in a transaction. On SQLite Atlas compares the foreign keys before and after it.
+func (m *Migrator) inTx(ctx context.Context, fn func(schema.ExecQuerier) error) error {
+	open := func(ctx context.Context) (*sqlclient.Tx, error) {
+		tx, err := m.db.BeginTx(ctx, nil)
+		return &sqlclient.Tx{Tx: tx}, err
+	}
+	if m.dialect == dialect.SQLite {
+		open = func(ctx context.Context) (*sqlclient.Tx, error) { return sqlite.OpenTx(ctx, m.db, nil) }
+	}
+	tx, err := open(ctx)
+	if err != nil {
+		return err
+	}
+	if err := fn(tx); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	return tx.Commit()
+}
+
+// executor is Atlas' own. It may start on a database that holds other tables: who shares one gets an error for a table
+// that exists, and nothing is changed.
+func (m *Migrator) executor(conn schema.ExecQuerier, h migrate.RevisionReadWriter) (*migrate.Executor, error) {
+	drv, err := m.atlas(conn)
+	if err != nil {
+		return nil, err
+	}
+	return migrate.NewExecutor(drv, m.dir, h, migrate.WithAllowDirty(true), migrate.WithOperatorVersion(operator))
+}
+
+// atlas returns Atlas' driver on a connection or transaction.
+func (m *Migrator) atlas(conn schema.ExecQuerier) (migrate.Driver, error) {
+	if m.dialect == dialect.SQLite {
+		return sqlite.Open(conn)
+	}
+	return postgres.Open(conn)
+}
+
+// lock keeps other starters out until the returned function is called. A starter that is killed leaves no lock behind.
+func (m *Migrator) lock(ctx context.Context) (func() error, error) {
+	if m.dialect == dialect.SQLite {
+		// Atlas' own lock for SQLite is a file that outlives a kill; the kernel releases this one.
+		file := flock.New(filepath.Join(m.opts.DataDir, SQLiteFile+".lock"))
+		waiting, cancel := context.WithTimeout(ctx, lockTimeout)
+		defer cancel()
+		if _, err := file.TryLockContext(waiting, 20*time.Millisecond); err != nil {
+			return nil, fmt.Errorf("wait for another process that is migrating: %w", err)
+		}
+		return file.Unlock, nil
+	}
+	drv, err := postgres.Open(m.db)
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := drv.(schema.Locker).Lock(ctx, lockName, lockTimeout)
+	if err != nil {
+		return nil, fmt.Errorf("wait for another process that is migrating: %w", err)
+	}
+	return unlock, nil
+}
+
+// check refuses a folder or a history that cannot be trusted, and says what to do.
+func (m *Migrator) check(revisions []*migrate.Revision) error {
+	if err := migrate.Validate(m.dir); err != nil {
+		return fmt.Errorf("the migration files do not match their atlas.sum (%w): use an untouched build, "+
+			"or run `atlas migrate hash` if you changed them on purpose", err)
+	}
+	sums, err := m.dir.Checksum()
+	if err != nil {
+		return err
+	}
+	files, err := m.dir.Files()
+	if err != nil {
+		return err
+	}
+	for _, r := range revisions {
+		if r.Applied < r.Total {
+			return fmt.Errorf("migration %s is applied in part, %d of %d statements (%s): repair the database by hand, then tell "+
+				"the history with `atlas migrate set %s` if you finished it, or delete its row from %s if you undid it",
+				r.Version, r.Applied, r.Total, r.Error, r.Version, historyTable)
+		}
+		for _, f := range files {
+			if f.Version() != r.Version || r.Hash == "" {
+				continue
+			}
+			if sum, err := sums.SumByName(f.Name()); err != nil || sum != r.Hash {
+				return fmt.Errorf("migration %s was changed after it had been applied: restore the file that was applied "+
+					"and put the change in a new migration", f.Name())
+			}
+		}
+	}
+	return nil
+}
+
+func find(revisions []*migrate.Revision, version string) *migrate.Revision {
+	for _, r := range revisions {
+		if r.Version == version {
+			return r
+		}
+	}
+	return nil
+}

@@ -1,0 +1,59 @@
+package database
+
+import (
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	_ "modernc.org/sqlite" // database/sql driver "sqlite", without cgo
+)
+
+// SQLiteFile is the name of the database in the data folder.
+const SQLiteFile = "tenantry.db"
+
+// openSQLite opens two pools on one file: readers, and the one writer that SQLite allows. A second writer would only
+// wait in the busy handler for what it can wait for here, in order.
+func openSQLite(opts Options) (*router, error) {
+	if err := os.MkdirAll(opts.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make data folder: %w", err)
+	}
+	file := filepath.Join(opts.DataDir, SQLiteFile)
+	readers, err := sql.Open("sqlite", sqliteDSN(file, "foreign_keys(1)", "query_only(1)"))
+	if err != nil {
+		return nil, fmt.Errorf("open SQLite: %w", err)
+	}
+	readers.SetMaxOpenConns(max(4, runtime.GOMAXPROCS(0)))
+	readers.SetMaxIdleConns(max(4, runtime.GOMAXPROCS(0)))
+	writer, err := sql.Open("sqlite", sqliteDSN(file, "foreign_keys(1)"))
+	if err != nil {
+		return nil, fmt.Errorf("open SQLite: %w", err)
+	}
+	writer.SetMaxOpenConns(1)
+	// The first connection turns the file to WAL, before a reader that must not write meets it.
+	if err := writer.Ping(); err != nil {
+		return nil, fmt.Errorf("open SQLite: %w", err)
+	}
+	read, err := newPool(readers, true)
+	if err != nil {
+		return nil, err
+	}
+	write, err := newPool(writer, true)
+	if err != nil {
+		return nil, err
+	}
+	return &router{read: read, write: write}, nil
+}
+
+// sqliteDSN returns the DSN of a file: WAL, commits that outlive a power cut, a busy timeout, transactions that take the write lock at once, and times in
+// one text format that sorts as they do.
+func sqliteDSN(file string, pragmas ...string) string {
+	q := url.Values{
+		"_txlock":      {"immediate"},
+		"_time_format": {"sqlite"},
+		"_pragma":      append([]string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)"}, pragmas...),
+	}
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: q.Encode()}).String()
+}

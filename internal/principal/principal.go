@@ -1,0 +1,80 @@
+package principal
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/google/uuid"
+)
+
+// Principal is who acts. The zero value is nobody.
+type Principal struct {
+	TenantID    uuid.UUID
+	UserID      uuid.UUID
+	SessionID   uuid.UUID
+	Superuser   bool
+	Permissions []string
+
+	system string
+}
+
+// InTenant returns a principal that acts for a tenant and no particular user.
+func InTenant(id uuid.UUID) Principal { return Principal{TenantID: id} }
+
+// IsSystem reports whether the tenant filter is lifted for p.
+func (p Principal) IsSystem() bool { return p.system != "" }
+
+// May reports whether p holds the permission, compared exactly. A superuser holds every one.
+func (p Principal) May(permission string) bool {
+	return p.Superuser || slices.Contains(p.Permissions, permission)
+}
+
+type contextKey struct{}
+
+// NewContext returns a context in which p acts.
+func NewContext(ctx context.Context, p Principal) context.Context {
+	return context.WithValue(ctx, contextKey{}, p)
+}
+
+// FromContext returns who acts in ctx, and false if nobody does.
+func FromContext(ctx context.Context) (Principal, bool) {
+	p, ok := ctx.Value(contextKey{}).(Principal)
+	return p, ok && (p.IsSystem() || p.TenantID != uuid.Nil)
+}
+
+// System returns a context in which the server itself acts, on the rows of every tenant. It is the only way around the
+// tenant filter: reason says why it is taken here, and is logged with the request.
+func System(ctx context.Context, reason string) context.Context {
+	if t, ok := ctx.Value(trailKey{}).(*Trail); ok {
+		t.add(reason)
+	}
+	return NewContext(ctx, Principal{system: reason})
+}
+
+// Trail collects the reasons for which the tenant filter was lifted while a request was served.
+type Trail struct {
+	mu      sync.Mutex
+	reasons []string
+}
+
+type trailKey struct{}
+
+// WithTrail returns a context whose calls of System are recorded in the trail.
+func WithTrail(ctx context.Context) (context.Context, *Trail) {
+	t := &Trail{}
+	return context.WithValue(ctx, trailKey{}, t), t
+}
+
+// Reasons returns what was recorded, in order.
+func (t *Trail) Reasons() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.reasons)
+}
+
+func (t *Trail) add(reason string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.reasons = append(t.reasons, reason)
+}

@@ -1,0 +1,72 @@
+// Withpostgres runs a command beside a throw-away Postgres, which TENANTRY_TEST_POSTGRES_URL and ATLAS_DEV_URL name in
+// the command's environment. A server that TENANTRY_TEST_POSTGRES_URL names already is used as it is.
+//
+//	go run ./internal/tools/withpostgres COMMAND [ARGUMENT…]
+package main
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"tenantry/internal/database/dbtest"
+)
+
+func main() {
+	code, err := run(os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "withpostgres:", err)
+	}
+	os.Exit(code)
+}
+
+func run(command []string) (int, error) {
+	if len(command) == 0 {
+		return 2, errors.New("name a command to run")
+	}
+	url := os.Getenv("TENANTRY_TEST_POSTGRES_URL")
+	if url == "" {
+		var stop func()
+		var err error
+		if url, stop, err = dbtest.StartPostgres(); err != nil {
+			return 1, err
+		}
+		defer stop()
+	}
+	dev := os.Getenv("ATLAS_DEV_URL")
+	if dev == "" {
+		var err error
+		if dev, err = scratch(url); err != nil {
+			return 1, err
+		}
+	}
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), "TENANTRY_TEST_POSTGRES_URL="+url, "ATLAS_DEV_URL="+dev)
+	err := cmd.Run()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode(), nil
+	}
+	if err != nil {
+		return 1, err
+	}
+	return 0, nil
+}
+
+// scratch makes an empty database for Atlas to replay migrations in.
+func scratch(url string) (string, error) {
+	db, err := sql.Open("postgres", url)
+	if err != nil {
+		return "", err
+	}
+	defer db.Close()
+	name := fmt.Sprintf("atlas_dev_%d", os.Getpid())
+	if _, err := db.Exec("CREATE DATABASE " + name); err != nil {
+		return "", fmt.Errorf("make scratch database: %w", err)
+	}
+	base, query, _ := strings.Cut(url, "?")
+	return base[:strings.LastIndexByte(base, '/')+1] + name + "?" + query + "&search_path=public", nil
+}
