@@ -509,6 +509,9 @@ func init() {
 			return next.Mutate(ctx, m)
 		})
 	}
+	userHooks := schema.User{}.Hooks()
+
+	user.Hooks[1] = userHooks[0]
 	userMixinFields1 := userMixin[1].Fields()
 	_ = userMixinFields1
 	userMixinFields2 := userMixin[2].Fields()

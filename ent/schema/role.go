@@ -25,8 +25,8 @@ func (Role) Mixin() []ent.Mixin {
 // Fields of the Role.
 func (Role) Fields() []ent.Field {
 	return []ent.Field{
-		field.String("name").NotEmpty().MaxLen(64),
-		field.String("description").Default("").MaxLen(500),
+		field.String("name").NotEmpty().MaxRuneLen(64),
+		field.String("description").Default("").MaxRuneLen(500),
 		field.Strings("permissions").Default([]string{}),
 		field.Bool("is_system").Default(false).Immutable(),
 	}

@@ -32,7 +32,7 @@ func (Tenant) Mixin() []ent.Mixin {
 func (Tenant) Fields() []ent.Field {
 	return []ent.Field{
 		field.String("slug").MaxLen(63).Match(slugPattern).Unique(),
-		field.String("name").NotEmpty().MaxLen(200),
+		field.String("name").NotEmpty().MaxRuneLen(200),
 		field.Bool("is_active").Default(true),
 		field.JSON("settings", settings.Tenant{}).Default(settings.Tenant{}),
 	}

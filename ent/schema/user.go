@@ -1,12 +1,18 @@
 package schema
 
 import (
+	"context"
+
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/entsql"
 	"entgo.io/ent/schema"
 	"entgo.io/ent/schema/edge"
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
+	"golang.org/x/text/unicode/norm"
+
+	gen "tenantry/ent"
+	"tenantry/ent/hook"
 )
 
 // User is an account in one tenant. The same person in two tenants is two users.
@@ -28,7 +34,7 @@ func (User) Fields() []ent.Field {
 		// Only the canonical form is stored, so that both databases agree on who is who.
 		field.String("email").NotEmpty().MaxLen(254),
 		field.String("password_hash").Optional().Nillable().Sensitive(),
-		field.String("full_name").Default("").MaxLen(200),
+		field.String("full_name").Default("").MaxRuneLen(200),
 		field.Bool("is_active").Default(true),
 		field.Bool("is_superuser").Default(false),
 		field.Time("email_verified_at").Optional().Nillable(),
@@ -52,5 +58,19 @@ func (User) Indexes() []ent.Index {
 		index.Fields("oauth_provider", "oauth_id", "tenant_id").Unique().StorageKey("idx_user_oauth"),
 		// Keyset pages of one tenant.
 		index.Fields("tenant_id", "id").StorageKey("idx_user_tenant_id"),
+	}
+}
+
+// Hooks of the User: names are stored in NFC, so that what looks equal is equal.
+func (User) Hooks() []ent.Hook {
+	return []ent.Hook{
+		hook.On(func(next ent.Mutator) ent.Mutator {
+			return hook.UserFunc(func(ctx context.Context, m *gen.UserMutation) (ent.Value, error) {
+				if name, ok := m.FullName(); ok {
+					m.SetFullName(norm.NFC.String(name))
+				}
+				return next.Mutate(ctx, m)
+			})
+		}, ent.OpCreate|ent.OpUpdate|ent.OpUpdateOne),
 	}
 }

@@ -32,7 +32,7 @@ func (p *pool) ExecContext(ctx context.Context, query string, args ...any) (sql.
 		if p.statements == nil {
 			return p.db.ExecContext(ctx, query, args...)
 		}
-		stmt, err := p.statements.prepare(ctx, query)
+		stmt, err := p.statements.prepare(ctx, query) //nolint:sqlclosecheck // the cache closes it
 		if err != nil {
 			return nil, err
 		}
@@ -45,7 +45,7 @@ func (p *pool) QueryContext(ctx context.Context, query string, args ...any) (*sq
 		if p.statements == nil {
 			return p.db.QueryContext(ctx, query, args...)
 		}
-		stmt, err := p.statements.prepare(ctx, query)
+		stmt, err := p.statements.prepare(ctx, query) //nolint:sqlclosecheck // the cache closes it
 		if err != nil {
 			return nil, err
 		}
@@ -62,7 +62,7 @@ type transaction struct {
 
 func (t *transaction) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	return run(ctx, args, func(ctx context.Context, args []any) (sql.Result, error) {
-		if stmt, ok := t.prepared(ctx, query); ok {
+		if stmt, ok := t.prepared(ctx, query); ok { //nolint:sqlclosecheck // the transaction closes it
 			return stmt.ExecContext(ctx, args...)
 		}
 		return t.tx.ExecContext(ctx, query, args...)
@@ -71,7 +71,7 @@ func (t *transaction) ExecContext(ctx context.Context, query string, args ...any
 
 func (t *transaction) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	return run(ctx, args, func(ctx context.Context, args []any) (*sql.Rows, error) {
-		if stmt, ok := t.prepared(ctx, query); ok {
+		if stmt, ok := t.prepared(ctx, query); ok { //nolint:sqlclosecheck // the transaction closes it
 			return stmt.QueryContext(ctx, args...)
 		}
 		return t.tx.QueryContext(ctx, query, args...)

@@ -59,7 +59,7 @@ func openHistory(ctx context.Context, conn schema.ExecQuerier, name string) (h *
 	if err != nil {
 		return nil, false, fmt.Errorf("look for the migration history: %w", err)
 	}
-	defer rows.Close()
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		exists = true
 		if err := rows.Scan(&h.schema); err != nil {

@@ -61,7 +61,7 @@ func Open(ctx context.Context, opts Options, log *slog.Logger) (*DB, error) {
 	if opts.URL != "" {
 		name, open = dialect.Postgres, openPostgres
 	}
-	pools, err := open(opts)
+	pools, err := open(ctx, opts)
 	if err != nil {
 		return nil, err
 	}

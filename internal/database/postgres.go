@@ -1,6 +1,7 @@
 package database
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -22,7 +23,7 @@ const (
 
 // openPostgres opens one pool for everything. Idle connections equal open ones: with fewer, each connection above their
 // number is closed on return and forked again by the server.
-func openPostgres(opts Options) (*router, error) {
+func openPostgres(_ context.Context, opts Options) (*router, error) {
 	dsn, err := url.Parse(opts.URL)
 	if err != nil || (dsn.Scheme != "postgres" && dsn.Scheme != "postgresql") {
 		// The cause would repeat the DSN, and with it the password.

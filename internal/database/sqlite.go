@@ -1,6 +1,7 @@
 package database
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"net/url"
@@ -16,7 +17,7 @@ const SQLiteFile = "tenantry.db"
 
 // openSQLite opens two pools on one file: readers, and the one writer that SQLite allows. A second writer would only
 // wait in the busy handler for what it can wait for here, in order.
-func openSQLite(opts Options) (*router, error) {
+func openSQLite(ctx context.Context, opts Options) (*router, error) {
 	if err := os.MkdirAll(opts.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data folder: %w", err)
 	}
@@ -33,7 +34,7 @@ func openSQLite(opts Options) (*router, error) {
 	}
 	writer.SetMaxOpenConns(1)
 	// The first connection turns the file to WAL, before a reader that must not write meets it.
-	if err := writer.Ping(); err != nil {
+	if err := writer.PingContext(ctx); err != nil {
 		return nil, fmt.Errorf("open SQLite: %w", err)
 	}
 	read, err := newPool(readers, true)

@@ -1,0 +1,123 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/uuid"
+
+	"tenantry/internal/principal"
+	"tenantry/internal/problem"
+)
+
+const (
+	// tokenType tells an access token from every other JWT (RFC 9068 §2.1, RFC 8725 §3.11).
+	tokenType = "at+jwt"
+	// leeway is how far clocks may be apart.
+	leeway = 30 * time.Second
+	// maxLifetime is the longest that any access token lives; one that claims more was not made here.
+	maxLifetime = 15 * time.Minute
+)
+
+// claims are all that an access token says: no personal data, and no permission, which may change before it expires.
+type claims struct {
+	jwt.RegisteredClaims
+	SessionID uuid.UUID `json:"sid"`
+	TenantID  uuid.UUID `json:"tid"`
+	Roles     []string  `json:"roles"`
+}
+
+// accessTokens issues and verifies access tokens.
+type accessTokens struct {
+	keys     *SigningKeys
+	issuer   string
+	ttl      time.Duration
+	clock    func() time.Time
+	parser   *jwt.Parser
+	verified atomic.Int64
+}
+
+func newAccessTokens(keys *SigningKeys, opts Options) *accessTokens {
+	return &accessTokens{keys: keys, issuer: opts.Issuer, ttl: opts.AccessTokenTTL, clock: opts.Clock, parser: jwt.NewParser(
+		jwt.WithValidMethods([]string{"ES256", "EdDSA", "RS256"}),
+		jwt.WithIssuer(opts.Issuer), jwt.WithAudience(opts.Issuer),
+		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(opts.Clock),
+		jwt.WithStrictDecoding(), // one spelling of each token
+	)}
+}
+
+// issue signs a token of a session, which it never outlives, and returns how long it lives.
+func (a *accessTokens) issue(p *Projection, session uuid.UUID, sessionEnd time.Time) (string, time.Duration, error) {
+	now := a.clock()
+	ttl := min(a.ttl, sessionEnd.Sub(now)).Truncate(time.Second)
+	jti, err := uuid.NewRandom()
+	if err != nil {
+		return "", 0, err
+	}
+	key := a.keys.current.Load().active
+	token := jwt.NewWithClaims(key.method, claims{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer: a.issuer, Audience: jwt.ClaimStrings{a.issuer}, Subject: p.ID.String(), ID: jti.String(),
+			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(ttl)),
+		},
+		SessionID: session, TenantID: p.TenantID, Roles: p.Roles,
+	})
+	token.Header["typ"], token.Header["kid"] = tokenType, key.kid
+	signed, err := token.SignedString(key.private)
+	if err != nil {
+		return "", 0, fmt.Errorf("sign access token: %w", err)
+	}
+	return signed, ttl, nil
+}
+
+// verify returns who a token speaks for. Whatever is wrong with it, the client hears the same; only an outage is told apart.
+func (a *accessTokens) verify(ctx context.Context, token string) (principal.Principal, error) {
+	a.verified.Add(1)
+	var c claims
+	_, err := a.parser.ParseWithClaims(token, &c, func(t *jwt.Token) (any, error) { return a.key(ctx, t) })
+	if err == nil {
+		err = c.check(a.issuer)
+	}
+	var user uuid.UUID
+	if err == nil {
+		user, err = uuid.Parse(c.Subject)
+	}
+	if err != nil {
+		return principal.Principal{}, problem.Unauthorized("invalid_token", "The access token is not valid.").Because(err)
+	}
+	return principal.Principal{TenantID: c.TenantID, UserID: user, SessionID: c.SessionID}, nil
+}
+
+// key returns the key that the header names. A header has the three members that this server writes and no other: none is
+// a way to bring one's own key (RFC 8725 §3.1, §3.10).
+func (a *accessTokens) key(ctx context.Context, t *jwt.Token) (any, error) {
+	kid, ok := t.Header["kid"].(string)
+	if !ok || len(t.Header) != 3 || t.Header["typ"] != tokenType {
+		return nil, errors.New("not the header of an access token")
+	}
+	key, err := a.keys.find(ctx, kid)
+	if err != nil {
+		return nil, err
+	}
+	if key == nil || key.method.Alg() != t.Method.Alg() {
+		return nil, errors.New("no such key")
+	}
+	return key.public, nil
+}
+
+// check is what the parser leaves open: every claim is there, the audience is this server alone, and nobody lives longer
+// than they may.
+func (c *claims) check(issuer string) error {
+	if len(c.Audience) != 1 || c.Audience[0] != issuer || c.IssuedAt == nil || c.ID == "" ||
+		c.SessionID == uuid.Nil || c.TenantID == uuid.Nil {
+		return errors.New("a claim is missing or ambiguous")
+	}
+	if lifetime := c.ExpiresAt.Sub(c.IssuedAt.Time); lifetime <= 0 || lifetime > maxLifetime {
+		return errors.New("lifetime out of bounds")
+	}
+	return nil
+}

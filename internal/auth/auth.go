@@ -1,0 +1,194 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"tenantry/ent"
+	"tenantry/ent/refreshtoken"
+	"tenantry/ent/tenant"
+	"tenantry/internal/database"
+	"tenantry/internal/principal"
+	"tenantry/internal/problem"
+)
+
+// Options are the rules of sign-in.
+type Options struct {
+	// Secret is what every key is derived from, at least 32 bytes.
+	Secret []byte
+	// Issuer is the URL that access tokens are issued by and for.
+	Issuer string
+	// Algorithm signs access tokens: ES256, EdDSA or RS256.
+	Algorithm string
+	// DefaultTenant is the slug of the tenant that is meant when a request names none.
+	DefaultTenant string
+
+	AccessTokenTTL  time.Duration
+	RefreshTokenTTL time.Duration
+	RefreshIdleTTL  time.Duration
+	RefreshGrace    time.Duration
+
+	Clock func() time.Time
+	Log   *slog.Logger
+}
+
+// Auth signs people in and keeps them signed in.
+type Auth struct {
+	client  *ent.Client
+	hasher  *Hasher
+	keys    *SigningKeys
+	access  *accessTokens
+	refresh refreshTokens
+	opts    Options
+}
+
+// New returns the Auth of a database.
+func New(client *ent.Client, hasher *Hasher, keys *SigningKeys, opts Options) (*Auth, error) {
+	key, err := derive(opts.Secret, purposeRefreshToken)
+	if err != nil {
+		return nil, fmt.Errorf("derive the key of refresh tokens: %w", err)
+	}
+	return &Auth{client: client, hasher: hasher, keys: keys, access: newAccessTokens(keys, opts),
+		refresh: refreshTokens{key}, opts: opts}, nil
+}
+
+// Tokens are the answer to every way of signing in.
+type Tokens struct {
+	Access    string
+	ExpiresIn time.Duration
+	Refresh   string
+	User      *Projection
+}
+
+// Origin is where a sign-in came from.
+type Origin struct{ IP, UserAgent string }
+
+// Verifications returns how many access tokens were verified so far.
+func (a *Auth) Verifications() int64 { return a.access.verified.Load() }
+
+// Authenticate verifies an access token and returns who it speaks for. It asks no database.
+func (a *Auth) Authenticate(ctx context.Context, token string) (principal.Principal, error) {
+	return a.access.verify(ctx, token)
+}
+
+// Authorize reads the projection of the principal and demands that session, user and tenant are alive and that every scope
+// is held: 401 for the one, 403 for the other. The context that it returns carries the projection.
+func (a *Auth) Authorize(ctx context.Context, scopes []string) (context.Context, error) {
+	p, ok := principal.FromContext(ctx)
+	if !ok {
+		return nil, problem.Unauthorized("unauthorized", "A bearer token is needed.")
+	}
+	projection, err := loadProjection(ctx, a.client, bySession(p.SessionID, a.opts.Clock()))
+	if err != nil {
+		return nil, err
+	}
+	if projection == nil || projection.ID != p.UserID || !projection.Live() {
+		return nil, problem.Unauthorized("invalid_token", "The access token is not valid.")
+	}
+	p.Superuser, p.Permissions = projection.IsSuperuser, projection.Permissions
+	for _, scope := range scopes {
+		if !p.May(scope) {
+			return nil, problem.Forbidden("forbidden", "The permission "+scope+" is needed.")
+		}
+	}
+	return context.WithValue(principal.NewContext(ctx, p), projectionKey{}, projection), nil
+}
+
+// Login signs a user in with a password. Every failure is the same 401, at the cost of one hash, whatever it was that
+// failed (ASVS 6.3.8).
+func (a *Auth) Login(ctx context.Context, slug, email, password string, from Origin) (*Tokens, error) {
+	var user *Projection
+	if canonical, err := CanonicalEmail(email); err == nil {
+		system := principal.System(ctx, "sign-in: nobody is known yet")
+		if user, err = loadProjection(system, a.client, byCredentials(a.slug(slug), canonical)); err != nil {
+			return nil, err
+		}
+	}
+	var hash *string
+	if user != nil {
+		hash = user.PasswordHash
+	}
+	matches, err := a.hasher.Verify(ctx, hash, password)
+	if err != nil {
+		return nil, err
+	}
+	if !matches || !user.Live() {
+		return nil, problem.Unauthorized("invalid_credentials", "The tenant, e-mail address or password is not right.")
+	}
+	acting := principal.NewContext(ctx, principal.Principal{TenantID: user.TenantID, UserID: user.ID})
+	return a.startSession(acting, a.client, user, from)
+}
+
+// Register makes an account in a tenant that is open for it, and signs in. An empty slug means the default tenant.
+func (a *Auth) Register(ctx context.Context, slug string, account Account, from Origin) (*Tokens, error) {
+	if err := account.check(); err != nil {
+		return nil, err
+	}
+	system := principal.System(ctx, "registration: nobody is known yet")
+	home, err := a.client.Tenant.Query().Where(tenant.Slug(a.slug(slug))).Only(system)
+	if err != nil && !ent.IsNotFound(err) {
+		return nil, fmt.Errorf("find tenant: %w", err)
+	}
+	if err != nil || !home.IsActive || !home.Settings.RegistrationOpen() {
+		return nil, problem.Forbidden("registration_closed", "The tenant does not take registrations.")
+	}
+	prepared, err := account.Prepare(ctx, a.hasher)
+	if err != nil {
+		return nil, err
+	}
+	acting := principal.NewContext(ctx, principal.InTenant(home.ID))
+	var tokens *Tokens
+	err = database.WithTx(acting, a.client, func(tx *ent.Client) error {
+		created, err := prepared.Insert(acting, tx)
+		if err != nil {
+			return err
+		}
+		projection, err := loadProjection(acting, tx, byUser(created.ID))
+		if err != nil {
+			return err
+		}
+		tokens, err = a.startSession(acting, tx, projection, from)
+		return err
+	})
+	return tokens, err
+}
+
+// Refresh exchanges a refresh token for its successor and a new access token. User and tenant are checked again.
+func (a *Auth) Refresh(ctx context.Context, presented string) (*Tokens, error) {
+	t, err := a.refresh.decode(presented)
+	if err != nil {
+		return nil, errSessionOver
+	}
+	// The token proves the session, whatever its tenant: this server wrote it.
+	ctx = principal.System(ctx, "refresh: the token's MAC names the session")
+	next, err := a.rotate(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	user, err := loadProjection(ctx, a.client, bySession(t.session, a.opts.Clock()))
+	if err != nil {
+		return nil, err
+	}
+	if user == nil || !user.Live() {
+		return nil, errSessionOver
+	}
+	return a.tokens(user, next, user.SessionEnds)
+}
+
+// Logout ends the session of a refresh token. A token that is unknown or dead is no error (RFC 7009 §2.2).
+func (a *Auth) Logout(ctx context.Context, presented string) error {
+	t, err := a.refresh.decode(presented)
+	if err != nil {
+		return nil //nolint:nilerr // nothing to end
+	}
+	return a.revoke(principal.System(ctx, "sign-out: the token's MAC names the session"), t.session, refreshtoken.RevokedReasonLogout)
+}
+
+func (a *Auth) slug(named string) string {
+	if named == "" {
+		return a.opts.DefaultTenant
+	}
+	return named
+}

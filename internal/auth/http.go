@@ -1,0 +1,89 @@
+package auth
+
+import (
+	"context"
+
+	"tenantry/ent"
+	"tenantry/internal/api"
+	"tenantry/internal/httpapi"
+	"tenantry/internal/roles"
+)
+
+// jwksCacheControl lets verifiers keep the key set for five minutes.
+const jwksCacheControl = "public, max-age=300"
+
+// HTTP serves the operations of this package.
+type HTTP struct{ *Auth }
+
+// Login answers POST /api/v1/auth/login.
+func (h HTTP) Login(ctx context.Context, r api.LoginRequestObject) (api.LoginResponseObject, error) {
+	tokens, err := h.Auth.Login(ctx, optional(r.Body.Tenant), r.Body.Email, r.Body.Password, origin(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return api.Login200JSONResponse{TokensJSONResponse: api.TokensJSONResponse(tokens.response())}, nil
+}
+
+// Register answers POST /api/v1/auth/register.
+func (h HTTP) Register(ctx context.Context, r api.RegisterRequestObject) (api.RegisterResponseObject, error) {
+	tokens, err := h.Auth.Register(ctx, optional(r.Body.Tenant), Account{
+		Email: r.Body.Email, Password: r.Body.Password, FullName: optional(r.Body.FullName), Role: roles.Member,
+	}, origin(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return api.Register201JSONResponse{TokensJSONResponse: api.TokensJSONResponse(tokens.response())}, nil
+}
+
+// Refresh answers POST /api/v1/auth/refresh.
+func (h HTTP) Refresh(ctx context.Context, r api.RefreshRequestObject) (api.RefreshResponseObject, error) {
+	tokens, err := h.Auth.Refresh(ctx, r.Body.RefreshToken)
+	if err != nil {
+		return nil, err
+	}
+	return api.Refresh200JSONResponse{TokensJSONResponse: api.TokensJSONResponse(tokens.response())}, nil
+}
+
+// Logout answers POST /api/v1/auth/logout.
+func (h HTTP) Logout(ctx context.Context, r api.LogoutRequestObject) (api.LogoutResponseObject, error) {
+	if err := h.Auth.Logout(ctx, r.Body.RefreshToken); err != nil {
+		return nil, err
+	}
+	return api.Logout204Response{}, nil
+}
+
+// GetJWKS answers GET /.well-known/jwks.json.
+func (h HTTP) GetJWKS(context.Context, api.GetJWKSRequestObject) (api.GetJWKSResponseObject, error) {
+	set, err := h.keys.JWKS()
+	if err != nil {
+		return nil, err
+	}
+	return api.GetJWKS200JSONResponse{Body: set, Headers: api.GetJWKS200ResponseHeaders{CacheControl: jwksCacheControl}}, nil
+}
+
+func (t *Tokens) response() api.Tokens {
+	return api.Tokens{
+		AccessToken: t.Access, TokenType: api.Bearer, ExpiresIn: int(t.ExpiresIn.Seconds()), RefreshToken: t.Refresh,
+		User: UserResponse(t.User.User),
+	}
+}
+
+// UserResponse is a user as the API shows them, without related objects.
+func UserResponse(u *ent.User) api.User {
+	return api.User{
+		ID: u.ID, TenantID: u.TenantID, Email: u.Email, EmailVerified: u.EmailVerifiedAt != nil, FullName: u.FullName,
+		IsActive: u.IsActive, IsSuperuser: u.IsSuperuser, CreatedAt: u.CreatedAt.UTC(), UpdatedAt: u.UpdatedAt.UTC(),
+	}
+}
+
+func origin(ctx context.Context) Origin {
+	ip, userAgent := httpapi.Client(ctx)
+	return Origin{IP: ip, UserAgent: userAgent}
+}
+
+func optional(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

@@ -1,0 +1,167 @@
+package auth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"entgo.io/ent/dialect/sql"
+	"github.com/google/uuid"
+
+	"tenantry/ent"
+	"tenantry/ent/refreshtoken"
+	"tenantry/ent/role"
+	"tenantry/ent/roleassignment"
+	"tenantry/ent/tenant"
+	"tenantry/ent/user"
+)
+
+// Projection is all that a request needs to be authorised, and all that `GET /users/me` answers: the user, whether their
+// tenant and session are alive, and what they may do. It is read in one statement and loads no edge.
+type Projection struct {
+	// User has its fields and no edges. The password hash is there at sign-in alone.
+	*ent.User
+	TenantActive bool
+	// Roles are names, Permissions the union of what the roles hold.
+	Roles, Permissions []string
+	// SessionEnds is when the session by which the user was found is over, whatever happens. Zero if there was none.
+	SessionEnds time.Time
+}
+
+// Live reports whether the user may act at all.
+func (p *Projection) Live() bool { return p.IsActive && p.TenantActive }
+
+type projectionKey struct{}
+
+// FromContext returns the projection of the signed-in user. It is there in every operation that demands a bearer token.
+func FromContext(ctx context.Context) (*Projection, error) {
+	p, ok := ctx.Value(projectionKey{}).(*Projection)
+	if !ok {
+		return nil, errors.New("no signed-in user in the context")
+	}
+	return p, nil
+}
+
+// projectionRow is the user joined with one of their roles: a user without roles has one row, with null for the role.
+type projectionRow struct {
+	ID              uuid.UUID      `sql:"id"`
+	TenantID        uuid.UUID      `sql:"tenant_id"`
+	Email           string         `sql:"email"`
+	PasswordHash    sql.NullString `sql:"password_hash"`
+	FullName        string         `sql:"full_name"`
+	IsActive        bool           `sql:"is_active"`
+	IsSuperuser     bool           `sql:"is_superuser"`
+	EmailVerifiedAt sql.NullTime   `sql:"email_verified_at"`
+	CreatedAt       time.Time      `sql:"created_at"`
+	UpdatedAt       time.Time      `sql:"updated_at"`
+	TenantActive    bool           `sql:"tenant_active"`
+	RoleName        sql.NullString `sql:"role_name"`
+	Permissions     []byte         `sql:"permissions"`
+	SessionEnds     sql.NullTime   `sql:"session_ends"`
+}
+
+// joined are the tables that a projection may be found by.
+type joined struct {
+	users   *sql.Selector
+	tenants *sql.SelectTable
+}
+
+// loadProjection reads the projection of the user that find describes, nil if there is none. The tenant filter of the
+// context applies.
+func loadProjection(ctx context.Context, client *ent.Client, find func(joined)) (*Projection, error) {
+	var rows []projectionRow
+	err := client.User.Query().Modify(func(users *sql.Selector) {
+		tenants := sql.Table(tenant.Table).As("t")
+		assignments := sql.Table(roleassignment.Table).As("ra")
+		roles := sql.Table(role.Table).As("r")
+		users.Join(tenants).On(users.C(user.FieldTenantID), tenants.C(tenant.FieldID))
+		users.LeftJoin(assignments).OnP(sql.And(
+			sql.ColumnsEQ(users.C(user.FieldID), assignments.C(roleassignment.FieldUserID)),
+			sql.ColumnsEQ(users.C(user.FieldTenantID), assignments.C(roleassignment.FieldTenantID)),
+		))
+		users.LeftJoin(roles).OnP(sql.And(
+			sql.ColumnsEQ(assignments.C(roleassignment.FieldRoleID), roles.C(role.FieldID)),
+			sql.ColumnsEQ(assignments.C(roleassignment.FieldTenantID), roles.C(role.FieldTenantID)),
+		))
+		users.Select(users.Columns(user.FieldID, user.FieldTenantID, user.FieldEmail, user.FieldFullName, user.FieldIsActive,
+			user.FieldIsSuperuser, user.FieldEmailVerifiedAt, user.FieldCreatedAt, user.FieldUpdatedAt)...).
+			AppendSelectAs(tenants.C(tenant.FieldIsActive), "tenant_active").
+			AppendSelectAs(roles.C(role.FieldName), "role_name").
+			AppendSelectAs(roles.C(role.FieldPermissions), "permissions")
+		find(joined{users: users, tenants: tenants})
+	}).Scan(ctx, &rows)
+	if err != nil {
+		return nil, fmt.Errorf("read auth projection: %w", err)
+	}
+	return fold(rows)
+}
+
+// fold gathers the roles of one user.
+func fold(rows []projectionRow) (*Projection, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	first := rows[0]
+	p := &Projection{
+		User: &ent.User{
+			ID: first.ID, TenantID: first.TenantID, Email: first.Email, FullName: first.FullName, IsActive: first.IsActive,
+			IsSuperuser: first.IsSuperuser, CreatedAt: first.CreatedAt, UpdatedAt: first.UpdatedAt,
+		},
+		TenantActive: first.TenantActive,
+		Roles:        []string{},
+		SessionEnds:  first.SessionEnds.Time,
+	}
+	if first.PasswordHash.Valid {
+		p.PasswordHash = &first.PasswordHash.String
+	}
+	if first.EmailVerifiedAt.Valid {
+		p.EmailVerifiedAt = &first.EmailVerifiedAt.Time
+	}
+	for _, row := range rows {
+		if !row.RoleName.Valid {
+			continue
+		}
+		p.Roles = append(p.Roles, row.RoleName.String)
+		var permissions []string
+		if err := json.Unmarshal(row.Permissions, &permissions); err != nil {
+			return nil, fmt.Errorf("read permissions of role: %w", err)
+		}
+		p.Permissions = append(p.Permissions, permissions...)
+	}
+	return p, nil
+}
+
+// bySession finds the user of a session that is not revoked and not over at the time.
+func bySession(session uuid.UUID, now time.Time) func(joined) {
+	return func(j joined) {
+		sessions := sql.Table(refreshtoken.Table).As("s")
+		j.users.Join(sessions).OnP(sql.And(
+			sql.ColumnsEQ(j.users.C(user.FieldID), sessions.C(refreshtoken.FieldUserID)),
+			sql.ColumnsEQ(j.users.C(user.FieldTenantID), sessions.C(refreshtoken.FieldTenantID)),
+		))
+		j.users.AppendSelectAs(sessions.C(refreshtoken.FieldExpiresAt), "session_ends")
+		j.users.Where(sql.And(
+			sql.EQ(sessions.C(refreshtoken.FieldID), session),
+			sql.EQ(sessions.C(refreshtoken.FieldRevoked), false),
+			sql.GT(sessions.C(refreshtoken.FieldExpiresAt), now),
+		))
+	}
+}
+
+// byUser finds a user by id.
+func byUser(id uuid.UUID) func(joined) {
+	return func(j joined) { j.users.Where(sql.EQ(j.users.C(user.FieldID), id)) }
+}
+
+// byCredentials finds the user of a tenant by the e-mail address in canonical form, with the password hash.
+func byCredentials(slug, email string) func(joined) {
+	return func(j joined) {
+		j.users.AppendSelect(j.users.C(user.FieldPasswordHash))
+		j.users.Where(sql.And(
+			sql.EQ(j.tenants.C(tenant.FieldSlug), slug),
+			sql.EQ(j.users.C(user.FieldEmail), email),
+		))
+	}
+}

@@ -1,0 +1,53 @@
+package auth
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// refreshToken is what a client presents to stay signed in: the session and how often it was refreshed. Written as
+// id.counter.MAC it can be made by the server alone, and nothing of it needs to be stored.
+type refreshToken struct {
+	session uuid.UUID
+	counter int64
+}
+
+// refreshTokens writes and reads refresh tokens under one key.
+type refreshTokens struct{ key []byte }
+
+var errRefreshToken = errors.New("not a refresh token of this server")
+
+func (r refreshTokens) encode(t refreshToken) string {
+	claim := base64.RawURLEncoding.EncodeToString(t.session[:]) + "." + strconv.FormatInt(t.counter, 10)
+	mac := hmac.New(sha256.New, r.key)
+	mac.Write([]byte(claim))
+	return claim + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// decode returns the token if the server has written it, letter by letter: another spelling of the same bytes is refused.
+func (r refreshTokens) decode(s string) (refreshToken, error) {
+	parts := strings.Split(s, ".")
+	if len(parts) != 3 {
+		return refreshToken{}, errRefreshToken
+	}
+	id, err := base64.RawURLEncoding.Strict().DecodeString(parts[0])
+	if err != nil || len(id) != len(uuid.UUID{}) {
+		return refreshToken{}, errRefreshToken
+	}
+	counter, err := strconv.ParseInt(parts[1], 10, 64)
+	if err != nil || counter < 0 {
+		return refreshToken{}, errRefreshToken
+	}
+	t := refreshToken{session: uuid.UUID(id), counter: counter}
+	if subtle.ConstantTimeCompare([]byte(r.encode(t)), []byte(s)) != 1 {
+		return refreshToken{}, errRefreshToken
+	}
+	return t, nil
+}

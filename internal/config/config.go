@@ -1,0 +1,50 @@
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"time"
+)
+
+// Config is the configuration of a server. A field's env tag is its name; its flag is the name in lower case without the
+// prefix. Fields tagged secret have no flag, since every user of the machine could read it.
+type Config struct {
+	Listen         string         `env:"LISTEN" envDefault:"127.0.0.1:8080" help:"address to listen on"`
+	PublicURL      string         `env:"PUBLIC_URL" help:"URL under which clients reach the server; issuer and audience of its tokens (default: http:// and the listen address)"`
+	DatabaseURL    string         `env:"DATABASE_URL" help:"postgres://… URL (default: SQLite in the data folder)" file:"true"`
+	DataDir        string         `env:"DATA_DIR" envDefault:"./data" help:"folder of the SQLite database and its secret"`
+	Secret         string         `env:"SECRET" help:"at least 32 bytes; keys are derived from it (default for SQLite: made in the data folder)" file:"true" secret:"true"`
+	LogLevel       slog.Level     `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
+	LogFormat      string         `env:"LOG_FORMAT" help:"text or json (default: text on a terminal, else json)"`
+	CORSOrigins    []string       `env:"CORS_ORIGINS" help:"origins that browsers may call from, exactly as they send them"`
+	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" help:"networks of the proxies whose X-Forwarded-For is believed"`
+	ServerTiming   bool           `env:"SERVER_TIMING" envDefault:"false" help:"tell clients the number of SQL statements (Server-Timing)"`
+	Migrate        bool           `env:"MIGRATE" envDefault:"false" help:"apply pending migrations at start (SQLite always does)"`
+
+	DBPoolSize    int  `env:"DB_POOL_SIZE" envDefault:"25" help:"Postgres connections"`
+	DBMaxOverflow int  `env:"DB_MAX_OVERFLOW" envDefault:"50" help:"further connections under load"`
+	DBPrepared    bool `env:"DB_PREPARED" envDefault:"true" help:"prepare statements; turn off for PgBouncer in transaction mode"`
+
+	AccessTokenTTL  time.Duration `env:"ACCESS_TOKEN_TTL" envDefault:"15m" help:"lifetime of access tokens, at most 15m"`
+	RefreshTokenTTL time.Duration `env:"REFRESH_TOKEN_TTL" envDefault:"720h" help:"lifetime of a session"`
+	RefreshIdleTTL  time.Duration `env:"REFRESH_IDLE_TTL" envDefault:"168h" help:"a session ends when it is not refreshed for so long"`
+	RefreshGrace    time.Duration `env:"REFRESH_GRACE" envDefault:"10s" help:"how long a used refresh token yields its successor again; 0 turns it off"`
+	JWTAlgorithm    string        `env:"JWT_ALGORITHM" envDefault:"ES256" help:"ES256, EdDSA or RS256"`
+
+	PasswordHashConcurrency int `env:"PASSWORD_HASH_CONCURRENCY" help:"password hashes computed at once (default: cores)"`
+
+	DefaultTenant     string `env:"DEFAULT_TENANT" envDefault:"default" help:"slug of the tenant that is meant when a request names none"`
+	BootstrapEmail    string `env:"BOOTSTRAP_EMAIL" help:"first superuser, on an empty database (default: admin@tenantry.internal)"`
+	BootstrapPassword string `env:"BOOTSTRAP_PASSWORD" help:"its password (default: generated and printed once)" file:"true" secret:"true"`
+}
+
+// derive fills in the defaults that depend on other values or on the machine.
+func (c *Config) derive() {
+	if c.PublicURL == "" {
+		c.PublicURL = "http://" + c.Listen
+	}
+	if c.PasswordHashConcurrency == 0 {
+		c.PasswordHashConcurrency = runtime.GOMAXPROCS(0)
+	}
+}

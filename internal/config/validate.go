@@ -1,0 +1,74 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// maxAccessTokenTTL is the longest that a token which was stolen may be of use (ASVS 9.2.1).
+const maxAccessTokenTTL = 15 * time.Minute
+
+// MinSecretBytes is the least length of a secret: the size of the keys that are derived from it.
+const MinSecretBytes = 32
+
+// examples are secrets that stand in documentation, ours or others', and are therefore known to everybody.
+var examples = []string{"change-me", "changeme", "example", "your-secret", "your_secret", "secret-key", "replace-me", "0123456789abcdef0123456789abcdef"}
+
+func (c *Config) mistakes() []error {
+	var mistakes []error
+	wrong := func(when bool, name, format string, args ...any) {
+		if when {
+			mistakes = append(mistakes, fmt.Errorf(Prefix+name+": "+format, args...))
+		}
+	}
+	_, _, err := net.SplitHostPort(c.Listen)
+	wrong(err != nil, "LISTEN", "%q is not host:port", c.Listen)
+	public, err := url.Parse(c.PublicURL)
+	wrong(err != nil || public.Host == "" || (public.Scheme != "http" && public.Scheme != "https"),
+		"PUBLIC_URL", "%q is not an http or https URL", c.PublicURL)
+	wrong(strings.HasSuffix(c.PublicURL, "/"), "PUBLIC_URL", "must not end with a slash: issuers are compared exactly")
+	wrong(c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json", "LOG_FORMAT", "%q is not text or json", c.LogFormat)
+	for _, origin := range c.CORSOrigins {
+		u, err := url.Parse(origin)
+		wrong(err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin,
+			"CORS_ORIGINS", "%q is not an origin such as https://app.example.com", origin)
+	}
+	wrong(c.DBPoolSize < 1, "DB_POOL_SIZE", "must be at least 1")
+	wrong(c.DBMaxOverflow < 0, "DB_MAX_OVERFLOW", "must not be negative")
+	wrong(c.AccessTokenTTL < time.Second || c.AccessTokenTTL > maxAccessTokenTTL, "ACCESS_TOKEN_TTL", "must be from 1s to %s", maxAccessTokenTTL)
+	wrong(c.RefreshIdleTTL < c.AccessTokenTTL, "REFRESH_IDLE_TTL", "must not be shorter than the access token's lifetime")
+	wrong(c.RefreshTokenTTL < c.RefreshIdleTTL, "REFRESH_TOKEN_TTL", "must not be shorter than the idle lifetime")
+	wrong(c.RefreshGrace < 0 || c.RefreshGrace > time.Minute, "REFRESH_GRACE", "must be from 0s to 1m")
+	wrong(!slices.Contains([]string{"ES256", "EdDSA", "RS256"}, c.JWTAlgorithm), "JWT_ALGORITHM", "%q is not ES256, EdDSA or RS256", c.JWTAlgorithm)
+	wrong(c.PasswordHashConcurrency < 1, "PASSWORD_HASH_CONCURRENCY", "must be at least 1")
+	wrong(c.BootstrapPassword != "" && c.BootstrapEmail == "", "BOOTSTRAP_EMAIL", "is missing beside the password")
+	wrong(c.DatabaseURL != "" && c.Secret == "", "SECRET", "is required with Postgres: every instance needs the same one")
+	if c.Secret != "" {
+		if err := CheckSecret(c.Secret); err != nil {
+			wrong(true, "SECRET", "%w", err)
+		}
+	}
+	return mistakes
+}
+
+// CheckSecret refuses a secret that is short or publicly known. The error does not repeat it.
+func CheckSecret(secret string) error {
+	if len(secret) < MinSecretBytes {
+		return fmt.Errorf("has %d bytes and needs at least %d: try `openssl rand -base64 48`", len(secret), MinSecretBytes)
+	}
+	lower := strings.ToLower(secret)
+	for _, known := range examples {
+		if strings.Contains(lower, known) {
+			return errors.New("is an example value that everybody knows: try `openssl rand -base64 48`")
+		}
+	}
+	if len(strings.Trim(lower, lower[:1])) == 0 {
+		return errors.New("repeats one character: try `openssl rand -base64 48`")
+	}
+	return nil
+}

@@ -1,0 +1,31 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+	"github.com/rs/cors"
+)
+
+// cors answers preflight requests and names the origins that may read an answer: those of the list, compared exactly.
+// Without a list no origin may, and nothing is said. Credentials are never allowed, since tokens travel in a header.
+func (r *router) cors() gin.HandlerFunc {
+	if len(r.CORSOrigins) == 0 {
+		return func(c *gin.Context) { c.Next() }
+	}
+	policy := cors.New(cors.Options{
+		AllowedOrigins: r.CORSOrigins,
+		AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
+		AllowedHeaders: []string{"Authorization", "Content-Type", requestIDHeader},
+		ExposedHeaders: []string{requestIDHeader, "Retry-After", "Link"},
+		MaxAge:         600,
+	})
+	return func(c *gin.Context) {
+		policy.HandlerFunc(c.Writer, c.Request)
+		if c.Request.Method == http.MethodOptions && c.GetHeader("Access-Control-Request-Method") != "" {
+			c.AbortWithStatus(http.StatusNoContent)
+			return
+		}
+		c.Next()
+	}
+}

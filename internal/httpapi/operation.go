@@ -1,0 +1,63 @@
+package httpapi
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/gin-gonic/gin"
+)
+
+// operation is what the contract says of one route, prepared for the steps.
+type operation struct {
+	id         string
+	parameters []*openapi3.Parameter
+	body       *openapi3.Schema
+	// public operations take no credential; the others take one that holds the scopes.
+	public bool
+	scopes []string
+}
+
+// readOperations indexes the contract by method and gin's own form of the path, so that the route that gin matched finds
+// its operation and no second router is asked.
+func readOperations(contract *openapi3.T) (map[string]*operation, error) {
+	operations := map[string]*operation{}
+	for path, item := range contract.Paths.Map() {
+		for method, declared := range item.Operations() {
+			o := &operation{id: declared.OperationID}
+			for _, p := range append(item.Parameters, declared.Parameters...) {
+				o.parameters = append(o.parameters, p.Value)
+			}
+			if declared.RequestBody != nil {
+				media := declared.RequestBody.Value.Content["application/json"]
+				if media == nil || !declared.RequestBody.Value.Required {
+					return nil, fmt.Errorf("contract: the body of %s must be required JSON", o.id)
+				}
+				o.body = media.Schema.Value
+			}
+			// Who may call is never left to a default.
+			switch security := declared.Security; {
+			case security == nil:
+				return nil, fmt.Errorf("contract: %s does not say who may call it", o.id)
+			case len(*security) == 0:
+				o.public = true
+			case len(*security) == 1 && len((*security)[0]) == 1 && (*security)[0]["bearer"] != nil:
+				o.scopes = (*security)[0]["bearer"]
+			default:
+				return nil, fmt.Errorf("contract: the security of %s is neither empty nor one bearer entry", o.id)
+			}
+			operations[method+" "+ginPath(path)] = o
+		}
+	}
+	return operations, nil
+}
+
+// ginPath turns /users/{id} into /users/:id.
+func ginPath(path string) string {
+	return strings.NewReplacer("{", ":", "}", "").Replace(path)
+}
+
+// operation returns what the contract says of the matched route, nil for one that is not in it.
+func (r *router) operation(c *gin.Context) *operation {
+	return r.operations[c.Request.Method+" "+c.FullPath()]
+}

@@ -1,0 +1,97 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/gin-gonic/gin"
+
+	"tenantry/internal/api"
+	"tenantry/internal/principal"
+	"tenantry/internal/problem"
+)
+
+// Options are what the steps need from the layers above and beside them.
+type Options struct {
+	Log            *slog.Logger
+	CORSOrigins    []string
+	TrustedProxies []netip.Prefix
+	ServerTiming   bool
+
+	// Authenticate verifies an access token and returns who acts with it.
+	Authenticate func(ctx context.Context, token string) (principal.Principal, error)
+	// Authorize checks against the database that the principal of ctx is still who the token says, and holds the scopes.
+	// The context that it returns is the handler's.
+	Authorize func(ctx context.Context, scopes []string) (context.Context, error)
+	// CountStatements starts the count of SQL statements of a request.
+	CountStatements func(context.Context) (context.Context, func() (int64, time.Duration))
+	// Unavailable tells an outage of the database from a mistake.
+	Unavailable func(error) bool
+}
+
+// step is one part of the way. Its name is its file's.
+type step struct {
+	name   string
+	handle gin.HandlerFunc
+}
+
+type router struct {
+	Options
+	operations map[string]*operation
+}
+
+// NewRouter returns the engine that serves the contract through handlers.
+func NewRouter(contract *openapi3.T, handlers api.StrictServerInterface, opts Options) (*gin.Engine, error) {
+	operations, err := readOperations(contract)
+	if err != nil {
+		return nil, err
+	}
+	r := &router{Options: opts, operations: operations}
+	engine := gin.New()
+	engine.HandleMethodNotAllowed = true
+	engine.RedirectTrailingSlash = false
+	// Handlers receive *gin.Context as their context: its values and deadline are the request's.
+	engine.ContextWithFallback = true
+	proxies := make([]string, 0, len(opts.TrustedProxies))
+	for _, p := range opts.TrustedProxies {
+		proxies = append(proxies, p.String())
+	}
+	if err := engine.SetTrustedProxies(proxies); err != nil {
+		return nil, fmt.Errorf("set trusted proxies: %w", err)
+	}
+	for _, s := range r.steps() {
+		engine.Use(s.handle)
+	}
+	engine.NoRoute(func(c *gin.Context) { r.fail(c, problem.NotFound()) })
+	engine.NoMethod(func(c *gin.Context) { r.fail(c, problem.MethodNotAllowed()) })
+	api.RegisterHandlersWithOptions(engine, api.NewStrictHandlerWithOptions(handlers, nil, api.StrictGinServerOptions{
+		RequestErrorHandlerFunc:  func(c *gin.Context, _ error) { r.fail(c, problem.Malformed("The body cannot be read.")) },
+		HandlerErrorFunc:         r.fail,
+		ResponseErrorHandlerFunc: r.fail,
+	}), api.GinServerOptions{
+		ErrorHandler: func(c *gin.Context, _ error, _ int) {
+			r.fail(c, problem.Malformed("A parameter cannot be read."))
+		},
+	})
+	return engine, nil
+}
+
+// steps returns the way of a request. gin has found the route before the first of them, and calls the handler after the
+// last.
+func (r *router) steps() []step {
+	return []step{
+		{"headers", r.headers},
+		{"cors", r.cors()},
+		{"request_id", r.requestID},
+		{"recover", r.recover},
+		{"tenant_context", r.tenantContext},
+		{"request_log", r.requestLog},
+		{"limits", r.limits},
+		{"validate", r.validate},
+		{"authorize", r.authorize},
+	}
+}

@@ -1,0 +1,119 @@
+package httpapi
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"tenantry/internal/problem"
+)
+
+const (
+	// maxDepth and maxMembers bound what a small body can make the server build.
+	maxDepth   = 32
+	maxMembers = 1000
+)
+
+// decodeStrict reads one JSON value (RFC 8259, with the restrictions of RFC 7493): no duplicate names, no invalid UTF-8,
+// no control characters in strings, nothing after it, bounded in depth and number of members. Its answer is made of
+// map[string]any, []any, string, float64, bool and nil, as the contract's validator takes it.
+func decodeStrict(body []byte) (any, error) {
+	d := &strictDecoder{Decoder: jsontext.NewDecoder(bytes.NewReader(body))}
+	value, err := d.value()
+	if err == nil {
+		var token jsontext.Token
+		if token, err = d.ReadToken(); errors.Is(err, io.EOF) {
+			return value, nil
+		} else if err == nil {
+			err = fmt.Errorf("a second value begins with %s", token.Kind())
+		}
+	}
+	if p, ok := errors.AsType[*problem.Problem](err); ok {
+		return nil, p
+	}
+	detail := "The body is not one valid JSON value."
+	if errors.Is(err, jsontext.ErrDuplicateName) {
+		detail = "The body names a member twice."
+	}
+	return nil, problem.Malformed(detail)
+}
+
+type strictDecoder struct {
+	*jsontext.Decoder
+	members int
+}
+
+func (d *strictDecoder) value() (any, error) {
+	token, err := d.ReadToken()
+	if err != nil {
+		return nil, err
+	}
+	if d.StackDepth() > maxDepth {
+		return nil, problem.Malformed("The body is nested too deeply.")
+	}
+	switch token.Kind() {
+	case 'n':
+		return nil, nil
+	case 't', 'f':
+		return token.Bool(), nil
+	case '0':
+		return token.Float()
+	case '"':
+		s := token.String()
+		if strings.ContainsFunc(s, unicode.IsControl) {
+			return nil, problem.Invalid(problem.Field{Pointer: string(d.StackPointer()), Detail: "must not contain control characters"})
+		}
+		return s, nil
+	case '[':
+		return d.array()
+	default:
+		return d.object()
+	}
+}
+
+func (d *strictDecoder) array() (any, error) {
+	array := []any{}
+	for d.PeekKind() != ']' {
+		if err := d.count(); err != nil {
+			return nil, err
+		}
+		item, err := d.value()
+		if err != nil {
+			return nil, err
+		}
+		array = append(array, item)
+	}
+	_, err := d.ReadToken()
+	return array, err
+}
+
+func (d *strictDecoder) object() (any, error) {
+	object := map[string]any{}
+	for d.PeekKind() != '}' {
+		if err := d.count(); err != nil {
+			return nil, err
+		}
+		name, err := d.ReadToken()
+		if err != nil {
+			return nil, err
+		}
+		member := name.String() // before the next token takes its place
+		if object[member], err = d.value(); err != nil {
+			return nil, err
+		}
+	}
+	_, err := d.ReadToken()
+	return object, err
+}
+
+func (d *strictDecoder) count() error {
+	if d.members++; d.members > maxMembers {
+		return problem.Malformed("The body has too many members.")
+	}
+	return nil
+}

@@ -1,0 +1,61 @@
+package httpapi
+
+import (
+	"context"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"tenantry/internal/principal"
+	"tenantry/internal/problem"
+)
+
+// maxAuthorization bounds what is parsed of a client's credential, in bytes (CVE-2025-30204).
+const maxAuthorization = 8 << 10
+
+// credential is what the request showed. Whether that matters is for the operation to say.
+type credential struct {
+	presented bool
+	err       error
+}
+
+type credentialKey struct{}
+
+// tenantContext verifies the bearer token, once, and puts who acts and in which tenant into the request's context. The
+// tenant comes from the token alone: no header, parameter or body names it.
+func (r *router) tenantContext(c *gin.Context) {
+	ctx := c.Request.Context()
+	token, presented, err := bearer(c)
+	if err == nil && presented {
+		var p principal.Principal
+		if p, err = r.Authenticate(ctx, token); err == nil {
+			ctx = principal.NewContext(ctx, p)
+		}
+	}
+	ctx = context.WithValue(ctx, credentialKey{}, credential{presented: presented, err: err})
+	c.Request = c.Request.WithContext(ctx)
+	c.Next()
+}
+
+// bearer returns the token of the one Authorization header (RFC 6750 §2.1). Query and form are not looked at.
+func bearer(c *gin.Context) (token string, presented bool, err error) {
+	values := c.Request.Header["Authorization"]
+	if len(values) == 0 {
+		return "", false, nil
+	}
+	scheme, token, found := strings.Cut(values[0], " ")
+	if len(values) > 1 || !found || !strings.EqualFold(scheme, "Bearer") || len(values[0]) > maxAuthorization {
+		return "", true, problem.Unauthorized("invalid_token", "The Authorization header must be one bearer token.")
+	}
+	return token, true, nil
+}
+
+// Client returns the address and user agent of the request that a handler serves. The address is the socket's peer,
+// unless that is a trusted proxy.
+func Client(ctx context.Context) (ip, userAgent string) {
+	c, ok := ctx.Value(gin.ContextKey).(*gin.Context)
+	if !ok {
+		return "", ""
+	}
+	return c.ClientIP(), c.Request.UserAgent()
+}

@@ -1,0 +1,123 @@
+// Package problem holds the errors that a client may read: problem details for HTTP APIs (RFC 9457) with a stable code.
+// Every other error is private and reaches a client as a bare 500.
+package problem
+
+import (
+	"net/http"
+	"time"
+)
+
+// Problem is an error with an answer. It is safe to show but for its cause.
+type Problem struct {
+	// Status is the HTTP status.
+	Status int
+	// Code is stable, in snake_case, and made for programs.
+	Code string
+	// Detail is a sentence for people. It never repeats a secret.
+	Detail string
+	// Fields are the members and parameters that are wrong.
+	Fields []Field
+	// RetryAfter, if positive, tells the client when to come again.
+	RetryAfter time.Duration
+
+	cause error
+}
+
+// Field is one wrong member of the body or one wrong parameter.
+type Field struct {
+	// Pointer is a JSON pointer into the body (RFC 6901).
+	Pointer string
+	// Parameter is the name of a path or query parameter.
+	Parameter string
+	// Detail says what is wrong with it, never what it was.
+	Detail string
+}
+
+// Error returns the code and the cause, for logs.
+func (p *Problem) Error() string {
+	if p.cause != nil {
+		return p.Code + ": " + p.cause.Error()
+	}
+	return p.Code
+}
+
+// Unwrap returns the private cause.
+func (p *Problem) Unwrap() error { return p.cause }
+
+// Because returns a copy of p with a private cause.
+func (p *Problem) Because(err error) *Problem {
+	with := *p
+	with.cause = err
+	return &with
+}
+
+// Type returns the URI that names the kind of problem.
+func (p *Problem) Type() string { return "urn:tenantry:problem:" + p.Code }
+
+// Title returns the standard phrase of the status.
+func (p *Problem) Title() string { return http.StatusText(p.Status) }
+
+// Malformed is a request that cannot be understood.
+func Malformed(detail string) *Problem {
+	return &Problem{Status: http.StatusBadRequest, Code: "malformed_request", Detail: detail}
+}
+
+// InvalidParameter is a path or query parameter with a wrong value.
+func InvalidParameter(name, detail string) *Problem {
+	return &Problem{Status: http.StatusBadRequest, Code: "invalid_parameter", Detail: "A parameter is not valid.",
+		Fields: []Field{{Parameter: name, Detail: detail}}}
+}
+
+// Invalid is a request that is understood and has wrong values.
+func Invalid(fields ...Field) *Problem {
+	return &Problem{Status: http.StatusUnprocessableEntity, Code: "invalid_request", Detail: "The request has invalid values.",
+		Fields: fields}
+}
+
+// Unauthorized is a request without a valid credential.
+func Unauthorized(code, detail string) *Problem {
+	return &Problem{Status: http.StatusUnauthorized, Code: code, Detail: detail}
+}
+
+// Forbidden is an act that the caller may not perform on what they may know of.
+func Forbidden(code, detail string) *Problem {
+	return &Problem{Status: http.StatusForbidden, Code: code, Detail: detail}
+}
+
+// NotFound is an object that does not exist, or that belongs to another tenant: the answer is the same.
+func NotFound() *Problem {
+	return &Problem{Status: http.StatusNotFound, Code: "not_found", Detail: "There is no such resource."}
+}
+
+// Conflict is a request that contradicts what exists.
+func Conflict(code, detail string) *Problem {
+	return &Problem{Status: http.StatusConflict, Code: code, Detail: detail}
+}
+
+// TooLarge is a body over the limit.
+func TooLarge() *Problem {
+	return &Problem{Status: http.StatusRequestEntityTooLarge, Code: "body_too_large", Detail: "The body is too large."}
+}
+
+// UnsupportedMediaType is a body of another type than the operation takes.
+func UnsupportedMediaType() *Problem {
+	return &Problem{Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type",
+		Detail: "The body must be application/json in UTF-8."}
+}
+
+// MethodNotAllowed is a method that the resource does not have.
+func MethodNotAllowed() *Problem {
+	return &Problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Detail: "The resource has no such method."}
+}
+
+// Unavailable is a dependency that is down or a queue that is full. It says nothing about the request, which may be sent
+// again.
+func Unavailable(cause error) *Problem {
+	return &Problem{Status: http.StatusServiceUnavailable, Code: "unavailable", Detail: "The service cannot answer now.",
+		RetryAfter: time.Second, cause: cause}
+}
+
+// Internal is everything unforeseen.
+func Internal(cause error) *Problem {
+	return &Problem{Status: http.StatusInternalServerError, Code: "internal_error", cause: cause}
+}

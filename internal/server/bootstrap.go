@@ -1,0 +1,99 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"entgo.io/ent/dialect/sql/sqlgraph"
+
+	"tenantry/ent"
+	"tenantry/ent/schema/settings"
+	"tenantry/internal/auth"
+	"tenantry/internal/config"
+	"tenantry/internal/database"
+	"tenantry/internal/principal"
+	"tenantry/internal/roles"
+)
+
+// defaultEmail is who the first superuser is if nobody says otherwise. The domain can never receive mail from outside.
+const defaultEmail = "admin@tenantry.internal"
+
+// bootstrap makes the first tenant and its owner, a superuser, on an empty database. A password that was generated is
+// written to out, once, and never to a log. Of several instances that start at once one does it.
+func bootstrap(ctx context.Context, cfg config.Config, db *database.DB, hasher *auth.Hasher, out io.Writer) error {
+	ctx = principal.System(ctx, "first start: there is no tenant yet")
+	exists, err := db.Client.Tenant.Query().Exist(ctx)
+	if err != nil {
+		return fmt.Errorf("look for a tenant: %w", err)
+	}
+	if exists {
+		return nil
+	}
+	owner := auth.Account{Email: cfg.BootstrapEmail, Password: cfg.BootstrapPassword, Role: roles.Owner, Superuser: true}
+	if owner.Email == "" {
+		owner.Email = defaultEmail
+	}
+	generated := owner.Password == ""
+	if generated {
+		owner.Password = passphrase()
+	}
+	prepared, err := owner.Prepare(ctx, hasher)
+	if err != nil {
+		return fmt.Errorf("TENANTRY_BOOTSTRAP_EMAIL or TENANTRY_BOOTSTRAP_PASSWORD is not acceptable: %s", reasons(err))
+	}
+	err = database.WithTx(ctx, db.Client, func(tx *ent.Client) error {
+		home, err := tx.Tenant.Create().SetSlug(cfg.DefaultTenant).SetName("Default").
+			SetSettings(settings.Tenant{Registration: settings.RegistrationOpen}).Save(ctx)
+		if err != nil {
+			return err
+		}
+		acting := principal.NewContext(ctx, principal.InTenant(home.ID))
+		if err := roles.CreateSystem(acting, tx); err != nil {
+			return err
+		}
+		_, err = prepared.Insert(acting, tx)
+		return err
+	})
+	if sqlgraph.IsUniqueConstraintError(err) {
+		return nil // another instance was faster
+	}
+	if err != nil {
+		return fmt.Errorf("make the first tenant: %w", err)
+	}
+	return announce(out, cfg, owner, generated)
+}
+
+// announce tells the operator how to sign in. A password that the operator has chosen is not repeated.
+func announce(out io.Writer, cfg config.Config, owner auth.Account, generated bool) error {
+	password := "…"
+	if generated {
+		password = owner.Password
+	}
+	body, err := json.Marshal(map[string]string{"tenant": cfg.DefaultTenant, "email": owner.Email, "password": password})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "\nFirst start: made the tenant %q and its owner %s.\n", cfg.DefaultTenant, owner.Email)
+	if err == nil && generated {
+		_, err = fmt.Fprintf(out, "The password is shown this once: %s\n", owner.Password)
+	}
+	if err == nil {
+		_, err = fmt.Fprintf(out, "Sign in:\n\n  curl -sS %s/api/v1/auth/login -H 'Content-Type: application/json' -d '%s'\n\n", cfg.PublicURL, body)
+	}
+	return err
+}
+
+// passphrase returns 26 letters and digits in groups, of 130 random bits.
+func passphrase() string {
+	text := strings.ToLower(rand.Text())
+	var groups []string
+	for len(text) > 0 {
+		n := min(5, len(text))
+		groups, text = append(groups, text[:n]), text[n:]
+	}
+	return strings.Join(groups, "-")
+}

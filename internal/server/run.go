@@ -1,0 +1,121 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"entgo.io/ent/dialect"
+
+	"tenantry/internal/auth"
+	"tenantry/internal/config"
+	"tenantry/internal/database"
+)
+
+const (
+	// notice is how long the server goes on accepting after it has told that it is not ready, so that balancers hear of it.
+	notice = time.Second
+	// drain is how long running requests may take to finish.
+	drain = 30 * time.Second
+)
+
+// Run serves until ctx is done, then drains: readiness turns to 503, requests under way are answered, and the database is
+// closed last. What an operator must see once goes to out.
+func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger) (err error) {
+	key, err := secret(cfg)
+	if err != nil {
+		return err
+	}
+	db, err := database.Open(ctx, databaseOptions(cfg), log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := migrateAtStart(ctx, cfg, db, log); err != nil {
+		return err
+	}
+	hasher := auth.NewHasher(cfg.PasswordHashConcurrency)
+	s, err := New(ctx, cfg, key, db, hasher, log)
+	if err != nil {
+		return err
+	}
+	// The address is taken before anything is promised about it.
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", cfg.Listen, err)
+	}
+	if err := bootstrap(ctx, cfg, db, hasher, out); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "database", db.Dialect())
+	return s.serve(ctx, listener, log)
+}
+
+func (s *Server) serve(ctx context.Context, listener net.Listener, log *slog.Logger) error {
+	srv := &http.Server{
+		Handler:           s.Handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       60 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(listener) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	log.Info("stopping: finishing the requests under way")
+	s.draining.Store(true)
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve: %w", err)
+	case <-time.After(notice):
+	}
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	if err := srv.Shutdown(stopping); err != nil {
+		return fmt.Errorf("requests were still running after %s: %w", drain, err)
+	}
+	return nil
+}
+
+// migrateAtStart migrates SQLite, and Postgres if it is asked to. Otherwise it refuses to serve an older schema.
+func migrateAtStart(ctx context.Context, cfg config.Config, db *database.DB, log *slog.Logger) (err error) {
+	m, err := database.NewMigrator(db)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	if cfg.Migrate || db.Dialect() == dialect.SQLite {
+		applied, err := m.Up(ctx)
+		for _, v := range applied {
+			log.InfoContext(ctx, "migrated", "version", v.Version, "name", v.Name)
+		}
+		return err
+	}
+	versions, err := m.Status(ctx)
+	if err != nil {
+		return err
+	}
+	for _, v := range versions {
+		if !v.Applied {
+			return errors.New("the database is not migrated: run `tenantry migrate up`, or start with --migrate")
+		}
+	}
+	return nil
+}
+
+func databaseOptions(cfg config.Config) database.Options {
+	return database.Options{
+		URL: cfg.DatabaseURL, DataDir: cfg.DataDir, PoolSize: cfg.DBPoolSize, MaxOverflow: cfg.DBMaxOverflow, Prepared: cfg.DBPrepared,
+	}
+}

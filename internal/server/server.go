@@ -1,0 +1,81 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"tenantry/internal/api"
+	"tenantry/internal/auth"
+	"tenantry/internal/config"
+	"tenantry/internal/database"
+	"tenantry/internal/httpapi"
+	"tenantry/internal/users"
+)
+
+// Server answers the requests of one instance.
+type Server struct {
+	Handler http.Handler
+	Auth    *auth.Auth
+
+	draining atomic.Bool
+}
+
+// handlers are every operation of the contract; a feature that misses one does not compile.
+type handlers struct {
+	authHTTP
+	usersHTTP
+	health
+}
+
+type (
+	authHTTP  = auth.HTTP
+	usersHTTP = users.HTTP
+)
+
+// New wires a server on an open, migrated database.
+func New(ctx context.Context, cfg config.Config, secret []byte, db *database.DB, hasher *auth.Hasher, log *slog.Logger) (*Server, error) {
+	opts := auth.Options{
+		Secret: secret, Issuer: cfg.PublicURL, Algorithm: cfg.JWTAlgorithm, DefaultTenant: cfg.DefaultTenant,
+		AccessTokenTTL: cfg.AccessTokenTTL, RefreshTokenTTL: cfg.RefreshTokenTTL, RefreshIdleTTL: cfg.RefreshIdleTTL,
+		RefreshGrace: cfg.RefreshGrace, Clock: clock, Log: log,
+	}
+	keys, err := auth.OpenSigningKeys(ctx, db.Client, opts)
+	if err != nil {
+		return nil, err
+	}
+	signIn, err := auth.New(db.Client, hasher, keys, opts)
+	if err != nil {
+		return nil, err
+	}
+	contract, err := api.Contract()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{Auth: signIn}
+	gin.SetMode(gin.ReleaseMode)
+	router, err := httpapi.NewRouter(contract, handlers{
+		auth.HTTP{Auth: signIn},
+		users.HTTP{Users: users.New(db.Client)},
+		health{db: db, draining: &s.draining},
+	}, httpapi.Options{
+		Log: log, CORSOrigins: cfg.CORSOrigins, TrustedProxies: cfg.TrustedProxies, ServerTiming: cfg.ServerTiming,
+		Authenticate: signIn.Authenticate, Authorize: signIn.Authorize,
+		CountStatements: database.CountStatements, Unavailable: database.Unavailable,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("build the router: %w", err)
+	}
+	if err := serveReference(router, contract); err != nil {
+		return nil, err
+	}
+	s.Handler = router
+	return s, nil
+}
+
+func clock() time.Time { return time.Now().UTC() }
