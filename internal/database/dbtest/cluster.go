@@ -61,7 +61,7 @@ func StartPostgres() (url string, stop func(), err error) {
 	serve := slices.Concat([]string{"-c", keeper, dir}, as, []string{
 		postgres, "-D", data, "-k", dir, "-p", port, "-c", "listen_addresses=127.0.0.1",
 		"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=300",
-		"-c", "log_line_prefix=%a ",
+		"-c", "log_line_prefix=[%d] ",
 	})
 	cmd := exec.Command("sh", serve...)
 	stdin, err := cmd.StdinPipe()

@@ -1,0 +1,152 @@
+package auth
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/uuid"
+)
+
+const testIssuer = "https://id.acme.test"
+
+// testTokens issues tokens under a key that no database holds.
+func testTokens(t *testing.T, now time.Time) (*accessTokens, *ecdsa.PrivateKey) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := &signingKey{kid: "k1", method: jwt.SigningMethodES256, public: private.Public(), private: private}
+	clock := func() time.Time { return now }
+	keys := &SigningKeys{clock: clock}
+	keys.current.Store(&keySet{active: key, byID: map[string]*signingKey{"k1": key}, loaded: now})
+	return newAccessTokens(keys, Options{Issuer: testIssuer, AccessTokenTTL: 15 * time.Minute, Clock: clock}), private
+}
+
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	now := time.Now().UTC().Truncate(time.Second)
+	a, private := testTokens(t, now)
+	der, err := x509.MarshalPKIXPublicKey(private.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	type claims = map[string]any
+	for name, test := range map[string]struct {
+		header claims
+		claims claims
+		method jwt.SigningMethod
+		key    any
+		ok     bool
+	}{
+		"as issued":                        {ok: true},
+		"expired within the leeway":        {claims: claims{"exp": now.Add(-29 * time.Second).Unix(), "iat": now.Add(-5 * time.Minute).Unix()}, ok: true},
+		"expired":                          {claims: claims{"exp": now.Add(-31 * time.Second).Unix(), "iat": now.Add(-5 * time.Minute).Unix()}},
+		"without exp":                      {claims: claims{"exp": nil}},
+		"exp is text":                      {claims: claims{"exp": "never"}},
+		"exp in the far future":            {claims: claims{"exp": 1e300}},
+		"longer than any token":            {claims: claims{"exp": now.Add(time.Hour).Unix()}},
+		"without iat":                      {claims: claims{"iat": nil}},
+		"issued in the future":             {claims: claims{"iat": now.Add(time.Minute).Unix()}},
+		"not yet valid":                    {claims: claims{"nbf": now.Add(2 * time.Minute).Unix()}},
+		"without iss":                      {claims: claims{"iss": nil}},
+		"iss with a slash":                 {claims: claims{"iss": testIssuer + "/"}},
+		"without aud":                      {claims: claims{"aud": nil}},
+		"another aud":                      {claims: claims{"aud": "https://other.test"}},
+		"one aud among others":             {claims: claims{"aud": []string{testIssuer, "https://other.test"}}},
+		"without jti":                      {claims: claims{"jti": nil}},
+		"without tid":                      {claims: claims{"tid": nil}},
+		"without sid":                      {claims: claims{"sid": nil}},
+		"sub is no id":                     {claims: claims{"sub": "ada@example.test"}},
+		"an ID token":                      {header: claims{"typ": "JWT"}},
+		"without typ":                      {header: claims{"typ": nil}},
+		"without kid":                      {header: claims{"kid": nil}},
+		"kid is a path":                    {header: claims{"kid": "../../dev/null"}},
+		"kid is SQL":                       {header: claims{"kid": "' OR 1=1 --"}},
+		"with jwk":                         {header: claims{"jwk": claims{"kty": "EC"}}},
+		"with jku":                         {header: claims{"jku": "http://127.0.0.1/keys"}},
+		"with x5u":                         {header: claims{"x5u": "http://127.0.0.1/cert"}},
+		"with crit":                        {header: claims{"crit": []string{"exp"}}},
+		"alg none":                         {method: jwt.SigningMethodNone, key: jwt.UnsafeAllowNoneSignatureType},
+		"HS256 under the public key":       {method: jwt.SigningMethodHS256, key: der},
+		"HS256 under an empty key":         {method: jwt.SigningMethodHS256, key: []byte{}},
+		"another key with the same kid":    {key: func() any { _, other := testTokens(t, now); return other }()},
+		"another algorithm than the kid's": {method: jwt.SigningMethodHS512, key: der},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			method, key := test.method, test.key
+			if method == nil {
+				method = jwt.SigningMethodES256
+			}
+			if key == nil {
+				key = private
+			}
+			token := jwt.NewWithClaims(method, jwt.MapClaims{
+				"iss": testIssuer, "aud": testIssuer, "sub": uuid.NewString(), "jti": uuid.NewString(), "sid": uuid.NewString(),
+				"tid": uuid.NewString(), "roles": []string{}, "iat": now.Unix(), "exp": now.Add(15 * time.Minute).Unix(),
+			})
+			token.Header["typ"], token.Header["kid"] = tokenType, "k1"
+			overlay(token.Header, test.header)
+			overlay(token.Claims.(jwt.MapClaims), test.claims)
+			signed, err := token.SignedString(key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := a.verify(t.Context(), signed); (err == nil) != test.ok {
+				t.Errorf("verify: %v", err)
+			}
+		})
+	}
+}
+
+// overlay sets the members of more and removes those that are nil.
+func overlay(members, more map[string]any) {
+	for name, value := range more {
+		if members[name] = value; value == nil {
+			delete(members, name)
+		}
+	}
+}
+
+func TestVerify_refuses_every_altered_token(t *testing.T) {
+	t.Parallel()
+	a, _ := testTokens(t, time.Now())
+	token, _, err := a.issue(&Projection{User: testUser(), Roles: []string{}}, uuid.New(), time.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.verify(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	refused := func(altered string) {
+		t.Helper()
+		if _, err := a.verify(t.Context(), altered); err == nil {
+			t.Errorf("verified %q", altered)
+		}
+	}
+	for i := range len(token) {
+		refused(token[:i])
+		for bit := range 8 {
+			flipped := []byte(token)
+			flipped[i] ^= 1 << bit
+			refused(string(flipped))
+		}
+	}
+	for _, more := range []string{"=", ".", " ", "\n", "A"} {
+		refused(token + more)
+		refused(more + token)
+	}
+	refused(strings.Repeat(".", 1<<20))
+	header := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"at+jwt","kid":"k1"}`))
+	for _, alg := range []string{"None", "nOnE", "NONE"} {
+		refused(strings.Replace(header, "none", alg, 1) + token[strings.IndexByte(token, '.'):])
+	}
+}

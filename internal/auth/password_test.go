@@ -1,0 +1,89 @@
+package auth
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"tenantry/ent"
+	"tenantry/internal/problem"
+)
+
+func testUser() *ent.User { return &ent.User{ID: uuid.New(), TenantID: uuid.New()} }
+
+func TestHasher(t *testing.T) {
+	t.Parallel()
+	h := NewHasher(2)
+	first, err := h.Hash(t.Context(), "correct horse battery staple")
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := h.Hash(t.Context(), "correct horse battery staple")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first == second || !strings.HasPrefix(first, "$argon2id$v=19$m=19456,t=2,p=1$") {
+		t.Errorf("%s and %s", first, second)
+	}
+	for name, test := range map[string]struct {
+		hash     *string
+		password string
+		want     bool
+	}{
+		"the password":            {&first, "correct horse battery staple", true},
+		"another":                 {&first, "correct horse battery stapl", false},
+		"none":                    {&first, "", false},
+		"no hash":                 {nil, "correct horse battery staple", false},
+		"an empty hash":           {ptr(""), "", false},
+		"a hash of another kind":  {ptr("$2a$10$abcdefghijklmnopqrstuu"), "x", false},
+		"parameters out of reach": {ptr("$argon2id$v=19$m=4194304,t=2,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA"), "x", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got, err := h.Verify(t.Context(), test.hash, test.password); got != test.want || err != nil {
+				t.Errorf("%v, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestHasher_computes_no_more_at_once_than_it_may(t *testing.T) {
+	t.Parallel()
+	h := NewHasher(1)
+	if err := h.slots.Acquire(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		_, err := h.Hash(t.Context(), "correct horse battery staple")
+		p, ok := errors.AsType[*problem.Problem](err)
+		if !ok || p.Status != http.StatusServiceUnavailable || p.RetryAfter == 0 {
+			t.Errorf("a full queue: %v", err)
+		}
+	})
+	wait.Wait()
+}
+
+func TestCanonicalEmail(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"ada@example.com": "ada@example.com", "Ada.Lovelace+x@Example.COM": "ada.lovelace+x@example.com",
+		"o'hara@xn--bcher-kva.example": "o'hara@xn--bcher-kva.example", "admin@tenantry.internal": "admin@tenantry.internal",
+		"": "", "@": "", "a@": "", "@b.test": "", "a@localhost": "", "a@[127.0.0.1]": "", "a@b..test": "", ".a@b.test": "", "a.@b.test": "",
+		"a b@c.test": "", `"a"@b.test`: "", "Ada <a@b.test>": "", "a@b.test ": "", " a@b.test": "", "a@b@c.test": "", "a@b.test\n": "",
+		"mi\u212ae@b.test": "", "m\u0131ke@b.test": "", "v\u0130ctim@b.test": "", "a@b\u00fccher.test": "", "a@-b.test": "", "a@b.test.": "",
+		strings.Repeat("a", 65) + "@b.test": "", "a@" + strings.Repeat("b.", 130) + "test": "", "a\x00@b.test": "", "a@b.c0m": "a@b.c0m",
+	} {
+		got, err := CanonicalEmail(in)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v", in, got, err)
+		}
+		if again, err := CanonicalEmail(got); want != "" && (again != got || err != nil) {
+			t.Errorf("%q is not canonical: %q, %v", got, again, err)
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"entgo.io/ent/dialect"
+	"github.com/google/uuid"
+
+	"tenantry/ent"
+	"tenantry/internal/database"
+	"tenantry/internal/database/dbtest"
+	"tenantry/internal/principal"
+)
+
+// statement is what ent was about to run.
+type statement struct {
+	query string
+	args  []any
+}
+
+// recorder keeps statements instead of running them.
+type recorder struct {
+	dialect.Driver
+	statements []statement
+}
+
+var errRecorded = errors.New("recorded")
+
+func (r *recorder) record(query string, args any) error {
+	r.statements = append(r.statements, statement{query, args.([]any)})
+	return errRecorded
+}
+
+func (r *recorder) Exec(_ context.Context, query string, args, _ any) error {
+	return r.record(query, args)
+}
+func (r *recorder) Query(_ context.Context, query string, args, _ any) error {
+	return r.record(query, args)
+}
+
+// emptyDriver has the dialect and nothing else.
+type emptyDriver struct {
+	dialect.Driver
+	name string
+}
+
+func (d emptyDriver) Dialect() string { return d.name }
+
+// Sign-in, refresh and the projection go through indexes in a database of 100,000 users, on the planner's own word.
+func TestHot_statements_use_indexes(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		fill(t, db)
+		hot := &recorder{Driver: emptyDriver{name: db.Dialect()}}
+		client := ent.NewClient(ent.Driver(hot))
+		ctx := principal.System(t.Context(), "test")
+		id, now := uuid.New(), time.Now().UTC()
+		for name, run := range map[string]func() error{
+			"sign-in": func() error {
+				_, err := loadProjection(ctx, client, byCredentials("tenant-7", "user-7@example.test"))
+				return err
+			},
+			"projection": func() error {
+				tenant := principal.NewContext(ctx, principal.Principal{TenantID: id})
+				_, err := loadProjection(tenant, client, bySession(id, now))
+				return err
+			},
+			"refresh": func() error {
+				a := &Auth{client: client, opts: Options{Clock: func() time.Time { return now }}}
+				_, err := a.rotate(ctx, refreshToken{session: id})
+				return err
+			},
+			"revoke": func() error {
+				a := &Auth{client: client}
+				return a.revoke(ctx, id, "logout")
+			},
+		} {
+			hot.statements = nil
+			if err := run(); !errors.Is(err, errRecorded) || len(hot.statements) != 1 {
+				t.Fatalf("%s: %v, %v", name, hot.statements, err)
+			}
+			plan := explain(t, db, hot.statements[0])
+			if sequential.MatchString(plan) {
+				t.Errorf("%s reads a whole table:\n%s\n%s", name, hot.statements[0].query, plan)
+			}
+		}
+	})
+}
+
+// sequential is a plan that reads a table without an index, in the words of either database.
+var sequential = regexp.MustCompile(`Seq Scan|SCAN `)
+
+func explain(t *testing.T, db *database.DB, s statement) string {
+	t.Helper()
+	keyword, columns := "EXPLAIN ", 1
+	if db.Dialect() == dialect.SQLite {
+		keyword, columns = "EXPLAIN QUERY PLAN ", 4
+	}
+	rows, err := db.SQL.QueryContext(t.Context(), keyword+s.query, s.args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var plan strings.Builder
+	for rows.Next() {
+		var ignored [3]any
+		var line string
+		into := []any{&ignored[0], &ignored[1], &ignored[2], &line}
+		if err := rows.Scan(into[4-columns:]...); err != nil {
+			t.Fatal(err)
+		}
+		plan.WriteString(line + "\n")
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return plan.String()
+}
+
+// fill makes 1,000 tenants, and on Postgres 100,000 users with a role and a session each, in plain SQL.
+func fill(t *testing.T, db *database.DB) {
+	t.Helper()
+	id := func(kind int, n string) string { // a UUID made of a kind and a number
+		if db.Dialect() == dialect.SQLite {
+			return fmt.Sprintf("printf('%08d-0000-7000-8000-%%012d', %s)", kind, n)
+		}
+		return fmt.Sprintf("('%08d-0000-7000-8000-' || lpad((%s)::text, 12, '0'))::uuid", kind, n)
+	}
+	series, now, later := "generate_series(0, %d) AS s(n)", "now()", "now() + interval '1 day'"
+	if db.Dialect() == dialect.SQLite {
+		series, now, later = "(WITH RECURSIVE s(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM s WHERE n < %d) SELECT n FROM s)",
+			"'2026-01-01 00:00:00+00:00'", "'2036-01-01 00:00:00+00:00'"
+	}
+	last := 99_999
+	if db.Dialect() == dialect.SQLite {
+		last = 4_999 // its planner goes by the statistics' shape, and the race detector makes it slow
+	}
+	tenants, users := fmt.Sprintf(series, 999), fmt.Sprintf(series, last)
+	tenant := id(1, "n % 1000")
+	for _, query := range []string{
+		"INSERT INTO tenants (id, created_at, updated_at, slug, name, settings) SELECT " + id(1, "n") + ", " + now + ", " + now + ", 'tenant-' || n, 'Tenant', '{}' FROM " + tenants,
+		"INSERT INTO roles (id, created_at, updated_at, name, permissions, tenant_id) SELECT " + id(2, "n") + ", " + now + ", " + now + ", 'member', '[]', " + id(1, "n") + " FROM " + tenants,
+		"INSERT INTO users (id, created_at, updated_at, email, tenant_id) SELECT " + id(3, "n") + ", " + now + ", " + now + ", 'user-' || n || '@example.test', " + tenant + " FROM " + users,
+		"INSERT INTO user_roles (created_at, updated_at, tenant_id, user_id, role_id) SELECT " + now + ", " + now + ", " + tenant + ", " + id(3, "n") + ", " + id(2, "n % 1000") + " FROM " + users,
+		"INSERT INTO refresh_tokens (id, created_at, updated_at, rotated_at, expires_at, tenant_id, user_id) SELECT " + id(4, "n") + ", " + now + ", " + now + ", " + now + ", " + later + ", " + tenant + ", " + id(3, "n") + " FROM " + users,
+		"ANALYZE",
+	} {
+		if _, err := db.Client.ExecContext(t.Context(), query); err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+	}
+}

@@ -1,0 +1,172 @@
+package server_test
+
+import (
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+
+	"tenantry/internal/api"
+	"tenantry/internal/database"
+	"tenantry/internal/database/dbtest"
+	"tenantry/internal/principal"
+)
+
+// The statement budgets that the README publishes, without a cache.
+func TestStatement_budgets(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		s := start(t, opts)
+		access, refresh := s.login()
+		token := map[string]string{"refresh_token": refresh}
+		for _, test := range []struct {
+			method, path string
+			body         any
+			want         string
+		}{
+			{"GET", "/api/v1/users/me", nil, "1"},
+			{"GET", "/api/v1/users/me?include=tenant", nil, "3"},
+			{"GET", "/api/v1/users/me?include=roles", nil, "3"},
+			{"POST", "/api/v1/auth/login", credentials(ownerEmail, ownerPassword), "2"},
+			{"POST", "/api/v1/auth/login", credentials(ownerEmail, "wrong password"), "1"},
+			{"POST", "/api/v1/auth/refresh", token, "2"},
+			{"POST", "/api/v1/auth/refresh", token, "3"}, // the token's second use, in the grace window
+			{"GET", "/.well-known/jwks.json", nil, "0"},
+			{"GET", "/healthz", nil, "0"},
+			{"POST", "/api/v1/auth/logout", token, "1"},
+		} {
+			if got := s.call(test.method, test.path, access, test.body).statements(t); got != test.want {
+				t.Errorf("%s %s: %s statements, want %s", test.method, test.path, got, test.want)
+			}
+		}
+	})
+}
+
+// Postgres itself says what was asked of it: one statement, and no table beyond the projection's.
+func TestAuth_check_is_one_statement_in_the_log_of_postgres(t *testing.T) {
+	t.Parallel()
+	opts := dbtest.Postgres(t)
+	s := start(t, opts)
+	access, _ := s.login()
+	s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", access, nil)) // prepares the statement
+	statements := dbtest.StatementLog(t, s.db.SQL, func() {
+		s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", access, nil))
+	})
+	if len(statements) != 1 || !strings.Contains(statements[0], "JOIN") || !strings.Contains(statements[0], "refresh_tokens") {
+		t.Errorf("%d statements: %q", len(statements), statements)
+	}
+}
+
+func TestEvery_operation_is_reachable_and_every_route_declared(t *testing.T) {
+	t.Parallel()
+	s := start(t, dbtest.SQLite(t))
+	contract, err := api.Contract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var declared []string
+	for pattern, item := range contract.Paths.Map() {
+		for method, operation := range item.Operations() {
+			declared = append(declared, method+" "+pattern)
+			var body any
+			if operation.RequestBody != nil {
+				body = "{}"
+			}
+			a := s.call(method, pattern, "", body)
+			public := len(*operation.Security) == 0
+			if a.status == http.StatusNotFound || a.status == http.StatusMethodNotAllowed || (!public && body == nil && a.status != http.StatusUnauthorized) {
+				t.Errorf("%s %s: %d", method, pattern, a.status)
+			}
+		}
+	}
+	for _, route := range s.server.Handler.(*gin.Engine).Routes() {
+		undeclared := route.Path == "/openapi.json" || route.Path == "/docs" || path.Dir(route.Path) == "/docs"
+		if !slices.Contains(declared, route.Method+" "+route.Path) && !undeclared {
+			t.Errorf("%s %s is not in the contract", route.Method, route.Path)
+		}
+	}
+}
+
+func TestRequest_log_names_request_tenant_and_user_and_no_secret(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		s := start(t, opts)
+		access, refresh := s.login()
+		a := s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me?include=roles", access, nil))
+		next := s.expect(http.StatusOK, s.refresh(refresh)).field(t, "refresh_token")
+		s.call("POST", "/api/v1/auth/register", "", credentials("ada@acme.test", "a password of Ada's"))
+		s.call("POST", "/api/v1/auth/login", "", `{"email":"`+ownerEmail+`","password":"mistyped password"`)
+		s.call("GET", "/api/v1/users/me", access[:len(access)-1], nil)
+
+		logged := s.log.String()
+		owner := s.owner()
+		line := ""
+		for l := range strings.Lines(logged) {
+			if strings.Contains(l, a.header.Get("X-Request-Id")) {
+				line = l
+			}
+		}
+		for _, want := range []string{
+			`"tenant_id":"` + owner.TenantID.String(), `"user_id":"` + owner.ID.String(), `"status":200`, `"duration_ms":`, `"statements":3`,
+		} {
+			if !strings.Contains(line, want) {
+				t.Errorf("%s is not in the line of the request: %s", want, line)
+			}
+		}
+		for _, secret := range []string{ownerPassword, "a password of Ada's", "mistyped password", access, refresh, next, testSecret, *owner.PasswordHash,
+			access[strings.LastIndex(access, ".")+1:][:8], refresh[strings.LastIndex(refresh, ".")+1:][:8]} {
+			if strings.Contains(logged, secret) {
+				t.Errorf("the log contains %q", secret)
+			}
+		}
+	})
+}
+
+func TestOutage_is_503_and_ends_by_itself(t *testing.T) {
+	t.Parallel()
+	proxy, opts := dbtest.ThroughProxy(t, dbtest.Postgres(t))
+	s := start(t, opts)
+	access, refresh := s.login()
+	proxy.Cut()
+	for _, a := range []answer{
+		s.call("GET", "/api/v1/users/me", access, nil), s.refresh(refresh), s.call("GET", "/readyz", "", nil),
+		s.call("POST", "/api/v1/auth/login", "", credentials(ownerEmail, ownerPassword)),
+	} {
+		if s.expect(http.StatusServiceUnavailable, a); a.header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+		if body := string(a.body); strings.Contains(body, "pq") || strings.Contains(body, "127.0.0.1") {
+			t.Errorf("the cause is in the body: %s", body)
+		}
+	}
+	s.expect(http.StatusOK, s.call("GET", "/healthz", "", nil))
+	proxy.Restore()
+	s.expect(http.StatusOK, s.call("GET", "/readyz", "", nil))
+	s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", access, nil))
+	s.expect(http.StatusOK, s.refresh(refresh))
+}
+
+func TestToken_of_one_tenant_is_nothing_in_another(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		s := start(t, opts)
+		ctx := principal.System(t.Context(), "test")
+		other := s.db.Client.Tenant.Create().SetSlug("other").SetName("Other").SaveX(ctx)
+		access, _ := s.login()
+		r, err := http.NewRequestWithContext(t.Context(), "GET", s.url+"/api/v1/users/me?tenant=other&tenant_id="+other.ID.String(), http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+access)
+		r.Header.Set("X-Tenant-ID", other.ID.String())
+		if got := s.expect(http.StatusOK, s.do(r)).field(t, "tenant_id"); got != s.owner().TenantID.String() {
+			t.Errorf("acting in tenant %s", got)
+		}
+		// A session whose user is moved to another tenant behind the policy's back authorises nobody.
+		s.db.Client.RefreshToken.Delete().ExecX(ctx)
+		s.expect(http.StatusUnauthorized, s.call("GET", "/api/v1/users/me", access, nil))
+	})
+}

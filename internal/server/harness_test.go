@@ -1,0 +1,247 @@
+package server_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+
+	"tenantry/ent"
+	"tenantry/ent/user"
+	"tenantry/internal/api"
+	"tenantry/internal/auth"
+	"tenantry/internal/config"
+	"tenantry/internal/database"
+	"tenantry/internal/principal"
+	"tenantry/internal/server"
+)
+
+const (
+	ownerEmail    = "owner@acme.test"
+	ownerPassword = "correct horse battery staple"
+	testSecret    = "a secret for tests that is long enough 4711"
+)
+
+// instance is a running server on a database of its own, with the first tenant and its owner.
+type instance struct {
+	*testing.T
+	db     *database.DB
+	server *server.Server
+	url    string
+	log    *logBuffer
+	routes routers.Router
+}
+
+// logBuffer collects what a server logs, of every level.
+type logBuffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.String()
+}
+
+func testConfig(opts database.Options) config.Config {
+	return config.Config{
+		PublicURL: "https://id.acme.test", DatabaseURL: opts.URL, DataDir: opts.DataDir, Secret: testSecret,
+		AccessTokenTTL: 15 * time.Minute, RefreshTokenTTL: 720 * time.Hour, RefreshIdleTTL: 168 * time.Hour,
+		RefreshGrace: 10 * time.Second, JWTAlgorithm: "ES256", PasswordHashConcurrency: 2, DefaultTenant: "acme",
+		DBPoolSize: 4, DBMaxOverflow: 4, DBPrepared: true, ServerTiming: true,
+		BootstrapEmail: ownerEmail, BootstrapPassword: ownerPassword,
+	}
+}
+
+// start runs a server on a migrated database.
+func start(t *testing.T, opts database.Options, change ...func(*config.Config)) *instance {
+	t.Helper()
+	cfg := testConfig(opts)
+	for _, c := range change {
+		c(&cfg)
+	}
+	logs := &logBuffer{}
+	log := slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	db, err := database.Open(t.Context(), opts, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hasher := auth.NewHasher(cfg.PasswordHashConcurrency)
+	if err := server.Bootstrap(t.Context(), cfg, db, hasher, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	s, err := server.New(t.Context(), cfg, []byte(cfg.Secret), db, hasher, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(s.Handler)
+	t.Cleanup(func() {
+		web.Close()
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &instance{T: t, db: db, server: s, url: web.URL, log: logs, routes: contractRoutes(t)}
+}
+
+var contractRoutes = func() func(t *testing.T) routers.Router {
+	build := sync.OnceValues(func() (routers.Router, error) {
+		contract, err := api.Contract()
+		if err != nil {
+			return nil, err
+		}
+		return gorillamux.NewRouter(contract)
+	})
+	return func(t *testing.T) routers.Router {
+		t.Helper()
+		router, err := build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return router
+	}
+}()
+
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// field returns a member of the body, "" if it is not there.
+func (a answer) field(t *testing.T, name string) string {
+	t.Helper()
+	var members map[string]any
+	if err := json.Unmarshal(a.body, &members); err != nil {
+		t.Fatalf("%d %s: %v", a.status, a.body, err)
+	}
+	s, _ := members[name].(string)
+	return s
+}
+
+// call sends a request and holds the answer against the contract. A body that is not a string is sent as JSON.
+func (s *instance) call(method, path, token string, body any) answer {
+	s.Helper()
+	var reader io.Reader = http.NoBody
+	switch b := body.(type) {
+	case nil:
+	case string:
+		reader = strings.NewReader(b)
+	default:
+		encoded, err := json.Marshal(b)
+		if err != nil {
+			s.Fatal(err)
+		}
+		reader = bytes.NewReader(encoded)
+	}
+	r, err := http.NewRequestWithContext(s.Context(), method, s.url+path, reader)
+	if err != nil {
+		s.Fatal(err)
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	return s.do(r)
+}
+
+func (s *instance) do(r *http.Request) answer {
+	s.Helper()
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		s.Fatal(err)
+	}
+	a := answer{status: response.StatusCode, header: response.Header, body: content}
+	s.holdAgainstContract(r, a)
+	return a
+}
+
+func (s *instance) holdAgainstContract(r *http.Request, a answer) {
+	s.Helper()
+	plain := r.Clone(s.Context())
+	plain.URL.Host, plain.URL.Scheme, plain.Host = "", "", ""
+	route, parameters, err := s.routes.FindRoute(plain)
+	if err != nil {
+		return // not an operation of the contract
+	}
+	err = openapi3filter.ValidateResponse(s.Context(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: r, PathParams: parameters, Route: route},
+		Status:                 a.status, Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body)),
+		Options: &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true},
+	})
+	if err != nil {
+		s.Errorf("%s %s: the answer breaks the contract: %v", r.Method, r.URL.Path, err)
+	}
+}
+
+// expect fails the test unless the answer has the status, and returns it.
+func (s *instance) expect(status int, a answer) answer {
+	s.Helper()
+	if a.status != status {
+		s.Fatalf("status %d, want %d: %s", a.status, status, a.body)
+	}
+	return a
+}
+
+// login signs the owner in and returns the access and the refresh token.
+func (s *instance) login() (access, refresh string) {
+	s.Helper()
+	a := s.expect(http.StatusOK, s.call("POST", "/api/v1/auth/login", "", credentials(ownerEmail, ownerPassword)))
+	return a.field(s.T, "access_token"), a.field(s.T, "refresh_token")
+}
+
+// refresh exchanges a refresh token.
+func (s *instance) refresh(token string) answer {
+	s.Helper()
+	return s.call("POST", "/api/v1/auth/refresh", "", map[string]string{"refresh_token": token})
+}
+
+// owner returns the first user, and a context that may change it.
+func (s *instance) owner() *ent.User {
+	s.Helper()
+	u, err := s.db.Client.User.Query().Where(user.Email(ownerEmail)).Only(principal.System(s.Context(), "test"))
+	if err != nil {
+		s.Fatal(err)
+	}
+	return u
+}
+
+// statements is the number of SQL statements that an answer has cost, by its own account.
+func (a answer) statements(t *testing.T) string {
+	t.Helper()
+	_, rest, _ := strings.Cut(a.header.Get("Server-Timing"), `desc="`)
+	n, _, found := strings.Cut(rest, " ")
+	if !found {
+		t.Fatalf("no Server-Timing in %v", a.header)
+	}
+	return n
+}
+
+func credentials(email, password string) map[string]string {
+	return map[string]string{"tenant": "acme", "email": email, "password": password}
+}
