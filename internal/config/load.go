@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
@@ -22,7 +23,7 @@ func AddFlags(flags *pflag.FlagSet) {
 		}
 		help := f.Tag.Get("help") + " [" + Prefix + f.Tag.Get("env") + "]"
 		if f.Type.Kind() == reflect.Bool {
-			flags.Bool(flagName(f), false, help)
+			flags.Bool(flagName(f), f.Tag.Get("envDefault") == "true", help)
 			continue
 		}
 		flags.String(flagName(f), f.Tag.Get("envDefault"), help)
@@ -33,31 +34,64 @@ func AddFlags(flags *pflag.FlagSet) {
 // The error lists every mistake.
 func Load(flags *pflag.FlagSet, environ []string) (Config, error) {
 	values := env.ToMap(environ)
-	var mistakes []error
+	var mistakes []mistake
 	for f := range fields() {
-		key := Prefix + f.Tag.Get("env")
+		name := f.Tag.Get("env")
 		if f.Tag.Get("file") == "true" {
-			mistakes = append(mistakes, readFile(values, key))
+			if err := readFile(values, Prefix+name); err != nil {
+				mistakes = append(mistakes, mistake{name + "_FILE", err})
+			}
 		}
 		if flag := flags.Lookup(flagName(f)); flag != nil && flag.Changed {
-			values[key] = flag.Value.String()
+			values[Prefix+name] = flag.Value.String()
 		}
 	}
-	c, err := env.ParseAsWithOptions[Config](env.Options{Environment: values, Prefix: Prefix})
-	var parse env.AggregateError
-	switch {
-	case errors.As(err, &parse):
-		mistakes = append(mistakes, parse.Errors...)
-	case err != nil:
-		mistakes = append(mistakes, err)
-	default:
-		c.derive()
-		mistakes = append(mistakes, c.mistakes()...)
+	var c Config
+	err := env.ParseWithOptions(&c, env.Options{Environment: values, Prefix: Prefix})
+	mistakes = append(mistakes, unparsed(err)...)
+	c.derive()
+	for _, m := range c.mistakes() {
+		// A value that could not be read is not held against its rules too.
+		if !slices.ContainsFunc(mistakes, func(known mistake) bool { return strings.TrimSuffix(known.name, "_FILE") == m.name }) {
+			mistakes = append(mistakes, m)
+		}
 	}
-	if err := errors.Join(mistakes...); err != nil {
-		return Config{}, fmt.Errorf("the configuration is not valid:\n%w", err)
+	if len(mistakes) > 0 {
+		lines := make([]error, 0, len(mistakes))
+		for _, m := range mistakes {
+			lines = append(lines, fmt.Errorf("%s%s: %w", Prefix, m.name, m.err))
+		}
+		return Config{}, fmt.Errorf("the configuration is not valid:\n%w", errors.Join(lines...))
 	}
 	return c, nil
+}
+
+// mistake is what is wrong with one setting.
+type mistake struct {
+	name string
+	err  error
+}
+
+// unparsed names the settings whose text is not of their type.
+func unparsed(err error) []mistake {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		if err == nil {
+			return nil
+		}
+		return []mistake{{"", err}}
+	}
+	var mistakes []mistake
+	for _, err := range all.Errors {
+		m := mistake{"", err}
+		if parse, ok := errors.AsType[env.ParseError](err); ok {
+			if f, found := reflect.TypeFor[Config]().FieldByName(parse.Name); found {
+				m = mistake{f.Tag.Get("env"), fmt.Errorf("is not of type %s: %w", f.Type, parse.Err)}
+			}
+		}
+		mistakes = append(mistakes, m)
+	}
+	return mistakes
 }
 
 // readFile replaces KEY by the content of the file that KEY_FILE names, without the newline that editors add.
@@ -71,9 +105,11 @@ func readFile(values map[string]string, key string) error {
 	}
 	content, err := os.ReadFile(path) //nolint:gosec // the operator names the file
 	if err != nil {
-		return fmt.Errorf("%s_FILE: %w", key, err)
+		return err
 	}
-	values[key] = strings.TrimRight(string(content), "\r\n")
+	if values[key] = strings.TrimRight(string(content), "\r\n"); values[key] == "" {
+		return fmt.Errorf("%s is empty", path)
+	}
 	return nil
 }
 

@@ -19,11 +19,12 @@ const MinSecretBytes = 32
 // examples are secrets that stand in documentation, ours or others', and are therefore known to everybody.
 var examples = []string{"change-me", "changeme", "example", "your-secret", "your_secret", "secret-key", "replace-me", "0123456789abcdef0123456789abcdef"}
 
-func (c *Config) mistakes() []error {
-	var mistakes []error
+// mistakes holds the values against their rules.
+func (c *Config) mistakes() []mistake {
+	var mistakes []mistake
 	wrong := func(when bool, name, format string, args ...any) {
 		if when {
-			mistakes = append(mistakes, fmt.Errorf(Prefix+name+": "+format, args...))
+			mistakes = append(mistakes, mistake{name, fmt.Errorf(format, args...)})
 		}
 	}
 	_, _, err := net.SplitHostPort(c.Listen)
@@ -35,7 +36,7 @@ func (c *Config) mistakes() []error {
 	wrong(c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json", "LOG_FORMAT", "%q is not text or json", c.LogFormat)
 	for _, origin := range c.CORSOrigins {
 		u, err := url.Parse(origin)
-		wrong(err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin,
+		wrong(err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin || strings.Contains(origin, "*"),
 			"CORS_ORIGINS", "%q is not an origin such as https://app.example.com", origin)
 	}
 	wrong(c.DBPoolSize < 1, "DB_POOL_SIZE", "must be at least 1")

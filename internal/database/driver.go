@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -97,18 +98,24 @@ func run[T any](ctx context.Context, args []any, statement func(context.Context,
 		return none, err
 	}
 	defer count(ctx, time.Now())
-	return statement(context.WithoutCancel(ctx), utc(args))
+	return statement(context.WithoutCancel(ctx), portable(args))
 }
 
-// utc brings times to the one form that both databases keep: UTC, in microseconds. SQLite compares them as text.
-func utc(args []any) []any {
+// portable brings values to the one form that both databases keep. Times are UTC, in microseconds: SQLite compares them as
+// text. JSON is text: as bytes SQLite would take it for its own binary form, and so would Postgres where parameters are
+// binary.
+func portable(args []any) []any {
 	for i, arg := range args {
-		switch t := arg.(type) {
+		switch v := arg.(type) {
 		case time.Time:
-			args[i] = t.UTC().Truncate(time.Microsecond)
+			args[i] = v.UTC().Truncate(time.Microsecond)
 		case *time.Time:
-			if t != nil {
-				args[i] = t.UTC().Truncate(time.Microsecond)
+			if v != nil {
+				args[i] = v.UTC().Truncate(time.Microsecond)
+			}
+		case json.RawMessage:
+			if v != nil {
+				args[i] = string(v)
 			}
 		}
 	}

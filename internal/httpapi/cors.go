@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/gin-gonic/gin"
 	"github.com/rs/cors"
@@ -14,11 +15,12 @@ func (r *router) cors() gin.HandlerFunc {
 		return func(c *gin.Context) { c.Next() }
 	}
 	policy := cors.New(cors.Options{
-		AllowedOrigins: r.CORSOrigins,
-		AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
-		AllowedHeaders: []string{"Authorization", "Content-Type", requestIDHeader},
-		ExposedHeaders: []string{requestIDHeader, "Retry-After", "Link"},
-		MaxAge:         600,
+		// Not AllowedOrigins, which folds case and reads a star as a pattern.
+		AllowOriginFunc: func(origin string) bool { return slices.Contains(r.CORSOrigins, origin) },
+		AllowedMethods:  []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
+		AllowedHeaders:  []string{"Authorization", "Content-Type", requestIDHeader},
+		ExposedHeaders:  []string{requestIDHeader, "Retry-After", "Link"},
+		MaxAge:          600,
 	})
 	return func(c *gin.Context) {
 		policy.HandlerFunc(c.Writer, c.Request)

@@ -29,7 +29,8 @@ func (r *router) fail(c *gin.Context, err error) {
 			slog.String("request_id", c.GetString(requestIDKey)), slog.String("code", p.Code), slog.Any("error", err))
 	}
 	if c.Writer.Written() {
-		return // the answer has begun; the client sees it cut off
+		// The answer has begun. The client must see that it was cut off, and net/http has this way alone.
+		panic(http.ErrAbortHandler)
 	}
 	body, err := json.Marshal(document(p, c.GetString(requestIDKey)))
 	if err != nil {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -19,13 +20,18 @@ func (r *router) requestLog(c *gin.Context) {
 	if r.ServerTiming {
 		c.Writer = &timingWriter{ResponseWriter: c.Writer, statements: statements}
 	}
+	finished := false
 	defer func() {
+		status := c.Writer.Status()
+		if !finished {
+			status = http.StatusInternalServerError // a panic is under way to the step before
+		}
 		n, sql := statements()
 		attrs := append(make([]slog.Attr, 0, 12),
 			slog.String("request_id", c.GetString(requestIDKey)),
 			slog.String("method", c.Request.Method),
 			slog.String("path", c.Request.URL.Path),
-			slog.Int("status", c.Writer.Status()),
+			slog.Int("status", status),
 			slog.Float64("duration_ms", milliseconds(time.Since(start))),
 			slog.Int("bytes", max(0, c.Writer.Size())),
 			slog.String("ip", c.ClientIP()),
@@ -41,6 +47,7 @@ func (r *router) requestLog(c *gin.Context) {
 		r.Log.LogAttrs(ctx, slog.LevelInfo, "request", attrs...)
 	}()
 	c.Next()
+	finished = true
 }
 
 // milliseconds has the resolution of a microsecond.

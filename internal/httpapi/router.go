@@ -56,6 +56,7 @@ func NewRouter(contract *openapi3.T, handlers api.StrictServerInterface, opts Op
 	engine.RedirectTrailingSlash = false
 	// Handlers receive *gin.Context as their context: its values and deadline are the request's.
 	engine.ContextWithFallback = true
+	engine.RemoteIPHeaders = []string{"X-Forwarded-For"} // gin believes X-Real-IP too, which a proxy may pass on unseen
 	proxies := make([]string, 0, len(opts.TrustedProxies))
 	for _, p := range opts.TrustedProxies {
 		proxies = append(proxies, p.String())

@@ -3,8 +3,10 @@ package httpapi
 import (
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"unicode"
@@ -53,10 +55,13 @@ type validatedBody struct {
 func (b validatedBody) ValidatedValue() any { return b.value }
 
 func validateParameters(c *gin.Context, o *operation) error {
-	query := c.Request.URL.Query()
-	for _, values := range query {
-		for _, v := range values {
-			if !utf8.ValidString(v) || strings.ContainsFunc(v, unicode.IsControl) {
+	query, err := url.ParseQuery(c.Request.URL.RawQuery)
+	if err != nil {
+		return problem.Malformed("The query cannot be read.")
+	}
+	for name, values := range query {
+		for _, text := range append(values, name) {
+			if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
 				return problem.Malformed("A parameter is not valid text.")
 			}
 		}
@@ -79,7 +84,7 @@ func validateParameters(c *gin.Context, o *operation) error {
 
 func readBody(c *gin.Context) (any, error) {
 	media, parameters, err := mime.ParseMediaType(c.GetHeader("Content-Type"))
-	if err != nil || media != "application/json" {
+	if err != nil || media != "application/json" || len(c.Request.Header["Content-Type"]) != 1 {
 		return nil, problem.UnsupportedMediaType()
 	}
 	if charset := parameters["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
@@ -107,33 +112,55 @@ func validateBody(schema *openapi3.Schema, value any) error {
 // schemaFields names each wrong member, in order and once. It takes nothing from the validator's own words, which may
 // repeat the value.
 func schemaFields(err error) []problem.Field {
-	fields := appendFields(nil, err)
-	slices.SortFunc(fields, func(a, b problem.Field) int { return strings.Compare(a.Pointer, b.Pointer) })
-	return slices.Compact(fields)
+	w := wrong{details: map[string]string{}, objects: map[string]bool{}}
+	w.collect(err)
+	fields := make([]problem.Field, 0, len(w.details))
+	for _, pointer := range slices.Sorted(maps.Keys(w.details)) {
+		fields = append(fields, problem.Field{Pointer: pointer, Detail: w.details[pointer]})
+	}
+	return fields
 }
 
-func appendFields(fields []problem.Field, err error) []problem.Field {
+// wrong is what a body breaks: the first rule by the pointer of the member, and the objects whose unknown members are
+// among them. The validator reports such an object once for each member, and it is looked through once.
+type wrong struct {
+	details map[string]string
+	objects map[string]bool
+}
+
+func (w wrong) collect(err error) {
 	if many, ok := errors.AsType[openapi3.MultiError](err); ok {
 		for _, e := range many {
-			fields = appendFields(fields, e)
+			w.collect(e)
 		}
-		return fields
+		return
 	}
 	e, ok := errors.AsType[*openapi3.SchemaError](err)
 	if !ok {
-		return append(fields, problem.Field{Detail: "is not valid"})
+		w.add("", "is not valid")
+		return
 	}
 	pointer := jsonPointer(e.JSONPointer())
 	object, _ := e.Value.(map[string]any)
 	if e.SchemaField != "properties" || object == nil {
-		return append(fields, problem.Field{Pointer: pointer, Detail: schemaDetail(e)})
+		w.add(pointer, schemaDetail(e))
+		return
 	}
+	if w.objects[pointer] {
+		return
+	}
+	w.objects[pointer] = true
 	for name := range object {
 		if e.Schema.Properties[name] == nil {
-			fields = append(fields, problem.Field{Pointer: pointer + jsonPointer([]string{name}), Detail: schemaDetail(e)})
+			w.add(pointer+jsonPointer([]string{name}), schemaDetail(e))
 		}
 	}
-	return fields
+}
+
+func (w wrong) add(pointer, detail string) {
+	if _, known := w.details[pointer]; !known {
+		w.details[pointer] = detail
+	}
 }
 
 func jsonPointer(parts []string) string {

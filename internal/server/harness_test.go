@@ -34,7 +34,7 @@ const (
 
 // instance is a running server on a database of its own, with the first tenant and its owner.
 type instance struct {
-	*testing.T
+	testing.TB
 	db     *database.DB
 	server *server.Server
 	url    string
@@ -71,7 +71,7 @@ func testConfig(opts database.Options) config.Config {
 }
 
 // start runs a server on a migrated database.
-func start(t *testing.T, opts database.Options, change ...func(*config.Config)) *instance {
+func start(t testing.TB, opts database.Options, change ...func(*config.Config)) *instance {
 	t.Helper()
 	cfg := testConfig(opts)
 	for _, c := range change {
@@ -98,10 +98,10 @@ func start(t *testing.T, opts database.Options, change ...func(*config.Config)) 
 			t.Error(err)
 		}
 	})
-	return &instance{T: t, db: db, server: s, url: web.URL, log: logs, routes: contractRoutes(t)}
+	return &instance{TB: t, db: db, server: s, url: web.URL, log: logs, routes: contractRoutes(t)}
 }
 
-var contractRoutes = func() func(t *testing.T) routers.Router {
+var contractRoutes = func() func(t testing.TB) routers.Router {
 	build := sync.OnceValues(func() (routers.Router, error) {
 		contract, err := api.Contract()
 		if err != nil {
@@ -109,7 +109,7 @@ var contractRoutes = func() func(t *testing.T) routers.Router {
 		}
 		return gorillamux.NewRouter(contract)
 	})
-	return func(t *testing.T) routers.Router {
+	return func(t testing.TB) routers.Router {
 		t.Helper()
 		router, err := build()
 		if err != nil {
@@ -127,7 +127,7 @@ type answer struct {
 }
 
 // field returns a member of the body, "" if it is not there.
-func (a answer) field(t *testing.T, name string) string {
+func (a answer) field(t testing.TB, name string) string {
 	t.Helper()
 	var members map[string]any
 	if err := json.Unmarshal(a.body, &members); err != nil {
@@ -212,7 +212,7 @@ func (s *instance) expect(status int, a answer) answer {
 func (s *instance) login() (access, refresh string) {
 	s.Helper()
 	a := s.expect(http.StatusOK, s.call("POST", "/api/v1/auth/login", "", credentials(ownerEmail, ownerPassword)))
-	return a.field(s.T, "access_token"), a.field(s.T, "refresh_token")
+	return a.field(s.TB, "access_token"), a.field(s.TB, "refresh_token")
 }
 
 // refresh exchanges a refresh token.
@@ -232,7 +232,7 @@ func (s *instance) owner() *ent.User {
 }
 
 // statements is the number of SQL statements that an answer has cost, by its own account.
-func (a answer) statements(t *testing.T) string {
+func (a answer) statements(t testing.TB) string {
 	t.Helper()
 	_, rest, _ := strings.Cut(a.header.Get("Server-Timing"), `desc="`)
 	n, _, found := strings.Cut(rest, " ")

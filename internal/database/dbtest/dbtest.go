@@ -42,7 +42,7 @@ func EachOptions(t *testing.T, test func(t *testing.T, opts database.Options)) {
 }
 
 // SQLite returns the options of a migrated SQLite database.
-func SQLite(t *testing.T) database.Options {
+func SQLite(t testing.TB) database.Options {
 	t.Helper()
 	opts := EmptySQLite(t)
 	migrateUp(t, opts)
@@ -50,13 +50,13 @@ func SQLite(t *testing.T) database.Options {
 }
 
 // EmptySQLite returns the options of a SQLite database that was never migrated.
-func EmptySQLite(t *testing.T) database.Options {
+func EmptySQLite(t testing.TB) database.Options {
 	t.Helper()
 	return database.Options{DataDir: t.TempDir()}
 }
 
 // Postgres returns the options of a migrated Postgres database.
-func Postgres(t *testing.T) database.Options {
+func Postgres(t testing.TB) database.Options {
 	t.Helper()
 	s := server(t)
 	s.once.Do(func() { s.template, s.templateErr = s.makeTemplate(t) })
@@ -67,7 +67,7 @@ func Postgres(t *testing.T) database.Options {
 }
 
 // EmptyPostgres returns the options of a Postgres database that was never migrated.
-func EmptyPostgres(t *testing.T) database.Options {
+func EmptyPostgres(t testing.TB) database.Options {
 	t.Helper()
 	return clone(t, server(t), "template1")
 }
@@ -76,7 +76,7 @@ func postgresOptions(url string) database.Options {
 	return database.Options{URL: url, PoolSize: 4, MaxOverflow: 4, Prepared: true}
 }
 
-func open(t *testing.T, opts database.Options) *database.DB {
+func open(t testing.TB, opts database.Options) *database.DB {
 	t.Helper()
 	db, err := database.Open(t.Context(), opts, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -90,7 +90,7 @@ func open(t *testing.T, opts database.Options) *database.DB {
 	return db
 }
 
-func migrateUp(t *testing.T, opts database.Options) {
+func migrateUp(t testing.TB, opts database.Options) {
 	t.Helper()
 	db, err := database.Open(t.Context(), opts, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -131,7 +131,7 @@ var start = sync.OnceValues(func() (*postgresServer, error) {
 	return s, err
 })
 
-func server(t *testing.T) *postgresServer {
+func server(t testing.TB) *postgresServer {
 	t.Helper()
 	s, err := start()
 	if errors.Is(err, ErrNoPostgres) && os.Getenv("CI") != "true" {
@@ -145,7 +145,7 @@ func server(t *testing.T) *postgresServer {
 
 // makeTemplate returns the name of a migrated database, which every test binary on the server shares. It gets that name
 // only when it is complete.
-func (s *postgresServer) makeTemplate(t *testing.T) (string, error) {
+func (s *postgresServer) makeTemplate(t testing.TB) (string, error) {
 	dir, err := migrations.Dir("postgres")
 	if err != nil {
 		return "", err
@@ -179,7 +179,7 @@ func (s *postgresServer) makeTemplate(t *testing.T) (string, error) {
 	return name, err
 }
 
-func clone(t *testing.T, s *postgresServer, template string) database.Options {
+func clone(t testing.TB, s *postgresServer, template string) database.Options {
 	t.Helper()
 	name := "test_" + strings.ToLower(rand.Text())
 	if err := s.create(name, template); err != nil {

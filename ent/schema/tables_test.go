@@ -1,0 +1,204 @@
+package schema_test
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	"entgo.io/ent/dialect/sql"
+	"github.com/google/uuid"
+
+	"tenantry/ent"
+	"tenantry/ent/predicate"
+	"tenantry/ent/roleassignment"
+)
+
+// row is what a test wants a table to hold: an owner's row, for a tenant that the writer names or leaves out.
+type row struct {
+	id, user, role uuid.UUID
+	tenant         *uuid.UUID
+}
+
+type (
+	// execer is a builder that touches one row, or creates several.
+	execer interface{ Exec(context.Context) error }
+	// scanner is a query of one column.
+	scanner interface {
+		Scan(context.Context, any) error
+	}
+	// where is what every generated predicate is underneath.
+	where = func(*sql.Selector)
+)
+
+// access is how the guard reaches one table through its generated client.
+type access struct {
+	create    func(c *ent.Client, r row) execer
+	bulk      func(c *ent.Client, rows ...row) execer
+	read      func(c *ent.Client) scanner
+	updateOne func(c *ent.Client, r row) execer
+	update    func(ctx context.Context, c *ent.Client, p where) (int, error)
+	deleteOne func(c *ent.Client, r row) execer
+	delete    func(ctx context.Context, c *ent.Client, p where) (int, error)
+}
+
+// changed is what an update writes: of every entity, updated_at can be changed.
+var changed = time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
+
+// tables has a case for each table with a tenant_id.
+var tables = map[string]access{
+	"users": {
+		create:    func(c *ent.Client, r row) execer { return newUser(c, r) },
+		bulk:      func(c *ent.Client, rows ...row) execer { return c.User.CreateBulk(each(c, rows, newUser)...) },
+		read:      func(c *ent.Client) scanner { return c.User.Query().Select("tenant_id") },
+		updateOne: func(c *ent.Client, r row) execer { return c.User.UpdateOneID(r.id).SetUpdatedAt(changed) },
+		update: func(ctx context.Context, c *ent.Client, p where) (int, error) {
+			return c.User.Update().Where(predicate.User(p)).SetUpdatedAt(changed).Save(ctx)
+		},
+		deleteOne: func(c *ent.Client, r row) execer { return c.User.DeleteOneID(r.id) },
+		delete: func(ctx context.Context, c *ent.Client, p where) (int, error) {
+			return c.User.Delete().Where(predicate.User(p)).Exec(ctx)
+		},
+	},
+	"roles": {
+		create:    func(c *ent.Client, r row) execer { return newRole(c, r) },
+		bulk:      func(c *ent.Client, rows ...row) execer { return c.Role.CreateBulk(each(c, rows, newRole)...) },
+		read:      func(c *ent.Client) scanner { return c.Role.Query().Select("tenant_id") },
+		updateOne: func(c *ent.Client, r row) execer { return c.Role.UpdateOneID(r.id).SetUpdatedAt(changed) },
+		update: func(ctx context.Context, c *ent.Client, p where) (int, error) {
+			return c.Role.Update().Where(predicate.Role(p)).SetUpdatedAt(changed).Save(ctx)
+		},
+		deleteOne: func(c *ent.Client, r row) execer { return c.Role.DeleteOneID(r.id) },
+		delete: func(ctx context.Context, c *ent.Client, p where) (int, error) {
+			return c.Role.Delete().Where(predicate.Role(p)).Exec(ctx)
+		},
+	},
+	"user_roles": {
+		create: func(c *ent.Client, r row) execer { return newAssignment(c, r) },
+		bulk: func(c *ent.Client, rows ...row) execer {
+			return c.RoleAssignment.CreateBulk(each(c, rows, newAssignment)...)
+		},
+		read: func(c *ent.Client) scanner { return c.RoleAssignment.Query().Select("tenant_id") },
+		updateOne: func(c *ent.Client, r row) execer {
+			return affected(c.RoleAssignment.Update().Where(of(r)).SetUpdatedAt(changed).Save)
+		},
+		update: func(ctx context.Context, c *ent.Client, p where) (int, error) {
+			return c.RoleAssignment.Update().Where(predicate.RoleAssignment(p)).SetUpdatedAt(changed).Save(ctx)
+		},
+		deleteOne: func(c *ent.Client, r row) execer {
+			return affected(c.RoleAssignment.Delete().Where(of(r)).Exec)
+		},
+		delete: func(ctx context.Context, c *ent.Client, p where) (int, error) {
+			return c.RoleAssignment.Delete().Where(predicate.RoleAssignment(p)).Exec(ctx)
+		},
+	},
+	"refresh_tokens": {
+		create: func(c *ent.Client, r row) execer { return newRefreshToken(c, r) },
+		bulk: func(c *ent.Client, rows ...row) execer {
+			return c.RefreshToken.CreateBulk(each(c, rows, newRefreshToken)...)
+		},
+		read:      func(c *ent.Client) scanner { return c.RefreshToken.Query().Select("tenant_id") },
+		updateOne: func(c *ent.Client, r row) execer { return c.RefreshToken.UpdateOneID(r.id).SetUpdatedAt(changed) },
+		update: func(ctx context.Context, c *ent.Client, p where) (int, error) {
+			return c.RefreshToken.Update().Where(predicate.RefreshToken(p)).SetUpdatedAt(changed).Save(ctx)
+		},
+		deleteOne: func(c *ent.Client, r row) execer { return c.RefreshToken.DeleteOneID(r.id) },
+		delete: func(ctx context.Context, c *ent.Client, p where) (int, error) {
+			return c.RefreshToken.Delete().Where(predicate.RefreshToken(p)).Exec(ctx)
+		},
+	},
+	"oauth_states": {
+		create: func(c *ent.Client, r row) execer { return newOAuthState(c, r) },
+		bulk: func(c *ent.Client, rows ...row) execer {
+			return c.OAuthState.CreateBulk(each(c, rows, newOAuthState)...)
+		},
+		read:      func(c *ent.Client) scanner { return c.OAuthState.Query().Select("tenant_id") },
+		updateOne: func(c *ent.Client, r row) execer { return c.OAuthState.UpdateOneID(r.id).SetUpdatedAt(changed) },
+		update: func(ctx context.Context, c *ent.Client, p where) (int, error) {
+			return c.OAuthState.Update().Where(predicate.OAuthState(p)).SetUpdatedAt(changed).Save(ctx)
+		},
+		deleteOne: func(c *ent.Client, r row) execer { return c.OAuthState.DeleteOneID(r.id) },
+		delete: func(ctx context.Context, c *ent.Client, p where) (int, error) {
+			return c.OAuthState.Delete().Where(predicate.OAuthState(p)).Exec(ctx)
+		},
+	},
+	"one_time_tokens": {
+		create: func(c *ent.Client, r row) execer { return newOneTimeToken(c, r) },
+		bulk: func(c *ent.Client, rows ...row) execer {
+			return c.OneTimeToken.CreateBulk(each(c, rows, newOneTimeToken)...)
+		},
+		read:      func(c *ent.Client) scanner { return c.OneTimeToken.Query().Select("tenant_id") },
+		updateOne: func(c *ent.Client, r row) execer { return c.OneTimeToken.UpdateOneID(r.id).SetUpdatedAt(changed) },
+		update: func(ctx context.Context, c *ent.Client, p where) (int, error) {
+			return c.OneTimeToken.Update().Where(predicate.OneTimeToken(p)).SetUpdatedAt(changed).Save(ctx)
+		},
+		deleteOne: func(c *ent.Client, r row) execer { return c.OneTimeToken.DeleteOneID(r.id) },
+		delete: func(ctx context.Context, c *ent.Client, p where) (int, error) {
+			return c.OneTimeToken.Delete().Where(predicate.OneTimeToken(p)).Exec(ctx)
+		},
+	},
+}
+
+func newUser(c *ent.Client, r row) *ent.UserCreate {
+	return named(c.User.Create().SetID(r.id).SetEmail(rand.Text()+"@acme.test"), r)
+}
+
+func newRole(c *ent.Client, r row) *ent.RoleCreate {
+	return named(c.Role.Create().SetID(r.id).SetName(rand.Text()).SetPermissions([]string{"users:read"}), r)
+}
+
+func newAssignment(c *ent.Client, r row) *ent.RoleAssignmentCreate {
+	return named(c.RoleAssignment.Create().SetUserID(r.user).SetRoleID(r.role), r)
+}
+
+func newRefreshToken(c *ent.Client, r row) *ent.RefreshTokenCreate {
+	return named(c.RefreshToken.Create().SetID(r.id).SetUserID(r.user).SetExpiresAt(time.Now().Add(time.Hour)), r)
+}
+
+func newOAuthState(c *ent.Client, r row) *ent.OAuthStateCreate {
+	return named(c.OAuthState.Create().SetID(r.id).SetUserID(r.user).SetProvider("google").SetStateHash(hash()).
+		SetCodeVerifier(rand.Text()+rand.Text()).SetNonce(rand.Text()).SetBrowserHash(hash()).
+		SetExpiresAt(time.Now().Add(time.Hour)), r)
+}
+
+func newOneTimeToken(c *ent.Client, r row) *ent.OneTimeTokenCreate {
+	return named(c.OneTimeToken.Create().SetID(r.id).SetUserID(r.user).SetPurpose("invitation").SetTokenHash(hash()).
+		SetExpiresAt(time.Now().Add(time.Hour)), r)
+}
+
+// named sets the tenant of a builder if the row names one.
+func named[B interface{ SetTenantID(uuid.UUID) B }](builder B, r row) B {
+	if r.tenant != nil {
+		return builder.SetTenantID(*r.tenant)
+	}
+	return builder
+}
+
+func each[B any](c *ent.Client, rows []row, build func(*ent.Client, row) B) (builders []B) {
+	for _, r := range rows {
+		builders = append(builders, build(c, r))
+	}
+	return builders
+}
+
+// of is the primary key of an assignment. The builders of one row are not used with it: ent's UpdateOne of a composite
+// key panics where it finds none.
+func of(r row) predicate.RoleAssignment {
+	return roleassignment.And(roleassignment.UserID(r.user), roleassignment.RoleID(r.role))
+}
+
+// affected makes a builder of many rows answer as one of a single row does: not found, if there was none.
+type affected func(context.Context) (int, error)
+
+func (rows affected) Exec(ctx context.Context) error {
+	n, err := rows(ctx)
+	if err == nil && n == 0 {
+		err = &ent.NotFoundError{}
+	}
+	return err
+}
+
+func hash() []byte {
+	b := make([]byte, 32)
+	_, _ = rand.Read(b)
+	return b
+}

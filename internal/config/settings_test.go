@@ -1,0 +1,213 @@
+package config_test
+
+import (
+	"log/slog"
+	"net/netip"
+	"reflect"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"tenantry/internal/config"
+)
+
+// settings are the names that operators rely on, their defaults as the help shows them, and a value that is not the default.
+var settings = []struct {
+	name, standard, other string
+	get                   func(config.Config) any
+	want                  any
+	secret                bool
+}{
+	{name: "LISTEN", standard: "127.0.0.1:8080", other: "[::1]:9090", want: "[::1]:9090", get: func(c config.Config) any { return c.Listen }},
+	{name: "PUBLIC_URL", other: "https://id.acme.test", want: "https://id.acme.test", get: func(c config.Config) any { return c.PublicURL }},
+	{name: "DATABASE_URL", other: "postgres://db/tenantry", want: "postgres://db/tenantry", get: func(c config.Config) any { return c.DatabaseURL }},
+	{name: "DATA_DIR", standard: "./data", other: "/var/lib/tenantry", want: "/var/lib/tenantry", get: func(c config.Config) any { return c.DataDir }},
+	{name: "SECRET", secret: true, other: goodSecret, want: goodSecret, get: func(c config.Config) any { return c.Secret }},
+	{name: "LOG_LEVEL", standard: "info", other: "debug", want: slog.LevelDebug, get: func(c config.Config) any { return c.LogLevel }},
+	{name: "LOG_FORMAT", other: "json", want: "json", get: func(c config.Config) any { return c.LogFormat }},
+	{name: "CORS_ORIGINS", other: "https://a.test,http://localhost:5173", want: []string{"https://a.test", "http://localhost:5173"},
+		get: func(c config.Config) any { return c.CORSOrigins }},
+	{name: "TRUSTED_PROXIES", other: "10.0.0.0/8,fd00::/8", want: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
+		get: func(c config.Config) any { return c.TrustedProxies }},
+	{name: "SERVER_TIMING", standard: "false", other: "true", want: true, get: func(c config.Config) any { return c.ServerTiming }},
+	{name: "MIGRATE", standard: "false", other: "true", want: true, get: func(c config.Config) any { return c.Migrate }},
+	{name: "DB_POOL_SIZE", standard: "25", other: "7", want: 7, get: func(c config.Config) any { return c.DBPoolSize }},
+	{name: "DB_MAX_OVERFLOW", standard: "50", other: "0", want: 0, get: func(c config.Config) any { return c.DBMaxOverflow }},
+	{name: "DB_PREPARED", standard: "true", other: "false", want: false, get: func(c config.Config) any { return c.DBPrepared }},
+	{name: "ACCESS_TOKEN_TTL", standard: "15m", other: "90s", want: 90 * time.Second, get: func(c config.Config) any { return c.AccessTokenTTL }},
+	{name: "REFRESH_TOKEN_TTL", standard: "720h", other: "1000h", want: 1000 * time.Hour, get: func(c config.Config) any { return c.RefreshTokenTTL }},
+	{name: "REFRESH_IDLE_TTL", standard: "168h", other: "20m", want: 20 * time.Minute, get: func(c config.Config) any { return c.RefreshIdleTTL }},
+	{name: "REFRESH_GRACE", standard: "10s", other: "0s", want: time.Duration(0), get: func(c config.Config) any { return c.RefreshGrace }},
+	{name: "JWT_ALGORITHM", standard: "ES256", other: "EdDSA", want: "EdDSA", get: func(c config.Config) any { return c.JWTAlgorithm }},
+	{name: "PASSWORD_HASH_CONCURRENCY", other: "3", want: 3, get: func(c config.Config) any { return c.PasswordHashConcurrency }},
+	{name: "DEFAULT_TENANT", standard: "default", other: "acme", want: "acme", get: func(c config.Config) any { return c.DefaultTenant }},
+	{name: "BOOTSTRAP_EMAIL", other: "ada@acme.test", want: "ada@acme.test", get: func(c config.Config) any { return c.BootstrapEmail }},
+	{name: "BOOTSTRAP_PASSWORD", secret: true, other: "fifteen letters", want: "fifteen letters", get: func(c config.Config) any { return c.BootstrapPassword }},
+}
+
+// goodSecret is long, and known from nowhere else.
+const goodSecret = "Yh3v9kQ0sWm5uXb7Lr2dTg8nPc4eJz6f"
+
+// load reads the configuration from a command line and an environment. What a value needs beside it is there.
+func load(t *testing.T, args []string, environ ...string) (config.Config, error) {
+	t.Helper()
+	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	config.AddFlags(flags)
+	if err := flags.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return config.Load(flags, environ)
+}
+
+func flagOf(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "-")) }
+
+// companions are what a setting needs beside it in order to be valid.
+func companions(name string) []string {
+	switch name {
+	case "DATABASE_URL":
+		return []string{"TENANTRY_SECRET=" + goodSecret}
+	case "BOOTSTRAP_PASSWORD":
+		return []string{"TENANTRY_BOOTSTRAP_EMAIL=ada@acme.test"}
+	}
+	return nil
+}
+
+func TestSettings_are_all_listed_here(t *testing.T) {
+	t.Parallel()
+	var listed, declared []string
+	for _, s := range settings {
+		listed = append(listed, s.name)
+	}
+	for i := range reflect.TypeFor[config.Config]().NumField() {
+		declared = append(declared, reflect.TypeFor[config.Config]().Field(i).Tag.Get("env"))
+	}
+	slices.Sort(listed)
+	slices.Sort(declared)
+	if !slices.Equal(listed, declared) {
+		t.Errorf("the settings are\n%v, and the test knows\n%v", declared, listed)
+	}
+}
+
+func TestSettings_come_from_the_environment(t *testing.T) {
+	t.Parallel()
+	for _, s := range settings {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			c, err := load(t, nil, append(companions(s.name), "TENANTRY_"+s.name+"="+s.other)...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := s.get(c); !reflect.DeepEqual(got, s.want) {
+				t.Errorf("%v, want %v", got, s.want)
+			}
+		})
+	}
+}
+
+func TestFlags_go_before_the_environment(t *testing.T) {
+	t.Parallel()
+	for _, s := range settings {
+		if s.secret {
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			beneath := "/" // another value, or none that would be accepted
+			if on, ok := s.want.(bool); ok {
+				beneath = strconv.FormatBool(!on)
+			}
+			c, err := load(t, []string{"--" + flagOf(s.name) + "=" + s.other}, append(companions(s.name), "TENANTRY_"+s.name+"="+beneath)...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := s.get(c); !reflect.DeepEqual(got, s.want) {
+				t.Errorf("%v, want %v", got, s.want)
+			}
+		})
+	}
+}
+
+func TestFlags_do_not_exist_for_secrets(t *testing.T) {
+	t.Parallel()
+	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	config.AddFlags(flags)
+	for _, s := range settings {
+		if exists := flags.Lookup(flagOf(s.name)) != nil; exists == s.secret {
+			t.Errorf("--%s exists: %v", flagOf(s.name), exists)
+		}
+	}
+	flags.VisitAll(func(f *pflag.Flag) {
+		if strings.Contains(f.Name, "secret") || strings.Contains(f.Name, "password") && f.Name != "password-hash-concurrency" {
+			t.Errorf("--%s can be read by every user of the machine", f.Name)
+		}
+	})
+}
+
+func TestHelp_names_variable_and_default(t *testing.T) {
+	t.Parallel()
+	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	config.AddFlags(flags)
+	for _, s := range settings {
+		if s.secret {
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			f := flags.Lookup(flagOf(s.name))
+			if f == nil {
+				t.Fatalf("no flag --%s", flagOf(s.name))
+			}
+			if variable := "[TENANTRY_" + s.name + "]"; !strings.HasSuffix(f.Usage, variable) {
+				t.Errorf("the help does not name %s: %s", variable, f.Usage)
+			}
+			if f.DefValue != s.standard {
+				t.Errorf("the help states the default %q, want %q", f.DefValue, s.standard)
+			}
+		})
+	}
+}
+
+func TestLoad_of_nothing_gives_the_defaults(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.Config{
+		Listen: "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080", DataDir: "./data", LogLevel: slog.LevelInfo,
+		DBPoolSize: 25, DBMaxOverflow: 50, DBPrepared: true,
+		AccessTokenTTL: 15 * time.Minute, RefreshTokenTTL: 30 * 24 * time.Hour, RefreshIdleTTL: 7 * 24 * time.Hour,
+		RefreshGrace: 10 * time.Second, JWTAlgorithm: "ES256", PasswordHashConcurrency: runtime.GOMAXPROCS(0), DefaultTenant: "default",
+	}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("defaults\n%+v, want\n%+v", c, want)
+	}
+}
+
+func TestLoad_takes_empty_variables_for_unset(t *testing.T) {
+	t.Parallel()
+	unset, err := load(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var environ []string
+	for _, s := range settings {
+		environ = append(environ, "TENANTRY_"+s.name+"=")
+	}
+	if empty, err := load(t, nil, environ...); err != nil || !reflect.DeepEqual(empty, unset) {
+		t.Errorf("%v\n%+v, want\n%+v", err, empty, unset)
+	}
+}
+
+func TestPublicURL_follows_the_address(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, nil, "TENANTRY_LISTEN=192.0.2.7:80")
+	if err != nil || c.PublicURL != "http://192.0.2.7:80" {
+		t.Errorf("%q, %v", c.PublicURL, err)
+	}
+}

@@ -1,0 +1,274 @@
+package database_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"entgo.io/ent/dialect"
+	entsql "entgo.io/ent/dialect/sql"
+	"github.com/google/uuid"
+
+	"tenantry/ent"
+	"tenantry/ent/refreshtoken"
+	"tenantry/ent/user"
+	"tenantry/internal/database"
+	"tenantry/internal/database/dbtest"
+	"tenantry/internal/principal"
+)
+
+func TestStatements_are_counted_for_each_context(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		ctx, acme := newTenant(t, db)
+		counted, read := database.CountStatements(ctx)
+		for want := range int64(4) {
+			if n, _ := read(); n != want {
+				t.Fatalf("counted %d statements, want %d", n, want)
+			}
+			db.Client.Tenant.Query().CountX(counted)
+		}
+		if _, took := read(); took <= 0 {
+			t.Errorf("they took %s", took)
+		}
+
+		counted, read = database.CountStatements(ctx)
+		err := database.WithTx(counted, db.Client, func(tx *ent.Client) error {
+			tx.User.Create().SetTenantID(acme).SetEmail("tx@acme.test").ExecX(counted)
+			tx.User.Query().CountX(counted)
+			tx.User.Delete().ExecX(counted)
+			return nil
+		})
+		if n, _ := read(); n != 3 || err != nil {
+			t.Errorf("counted %d statements of a transaction with 3, %v", n, err)
+		}
+
+		// Twenty at once in one context, and beside them twenty that each have their own.
+		counted, read = database.CountStatements(ctx)
+		var wait sync.WaitGroup
+		for range 20 {
+			wait.Go(func() { db.Client.Tenant.Query().CountX(counted) })
+			wait.Go(func() {
+				own, read := database.CountStatements(ctx)
+				db.Client.Tenant.Query().CountX(own)
+				if n, _ := read(); n != 1 {
+					t.Errorf("counted %d statements of a context with 1", n)
+				}
+			})
+		}
+		wait.Wait()
+		if n, _ := read(); n != 20 {
+			t.Errorf("counted %d statements of 20 goroutines", n)
+		}
+	})
+}
+
+func TestClient_that_hung_up_before_starts_nothing(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		ctx, acme := newTenant(t, db)
+		gone, cancel := context.WithCancel(ctx)
+		gone, read := database.CountStatements(gone)
+		cancel()
+		if _, err := db.Client.Tenant.Query().Count(gone); !errors.Is(err, context.Canceled) {
+			t.Errorf("query: %v", err)
+		}
+		if err := db.Client.Tenant.UpdateOneID(acme).SetName("Changed").Exec(gone); !errors.Is(err, context.Canceled) {
+			t.Errorf("update: %v", err)
+		}
+		if err := database.WithTx(gone, db.Client, func(*ent.Client) error { return nil }); !errors.Is(err, context.Canceled) {
+			t.Errorf("transaction: %v", err)
+		}
+		late, cancel := context.WithDeadline(ctx, time.Unix(0, 0))
+		defer cancel()
+		if _, err := db.Client.Tenant.Query().Count(late); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("query after the deadline: %v", err)
+		}
+		if n, _ := read(); n != 0 {
+			t.Errorf("%d statements were run", n)
+		}
+	})
+}
+
+func TestClient_that_hangs_up_does_not_interrupt_a_statement(t *testing.T) {
+	t.Parallel()
+	slow := map[string]string{
+		dialect.Postgres: "SELECT pg_sleep(0.2)",
+		dialect.SQLite: "SELECT count(*) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) " +
+			"SELECT i FROM n)",
+	}
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		pid := backend(t, db)
+		ctx, cancel := context.WithCancel(t.Context())
+		hangUp := time.AfterFunc(20*time.Millisecond, cancel)
+		err := query(ctx, db, slow[db.Dialect()], new(any))
+		if hangUp.Stop() {
+			t.Fatal("the statement ended before the client hung up")
+		}
+		if err != nil {
+			t.Errorf("the statement was interrupted: %v", err)
+		}
+		if after := backend(t, db); after != pid {
+			t.Errorf("the connection was given up: backend %d before, %d after", pid, after)
+		}
+	})
+}
+
+func TestClient_that_hangs_up_in_a_transaction_may_still_commit_it(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		ctx, acme := newTenant(t, db)
+		client, cancel := context.WithCancel(ctx)
+		err := database.WithTx(client, db.Client, func(tx *ent.Client) error {
+			tx.Tenant.UpdateOneID(acme).SetName("Renamed").ExecX(client)
+			cancel()
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name := db.Client.Tenant.GetX(ctx, acme).Name; name != "Renamed" {
+			t.Errorf("the tenant is called %q", name)
+		}
+	})
+}
+
+func TestTimes_compare_alike_in_every_zone(t *testing.T) {
+	t.Parallel()
+	east, west := time.FixedZone("east", 14*3600), time.FixedZone("west", -11*3600-1800)
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		ctx, acme := newTenant(t, db)
+		owner := db.Client.User.Create().SetTenantID(acme).SetEmail("a@acme.test").SaveX(ctx).ID
+		now := time.Now()
+		// Whole and half seconds are written with fewer digits, which is where texts could sort otherwise than times.
+		for _, now := range []time.Time{
+			now, now.Truncate(time.Second), now.Truncate(time.Second).Add(time.Second / 2), now.Truncate(time.Second).Add(-1),
+			time.Date(2030, 12, 31, 23, 59, 59, 999_999_999, time.UTC), time.Date(2031, 1, 1, 0, 0, 0, 123_456_789, east),
+		} {
+			for _, zone := range []*time.Location{time.UTC, time.Local, east, west} {
+				expires := now.Add(time.Second).In(zone)
+				id := db.Client.RefreshToken.Create().SetTenantID(acme).SetUserID(owner).SetExpiresAt(expires).SaveX(ctx).ID
+				stored := db.Client.RefreshToken.GetX(ctx, id).ExpiresAt
+				if want := expires.UTC().Truncate(time.Microsecond); !stored.Equal(want) {
+					t.Errorf("stored %s, read %s", want, stored)
+				}
+				live := func(at time.Time) bool {
+					return db.Client.RefreshToken.Query().Where(refreshtoken.ID(id), refreshtoken.ExpiresAtGT(at)).ExistX(ctx)
+				}
+				for _, other := range []*time.Location{time.UTC, time.Local, east, west} {
+					if !live(now.In(other)) {
+						t.Errorf("%s is not after %s", expires, now.In(other))
+					}
+					if live(now.Add(2 * time.Second).In(other)) {
+						t.Errorf("%s is after %s", expires, now.Add(2*time.Second).In(other))
+					}
+					if live(expires.In(other)) || !live(expires.Add(-time.Microsecond).In(other)) {
+						t.Errorf("%s is not itself in %s, to the microsecond", expires, other)
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestTimes_sort_as_they_are(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		ctx, acme := newTenant(t, db)
+		owner := db.Client.User.Create().SetTenantID(acme).SetEmail("a@acme.test").SaveX(ctx).ID
+		start := time.Date(2029, 12, 31, 23, 59, 59, 0, time.UTC)
+		var want []time.Time
+		for _, micros := range []int{0, 1, 9, 10, 99, 100, 100_000, 123_456, 500_000, 500_001, 999_999, 1_000_000, 3_600_000_000} {
+			want = append(want, start.Add(time.Duration(micros)*time.Microsecond))
+		}
+		for i := range want {
+			zone := time.FixedZone("", (i%5-2)*3600)
+			db.Client.RefreshToken.Create().SetTenantID(acme).SetUserID(owner).
+				SetExpiresAt(want[len(want)-1-i].In(zone)).ExecX(ctx)
+		}
+		var found []time.Time
+		for _, token := range db.Client.RefreshToken.Query().Order(refreshtoken.ByExpiresAt()).AllX(ctx) {
+			found = append(found, token.ExpiresAt)
+		}
+		if !slices.EqualFunc(found, want, time.Time.Equal) {
+			t.Errorf("found %v", found)
+		}
+	})
+}
+
+func TestMore_statements_than_the_cache_holds(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		ctx, acme := newTenant(t, db)
+		for i := range 3 {
+			db.Client.User.Create().SetTenantID(acme).SetEmail(fmt.Sprintf("%d@acme.test", i)).ExecX(ctx)
+		}
+		ids := db.Client.User.Query().IDsX(ctx)
+		var wait sync.WaitGroup
+		for worker := range 4 {
+			wait.Go(func() {
+				for i := range 300 {
+					// ent writes limits and the length of lists into the statement. Each worker is at another one.
+					n := (7*i+75*worker)%300 + 1
+					list := slices.Repeat(ids, n/20+1)
+					find := func(c *ent.Client) error {
+						found, err := c.User.Query().Where(user.IDIn(list...)).Limit(n).IDs(ctx)
+						if err == nil && len(found) != min(n, len(ids)) {
+							err = fmt.Errorf("found %d", len(found))
+						}
+						return err
+					}
+					err := find(db.Client)
+					if i%8 == worker {
+						err = errors.Join(err, database.WithTx(ctx, db.Client, find))
+					}
+					if err != nil {
+						t.Errorf("limit %d: %v", n, err)
+					}
+				}
+			})
+		}
+		wait.Wait()
+	})
+}
+
+// newTenant stores a tenant and returns a context in which the system acts.
+func newTenant(t *testing.T, db *database.DB) (context.Context, uuid.UUID) {
+	t.Helper()
+	ctx := principal.System(t.Context(), "test")
+	created, err := db.Client.Tenant.Create().SetSlug("acme").SetName("Acme").Save(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ctx, created.ID
+}
+
+// query runs a statement as ent would, and hands over what it answers.
+func query(ctx context.Context, db *database.DB, statement string, values ...any) error {
+	var rows entsql.Rows
+	if err := database.EntDriver(db).Query(ctx, statement, []any{}, &rows); err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := rows.Scan(values...); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// backend returns the process at the other end of the connection that is used next, if there is one.
+func backend(t *testing.T, db *database.DB) (pid int) {
+	t.Helper()
+	if db.Dialect() == dialect.Postgres {
+		if err := query(t.Context(), db, "SELECT pg_backend_pid()", &pid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return pid
+}

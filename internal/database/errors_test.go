@@ -1,0 +1,131 @@
+package database_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+	"testing"
+
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
+
+	"tenantry/ent"
+	"tenantry/internal/database"
+	"tenantry/internal/database/dbtest"
+)
+
+func TestUnavailable(t *testing.T) {
+	t.Parallel()
+	code := func(c string) error { return &pq.Error{Code: pqerror.Code(c)} }
+	for _, test := range []struct {
+		name string
+		err  error
+		want bool
+	}{
+		{"no error", nil, false},
+		{"server stops", code("57P01"), true},
+		{"server crashed", code("57P02"), true},
+		{"server starts", code("57P03"), true},
+		{"connection failure", code("08006"), true},
+		{"too many connections", code("53300"), true},
+		{"disk full", code("53100"), true},
+		{"statement timeout", code("57014"), true},
+		{"primary has moved", code("25006"), true},
+		{"unique violation", code("23505"), false},
+		{"foreign key violation", code("23503"), false},
+		{"syntax error", code("42601"), false},
+		{"wrong password", code("28P01"), false},
+		{"no such database", code("3D000"), false},
+		{"no rows", sql.ErrNoRows, false},
+		{"not found", &ent.NotFoundError{}, false},
+		{"client hung up", context.Canceled, false},
+		{"deadline", context.DeadlineExceeded, true},
+		{"bad connection", driver.ErrBadConn, true},
+		{"connection given back", sql.ErrConnDone, true},
+		{"end of stream", io.EOF, true},
+		{"end in mid-message", io.ErrUnexpectedEOF, true},
+		{"connection refused", &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}, true},
+		{"connection reset", &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}, true},
+		{"connection closed", net.ErrClosed, true},
+		{"host unknown", &net.DNSError{Err: "no such host", IsNotFound: true}, true},
+		{"anything else", errors.New("boom"), false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if got := database.Unavailable(test.err); got != test.want {
+				t.Errorf("%v: %t", test.err, got)
+			}
+			if test.err == nil {
+				return
+			}
+			if got := database.Unavailable(fmt.Errorf("read user: %w", test.err)); got != test.want {
+				t.Errorf("wrapped: %t", got)
+			}
+			if got := database.Unavailable(errors.Join(errors.New("other"), test.err)); got != test.want {
+				t.Errorf("joined: %t", got)
+			}
+		})
+	}
+}
+
+func TestUnavailable_for_a_backend_that_is_terminated(t *testing.T) {
+	t.Parallel()
+	db := openPostgres(t, dbtest.Postgres(t))
+	// The backend ends itself, so that it is in mid-query for certain.
+	const end = "SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(4)"
+	if err := query(t.Context(), db, end, new(any), new(any)); !database.Unavailable(err) {
+		t.Errorf("in mid-query: %v", err)
+	}
+	ctx, _ := newTenant(t, db)
+	err := database.WithTx(ctx, db.Client, func(tx *ent.Client) error {
+		pid := 0
+		if err := query(ctx, db, "SELECT pid FROM pg_stat_activity WHERE state = 'idle in transaction' AND "+
+			"datname = current_database()", &pid); err != nil || pid == 0 {
+			t.Errorf("no backend in transaction: %v", err)
+		}
+		if err := query(ctx, db, fmt.Sprintf("SELECT pg_terminate_backend(%d, 4000)", pid), new(any)); err != nil {
+			t.Error(err)
+		}
+		_, err := tx.Tenant.Query().Count(ctx)
+		return err
+	})
+	if !database.Unavailable(err) {
+		t.Errorf("in a transaction: %v", err)
+	}
+	if n := db.Client.Tenant.Query().CountX(ctx); n != 1 {
+		t.Errorf("%d tenants after it", n)
+	}
+}
+
+func TestUnavailable_for_a_statement_that_takes_too_long(t *testing.T) {
+	t.Parallel()
+	opts := dbtest.Postgres(t)
+	opts.URL += "&statement_timeout=50"
+	db := openPostgres(t, opts)
+	pid := backend(t, db)
+	if err := query(t.Context(), db, "SELECT pg_sleep(4)", new(any)); !database.Unavailable(err) {
+		t.Errorf("too long: %v", err)
+	}
+	if after := backend(t, db); after != pid {
+		t.Errorf("the connection was given up: backend %d before, %d after", pid, after)
+	}
+}
+
+func TestUnavailable_is_not_what_a_broken_rule_is(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		ctx, _ := newTenant(t, db)
+		err := db.Client.Tenant.Create().SetSlug("acme").SetName("Twin").Exec(ctx)
+		if !ent.IsConstraintError(err) || database.Unavailable(err) {
+			t.Errorf("second tenant of a slug: %v", err)
+		}
+		if _, err := db.Client.User.Query().Only(ctx); !ent.IsNotFound(err) || database.Unavailable(err) {
+			t.Errorf("no user: %v", err)
+		}
+	})
+}

@@ -1,0 +1,127 @@
+package httpapi
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"tenantry/internal/api"
+)
+
+func TestReadOperations_refuses_a_contract_that_leaves_something_open(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, want string
+		change     func(*openapi3.PathItem)
+	}{
+		{"no_security", "GetMe does not say who may call it", func(me *openapi3.PathItem) { me.Get.Security = nil }},
+		{"alternatives", "GetMe is neither empty nor one bearer entry", func(me *openapi3.PathItem) {
+			me.Get.Security = &openapi3.SecurityRequirements{{"bearer": {}}, {}}
+		}},
+		{"two_schemes_at_once", "GetMe is neither empty nor one bearer entry", func(me *openapi3.PathItem) {
+			me.Get.Security = &openapi3.SecurityRequirements{{"bearer": {}, "basic": {}}}
+		}},
+		{"another_scheme", "GetMe is neither empty nor one bearer entry", func(me *openapi3.PathItem) {
+			me.Get.Security = &openapi3.SecurityRequirements{{"basic": {}}}
+		}},
+		{"anonymous_entry", "GetMe is neither empty nor one bearer entry", func(me *openapi3.PathItem) {
+			me.Get.Security = &openapi3.SecurityRequirements{{}}
+		}},
+		{"body_that_is_optional", "the body of UpdateMe must be required JSON", func(me *openapi3.PathItem) {
+			me.Patch.RequestBody.Value.Required = false
+		}},
+		{"body_that_is_not_JSON", "the body of UpdateMe must be required JSON", func(me *openapi3.PathItem) {
+			content := me.Patch.RequestBody.Value.Content
+			content["text/plain"] = content["application/json"]
+			delete(content, "application/json")
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			contract, err := api.Contract()
+			if err != nil {
+				t.Fatal(err)
+			}
+			test.change(contract.Paths.Find(mePath))
+			if _, err := NewRouter(contract, handlers{}, Options{}); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestReadOperations_finds_every_route_that_gin_serves(t *testing.T) {
+	t.Parallel()
+	contract, err := api.Contract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine, err := NewRouter(contract, handlers{}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := readOperations(contract)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, route := range engine.Routes() {
+		if read[route.Method+" "+route.Path] == nil {
+			t.Errorf("%s %s is served and not in the contract: nothing is validated or authorised", route.Method, route.Path)
+		}
+	}
+	if len(engine.Routes()) != len(read) {
+		t.Errorf("%d routes for %d operations", len(engine.Routes()), len(read))
+	}
+}
+
+func TestReadOperations_knows_who_may_call(t *testing.T) {
+	t.Parallel()
+	contract, err := api.Contract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := readOperations(contract)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var public []string
+	for _, o := range read {
+		if o.public {
+			public = append(public, o.id)
+		}
+	}
+	slices.Sort(public)
+	if want := []string{"GetHealth", "GetJWKS", "GetReadiness", "Login", "Logout", "Refresh", "Register"}; !slices.Equal(public, want) {
+		t.Errorf("public are %v, want %v", public, want)
+	}
+}
+
+func TestReadOperations_keeps_the_parameters_of_the_path(t *testing.T) {
+	t.Parallel()
+	contract, err := api.Contract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	me := contract.Paths.Find(mePath)
+	me.Parameters = openapi3.Parameters{{Value: openapi3.NewQueryParameter("tenant")}}
+	read, err := readOperations(contract)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for route, want := range map[string]int{"GET " + mePath: 2, "PATCH " + mePath: 1} {
+		if n := len(read[route].parameters); n != want {
+			t.Errorf("%s has %d parameters, want %d", route, n, want)
+		}
+	}
+}
+
+func TestGinPath(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{"/users": "/users", "/users/{id}": "/users/:id", "/a/{b}/c/{d_e}": "/a/:b/c/:d_e"} {
+		if got := ginPath(path); got != want {
+			t.Errorf("%s became %s, want %s", path, got, want)
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+
+	"tenantry/internal/principal"
+)
+
+func TestRequestLog_says_who_did_what_at_which_cost(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	got := a.expect(http.StatusOK, "", a.get(mePath+"?include=roles&access_token="+canary, "Authorization: Bearer "+goodToken))
+	lines := a.lines("request")
+	if len(lines) != 1 {
+		t.Fatalf("logged %d lines: %v", len(lines), a.log)
+	}
+	line := lines[0]
+	for name, want := range map[string]any{
+		"level": "INFO", "request_id": got.header.Get(requestIDHeader), "method": "GET", "path": mePath, "status": 200.0,
+		"bytes": float64(len(got.body)), "ip": "127.0.0.1", "statements": 3.0, "sql_ms": 1.5,
+		"tenant_id": alice.TenantID.String(), "user_id": alice.UserID.String(),
+	} {
+		if line[name] != want {
+			t.Errorf("%s is %v, want %v", name, line[name], want)
+		}
+	}
+	if took, ok := line["duration_ms"].(float64); !ok || took < 0 {
+		t.Errorf("duration_ms is %v", line["duration_ms"])
+	}
+	if log := a.log.String(); strings.Contains(log, canary) || strings.Contains(log, goodToken) {
+		t.Errorf("a query or a token was logged: %s", log)
+	}
+}
+
+func TestRequestLog_names_nobody_without_a_valid_token(t *testing.T) {
+	t.Parallel()
+	for name, headers := range map[string][]string{"none": nil, "bad": {"Authorization: Bearer bad"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := start(t)
+			a.expect(http.StatusUnauthorized, "", a.get(mePath, headers...))
+			lines := a.lines("request")
+			if len(lines) != 1 || lines[0]["status"] != 401.0 {
+				t.Fatalf("logged %v", lines)
+			}
+			for _, name := range []string{"tenant_id", "user_id", "system"} {
+				if value, ok := lines[0][name]; ok {
+					t.Errorf("%s is %v", name, value)
+				}
+			}
+		})
+	}
+}
+
+func TestRequestLog_says_why_the_tenant_filter_was_lifted(t *testing.T) {
+	t.Parallel()
+	a := start(t, handling(func(ctx context.Context, _ any) error {
+		principal.System(ctx, "sign-in: nobody is known yet")
+		return nil
+	}))
+	a.expect(http.StatusOK, "", a.login(loginBody))
+	lines := a.lines("request")
+	if len(lines) != 1 || !reflect.DeepEqual(lines[0]["system"], []any{"sign-in: nobody is known yet"}) {
+		t.Errorf("logged %v", lines)
+	}
+}
+
+func TestRequestLog_is_one_line_whatever_the_path(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	a.expect(http.StatusNotFound, "not_found", a.get("/%0a%7b%22msg%22:%22forged%22%7d%00%1b[31m"))
+	if n := strings.Count(a.log.String(), "\n"); n != 1 || len(a.lines("forged")) != 0 || len(a.lines("request")) != 1 {
+		t.Errorf("logged %q", a.log)
+	}
+}
+
+func TestServerTiming(t *testing.T) {
+	t.Parallel()
+	for name, enabled := range map[string]bool{"on": true, "off": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := start(t, func(s *setup) { s.ServerTiming = enabled })
+			want := ""
+			if enabled {
+				want = `sql;desc="3 statements";dur=1.500`
+			}
+			logout := a.request(http.MethodPost, "/api/v1/auth/logout", strings.NewReader(`{"refresh_token":"r"}`), "Content-Type: application/json")
+			for name, got := range map[string]answer{
+				"answer": a.expect(200, "", a.me()), "error": a.expect(401, "", a.get(mePath)),
+				"empty": a.expect(204, "", a.do(logout)), "unknown_route": a.expect(404, "", a.get("/nothing")),
+			} {
+				if value := strings.Join(got.header.Values("Server-Timing"), "|"); value != want {
+					t.Errorf("%s: Server-Timing %q, want %q", name, value, want)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,216 @@
+package internal_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "tenantry"
+
+const (
+	// testOnly is above every level: what has it may be imported by tests and tools, and by nothing that is shipped.
+	testOnly = 100
+	// tool may import anything.
+	tool = testOnly + 1
+)
+
+// layers are the levels of the design: imports go down only, and packages of one level do not know each other.
+var layers = map[string]layer{
+	"migrations":          {level: 0},
+	"internal/config":     {level: 0},
+	"internal/principal":  {level: 0},
+	"internal/problem":    {level: 0},
+	"internal/api":        {level: 0},
+	"internal/cache":      {level: 0},
+	"ent/schema/settings": {level: 0},
+
+	"ent":        {level: 1, only: []string{"internal/principal"}},
+	"ent/schema": {level: 1, only: []string{"internal/principal"}},
+
+	"internal/database": {level: 2},
+	"internal/httpapi":  {level: 2},
+	"internal/roles":    {level: 3},
+	"internal/auth":     {level: 4},
+	"internal/users":    {level: 5},
+	"internal/tenants":  {level: 5},
+	"internal/oauth":    {level: 5},
+	"internal/server":   {level: 6},
+	"cmd/tenantry":      {level: 7, only: []string{"internal/config", "internal/database", "internal/server"}},
+
+	"internal/database/dbtest": {level: testOnly, only: []string{"internal/database", "migrations"}},
+	"internal/tools":           {level: tool},
+}
+
+// layer is where a package stands, and what it may import where that is less than everything below.
+type layer struct {
+	level int
+	only  []string
+}
+
+// layerOf returns the layer of a package, or of the generated code or the tool that it is part of.
+func layerOf(pkg string) (layer, bool) {
+	if l, ok := layers[pkg]; ok {
+		return l, true
+	}
+	switch {
+	case strings.HasPrefix(pkg, "ent/schema/"):
+		return layer{}, false
+	case strings.HasPrefix(pkg, "ent/"):
+		return layers["ent"], true
+	case strings.HasPrefix(pkg, "internal/tools/"):
+		return layers["internal/tools"], true
+	}
+	return layer{}, false
+}
+
+// forbidden says why a package may not import another of this module, or nothing if it may.
+func forbidden(pkg, imported string) string {
+	from, ok := layerOf(pkg)
+	if !ok {
+		return "the layer table does not know " + pkg
+	}
+	to, ok := layerOf(imported)
+	if !ok {
+		return "the layer table does not know " + imported
+	}
+	// The generated client is many packages of one level, the schemas among them.
+	if isEnt(pkg) && isEnt(imported) && from.level > 0 {
+		return ""
+	}
+	if from.only != nil {
+		if slices.Contains(from.only, imported) {
+			return ""
+		}
+		return "it may import " + strings.Join(from.only, ", ") + " only"
+	}
+	if to.level >= from.level && from.level != tool {
+		return "imports go down only, from level " + strconv.Itoa(from.level) + " not to " + strconv.Itoa(to.level)
+	}
+	return ""
+}
+
+func isEnt(pkg string) bool { return pkg == "ent" || strings.HasPrefix(pkg, "ent/") }
+
+func TestImports_go_down_only(t *testing.T) {
+	t.Parallel()
+	imports := importsOf(t, "..")
+	if len(imports) < 10 {
+		t.Fatalf("only %d packages were found", len(imports))
+	}
+	for pkg, imported := range imports {
+		if _, ok := layerOf(pkg); !ok {
+			t.Errorf("the layer table does not know %s", pkg)
+			continue
+		}
+		for _, other := range imported {
+			if why := forbidden(pkg, other); why != "" {
+				t.Errorf("%s imports %s: %s", pkg, other, why)
+			}
+		}
+	}
+}
+
+func TestForbidden(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		pkg, imported string
+		allowed       bool
+	}{
+		{"ent/schema", "ent/privacy", true},
+		{"ent/user", "ent/schema/settings", true},
+		{"ent/schema", "internal/principal", true},
+		{"ent", "internal/problem", false},
+		{"ent/schema/settings", "ent", false},
+		{"ent/schema/settings", "internal/principal", false},
+		{"ent/schema/unknown", "ent", false},
+		{"internal/problem", "internal/principal", false},
+		{"internal/database", "ent/user", true},
+		{"internal/database", "migrations", true},
+		{"internal/database", "internal/httpapi", false},
+		{"internal/httpapi", "internal/database", false},
+		{"internal/roles", "internal/database", true},
+		{"internal/roles", "internal/auth", false},
+		{"internal/auth", "internal/roles", true},
+		{"internal/auth", "internal/users", false},
+		{"internal/users", "internal/auth", true},
+		{"internal/users", "internal/tenants", false},
+		{"internal/oauth", "internal/users", false},
+		{"internal/server", "internal/oauth", true},
+		{"internal/server", "internal/database/dbtest", false},
+		{"internal/server", "cmd/tenantry", false},
+		{"cmd/tenantry", "internal/server", true},
+		{"cmd/tenantry", "internal/auth", false},
+		{"cmd/tenantry", "ent", false},
+		{"internal/database/dbtest", "migrations", true},
+		{"internal/database/dbtest", "ent", false},
+		{"internal/tools/withpostgres", "internal/database/dbtest", true},
+		{"internal/utils", "ent", false},
+		{"internal/users", "internal/utils", false},
+	} {
+		if why := forbidden(test.pkg, test.imported); (why == "") != test.allowed {
+			t.Errorf("%s imports %s: %q", test.pkg, test.imported, why)
+		}
+	}
+}
+
+// importsOf returns, for each package below root that is not all tests, what it imports from this module.
+func importsOf(t *testing.T, root string) map[string][]string {
+	t.Helper()
+	imports := map[string][]string{}
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			if path != root && skipped(path) {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		dir, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		pkg := filepath.ToSlash(dir)
+		own := imports[pkg]
+		for _, spec := range file.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if other, ok := strings.CutPrefix(name, module+"/"); ok && !slices.Contains(own, other) {
+				own = append(own, other)
+			}
+		}
+		imports[pkg] = own
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return imports
+}
+
+// skipped reports whether the go command, too, leaves the folder out of the module.
+func skipped(path string) bool {
+	name := filepath.Base(path)
+	if strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || name == "testdata" || name == "vendor" {
+		return true
+	}
+	_, err := os.Stat(filepath.Join(path, "go.mod"))
+	return err == nil
+}
