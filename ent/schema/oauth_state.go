@@ -8,6 +8,8 @@ import (
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
 	"github.com/google/uuid"
+
+	"tenantry/ent/privacy"
 )
 
 // OAuthState is one sign-in or linking under way at an OAuth provider, from authorize to callback. It is consumed once.
@@ -53,5 +55,14 @@ func (OAuthState) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("expires_at").StorageKey("idx_oauth_state_expires"),
 		index.Fields("provider").StorageKey("idx_oauth_state_provider"),
+	}
+}
+
+// Policy of the OAuthState: beyond its own tenant, its user must be of that tenant.
+func (OAuthState) Policy() ent.Policy {
+	return privacy.Policy{
+		Mutation: privacy.MutationPolicy{
+			privacy.OnMutationOperation(ownUser(), ent.OpCreate),
+		},
 	}
 }

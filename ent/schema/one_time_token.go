@@ -10,6 +10,8 @@ import (
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
 	"github.com/google/uuid"
+
+	"tenantry/ent/privacy"
 )
 
 // OneTimeToken is a secret that may be presented once: a mail link, an invitation, the code that ends an OAuth flow.
@@ -49,5 +51,14 @@ func (OneTimeToken) Edges() []ent.Edge {
 func (OneTimeToken) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("expires_at").StorageKey("idx_one_time_token_expires"),
+	}
+}
+
+// Policy of the OneTimeToken: beyond its own tenant, its user must be of that tenant.
+func (OneTimeToken) Policy() ent.Policy {
+	return privacy.Policy{
+		Mutation: privacy.MutationPolicy{
+			privacy.OnMutationOperation(ownUser(), ent.OpCreate),
+		},
 	}
 }

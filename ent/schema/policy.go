@@ -109,6 +109,37 @@ func sameTenant() privacy.MutationRule {
 	})
 }
 
+// ownUser denies a row that refers to a user of another tenant. A user who acts for itself needs no look-up: its tenant
+// has stamped the row.
+func ownUser() privacy.MutationRule {
+	return privacy.MutationRuleFunc(func(ctx context.Context, m ent.Mutation) error {
+		owned, ok := m.(interface {
+			TenantID() (uuid.UUID, bool)
+			UserID() (uuid.UUID, bool)
+			Client() *gen.Client
+		})
+		if !ok {
+			return privacy.Denyf("%T has no user", m)
+		}
+		userID, ok := owned.UserID()
+		if !ok {
+			return privacy.Skip
+		}
+		if p, _ := principal.FromContext(ctx); !p.IsSystem() && p.UserID == userID {
+			return privacy.Skip
+		}
+		tenantID, _ := owned.TenantID()
+		exists, err := owned.Client().User.Query().Where(user.ID(userID), user.TenantID(tenantID)).Exist(ctx)
+		if err != nil {
+			return fmt.Errorf("look up user of %s: %w", m.Type(), err)
+		}
+		if !exists {
+			return privacy.Denyf("%s for a user of another tenant", m.Type())
+		}
+		return privacy.Skip
+	})
+}
+
 // actor returns who acts, with the decision Skip, or the decision Deny if nobody does.
 func actor(ctx context.Context) (principal.Principal, error) {
 	p, ok := principal.FromContext(ctx)

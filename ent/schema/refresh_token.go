@@ -8,6 +8,8 @@ import (
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
 	"github.com/google/uuid"
+
+	"tenantry/ent/privacy"
 )
 
 // RefreshToken is one session: the row outlives every rotation, and counter says which of its tokens is the live one.
@@ -52,5 +54,14 @@ func (RefreshToken) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("user_id", "revoked").StorageKey("idx_refresh_token_user_revoked"),
 		index.Fields("expires_at").StorageKey("idx_refresh_token_expires"),
+	}
+}
+
+// Policy of the RefreshToken: beyond its own tenant, its user must be of that tenant.
+func (RefreshToken) Policy() ent.Policy {
+	return privacy.Policy{
+		Mutation: privacy.MutationPolicy{
+			privacy.OnMutationOperation(ownUser(), ent.OpCreate),
+		},
 	}
 }

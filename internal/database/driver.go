@@ -16,10 +16,12 @@ import (
 type pool struct {
 	db         *sql.DB
 	statements *statements
+	slots      slots
 }
 
+// newPool returns the pool of a *sql.DB whose number of connections is set.
 func newPool(db *sql.DB, prepared bool) (*pool, error) {
-	p := &pool{db: db}
+	p := &pool{db: db, slots: make(slots, db.Stats().MaxOpenConnections)}
 	if !prepared {
 		return p, nil
 	}
@@ -130,10 +132,15 @@ func (r *router) ExecContext(ctx context.Context, query string, args ...any) (sq
 }
 
 func (r *router) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return r.of(query).QueryContext(ctx, query, args...)
+}
+
+// of returns the pool that serves a query.
+func (r *router) of(query string) *pool {
 	if strings.HasPrefix(query, "SELECT") {
-		return r.read.QueryContext(ctx, query, args...)
+		return r.read
 	}
-	return r.write.QueryContext(ctx, query, args...)
+	return r.write
 }
 
 // entDriver is the dialect.Driver under the ent client.
@@ -151,15 +158,17 @@ func (d *entDriver) Tx(ctx context.Context) (dialect.Tx, error) { return d.Begin
 
 // BeginTx begins a transaction with options. It outlives a client that hangs up, as every statement does.
 func (d *entDriver) BeginTx(ctx context.Context, opts *sql.TxOptions) (dialect.Tx, error) {
-	if err := ctx.Err(); err != nil {
+	release, err := d.pools.write.slots.take(ctx)
+	if err != nil {
 		return nil, err
 	}
 	tx, err := d.pools.write.db.BeginTx(context.WithoutCancel(ctx), opts)
 	if err != nil {
+		release()
 		return nil, err
 	}
 	conn := entsql.NewDriver(d.Dialect(), entsql.Conn{ExecQuerier: &transaction{pool: d.pools.write, tx: tx}}).Conn
-	return &entsql.Tx{Conn: conn, Tx: tx}, nil
+	return slotTx{&entsql.Tx{Conn: conn, Tx: tx}, release}, nil
 }
 
 // Close closes both pools.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 
 	"github.com/lib/pq"
 	"modernc.org/sqlite"
@@ -40,9 +41,8 @@ func Unavailable(err error) bool {
 
 // unavailablePostgres goes by the error codes of PostgreSQL, appendix A.
 func unavailablePostgres(code string) bool {
-	switch code[:2] {
-	case "08", // connection exception
-		"53": // insufficient resources, too many connections
+	if strings.HasPrefix(code, "08") || // connection exception
+		strings.HasPrefix(code, "53") { // insufficient resources, too many connections
 		return true
 	}
 	switch code {

@@ -26,4 +26,4 @@ func (m *Migrator) Exec(ctx context.Context, query string) error {
 }
 
 // EntDriver returns the driver under the client.
-func EntDriver(db *DB) dialect.Driver { return db.driver }
+func EntDriver(db *DB) dialect.Driver { return db.driver.Driver }

@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lib/pq"
@@ -30,6 +32,9 @@ func openPostgres(_ context.Context, opts Options) (*router, error) {
 		return nil, errors.New("the database URL is not of the form postgres://user:password@host:port/database")
 	}
 	db, err := openDSN(dsn, func(q url.Values) {
+		// One attempt must not outlast all of them: lib/pq heeds no context once it is connected, and waits for the first byte.
+		attempt := min(connectTimeout, max(time.Second, opts.ConnectTimeout))
+		setDefault(q, "connect_timeout", strconv.Itoa(int(attempt.Seconds())))
 		if opts.Prepared {
 			setDefault(q, "statement_timeout", strconv.FormatInt(statementTimeout.Milliseconds(), 10))
 		} else {
@@ -54,16 +59,35 @@ func openPostgres(_ context.Context, opts Options) (*router, error) {
 // openDSN opens a pool on a Postgres DSN after change has set further parameters.
 func openDSN(dsn *url.URL, change func(url.Values)) (*sql.DB, error) {
 	q := dsn.Query()
+	change(q)
 	setDefault(q, "connect_timeout", strconv.Itoa(int(connectTimeout.Seconds())))
 	setDefault(q, "application_name", "tenantry")
-	change(q)
 	withParameters := *dsn
+	splitHosts(&withParameters, q)
 	withParameters.RawQuery = q.Encode()
 	connector, err := pq.NewConnector(withParameters.String())
 	if err != nil {
 		return nil, fmt.Errorf("read database URL: %w", err)
 	}
 	return sql.OpenDB(connector), nil
+}
+
+// splitHosts moves host1:port1,host2:port2 to where lib/pq reads lists: it takes a port from the authority for all only.
+func splitHosts(dsn *url.URL, q url.Values) {
+	authority := strings.Split(dsn.Host, ",")
+	if len(authority) == 1 {
+		return
+	}
+	hosts, ports := make([]string, len(authority)), make([]string, len(authority))
+	for i, a := range authority {
+		var err error
+		if hosts[i], ports[i], err = net.SplitHostPort(a); err != nil {
+			hosts[i], ports[i] = a, "5432"
+		}
+	}
+	dsn.Host = ""
+	q.Set("host", strings.Join(hosts, ","))
+	q.Set("port", strings.Join(ports, ","))
 }
 
 func setDefault(q url.Values, key, value string) {

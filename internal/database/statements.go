@@ -43,7 +43,8 @@ func (s *statements) prepare(ctx context.Context, query string) (*sql.Stmt, erro
 		return nil, err
 	}
 	if winner, found, _ := s.cache.PeekOrAdd(query, stmt); found {
-		return winner, stmt.Close() //nolint:sqlclosecheck // the other one was faster
+		_ = stmt.Close() //nolint:sqlclosecheck // the other one was faster, and serves whatever becomes of this one
+		return winner, nil
 	}
 	return stmt, nil
 }

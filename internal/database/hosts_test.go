@@ -1,0 +1,42 @@
+package database_test
+
+import (
+	"log/slog"
+	"net"
+	"net/url"
+	"testing"
+	"time"
+
+	"tenantry/internal/database"
+	"tenantry/internal/database/dbtest"
+)
+
+func TestOpen_takes_the_first_of_several_hosts_that_answers(t *testing.T) {
+	t.Parallel()
+	opts := dbtest.Postgres(t)
+	dsn, err := url.Parse(opts.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dsn.Host = unused(t) + "," + dsn.Host
+	opts.URL = dsn.String() + "&target_session_attrs=read-write"
+	db := openPostgres(t, opts)
+	newTenant(t, db)
+}
+
+func TestOpen_gives_up_on_a_server_that_accepts_and_says_nothing(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	start := time.Now()
+	_, err = database.Open(t.Context(), database.Options{
+		URL: "postgres://tenantry@" + l.Addr().String() + "/tenantry?sslmode=disable", PoolSize: 1,
+		ConnectTimeout: time.Second,
+	}, slog.New(slog.DiscardHandler))
+	if took := time.Since(start); !database.Unavailable(err) || took > 4*time.Second {
+		t.Errorf("after %s: %v", took, err)
+	}
+}

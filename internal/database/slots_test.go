@@ -1,0 +1,43 @@
+package database_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"tenantry/ent"
+	"tenantry/internal/database"
+	"tenantry/internal/database/dbtest"
+)
+
+func TestClient_that_waits_for_a_connection_gives_up_at_its_deadline(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		opts.PoolSize, opts.MaxOverflow = 1, 0
+		db := openPostgres(t, opts)
+		ctx, _ := newTenant(t, db)
+		err := database.WithTx(ctx, db.Client, func(tx *ent.Client) error {
+			tx.Tenant.Update().SetName("Held").ExecX(ctx)
+			late, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+			defer cancel()
+			for what, wait := range map[string]func() error{
+				"statement":   func() error { return db.Client.Tenant.Update().SetName("Late").Exec(late) },
+				"transaction": func() error { return database.WithTx(late, db.Client, func(*ent.Client) error { return nil }) },
+			} {
+				if err := wait(); !errors.Is(err, context.DeadlineExceeded) || !database.Unavailable(err) {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 5 {
+			if n := db.Client.Tenant.Query().CountX(ctx); n != 1 {
+				t.Errorf("%d tenants", n)
+			}
+		}
+	})
+}
