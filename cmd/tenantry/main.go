@@ -84,7 +84,7 @@ func createUser() *cobra.Command {
 
 // configured is a command that reads the configuration.
 func configured(use, short string, run func(*cobra.Command, server.Commands) error) *cobra.Command {
-	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: use, Short: short, Long: short + ".\n\n" + config.Secrets(), Args: cobra.NoArgs}
 	config.AddFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := config.Load(cmd.Flags(), os.Environ())

@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"net"
 	"net/netip"
 	"runtime"
 	"time"
@@ -42,9 +43,21 @@ type Config struct {
 // derive fills in the defaults that depend on other values or on the machine.
 func (c *Config) derive() {
 	if c.PublicURL == "" {
-		c.PublicURL = "http://" + c.Listen
+		c.PublicURL = "http://" + reachable(c.Listen)
 	}
 	if c.PasswordHashConcurrency == 0 {
 		c.PasswordHashConcurrency = runtime.GOMAXPROCS(0)
 	}
+}
+
+// reachable is a listen address as a client on the same machine would name it.
+func reachable(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return listen
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || (err == nil && ip.IsUnspecified()) {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
 }

@@ -22,12 +22,27 @@ func AddFlags(flags *pflag.FlagSet) {
 			continue
 		}
 		help := f.Tag.Get("help") + " [" + Prefix + f.Tag.Get("env") + "]"
+		if f.Tag.Get("file") == "true" {
+			help = f.Tag.Get("help") + ", or _FILE [" + Prefix + f.Tag.Get("env") + "]"
+		}
 		if f.Type.Kind() == reflect.Bool {
 			flags.Bool(flagName(f), f.Tag.Get("envDefault") == "true", help)
 			continue
 		}
 		flags.String(flagName(f), f.Tag.Get("envDefault"), help)
 	}
+}
+
+// Secrets describes the settings that have no flag, for the help.
+func Secrets() string {
+	text := "Secrets have no flag:\n"
+	for f := range fields() {
+		if f.Tag.Get("secret") == "true" {
+			key := Prefix + f.Tag.Get("env")
+			text += fmt.Sprintf("  %s, or a file that %s_FILE names:\n      %s\n", key, key, f.Tag.Get("help"))
+		}
+	}
+	return text
 }
 
 // Load returns the configuration from the flags that were given, the environment (KEY=value) and the files it names.

@@ -47,7 +47,6 @@ func (c *Config) mistakes() []mistake {
 	wrong(c.RefreshGrace < 0 || c.RefreshGrace > time.Minute, "REFRESH_GRACE", "must be from 0s to 1m")
 	wrong(!slices.Contains([]string{"ES256", "EdDSA", "RS256"}, c.JWTAlgorithm), "JWT_ALGORITHM", "%q is not ES256, EdDSA or RS256", c.JWTAlgorithm)
 	wrong(c.PasswordHashConcurrency < 1, "PASSWORD_HASH_CONCURRENCY", "must be at least 1")
-	wrong(c.BootstrapPassword != "" && c.BootstrapEmail == "", "BOOTSTRAP_EMAIL", "is missing beside the password")
 	wrong(c.DatabaseURL != "" && c.Secret == "", "SECRET", "is required with Postgres: every instance needs the same one")
 	if c.Secret != "" {
 		if err := CheckSecret(c.Secret); err != nil {

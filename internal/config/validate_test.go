@@ -38,7 +38,6 @@ func TestLoad_refuses(t *testing.T) {
 		{"no_algorithm", "JWT_ALGORITHM=none", "JWT_ALGORITHM"},
 		{"algorithm_in_another_case", "JWT_ALGORITHM=es256", "JWT_ALGORITHM"},
 		{"negative_hash_concurrency", "PASSWORD_HASH_CONCURRENCY=-1", "PASSWORD_HASH_CONCURRENCY"},
-		{"bootstrap_password_without_email", "BOOTSTRAP_PASSWORD=fifteen letters", "BOOTSTRAP_EMAIL"},
 		{"postgres_without_secret", "DATABASE_URL=postgres://db/tenantry", "SECRET"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -24,6 +24,9 @@ func (r *router) fail(c *gin.Context, err error) {
 		level := slog.LevelError
 		if p.Status == http.StatusServiceUnavailable {
 			level = slog.LevelWarn
+			if errors.Is(context.Cause(c.Request.Context()), context.Canceled) {
+				level = slog.LevelInfo // the client has gone, and nothing of ours
+			}
 		}
 		r.Log.LogAttrs(c.Request.Context(), level, "request failed",
 			slog.String("request_id", c.GetString(requestIDKey)), slog.String("code", p.Code), slog.Any("error", err))

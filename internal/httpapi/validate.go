@@ -59,19 +59,12 @@ func validateParameters(c *gin.Context, o *operation) error {
 	if err != nil {
 		return problem.Malformed("The query cannot be read.")
 	}
-	for name, values := range query {
-		for _, text := range append(values, name) {
-			if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
-				return problem.Malformed("A parameter is not valid text.")
-			}
-		}
-	}
-	if len(o.parameters) == 0 {
-		return nil
-	}
 	path := make(map[string]string, len(c.Params))
 	for _, p := range c.Params {
 		path[p.Key] = p.Value
+	}
+	if !plain(path, query) {
+		return problem.Malformed("A parameter is not valid text.")
 	}
 	input := &openapi3filter.RequestValidationInput{Request: c.Request, PathParams: path, QueryParams: query}
 	for _, p := range o.parameters {
@@ -80,6 +73,23 @@ func validateParameters(c *gin.Context, o *operation) error {
 		}
 	}
 	return nil
+}
+
+// plain reports whether every parameter, and every name of one, is UTF-8 without control characters: Postgres refuses some
+// of the rest, and no operation has a use for it.
+func plain(path map[string]string, query url.Values) bool {
+	text := func(s string) bool { return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl) }
+	for _, value := range path {
+		if !text(value) {
+			return false
+		}
+	}
+	for name, values := range query {
+		if !text(name) || slices.ContainsFunc(values, func(v string) bool { return !text(v) }) {
+			return false
+		}
+	}
+	return true
 }
 
 func readBody(c *gin.Context) (any, error) {
