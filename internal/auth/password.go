@@ -64,12 +64,12 @@ func NewHasher(concurrency int) *Hasher {
 
 // Hash returns the PHC string of a password under a new salt.
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
-	salt := random(argonSalt)
-	key, err := h.compute(ctx, password, salt, argonTime, argonMemory, argonThreads, argonKey)
+	p := phcHash{memory: argonMemory, time: argonTime, threads: argonThreads, salt: random(argonSalt), size: argonKey}
+	key, err := h.compute(ctx, password, p)
 	if err != nil {
 		return "", err
 	}
-	return phc(salt, key), nil
+	return phc(p.salt, key), nil
 }
 
 // Verify reports whether the password is the one that was hashed. Without a hash it takes the same time and reports false.
@@ -86,14 +86,15 @@ func (h *Hasher) Verify(ctx context.Context, hash *string, password string) (boo
 			return false, err
 		}
 	}
-	key, err := h.compute(ctx, password, p.salt, p.time, p.memory, p.threads, p.size)
+	key, err := h.compute(ctx, password, p)
 	if err != nil {
 		return false, err
 	}
 	return subtle.ConstantTimeCompare(key, p.key) == 1 && hash != nil, nil
 }
 
-func (h *Hasher) compute(ctx context.Context, password string, salt []byte, time, memory uint32, threads uint8, size uint32) ([]byte, error) {
+// compute returns the key of a password under the parameters of p, in its turn.
+func (h *Hasher) compute(ctx context.Context, password string, p phcHash) ([]byte, error) {
 	waiting, cancel := context.WithTimeout(ctx, hashWait)
 	defer cancel()
 	if err := h.slots.Acquire(waiting, 1); err != nil {
@@ -101,7 +102,7 @@ func (h *Hasher) compute(ctx context.Context, password string, salt []byte, time
 	}
 	// The slot is held until the hash is done, also for a client that has hung up meanwhile.
 	defer h.slots.Release(1)
-	return argon2.IDKey([]byte(password), salt, time, memory, threads, size), nil
+	return argon2.IDKey([]byte(password), p.salt, p.time, p.memory, p.threads, p.size), nil
 }
 
 // phcHash is the parsed form of $argon2id$v=19$m=…,t=…,p=…$salt$key.

@@ -24,9 +24,10 @@ const defaultEmail = "admin@tenantry.internal"
 
 // bootstrap makes the first tenant and its owner, a superuser, on an empty database. A password that was generated is
 // written to out, once, and never to a log. Of several instances that start at once one does it.
-func bootstrap(ctx context.Context, cfg config.Config, db *database.DB, hasher *auth.Hasher, out io.Writer) error {
+func bootstrap(ctx context.Context, parts Parts, out io.Writer) error {
+	cfg, client := parts.Config, parts.DB.Client
 	ctx = principal.System(ctx, "first start: there is no tenant yet")
-	exists, err := db.Client.Tenant.Query().Exist(ctx)
+	exists, err := client.Tenant.Query().Exist(ctx)
 	if err != nil {
 		return fmt.Errorf("look for a tenant: %w", err)
 	}
@@ -41,11 +42,11 @@ func bootstrap(ctx context.Context, cfg config.Config, db *database.DB, hasher *
 	if generated {
 		owner.Password = passphrase()
 	}
-	prepared, err := owner.Prepare(ctx, hasher)
+	prepared, err := owner.Prepare(ctx, parts.Hasher)
 	if err != nil {
 		return fmt.Errorf("TENANTRY_BOOTSTRAP_EMAIL or TENANTRY_BOOTSTRAP_PASSWORD is not acceptable: %s", reasons(err))
 	}
-	err = database.WithTx(ctx, db.Client, func(tx *ent.Client) error {
+	err = database.WithTx(ctx, client, func(tx *ent.Client) error {
 		home, err := tx.Tenant.Create().SetSlug(cfg.DefaultTenant).SetName("Default").
 			SetSettings(settings.Tenant{Registration: settings.RegistrationOpen}).Save(ctx)
 		if err != nil {

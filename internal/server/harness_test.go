@@ -83,11 +83,13 @@ func start(t testing.TB, opts database.Options, change ...func(*config.Config)) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	hasher := auth.NewHasher(cfg.PasswordHashConcurrency)
-	if err := server.Bootstrap(t.Context(), cfg, db, hasher, io.Discard); err != nil {
+	parts := server.Parts{
+		Config: cfg, Secret: []byte(cfg.Secret), DB: db, Hasher: auth.NewHasher(cfg.PasswordHashConcurrency), Log: log,
+	}
+	if err := server.Bootstrap(t.Context(), parts, io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	s, err := server.New(t.Context(), cfg, []byte(cfg.Secret), db, hasher, log)
+	s, err := server.New(t.Context(), parts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,8 +39,8 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 	if err := migrateAtStart(ctx, cfg, db, log); err != nil {
 		return err
 	}
-	hasher := auth.NewHasher(cfg.PasswordHashConcurrency)
-	s, err := New(ctx, cfg, key, db, hasher, log)
+	parts := Parts{Config: cfg, Secret: key, DB: db, Hasher: auth.NewHasher(cfg.PasswordHashConcurrency), Log: log}
+	s, err := New(ctx, parts)
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", cfg.Listen, err)
 	}
-	if err := bootstrap(ctx, cfg, db, hasher, out); err != nil {
+	if err := bootstrap(ctx, parts, out); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "database", db.Dialect())

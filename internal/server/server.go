@@ -33,15 +33,28 @@ type handlers struct {
 	health
 }
 
+// Embedded fields are named after their types, and two of them are called HTTP.
 type (
 	authHTTP  = auth.HTTP
 	usersHTTP = users.HTTP
 )
 
-// New wires a server on an open, migrated database.
-func New(ctx context.Context, cfg config.Config, secret []byte, db *database.DB, hasher *auth.Hasher, log *slog.Logger) (*Server, error) {
+// Parts are what a server is made of.
+type Parts struct {
+	Config config.Config
+	// Secret is what every key is derived from.
+	Secret []byte
+	// DB is open and migrated.
+	DB     *database.DB
+	Hasher *auth.Hasher
+	Log    *slog.Logger
+}
+
+// New wires a server.
+func New(ctx context.Context, parts Parts) (*Server, error) {
+	cfg, db, log := parts.Config, parts.DB, parts.Log
 	opts := auth.Options{
-		Secret: secret, Issuer: cfg.PublicURL, Algorithm: cfg.JWTAlgorithm, DefaultTenant: cfg.DefaultTenant,
+		Secret: parts.Secret, Issuer: cfg.PublicURL, Algorithm: cfg.JWTAlgorithm, DefaultTenant: cfg.DefaultTenant,
 		AccessTokenTTL: cfg.AccessTokenTTL, RefreshTokenTTL: cfg.RefreshTokenTTL, RefreshIdleTTL: cfg.RefreshIdleTTL,
 		RefreshGrace: cfg.RefreshGrace, Clock: clock, Log: log,
 	}
@@ -49,7 +62,7 @@ func New(ctx context.Context, cfg config.Config, secret []byte, db *database.DB,
 	if err != nil {
 		return nil, err
 	}
-	signIn, err := auth.New(db.Client, hasher, keys, opts)
+	signIn, err := auth.New(db.Client, parts.Hasher, keys, opts)
 	if err != nil {
 		return nil, err
 	}
