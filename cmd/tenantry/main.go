@@ -30,16 +30,16 @@ func root() *cobra.Command {
 	cmd := &cobra.Command{Use: "tenantry", Short: "Self-hosted, multi-tenant identity API", SilenceUsage: true, SilenceErrors: true}
 	migrate := &cobra.Command{Use: "migrate", Short: "Bring the schema of the database up or down"}
 	migrate.AddCommand(down(),
-		configured("up", "Apply every pending migration", func(cmd *cobra.Command, c server.Commands) error {
+		configured(config.Load, "up", "Apply every pending migration", func(cmd *cobra.Command, c server.Commands) error {
 			return c.MigrateUp(cmd.Context())
 		}),
-		configured("status", "List the migrations and whether they are applied", func(cmd *cobra.Command, c server.Commands) error {
+		configured(config.Load, "status", "List the migrations and whether they are applied", func(cmd *cobra.Command, c server.Commands) error {
 			return c.MigrateStatus(cmd.Context())
 		}))
 	user := &cobra.Command{Use: "user", Short: "Manage users on the database itself"}
 	user.AddCommand(createUser())
 	cmd.AddCommand(migrate, user,
-		configured("serve", "Serve the API", func(cmd *cobra.Command, c server.Commands) error {
+		configured(config.LoadServer, "serve", "Serve the API", func(cmd *cobra.Command, c server.Commands) error {
 			return server.Run(cmd.Context(), c.Config, c.Out, c.Log)
 		}),
 		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, Run: func(cmd *cobra.Command, _ []string) {
@@ -52,7 +52,7 @@ func root() *cobra.Command {
 func down() *cobra.Command {
 	var to, devURL string
 	var yes bool
-	cmd := configured("down", "Go back to an older version", func(cmd *cobra.Command, c server.Commands) error {
+	cmd := configured(config.Load, "down", "Go back to an older version", func(cmd *cobra.Command, c server.Commands) error {
 		return c.MigrateDown(cmd.Context(), to, devURL, yes)
 	})
 	cmd.Flags().StringVar(&to, "to", "", "version to go back to; 0 is an empty database")
@@ -65,7 +65,7 @@ func down() *cobra.Command {
 func createUser() *cobra.Command {
 	var u server.NewUser
 	var stdin bool
-	cmd := configured("create", "Create a user", func(cmd *cobra.Command, c server.Commands) error {
+	cmd := configured(config.Load, "create", "Create a user", func(cmd *cobra.Command, c server.Commands) error {
 		var in io.Reader
 		if stdin {
 			in = cmd.InOrStdin()
@@ -83,11 +83,11 @@ func createUser() *cobra.Command {
 }
 
 // configured is a command that reads the configuration.
-func configured(use, short string, run func(*cobra.Command, server.Commands) error) *cobra.Command {
+func configured(load config.Loader, use, short string, run func(*cobra.Command, server.Commands) error) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, Long: short + ".\n\n" + config.Secrets(), Args: cobra.NoArgs}
 	config.AddFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := config.Load(cmd.Flags(), os.Environ())
+		cfg, err := load(cmd.Flags(), os.Environ())
 		if err != nil {
 			return err
 		}

@@ -36,8 +36,8 @@ type Config struct {
 	PasswordHashConcurrency int `env:"PASSWORD_HASH_CONCURRENCY" help:"password hashes computed at once (default: cores)"`
 
 	DefaultTenant     string `env:"DEFAULT_TENANT" envDefault:"default" help:"slug of the tenant that is meant when a request names none"`
-	BootstrapEmail    string `env:"BOOTSTRAP_EMAIL" help:"first superuser, on an empty database (default: admin@tenantry.internal)"`
-	BootstrapPassword string `env:"BOOTSTRAP_PASSWORD" help:"its password (default: generated and printed once)" file:"true" secret:"true"`
+	BootstrapEmail    string `env:"BOOTSTRAP_EMAIL" help:"e-mail address of the first superuser, on an empty database (default: admin@tenantry.internal)"`
+	BootstrapPassword string `env:"BOOTSTRAP_PASSWORD" help:"password of the first superuser (default: generated and printed once)" file:"true" secret:"true"`
 }
 
 // derive fills in the defaults that depend on other values or on the machine.

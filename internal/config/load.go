@@ -45,9 +45,21 @@ func Secrets() string {
 	return text
 }
 
-// Load returns the configuration from the flags that were given, the environment (KEY=value) and the files it names.
-// The error lists every mistake.
+// Loader is Load or LoadServer.
+type Loader func(flags *pflag.FlagSet, environ []string) (Config, error)
+
+// Load returns the configuration of a command from the flags that were given, the environment (KEY=value) and the files
+// it names. The error lists every mistake.
 func Load(flags *pflag.FlagSet, environ []string) (Config, error) {
+	return load(flags, environ, (*Config).mistakes)
+}
+
+// LoadServer is Load for a command that opens the signing keys, and so cannot do without the secret.
+func LoadServer(flags *pflag.FlagSet, environ []string) (Config, error) {
+	return load(flags, environ, func(c *Config) []mistake { return append(c.mistakes(), c.noSecret()...) })
+}
+
+func load(flags *pflag.FlagSet, environ []string, rules func(*Config) []mistake) (Config, error) {
 	values := env.ToMap(environ)
 	var mistakes []mistake
 	for f := range fields() {
@@ -65,7 +77,7 @@ func Load(flags *pflag.FlagSet, environ []string) (Config, error) {
 	err := env.ParseWithOptions(&c, env.Options{Environment: values, Prefix: Prefix})
 	mistakes = append(mistakes, unparsed(err)...)
 	c.derive()
-	for _, m := range c.mistakes() {
+	for _, m := range rules(&c) {
 		// A value that could not be read is not held against its rules too.
 		if !slices.ContainsFunc(mistakes, func(known mistake) bool { return strings.TrimSuffix(known.name, "_FILE") == m.name }) {
 			mistakes = append(mistakes, m)

@@ -61,7 +61,7 @@ func load(t *testing.T, args []string, environ ...string) (config.Config, error)
 	if err := flags.Parse(args); err != nil {
 		t.Fatal(err)
 	}
-	return config.Load(flags, environ)
+	return config.LoadServer(flags, environ)
 }
 
 func flagOf(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "-")) }

@@ -47,13 +47,20 @@ func (c *Config) mistakes() []mistake {
 	wrong(c.RefreshGrace < 0 || c.RefreshGrace > time.Minute, "REFRESH_GRACE", "must be from 0s to 1m")
 	wrong(!slices.Contains([]string{"ES256", "EdDSA", "RS256"}, c.JWTAlgorithm), "JWT_ALGORITHM", "%q is not ES256, EdDSA or RS256", c.JWTAlgorithm)
 	wrong(c.PasswordHashConcurrency < 1, "PASSWORD_HASH_CONCURRENCY", "must be at least 1")
-	wrong(c.DatabaseURL != "" && c.Secret == "", "SECRET", "is required with Postgres: every instance needs the same one")
 	if c.Secret != "" {
 		if err := CheckSecret(c.Secret); err != nil {
 			wrong(true, "SECRET", "%w", err)
 		}
 	}
 	return mistakes
+}
+
+// noSecret is the mistake of leaving the secret to be made where it could not be shared.
+func (c *Config) noSecret() []mistake {
+	if c.DatabaseURL == "" || c.Secret != "" {
+		return nil
+	}
+	return []mistake{{"SECRET", errors.New("is required with Postgres: every instance needs the same one")}}
 }
 
 // CheckSecret refuses a secret that is short or publicly known. The error does not repeat it.

@@ -89,7 +89,7 @@ func (db *DB) await(ctx context.Context, log *slog.Logger) error {
 		}),
 		backoff.WithMaxElapsedTime(db.opts.ConnectTimeout),
 		backoff.WithNotify(func(err error, wait time.Duration) {
-			log.WarnContext(ctx, "database cannot be reached, trying again", "error", err, "wait", wait)
+			log.WarnContext(ctx, "database cannot be reached, trying again", "error", err, "wait", wait.Round(time.Millisecond).String())
 		}))
 	switch {
 	case err == nil:
