@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/pflag"
+
 	"tenantry/internal/config"
 )
 
@@ -129,5 +131,17 @@ func TestSecret_of_32_bytes_is_enough(t *testing.T) {
 	}
 	if err := config.CheckSecret(goodSecret); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestLoad_of_a_command_beside_the_server_needs_no_secret(t *testing.T) {
+	t.Parallel()
+	flags := pflag.NewFlagSet("migrate", pflag.ContinueOnError)
+	config.AddFlags(flags)
+	if _, err := config.Load(flags, []string{"TENANTRY_DATABASE_URL=postgres://db/tenantry"}); err != nil {
+		t.Error(err)
+	}
+	if _, err := config.Load(flags, []string{"TENANTRY_SECRET=short"}); err == nil {
+		t.Error("a secret that is given must still be good")
 	}
 }

@@ -94,6 +94,8 @@ func (db *DB) await(ctx context.Context, log *slog.Logger) error {
 	switch {
 	case err == nil:
 		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("stopped while waiting for the database: %w", context.Cause(ctx))
 	case Unavailable(err):
 		return fmt.Errorf("the database did not answer within %s: %w", db.opts.ConnectTimeout, err)
 	default:
