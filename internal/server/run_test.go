@@ -1,0 +1,253 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"tenantry/internal/config"
+	"tenantry/internal/database"
+	"tenantry/internal/database/dbtest"
+	"tenantry/internal/server"
+)
+
+// process is server.Run, as the command runs it.
+type process struct {
+	url  string
+	out  *logBuffer
+	log  *logBuffer
+	stop func() error
+}
+
+// run starts a server and waits until it serves.
+func run(t *testing.T, cfg config.Config) *process {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	p := &process{out: &logBuffer{}, log: &logBuffer{}}
+	done := make(chan error, 1)
+	go func() { done <- server.Run(ctx, cfg, p.out, slog.New(slog.NewJSONHandler(p.log, nil))) }()
+	p.stop = func() error { cancel(); return <-done }
+	serving := regexp.MustCompile(`"address":"([^"]+)"`)
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		if found := serving.FindStringSubmatch(p.log.String()); found != nil {
+			p.url = "http://" + found[1]
+			return p
+		}
+		select {
+		case err := <-done:
+			t.Fatalf("run: %v", err)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	t.Fatal("it does not serve")
+	return nil
+}
+
+// fresh is the configuration of somebody who has configured nothing but the database.
+func fresh(opts database.Options) config.Config {
+	cfg := testConfig(opts)
+	cfg.Listen, cfg.BootstrapEmail, cfg.BootstrapPassword = "127.0.0.1:0", "", ""
+	if opts.URL == "" {
+		cfg.Secret = ""
+	}
+	return cfg
+}
+
+func TestFirst_start_tells_how_to_sign_in_once(t *testing.T) {
+	t.Parallel()
+	for name, empty := range map[string]func(testing.TB) database.Options{"sqlite": dbtest.EmptySQLite, "postgres": dbtest.EmptyPostgres} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := fresh(empty(t))
+			cfg.Migrate = true
+			p := run(t, cfg)
+			printed := regexp.MustCompile(`-d '(.*)'`).FindStringSubmatch(p.out.String())
+			if printed == nil {
+				t.Fatalf("no line to paste in %q", p.out.String())
+			}
+			response, err := http.Post(p.url+"/api/v1/auth/login", "application/json", strings.NewReader(printed[1]))
+			if err != nil || response.StatusCode != http.StatusOK {
+				t.Fatalf("the printed line does not sign in: %v, %v", response, err)
+			}
+			response.Body.Close()
+			var body map[string]string
+			if err := json.Unmarshal([]byte(printed[1]), &body); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(p.log.String(), body["password"]) {
+				t.Error("the password is in the log")
+			}
+			if err := p.stop(); err != nil {
+				t.Fatal(err)
+			}
+			again := run(t, cfg)
+			if again.out.String() != "" {
+				t.Errorf("the second start prints %q", again.out.String())
+			}
+			if err := again.stop(); err != nil {
+				t.Fatal(err)
+			}
+			if opts := cfg.DataDir; cfg.DatabaseURL == "" {
+				if info, err := os.Stat(filepath.Join(opts, "secret")); err != nil || info.Mode().Perm() != 0o600 {
+					t.Errorf("the secret's file: %v, %v", info, err)
+				}
+			}
+		})
+	}
+}
+
+func TestRun_refuses(t *testing.T) {
+	t.Parallel()
+	refused := func(t *testing.T, cfg config.Config, want string) {
+		t.Helper()
+		var out bytes.Buffer
+		err := server.Run(t.Context(), cfg, &out, slog.New(slog.DiscardHandler))
+		if err == nil || !strings.Contains(err.Error(), want) || out.Len() > 0 {
+			t.Errorf("%v, having printed %q", err, out.String())
+		}
+	}
+	t.Run("a_Postgres_that_is_not_migrated", func(t *testing.T) {
+		t.Parallel()
+		refused(t, fresh(dbtest.EmptyPostgres(t)), "tenantry migrate up")
+	})
+	t.Run("another_secret_than_the_keys_were_sealed_under", func(t *testing.T) {
+		t.Parallel()
+		dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+			cfg := fresh(opts)
+			cfg.Secret = testSecret
+			if err := run(t, cfg).stop(); err != nil {
+				t.Fatal(err)
+			}
+			cfg.Secret = "another secret that is long enough too"
+			refused(t, cfg, "another TENANTRY_SECRET")
+		})
+	})
+	// Otherwise the one chance to read the password would be lost.
+	t.Run("an_address_that_is_taken_before_it_makes_an_owner", func(t *testing.T) {
+		t.Parallel()
+		taken, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer taken.Close()
+		cfg := fresh(dbtest.EmptySQLite(t))
+		cfg.Listen = taken.Addr().String()
+		refused(t, cfg, "listen on")
+		cfg.Listen = "127.0.0.1:0"
+		p := run(t, cfg)
+		if !strings.Contains(p.out.String(), "shown this once") {
+			t.Error("the owner was made without being shown")
+		}
+		if err := p.stop(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Run("a_first_owner_with_a_short_password", func(t *testing.T) {
+		t.Parallel()
+		cfg := fresh(dbtest.EmptySQLite(t))
+		cfg.BootstrapEmail, cfg.BootstrapPassword = ownerEmail, "short"
+		refused(t, cfg, "at least 15 characters")
+	})
+}
+
+// A request that is under way when the server is told to stop is answered, and readiness says no meanwhile.
+func TestRun_drains(t *testing.T) {
+	t.Parallel()
+	p := run(t, fresh(dbtest.EmptySQLite(t)))
+	body, feed := io.Pipe()
+	r, err := http.NewRequestWithContext(t.Context(), "POST", p.url+"/api/v1/auth/logout", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	answered := make(chan int, 1)
+	go func() {
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Error(err)
+			answered <- 0
+			return
+		}
+		response.Body.Close()
+		answered <- response.StatusCode
+	}()
+	if _, err := feed.Write([]byte(`{"refresh_token":`)); err != nil {
+		t.Fatal(err)
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- p.stop() }()
+	for status := http.StatusOK; status != http.StatusServiceUnavailable; {
+		response, err := http.Get(p.url + "/readyz")
+		if err != nil {
+			t.Fatalf("the listener closed before readiness said so: %v", err)
+		}
+		response.Body.Close()
+		status = response.StatusCode
+	}
+	if _, err := feed.Write([]byte(`"x"}`)); err != nil {
+		t.Fatal(err)
+	}
+	feed.Close()
+	if status := <-answered; status != http.StatusNoContent {
+		t.Errorf("the request under way: %d", status)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCommands(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		s := start(t, opts)
+		var out bytes.Buffer
+		c := server.Commands{Config: testConfig(opts), Out: &out, Log: slog.New(slog.DiscardHandler)}
+		printed := func(err error) string {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer out.Reset()
+			return out.String()
+		}
+		if got := printed(c.MigrateStatus(t.Context())); !strings.Contains(got, "applied  init") || !strings.Contains(got, "nothing is pending") {
+			t.Errorf("status: %s", got)
+		}
+		if err := c.MigrateDown(t.Context(), "0", "", false); err == nil || !strings.Contains(printed(nil), "table users: 1 rows") {
+			t.Errorf("down without yes: %v", err)
+		}
+		ada := server.NewUser{Email: "Ada@Acme.test", Role: "admin"}
+		got := printed(c.UserCreate(t.Context(), ada, strings.NewReader("a password of Ada's\n")))
+		if strings.Contains(got, "a password of Ada's") {
+			t.Errorf("create repeats the password: %s", got)
+		}
+		s.expect(http.StatusOK, s.call("POST", "/api/v1/auth/login", "", credentials("ada@acme.test", "a password of Ada's")))
+		for name, u := range map[string]server.NewUser{
+			"a taken address":   ada,
+			"an unknown tenant": {Email: "b@acme.test", Role: "admin", Tenant: "unknown"},
+			"an unknown role":   {Email: "b@acme.test", Role: "god"},
+			"no address":        {Email: "b", Role: "admin"},
+		} {
+			if err := c.UserCreate(t.Context(), u, nil); err == nil {
+				t.Errorf("%s was accepted", name)
+			}
+		}
+		out.Reset()
+		bob := printed(c.UserCreate(t.Context(), server.NewUser{Email: "bob@acme.test", Role: "member"}, nil))
+		password := regexp.MustCompile(`once: (\S+)`).FindStringSubmatch(bob)
+		if password == nil {
+			t.Fatalf("no password in %q", bob)
+		}
+		s.expect(http.StatusOK, s.call("POST", "/api/v1/auth/login", "", credentials("bob@acme.test", password[1])))
+	})
+}
