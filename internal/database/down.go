@@ -14,6 +14,9 @@ import (
 	"entgo.io/ent/dialect"
 )
 
+// nothing is the version of an empty database.
+const nothing = "0"
+
 // DownPlan is the way back to an older version: what Atlas would run, and what would be lost by it.
 type DownPlan struct {
 	// Statements in their order.
@@ -25,7 +28,7 @@ type DownPlan struct {
 	undone []string
 }
 
-// PlanDown plans the way back to a version, or to an empty database if to is "0". Atlas replays the folder to both
+// PlanDown plans the way back to a version, or to an empty database if to is nothing. Atlas replays the folder to both
 // versions in a scratch database and compares the two schemas. On Postgres devURL names that database; if it is empty,
 // one is made and dropped again.
 func (m *Migrator) PlanDown(ctx context.Context, to, devURL string) (_ *DownPlan, err error) {
@@ -33,21 +36,15 @@ func (m *Migrator) PlanDown(ctx context.Context, to, devURL string) (_ *DownPlan
 	if err != nil {
 		return nil, err
 	}
+	to, err = resolve(versions, to)
+	if err != nil {
+		return nil, err
+	}
 	plan := &DownPlan{}
-	known := to == "0"
 	for _, v := range versions {
-		switch {
-		case v.Version == to || v.Name == to:
-			if !v.Applied {
-				return nil, fmt.Errorf("version %s is not applied, so there is no way down to it", to)
-			}
-			to, known = v.Version, true
-		case v.Applied && (v.Version > to || to == "0"):
+		if v.Applied && (v.Version > to || to == nothing) {
 			plan.undone, plan.from = append(plan.undone, v.Version), v.Version
 		}
-	}
-	if !known {
-		return nil, fmt.Errorf("there is no migration %q: `tenantry migrate status` lists them", to)
 	}
 	if len(plan.undone) == 0 {
 		return plan, nil
@@ -82,6 +79,23 @@ func (m *Migrator) PlanDown(ctx context.Context, to, devURL string) (_ *DownPlan
 	}
 	plan.Losses, err = m.losses(ctx, changes)
 	return plan, err
+}
+
+// resolve returns the applied version that an operator means, by its number or name.
+func resolve(versions []Version, to string) (string, error) {
+	if to == nothing {
+		return to, nil
+	}
+	for _, v := range versions {
+		switch {
+		case v.Version != to && v.Name != to:
+		case !v.Applied:
+			return "", fmt.Errorf("version %s is not applied, so there is no way down to it", to)
+		default:
+			return v.Version, nil
+		}
+	}
+	return "", fmt.Errorf("there is no migration %q: `tenantry migrate status` lists them", to)
 }
 
 // Down runs a plan in one transaction with the history. It refuses a plan that the database has moved away from.
@@ -129,7 +143,7 @@ func (m *Migrator) replay(ctx context.Context, scratch *sql.DB, version string) 
 		name = "public"
 	}
 	state := migrate.SchemaConn(drv, name, nil)
-	if version == "0" {
+	if version == nothing {
 		realm, err := state.ReadState(ctx)
 		if err != nil {
 			return nil, err
@@ -179,7 +193,7 @@ func (m *Migrator) scratch(ctx context.Context, devURL string) (_ *sql.DB, drop 
 	if name != "" {
 		dsn.Path = "/" + name
 	}
-	db, err := openDSN(dsn, func(url.Values) {})
+	db, err := openDSN(dsn, m.opts.unprepared, 0)
 	if err != nil {
 		return nil, nil, errors.Join(err, remove())
 	}

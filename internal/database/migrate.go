@@ -43,6 +43,10 @@ type Version struct {
 	Applied       bool
 }
 
+// ErrNewer means that a newer build has migrated the database. An older one may go on serving, since migrations only add
+// what it does not use, but cannot plan the way back.
+var ErrNewer = errors.New("the database was migrated by a newer build of tenantry: migrate it with that build")
+
 // NewMigrator returns the migrator of an open database, on connections of its own: a migration may take longer than any
 // statement of a request.
 func NewMigrator(db *DB) (*Migrator, error) {
@@ -79,7 +83,7 @@ func openMigrations(opts Options) (*sql.DB, error) {
 	if err != nil {
 		return nil, errors.New("the database URL cannot be read")
 	}
-	return openDSN(dsn, func(url.Values) {})
+	return openDSN(dsn, opts.unprepared, 0)
 }
 
 // Close closes the migrator's connections.
@@ -107,6 +111,9 @@ func (m *Migrator) Status(ctx context.Context) ([]Version, error) {
 	versions := make([]Version, 0, len(files))
 	for _, f := range files {
 		versions = append(versions, Version{Version: f.Version(), Name: f.Desc(), Applied: find(revisions, f.Version()) != nil})
+	}
+	if last := len(versions) - 1; len(revisions) > 0 && revisions[len(revisions)-1].Version > versions[last].Version {
+		return versions, ErrNewer
 	}
 	return versions, nil
 }

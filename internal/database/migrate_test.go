@@ -1,6 +1,7 @@
 package database_test
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -195,6 +196,24 @@ func TestUp_refuses_a_history_that_cannot_be_trusted(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestDatabase_of_a_newer_build_is_told_apart(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		_, m := open(t, opts)
+		newer := "INSERT INTO atlas_schema_revisions SELECT '20990101000000', description, type, applied, total, executed_at, " +
+			"execution_time, error, error_stmt, hash, partial_hashes, operator_version FROM atlas_schema_revisions LIMIT 1"
+		if err := m.Exec(t.Context(), newer); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.Status(t.Context()); !errors.Is(err, database.ErrNewer) {
+			t.Errorf("status: %v", err)
+		}
+		if _, err := m.PlanDown(t.Context(), "init", ""); !errors.Is(err, database.ErrNewer) {
+			t.Errorf("down: %v", err)
+		}
+	})
 }
 
 func TestUp_refuses_a_tampered_folder(t *testing.T) {

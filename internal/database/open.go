@@ -46,10 +46,20 @@ func (db *DB) Dialect() string { return db.driver.Dialect() }
 // Close closes every connection.
 func (db *DB) Close() error { return db.driver.Close() }
 
-// Ping asks the database for an answer.
+// Ping asks the database for an answer, and waits for it no longer than ctx lasts. lib/pq would: it asks the server to
+// cancel, and one that hangs does not.
 func (db *DB) Ping(ctx context.Context) error {
-	var one int
-	return db.SQL.QueryRowContext(ctx, "SELECT 1").Scan(&one)
+	answered := make(chan error, 1)
+	go func() {
+		var one int
+		answered <- db.SQL.QueryRowContext(ctx, "SELECT 1").Scan(&one)
+	}()
+	select {
+	case err := <-answered:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Open opens the database and waits, for a bounded time and with growing pauses, until it answers.

@@ -19,6 +19,9 @@ const (
 	statementTimeout = 5 * time.Second
 	// connectTimeout bounds one attempt to reach the server.
 	connectTimeout = 5 * time.Second
+	// answerTimeout ends the wait for a server that was asked and says nothing at all: stopped, or behind a network that
+	// drops. It would have ended the statement itself before.
+	answerTimeout = statementTimeout + 2*time.Second
 	// idleTime is after how long the connections of a peak are given up.
 	idleTime = time.Minute
 )
@@ -37,11 +40,9 @@ func openPostgres(_ context.Context, opts Options) (*router, error) {
 		setDefault(q, "connect_timeout", strconv.Itoa(int(attempt.Seconds())))
 		if opts.Prepared {
 			setDefault(q, "statement_timeout", strconv.FormatInt(statementTimeout.Milliseconds(), 10))
-		} else {
-			// One round trip without a prepared statement; and a pooler refuses start-up parameters that it does not know.
-			setDefault(q, "binary_parameters", "yes")
 		}
-	})
+		opts.unprepared(q) // a pooler refuses start-up parameters that it does not know
+	}, answerTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -56,8 +57,16 @@ func openPostgres(_ context.Context, opts Options) (*router, error) {
 	return &router{read: p, write: p}, nil
 }
 
-// openDSN opens a pool on a Postgres DSN after change has set further parameters.
-func openDSN(dsn *url.URL, change func(url.Values)) (*sql.DB, error) {
+// unprepared asks for one round trip without a prepared statement, where there must be none.
+func (opts Options) unprepared(q url.Values) {
+	if !opts.Prepared {
+		setDefault(q, "binary_parameters", "yes")
+	}
+}
+
+// openDSN opens a pool on a Postgres DSN after change has set further parameters. An answer is waited for as long as
+// patience; zero is for ever.
+func openDSN(dsn *url.URL, change func(url.Values), patience time.Duration) (*sql.DB, error) {
 	q := dsn.Query()
 	change(q)
 	setDefault(q, "connect_timeout", strconv.Itoa(int(connectTimeout.Seconds())))
@@ -69,6 +78,7 @@ func openDSN(dsn *url.URL, change func(url.Values)) (*sql.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read database URL: %w", err)
 	}
+	connector.Dialer(&dialer{patience: patience})
 	return sql.OpenDB(connector), nil
 }
 

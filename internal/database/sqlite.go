@@ -22,6 +22,14 @@ func openSQLite(ctx context.Context, opts Options) (*router, error) {
 		return nil, fmt.Errorf("make data folder: %w", err)
 	}
 	file := filepath.Join(opts.DataDir, SQLiteFile)
+	// Made by us, so that nobody else can read it; SQLite gives its other files the same mode.
+	own, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator names the data folder
+	if err != nil {
+		return nil, fmt.Errorf("open SQLite: %w", err)
+	}
+	if err := own.Close(); err != nil {
+		return nil, fmt.Errorf("open SQLite: %w", err)
+	}
 	readers, err := sql.Open("sqlite", sqliteDSN(file, "foreign_keys(1)", "query_only(1)"))
 	if err != nil {
 		return nil, fmt.Errorf("open SQLite: %w", err)
@@ -48,8 +56,8 @@ func openSQLite(ctx context.Context, opts Options) (*router, error) {
 	return &router{read: read, write: write}, nil
 }
 
-// sqliteDSN returns the DSN of a file: WAL, commits that outlive a power cut, a busy timeout, transactions that take the write lock at once, and times in
-// one text format that sorts as they do.
+// sqliteDSN returns the DSN of a file: WAL, commits that outlive a power cut, a busy timeout, transactions that take the
+// write lock at once, and times in one text format that sorts as they do.
 func sqliteDSN(file string, pragmas ...string) string {
 	q := url.Values{
 		"_txlock":      {"immediate"},

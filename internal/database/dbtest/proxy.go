@@ -20,6 +20,9 @@ type Proxy struct {
 	mu       sync.Mutex
 	listener net.Listener
 	open     map[net.Conn]bool
+
+	// stall is held for writing while nothing passes.
+	stall sync.RWMutex
 }
 
 // ThroughProxy returns the options of the same database, reached through a proxy.
@@ -69,6 +72,25 @@ func (p *Proxy) Cut() {
 	clear(p.open)
 }
 
+// Stall keeps every connection open and lets nothing pass, as a stopped server does, until the returned function is called.
+func (p *Proxy) Stall() (resume func()) {
+	p.stall.Lock()
+	return p.stall.Unlock
+}
+
+// pass is a reader that waits while the proxy is stalled.
+type pass struct {
+	io.Reader
+	stall *sync.RWMutex
+}
+
+func (r pass) Read(b []byte) (int, error) {
+	n, err := r.Reader.Read(b)
+	r.stall.RLock()
+	defer r.stall.RUnlock()
+	return n, err
+}
+
 func (p *Proxy) forward(client net.Conn) {
 	defer client.Close()
 	server, err := net.Dial("tcp", p.target)
@@ -81,7 +103,7 @@ func (p *Proxy) forward(client net.Conn) {
 	p.mu.Unlock()
 	go func() {
 		defer client.Close()
-		_, _ = io.Copy(client, server)
+		_, _ = io.Copy(client, pass{server, &p.stall})
 	}()
-	_, _ = io.Copy(server, client)
+	_, _ = io.Copy(server, pass{client, &p.stall})
 }
