@@ -267,7 +267,7 @@ var (
 		{Name: "updated_at", Type: field.TypeTime},
 		{Name: "email", Type: field.TypeString, Size: 254},
 		{Name: "password_hash", Type: field.TypeString, Nullable: true},
-		{Name: "full_name", Type: field.TypeString, Size: 200, Default: ""},
+		{Name: "full_name", Type: field.TypeString, Size: 600, Default: ""},
 		{Name: "is_active", Type: field.TypeBool, Default: true},
 		{Name: "is_superuser", Type: field.TypeBool, Default: false},
 		{Name: "email_verified_at", Type: field.TypeTime, Nullable: true},

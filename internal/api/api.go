@@ -1,9 +1,7 @@
-// Package api is the HTTP contract, openapi.yaml, and what oapi-codegen makes of it: routes, request and response types,
-// and the interface that the features implement. Nothing here is written twice: whoever wants to know what an operation
-// takes, answers or demands reads the contract.
 package api
 
 import (
+	"context"
 	_ "embed"
 	"fmt"
 
@@ -18,6 +16,9 @@ var contract []byte
 // Contract returns the parsed and validated OpenAPI document.
 func Contract() (*openapi3.T, error) {
 	doc, err := openapi3.NewLoader().LoadFromData(contract)
+	if err == nil {
+		err = doc.Validate(context.Background())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the contract: %w", err)
 	}

@@ -18,10 +18,10 @@ import (
 )
 
 const (
-	// MinPassword is the least number of code points of a password that is the only factor (NIST SP 800-63B-4 §3.1.1.2).
-	MinPassword = 15
-	// MaxPassword bounds what is hashed, in code points. A longer one is refused and never cut.
-	MaxPassword = 1024
+	// minPassword is the least number of code points of a password that is the only factor (NIST SP 800-63B-4 §3.1.1.2).
+	minPassword = 15
+	// maxPassword bounds what is hashed, in code points. A longer one is refused and never cut.
+	maxPassword = 1024
 
 	// The cost of a hash (OWASP Password Storage Cheat Sheet).
 	argonMemory  = 19 << 10 // KiB
@@ -42,10 +42,10 @@ const (
 // no particular characters.
 func CheckPassword(password string) error {
 	switch n := utf8.RuneCountInString(password); {
-	case n < MinPassword:
-		return fmt.Errorf("must have at least %d characters", MinPassword)
-	case n > MaxPassword:
-		return fmt.Errorf("must have at most %d characters", MaxPassword)
+	case n < minPassword:
+		return fmt.Errorf("must have at least %d characters", minPassword)
+	case n > maxPassword:
+		return fmt.Errorf("must have at most %d characters", maxPassword)
 	}
 	return nil
 }

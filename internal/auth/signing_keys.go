@@ -113,10 +113,13 @@ func (k *SigningKeys) replace(ctx context.Context) error {
 }
 
 func (k *SigningKeys) load(ctx context.Context) error {
-	rows, err := k.client.SigningKey.Query().Order(signingkey.ByCreatedAt()).All(ctx)
+	rows, err := k.client.SigningKey.Query().Where(signingkey.Or(
+		signingkey.RetireAtIsNil(), signingkey.RetireAtGT(k.clock()),
+	)).Order(signingkey.ByCreatedAt()).All(ctx)
 	if err != nil {
 		return fmt.Errorf("read signing keys: %w", err)
 	}
+	// A key that has retired is gone: what it signed has expired by then.
 	set := &keySet{byID: make(map[string]*signingKey, len(rows)), loaded: k.clock()}
 	for _, row := range rows {
 		public, err := x509.ParsePKIXPublicKey(row.PublicKey)
@@ -140,7 +143,8 @@ func (k *SigningKeys) load(ctx context.Context) error {
 func (k *SigningKeys) open(row *ent.SigningKey) (crypto.Signer, error) {
 	der, err := k.seal.open(row.PrivateKey, row.Kid)
 	if err != nil {
-		return nil, fmt.Errorf("signing key %s cannot be opened: it was sealed under another TENANTRY_SECRET", row.Kid)
+		return nil, fmt.Errorf("signing key %s cannot be opened: it was sealed under another TENANTRY_SECRET, or under the file "+
+			"secret of another data folder: start with that one", row.Kid)
 	}
 	private, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {

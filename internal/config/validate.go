@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -13,8 +14,14 @@ import (
 // maxAccessTokenTTL is the longest that a token which was stolen may be of use (ASVS 9.2.1).
 const maxAccessTokenTTL = 15 * time.Minute
 
-// MinSecretBytes is the least length of a secret: the size of the keys that are derived from it.
-const MinSecretBytes = 32
+// maxPool is more connections than any Postgres takes.
+const maxPool = 10_000
+
+// slug is the form of a tenant's slug.
+var slug = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,61}[a-z0-9]$`)
+
+// minSecretBytes is the least length of a secret: the size of the keys that are derived from it.
+const minSecretBytes = 32
 
 // examples are secrets that stand in documentation, ours or others', and are therefore known to everybody.
 var examples = []string{"change-me", "changeme", "example", "your-secret", "your_secret", "secret-key", "replace-me", "0123456789abcdef0123456789abcdef"}
@@ -33,14 +40,17 @@ func (c *Config) mistakes() []mistake {
 	wrong(err != nil || public.Host == "" || (public.Scheme != "http" && public.Scheme != "https"),
 		"PUBLIC_URL", "%q is not an http or https URL", c.PublicURL)
 	wrong(strings.HasSuffix(c.PublicURL, "/"), "PUBLIC_URL", "must not end with a slash: issuers are compared exactly")
+	wrong(c.DatabaseURL != "" && !strings.HasPrefix(c.DatabaseURL, "postgres://") && !strings.HasPrefix(c.DatabaseURL, "postgresql://"),
+		"DATABASE_URL", "is not of the form postgres://user:password@host:port/database")
+	wrong(!slug.MatchString(c.DefaultTenant), "DEFAULT_TENANT", "%q is not a slug: 2 to 63 lower-case letters, digits and hyphens", c.DefaultTenant)
 	wrong(c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json", "LOG_FORMAT", "%q is not text or json", c.LogFormat)
 	for _, origin := range c.CORSOrigins {
 		u, err := url.Parse(origin)
 		wrong(err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin || strings.Contains(origin, "*"),
 			"CORS_ORIGINS", "%q is not an origin such as https://app.example.com", origin)
 	}
-	wrong(c.DBPoolSize < 1, "DB_POOL_SIZE", "must be at least 1")
-	wrong(c.DBMaxOverflow < 0, "DB_MAX_OVERFLOW", "must not be negative")
+	wrong(c.DBPoolSize < 1 || c.DBPoolSize > maxPool, "DB_POOL_SIZE", "must be from 1 to %d", maxPool)
+	wrong(c.DBMaxOverflow < 0 || c.DBMaxOverflow > maxPool, "DB_MAX_OVERFLOW", "must be from 0 to %d", maxPool)
 	wrong(c.AccessTokenTTL < time.Second || c.AccessTokenTTL > maxAccessTokenTTL, "ACCESS_TOKEN_TTL", "must be from 1s to %s", maxAccessTokenTTL)
 	wrong(c.RefreshIdleTTL < c.AccessTokenTTL, "REFRESH_IDLE_TTL", "must not be shorter than the access token's lifetime")
 	wrong(c.RefreshTokenTTL < c.RefreshIdleTTL, "REFRESH_TOKEN_TTL", "must not be shorter than the idle lifetime")
@@ -65,8 +75,8 @@ func (c *Config) noSecret() []mistake {
 
 // CheckSecret refuses a secret that is short or publicly known. The error does not repeat it.
 func CheckSecret(secret string) error {
-	if len(secret) < MinSecretBytes {
-		return fmt.Errorf("has %d bytes and needs at least %d: try `openssl rand -base64 48`", len(secret), MinSecretBytes)
+	if len(secret) < minSecretBytes {
+		return fmt.Errorf("has %d bytes and needs at least %d: try `openssl rand -base64 48`", len(secret), minSecretBytes)
 	}
 	lower := strings.ToLower(secret)
 	for _, known := range examples {

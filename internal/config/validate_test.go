@@ -73,7 +73,7 @@ func TestLoad_accepts(t *testing.T) {
 
 // badSecrets are refused on every database (P-21). None is a part of the messages.
 var badSecrets = map[string]string{
-	"one_byte_short":       goodSecret[:config.MinSecretBytes-1],
+	"one_byte_short":       goodSecret[:32-1],
 	"word":                 "hunter2",
 	"example":              "xQ-change-me-9vK3yT7wPz5mLd8RfB2n",
 	"example_in_capitals":  "xQ-CHANGE-ME-9vK3yT7wPz5mLd8RfB2n",
@@ -126,7 +126,7 @@ func TestSecret_file_that_is_empty_is_refused(t *testing.T) {
 
 func TestSecret_of_32_bytes_is_enough(t *testing.T) {
 	t.Parallel()
-	if len(goodSecret) != config.MinSecretBytes {
+	if len(goodSecret) != 32 {
 		t.Fatalf("the test's secret has %d bytes", len(goodSecret))
 	}
 	if err := config.CheckSecret(goodSecret); err != nil {

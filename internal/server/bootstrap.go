@@ -56,8 +56,11 @@ func bootstrap(ctx context.Context, parts Parts, out io.Writer) error {
 		if err := roles.CreateSystem(acting, tx); err != nil {
 			return err
 		}
-		_, err = prepared.Insert(acting, tx)
-		return err
+		if _, err = prepared.Insert(acting, tx); err != nil {
+			return err
+		}
+		// Before the commit: an owner whose password nobody has seen would lock everybody out.
+		return announce(out, cfg, owner, generated)
 	})
 	if sqlgraph.IsUniqueConstraintError(err) {
 		return nil // another instance was faster
@@ -65,7 +68,7 @@ func bootstrap(ctx context.Context, parts Parts, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("make the first tenant: %w", err)
 	}
-	return announce(out, cfg, owner, generated)
+	return nil
 }
 
 // announce tells the operator how to sign in. A password that the operator has chosen is not repeated.
@@ -83,7 +86,8 @@ func announce(out io.Writer, cfg config.Config, owner auth.Account, generated bo
 		_, err = fmt.Fprintf(out, "The password is shown this once: %s\n", owner.Password)
 	}
 	if err == nil {
-		_, err = fmt.Fprintf(out, "Sign in:\n\n  curl -sS %s/api/v1/auth/login -H 'Content-Type: application/json' -d '%s'\n\n", cfg.PublicURL, body)
+		_, err = fmt.Fprintf(out, "Sign in:\n\n  curl -sS %s/api/v1/auth/login -H 'Content-Type: application/json' -d '%s'\n\n", cfg.PublicURL,
+			strings.ReplaceAll(string(body), "'", `'\''`))
 	}
 	return err
 }

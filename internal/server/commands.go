@@ -116,19 +116,18 @@ func (c Commands) UserCreate(ctx context.Context, u NewUser, in io.Reader) (err 
 	if system := []string{roles.Owner, roles.Admin, roles.Member}; !slices.Contains(system, u.Role) {
 		return fmt.Errorf("the role must be one of %s", strings.Join(system, ", "))
 	}
-	password := passphrase()
-	if in != nil {
-		given, err := io.ReadAll(io.LimitReader(in, 8<<10))
-		if err != nil {
-			return fmt.Errorf("read the password: %w", err)
-		}
-		password = strings.TrimRight(string(given), "\r\n")
+	password, err := readPassword(in)
+	if err != nil {
+		return err
 	}
 	db, err := database.Open(ctx, databaseOptions(c.Config), c.Log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := migrated(ctx, db, c.Log); err != nil {
+		return err
+	}
 	if u.Tenant == "" {
 		u.Tenant = c.Config.DefaultTenant
 	}
@@ -158,6 +157,18 @@ func (c Commands) UserCreate(ctx context.Context, u NewUser, in io.Reader) (err 
 		fmt.Fprintf(c.Out, "The password is shown this once: %s\n", password)
 	}
 	return nil
+}
+
+// readPassword reads one line, or makes a password if there is nothing to read from.
+func readPassword(in io.Reader) (string, error) {
+	if in == nil {
+		return passphrase(), nil
+	}
+	given, err := io.ReadAll(io.LimitReader(in, 8<<10))
+	if err != nil {
+		return "", fmt.Errorf("read the password: %w", err)
+	}
+	return strings.TrimRight(string(given), "\r\n"), nil
 }
 
 // reasons turns a problem into a sentence for a terminal.

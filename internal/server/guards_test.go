@@ -149,6 +149,21 @@ func TestOutage_is_503_and_ends_by_itself(t *testing.T) {
 	s.expect(http.StatusOK, s.refresh(refresh))
 }
 
+// A server that is stopped says nothing at all: no refusal, no end of a connection.
+func TestDatabase_that_hangs_is_503(t *testing.T) {
+	t.Parallel()
+	proxy, opts := dbtest.ThroughProxy(t, dbtest.Postgres(t))
+	s := start(t, opts)
+	access, _ := s.login()
+	resume := proxy.Stall()
+	s.expect(http.StatusServiceUnavailable, s.call("GET", "/readyz", "", nil))
+	s.expect(http.StatusOK, s.call("GET", "/healthz", "", nil))
+	s.expect(http.StatusServiceUnavailable, s.call("GET", "/api/v1/users/me", access, nil))
+	resume()
+	s.expect(http.StatusOK, s.call("GET", "/readyz", "", nil))
+	s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", access, nil))
+}
+
 func TestToken_of_one_tenant_is_nothing_in_another(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {

@@ -102,7 +102,25 @@ func migrateAtStart(ctx context.Context, cfg config.Config, db *database.DB, log
 		}
 		return err
 	}
+	return pending(ctx, m, log)
+}
+
+// migrated refuses a database that is behind this build.
+func migrated(ctx context.Context, db *database.DB, log *slog.Logger) (err error) {
+	m, err := database.NewMigrator(db)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	return pending(ctx, m, log)
+}
+
+func pending(ctx context.Context, m *database.Migrator, log *slog.Logger) error {
 	versions, err := m.Status(ctx)
+	if errors.Is(err, database.ErrNewer) {
+		log.WarnContext(ctx, err.Error())
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -97,12 +97,35 @@ func TestFirst_start_tells_how_to_sign_in_once(t *testing.T) {
 			if err := again.stop(); err != nil {
 				t.Fatal(err)
 			}
-			if opts := cfg.DataDir; cfg.DatabaseURL == "" {
-				if info, err := os.Stat(filepath.Join(opts, "secret")); err != nil || info.Mode().Perm() != 0o600 {
-					t.Errorf("the secret's file: %v, %v", info, err)
+			if cfg.DatabaseURL != "" {
+				return
+			}
+			for _, file := range []string{"secret", database.SQLiteFile} {
+				if info, err := os.Stat(filepath.Join(cfg.DataDir, file)); err != nil || info.Mode().Perm() != 0o600 {
+					t.Errorf("%s: %v, %v", file, info, err)
 				}
 			}
 		})
+	}
+}
+
+// brokenWriter is a terminal that has gone.
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func TestFirst_start_that_cannot_tell_makes_no_owner(t *testing.T) {
+	t.Parallel()
+	cfg := fresh(dbtest.EmptySQLite(t))
+	if err := server.Run(t.Context(), cfg, brokenWriter{}, slog.New(slog.DiscardHandler)); err == nil {
+		t.Fatal("it serves")
+	}
+	p := run(t, cfg)
+	if !strings.Contains(p.out.String(), "shown this once") {
+		t.Error("the owner was made without being shown")
+	}
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
 	}
 }
 

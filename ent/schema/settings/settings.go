@@ -1,4 +1,3 @@
-// Package settings holds the typed JSON that a tenant stores about itself.
 package settings
 
 // Registration says who may create an account in a tenant.
