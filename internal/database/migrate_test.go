@@ -3,23 +3,14 @@ package database_test
 import (
 	"errors"
 	"log/slog"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"ariga.io/atlas/sql/migrate"
-	"entgo.io/ent/dialect"
-	"entgo.io/ent/dialect/sql/schema"
 
-	entmigrate "tenantry/ent/migrate"
-	"tenantry/ent/schema/settings"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
-	"tenantry/internal/principal"
-	"tenantry/migrations"
 )
 
 // eachEmpty runs the test on a never migrated database of each kind.
@@ -111,69 +102,6 @@ func TestUp_of_many_starters_is_applied_once(t *testing.T) {
 	})
 }
 
-func TestDown_and_up_again(t *testing.T) {
-	t.Parallel()
-	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		db, m := open(t, opts)
-		ctx := principal.System(t.Context(), "test")
-		tenant := db.Client.Tenant.Create().SetSlug("acme").SetName("Acme").SetSettings(settings.Tenant{}).SaveX(ctx)
-		db.Client.User.Create().SetTenantID(tenant.ID).SetEmail("a@acme.test").SaveX(ctx)
-
-		down := func(to string) *database.DownPlan {
-			t.Helper()
-			plan, err := m.PlanDown(t.Context(), to, "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := m.Down(t.Context(), plan); err != nil {
-				t.Fatalf("%v\n%s", err, strings.Join(plan.Statements, "\n"))
-			}
-			return plan
-		}
-		if plan := down("init"); len(plan.Losses) != 0 || pending(t, m) != 1 {
-			t.Fatalf("down to init loses %v", plan.Losses)
-		}
-		if n := db.Client.User.Query().CountX(ctx); n != 1 {
-			t.Fatalf("%d users after down to init", n)
-		}
-		up(t, m)
-		if n := db.Client.User.Query().CountX(ctx); n != 1 {
-			t.Fatalf("%d users after up again", n)
-		}
-		if plan := down("0"); !slices.Contains(plan.Losses, "table users: 1 rows") {
-			t.Fatalf("down to nothing does not say what is lost: %v", plan.Losses)
-		}
-		up(t, m)
-		if n := db.Client.User.Query().CountX(ctx); n != 0 {
-			t.Fatalf("%d users in a new database", n)
-		}
-	})
-}
-
-func TestDown_refuses(t *testing.T) {
-	t.Parallel()
-	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		_, m := open(t, opts)
-		if _, err := m.PlanDown(t.Context(), "20010101000000", ""); err == nil {
-			t.Error("an unknown version")
-		}
-		stale, err := m.PlanDown(t.Context(), "0", "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		fresh, err := m.PlanDown(t.Context(), "init", "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := m.Down(t.Context(), fresh); err != nil {
-			t.Fatal(err)
-		}
-		if err := m.Down(t.Context(), stale); err == nil {
-			t.Error("a plan that the database has moved away from")
-		}
-	})
-}
-
 func TestUp_refuses_a_history_that_cannot_be_trusted(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ change, want string }{
@@ -261,107 +189,4 @@ func TestUp_rolls_a_failed_migration_back(t *testing.T) {
 			t.Fatalf("the mended migration: %v, %v", applied, err)
 		}
 	})
-}
-
-func TestFolders_have_the_same_versions(t *testing.T) {
-	t.Parallel()
-	names := func(database string) (names []string) {
-		for _, f := range files(t, embedded(t, database)) {
-			names = append(names, f.Name())
-		}
-		return names
-	}
-	if a, b := names(dialect.SQLite), names(dialect.Postgres); !slices.Equal(a, b) {
-		t.Errorf("sqlite has %v, postgres %v", a, b)
-	}
-}
-
-// The folder must make what the schemas declare; `task migrate -- name` writes what is missing.
-func TestFolders_have_no_drift(t *testing.T) {
-	t.Parallel()
-	eachEmpty(t, func(t *testing.T, opts database.Options) {
-		db, _ := open(t, opts)
-		dir, err := migrate.NewLocalDir(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		before := files(t, embedded(t, db.Dialect()))
-		for _, f := range before {
-			if err := os.WriteFile(filepath.Join(dir.Path(), f.Name()), f.Bytes(), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		sum, err := dir.Checksum()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := migrate.WriteSumFile(dir, sum); err != nil {
-			t.Fatal(err)
-		}
-		differ, err := schema.NewMigrate(database.EntDriver(db), schema.WithDir(dir), schema.WithMigrationMode(schema.ModeReplay),
-			schema.WithDropColumn(true), schema.WithDropIndex(true))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := differ.NamedDiff(t.Context(), "drift", entmigrate.Tables...); err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range files(t, dir) {
-			if strings.Contains(f.Name(), "drift") {
-				t.Errorf("the schemas ask for more:\n%s", f.Bytes())
-			}
-		}
-	})
-}
-
-func TestPerformance_indexes_exist(t *testing.T) {
-	t.Parallel()
-	dbtest.Each(t, func(t *testing.T, db *database.DB) {
-		query := "SELECT name FROM sqlite_master WHERE type = 'index'"
-		if db.Dialect() == dialect.Postgres {
-			query = "SELECT indexname FROM pg_indexes"
-		}
-		rows, err := db.SQL.QueryContext(t.Context(), query)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer rows.Close()
-		found := map[string]bool{}
-		for rows.Next() {
-			var name string
-			if err := rows.Scan(&name); err != nil {
-				t.Fatal(err)
-			}
-			found[name] = true
-		}
-		if err := rows.Err(); err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range []string{
-			"idx_user_email_tenant", "idx_user_oauth", "idx_user_tenant_id", "idx_refresh_token_user_revoked",
-			"idx_refresh_token_expires", "idx_oauth_state_expires", "idx_oauth_state_provider",
-		} {
-			if !found[name] {
-				t.Errorf("no index %s", name)
-			}
-		}
-	})
-}
-
-func embedded(t *testing.T, name string) migrate.Dir {
-	t.Helper()
-	dir, err := migrations.Dir(map[string]string{dialect.SQLite: "sqlite", dialect.Postgres: "postgres"}[name])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-func files(t *testing.T, dir migrate.Dir) []migrate.File {
-	t.Helper()
-	files, err := dir.Files()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
 }

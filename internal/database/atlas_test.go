@@ -1,0 +1,58 @@
+package database_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"entgo.io/ent/dialect"
+
+	"tenantry/internal/database"
+)
+
+// atlas runs the pinned Atlas CLI against the database, as a deployment does, and returns what it prints.
+func atlas(t *testing.T, db *database.DB, opts database.Options, args ...string) string {
+	t.Helper()
+	environment, url := "postgres", opts.URL
+	if db.Dialect() == dialect.SQLite {
+		environment, url = "sqlite", "sqlite://"+filepath.Join(opts.DataDir, database.SQLiteFile)+"?_fk=1"
+	}
+	cmd := exec.CommandContext(t.Context(), "go",
+		append([]string{"tool", "-modfile=internal/tools/atlas.mod", "atlas", "migrate", "--env", environment}, args...)...)
+	cmd.Dir = filepath.Join("..", "..")
+	cmd.Env = append(os.Environ(), "DATABASE_URL="+url, "ATLAS_DEV_URL=")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("atlas %v: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+func TestAtlas_CLI_and_binary_go_on_where_the_other_stopped(t *testing.T) {
+	t.Parallel()
+	eachEmpty(t, func(t *testing.T, opts database.Options) {
+		db, m := open(t, opts)
+		atlas(t, db, opts, "apply", "1")
+		if applied := up(t, m); len(applied) != 1 || applied[0].Name != "performance_indexes" {
+			t.Fatalf("the binary applied %v after the CLI's first", applied)
+		}
+		if out := atlas(t, db, opts, "status"); !strings.Contains(out, "Already at latest version") {
+			t.Errorf("the CLI does not know what the binary applied:\n%s", out)
+		}
+		plan, err := m.PlanDown(t.Context(), "init", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Down(t.Context(), plan); err != nil {
+			t.Fatal(err)
+		}
+		if out := atlas(t, db, opts, "apply"); !strings.Contains(out, "1 migrations") {
+			t.Errorf("the CLI does not know what the binary took back:\n%s", out)
+		}
+		if n := pending(t, m); n != 0 {
+			t.Errorf("%d pending after the CLI has applied all", n)
+		}
+	})
+}

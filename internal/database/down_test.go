@@ -1,0 +1,75 @@
+package database_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"tenantry/ent/schema/settings"
+	"tenantry/internal/database"
+	"tenantry/internal/database/dbtest"
+	"tenantry/internal/principal"
+)
+
+func TestDown_and_up_again(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		db, m := open(t, opts)
+		ctx := principal.System(t.Context(), "test")
+		tenant := db.Client.Tenant.Create().SetSlug("acme").SetName("Acme").SetSettings(settings.Tenant{}).SaveX(ctx)
+		db.Client.User.Create().SetTenantID(tenant.ID).SetEmail("a@acme.test").SaveX(ctx)
+
+		down := func(to string) *database.DownPlan {
+			t.Helper()
+			plan, err := m.PlanDown(t.Context(), to, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := m.Down(t.Context(), plan); err != nil {
+				t.Fatalf("%v\n%s", err, strings.Join(plan.Statements, "\n"))
+			}
+			return plan
+		}
+		if plan := down("init"); len(plan.Losses) != 0 || pending(t, m) != 1 {
+			t.Fatalf("down to init loses %v", plan.Losses)
+		}
+		if n := db.Client.User.Query().CountX(ctx); n != 1 {
+			t.Fatalf("%d users after down to init", n)
+		}
+		up(t, m)
+		if n := db.Client.User.Query().CountX(ctx); n != 1 {
+			t.Fatalf("%d users after up again", n)
+		}
+		if plan := down("0"); !slices.Contains(plan.Losses, "table users: 1 rows") {
+			t.Fatalf("down to nothing does not say what is lost: %v", plan.Losses)
+		}
+		up(t, m)
+		if n := db.Client.User.Query().CountX(ctx); n != 0 {
+			t.Fatalf("%d users in a new database", n)
+		}
+	})
+}
+
+func TestDown_refuses(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		_, m := open(t, opts)
+		if _, err := m.PlanDown(t.Context(), "20010101000000", ""); err == nil {
+			t.Error("an unknown version")
+		}
+		stale, err := m.PlanDown(t.Context(), "0", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		fresh, err := m.PlanDown(t.Context(), "init", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Down(t.Context(), fresh); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Down(t.Context(), stale); err == nil {
+			t.Error("a plan that the database has moved away from")
+		}
+	})
+}
