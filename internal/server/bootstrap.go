@@ -12,6 +12,7 @@ import (
 
 	"tenantry/ent"
 	"tenantry/ent/schema/settings"
+	"tenantry/ent/tenant"
 	"tenantry/internal/auth"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
@@ -32,7 +33,7 @@ func bootstrap(ctx context.Context, parts Parts, out io.Writer) error {
 		return fmt.Errorf("look for a tenant: %w", err)
 	}
 	if exists {
-		return nil
+		return missDefault(ctx, parts)
 	}
 	owner := auth.Account{Email: cfg.BootstrapEmail, Password: cfg.BootstrapPassword, Role: roles.Owner, Superuser: true}
 	if owner.Email == "" {
@@ -67,6 +68,19 @@ func bootstrap(ctx context.Context, parts Parts, out io.Writer) error {
 	}
 	if err != nil {
 		return fmt.Errorf("make the first tenant: %w", err)
+	}
+	return nil
+}
+
+// missDefault warns of a default tenant that does not exist: every request that names none would fail.
+func missDefault(ctx context.Context, parts Parts) error {
+	slug := parts.Config.DefaultTenant
+	exists, err := parts.DB.Client.Tenant.Query().Where(tenant.Slug(slug)).Exist(ctx)
+	if err != nil {
+		return fmt.Errorf("look for the default tenant: %w", err)
+	}
+	if !exists {
+		parts.Log.WarnContext(ctx, "there is no tenant of the default slug, so requests must name one", "slug", slug)
 	}
 	return nil
 }
