@@ -25,29 +25,19 @@ type PreparedAccount struct {
 	email, hash string
 }
 
-// check returns a problem that names every member that is not acceptable.
-func (a Account) check() error {
+// Prepare checks the account and hashes its password: 422, with every member that is not acceptable, or 503 when the
+// hasher is busy.
+func (a Account) Prepare(ctx context.Context, hasher *Hasher) (*PreparedAccount, error) {
 	var fields []problem.Field
-	if _, err := CanonicalEmail(a.Email); err != nil {
+	email, err := CanonicalEmail(a.Email)
+	if err != nil {
 		fields = append(fields, problem.Field{Pointer: "/email", Detail: err.Error()})
 	}
 	if err := CheckPassword(a.Password); err != nil {
 		fields = append(fields, problem.Field{Pointer: "/password", Detail: err.Error()})
 	}
 	if len(fields) > 0 {
-		return problem.Invalid(fields...)
-	}
-	return nil
-}
-
-// Prepare checks the account and hashes its password: 422 for what is not acceptable, 503 when the hasher is busy.
-func (a Account) Prepare(ctx context.Context, hasher *Hasher) (*PreparedAccount, error) {
-	if err := a.check(); err != nil {
-		return nil, err
-	}
-	email, err := CanonicalEmail(a.Email)
-	if err != nil {
-		return nil, err
+		return nil, problem.Invalid(fields...)
 	}
 	hash, err := hasher.Hash(ctx, a.Password)
 	if err != nil {

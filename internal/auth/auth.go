@@ -123,9 +123,6 @@ func (a *Auth) Login(ctx context.Context, slug, email, password string, from Ori
 
 // Register makes an account in a tenant that is open for it, and signs in. An empty slug means the default tenant.
 func (a *Auth) Register(ctx context.Context, slug string, account Account, from Origin) (*Tokens, error) {
-	if err := account.check(); err != nil {
-		return nil, err
-	}
 	system := principal.System(ctx, "registration: nobody is known yet")
 	home, err := a.client.Tenant.Query().Where(tenant.Slug(a.slug(slug))).Only(system)
 	if err != nil && !ent.IsNotFound(err) {
