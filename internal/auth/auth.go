@@ -68,7 +68,8 @@ type Origin struct{ IP, UserAgent string }
 // Verifications returns how many access tokens were verified so far.
 func (a *Auth) Verifications() int64 { return a.access.verified.Load() }
 
-// Authenticate verifies an access token and returns who it speaks for. It asks no database.
+// Authenticate verifies an access token and returns who it speaks for. It asks the database for a key that it does not
+// know, and for nothing else.
 func (a *Auth) Authenticate(ctx context.Context, token string) (principal.Principal, error) {
 	return a.access.verify(ctx, token)
 }

@@ -75,7 +75,7 @@ func TestUnavailable(t *testing.T) {
 
 func TestUnavailable_for_a_backend_that_is_terminated(t *testing.T) {
 	t.Parallel()
-	db := openPostgres(t, dbtest.Postgres(t))
+	db := dbtest.Open(t, dbtest.Postgres(t))
 	// The backend ends itself, so that it is in mid-query for certain.
 	const end = "SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(4)"
 	if err := query(t.Context(), db, end, new(any), new(any)); !database.Unavailable(err) {
@@ -106,7 +106,7 @@ func TestUnavailable_for_a_statement_that_takes_too_long(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.Postgres(t)
 	opts.URL += "&statement_timeout=50"
-	db := openPostgres(t, opts)
+	db := dbtest.Open(t, opts)
 	pid := backend(t, db)
 	if err := query(t.Context(), db, "SELECT pg_sleep(4)", new(any)); !database.Unavailable(err) {
 		t.Errorf("too long: %v", err)

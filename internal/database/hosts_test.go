@@ -20,7 +20,7 @@ func TestOpen_takes_the_first_of_several_hosts_that_answers(t *testing.T) {
 	}
 	dsn.Host = unused(t) + "," + dsn.Host
 	opts.URL = dsn.String() + "&target_session_attrs=read-write"
-	db := openPostgres(t, opts)
+	db := dbtest.Open(t, opts)
 	newTenant(t, db)
 }
 

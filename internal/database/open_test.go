@@ -107,7 +107,7 @@ func TestUnprepared_statements_serve_every_kind_of_column(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.Postgres(t)
 	opts.Prepared = false
-	db := openPostgres(t, opts)
+	db := dbtest.Open(t, opts)
 	ctx, acme := newTenant(t, db)
 	expires := time.Now().Add(time.Hour)
 	err := database.WithTx(ctx, db.Client, func(tx *ent.Client) error {
@@ -131,21 +131,6 @@ func TestUnprepared_statements_serve_every_kind_of_column(t *testing.T) {
 	if n := db.Client.Tenant.Query().Where(tenant.Slug("acme"), tenant.IsActive(true)).CountX(ctx); n != 1 {
 		t.Errorf("%d tenants", n)
 	}
-}
-
-// openPostgres opens a database until the test ends.
-func openPostgres(t *testing.T, opts database.Options) *database.DB {
-	t.Helper()
-	db, err := database.Open(t.Context(), opts, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return db
 }
 
 // unused returns an address of this machine where nothing listens.

@@ -15,7 +15,7 @@ func TestClient_that_waits_for_a_connection_gives_up_at_its_deadline(t *testing.
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		opts.PoolSize, opts.MaxOverflow = 1, 0
-		db := openPostgres(t, opts)
+		db := dbtest.Open(t, opts)
 		ctx, _ := newTenant(t, db)
 		err := database.WithTx(ctx, db.Client, func(tx *ent.Client) error {
 			tx.Tenant.Update().SetName("Held").ExecX(ctx)

@@ -90,7 +90,7 @@ func TestWithTx_refuses_another_within(t *testing.T) {
 // Postgres rolls a transaction back in which a statement failed, also if the failure was not heeded.
 func TestWithTx_reports_a_commit_that_was_none(t *testing.T) {
 	t.Parallel()
-	db := openPostgres(t, dbtest.Postgres(t))
+	db := dbtest.Open(t, dbtest.Postgres(t))
 	ctx, _ := newTenant(t, db)
 	err := database.WithTx(ctx, db.Client, func(tx *ent.Client) error {
 		tx.Tenant.Create().SetSlug("other").SetName("Other").ExecX(ctx)

@@ -97,12 +97,7 @@ func (c Commands) migrator(ctx context.Context, do func(*database.Migrator) erro
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	m, err := database.NewMigrator(db)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, m.Close()) }()
-	return do(m)
+	return withMigrator(db, do)
 }
 
 // NewUser is what UserCreate makes an account of.

@@ -1,7 +1,4 @@
 package server
 
-// What the tests of the commands and of the first start call directly.
-var (
-	Bootstrap = bootstrap
-	Secret    = secret
-)
+// Bootstrap makes the first tenant, for tests that wire a server without running it.
+var Bootstrap = bootstrap

@@ -89,47 +89,47 @@ func (s *Server) serve(ctx context.Context, listener net.Listener, log *slog.Log
 }
 
 // migrateAtStart migrates SQLite, and Postgres if it is asked to. Otherwise it refuses to serve an older schema.
-func migrateAtStart(ctx context.Context, cfg config.Config, db *database.DB, log *slog.Logger) (err error) {
-	m, err := database.NewMigrator(db)
-	if err != nil {
-		return err
+func migrateAtStart(ctx context.Context, cfg config.Config, db *database.DB, log *slog.Logger) error {
+	if !cfg.Migrate && db.Dialect() != dialect.SQLite {
+		return migrated(ctx, db, log)
 	}
-	defer func() { err = errors.Join(err, m.Close()) }()
-	if cfg.Migrate || db.Dialect() == dialect.SQLite {
+	return withMigrator(db, func(m *database.Migrator) error {
 		applied, err := m.Up(ctx)
 		for _, v := range applied {
 			log.InfoContext(ctx, "migrated", "version", v.Version, "name", v.Name)
 		}
 		return err
-	}
-	return pending(ctx, m, log)
+	})
 }
 
 // migrated refuses a database that is behind this build.
-func migrated(ctx context.Context, db *database.DB, log *slog.Logger) (err error) {
+func migrated(ctx context.Context, db *database.DB, log *slog.Logger) error {
+	return withMigrator(db, func(m *database.Migrator) error {
+		versions, err := m.Status(ctx)
+		if errors.Is(err, database.ErrNewer) {
+			log.WarnContext(ctx, err.Error())
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, v := range versions {
+			if !v.Applied {
+				return errors.New("the database is not migrated: run `tenantry migrate up`, or start with --migrate")
+			}
+		}
+		return nil
+	})
+}
+
+// withMigrator runs do on the connections of a migrator, which are closed after it.
+func withMigrator(db *database.DB, do func(*database.Migrator) error) (err error) {
 	m, err := database.NewMigrator(db)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	return pending(ctx, m, log)
-}
-
-func pending(ctx context.Context, m *database.Migrator, log *slog.Logger) error {
-	versions, err := m.Status(ctx)
-	if errors.Is(err, database.ErrNewer) {
-		log.WarnContext(ctx, err.Error())
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, v := range versions {
-		if !v.Applied {
-			return errors.New("the database is not migrated: run `tenantry migrate up`, or start with --migrate")
-		}
-	}
-	return nil
+	return do(m)
 }
 
 func databaseOptions(cfg config.Config) database.Options {

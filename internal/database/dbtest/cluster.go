@@ -129,8 +129,8 @@ func await(url string) error {
 	}
 }
 
-// replaceDatabase returns the URL with another database in its path.
-func replaceDatabase(url, name string) string {
+// ReplaceDatabase returns the URL with another database in its path.
+func ReplaceDatabase(url, name string) string {
 	base, query, _ := strings.Cut(url, "?")
 	return base[:strings.LastIndexByte(base, '/')+1] + name + "?" + query
 }

@@ -20,7 +20,7 @@ import (
 // Each runs the test once on SQLite and once on Postgres, in parallel, each on a migrated database of its own.
 func Each(t *testing.T, test func(t *testing.T, db *database.DB)) {
 	t.Helper()
-	EachOptions(t, func(t *testing.T, opts database.Options) { test(t, open(t, opts)) })
+	EachOptions(t, func(t *testing.T, opts database.Options) { test(t, Open(t, opts)) })
 }
 
 // EachOptions is Each for tests that open the database themselves, several times or in another process.
@@ -71,7 +71,8 @@ func postgresOptions(url string) database.Options {
 	return database.Options{URL: url, PoolSize: 4, MaxOverflow: 4, Prepared: true}
 }
 
-func open(t testing.TB, opts database.Options) *database.DB {
+// Open opens a database until the test ends.
+func Open(t testing.TB, opts database.Options) *database.DB {
 	t.Helper()
 	db, err := database.Open(t.Context(), opts, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -169,7 +170,7 @@ func (s *postgresServer) makeTemplate(t testing.TB) (string, error) {
 	if err := s.create(draft, "template1"); err != nil {
 		return "", err
 	}
-	migrateUp(t, postgresOptions(replaceDatabase(s.url, draft)))
+	migrateUp(t, postgresOptions(ReplaceDatabase(s.url, draft)))
 	_, err = conn.ExecContext(t.Context(), "ALTER DATABASE "+draft+" RENAME TO "+name)
 	return name, err
 }
@@ -185,7 +186,7 @@ func clone(t testing.TB, s *postgresServer, template string) database.Options {
 			t.Error(err)
 		}
 	})
-	return postgresOptions(replaceDatabase(s.url, name))
+	return postgresOptions(ReplaceDatabase(s.url, name))
 }
 
 // create makes a database from a template, one at a time: Postgres refuses to copy a template that is being copied.

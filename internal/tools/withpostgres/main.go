@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strings"
 
 	"tenantry/internal/database/dbtest"
 )
@@ -72,6 +71,5 @@ func scratch(url string) (string, error) {
 	if _, err := db.Exec("CREATE DATABASE " + name); err != nil {
 		return "", fmt.Errorf("make scratch database: %w", err)
 	}
-	base, query, _ := strings.Cut(url, "?")
-	return base[:strings.LastIndexByte(base, '/')+1] + name + "?" + query + "&search_path=public", nil
+	return dbtest.ReplaceDatabase(url, name) + "&search_path=public", nil
 }
