@@ -1889,27 +1889,29 @@ func (m *OneTimeTokenMutation) ResetEdge(name string) error {
 // RefreshTokenMutation represents an operation that mutates the RefreshToken nodes in the graph.
 type RefreshTokenMutation struct {
 	config
-	op             Op
-	typ            string
-	id             *uuid.UUID
-	created_at     *time.Time
-	updated_at     *time.Time
-	counter        *int64
-	addcounter     *int64
-	rotated_at     *time.Time
-	revoked        *bool
-	revoked_reason *refreshtoken.RevokedReason
-	expires_at     *time.Time
-	user_agent     *string
-	ip             *string
-	clearedFields  map[string]struct{}
-	tenant         *uuid.UUID
-	clearedtenant  bool
-	user           *uuid.UUID
-	cleareduser    bool
-	done           bool
-	oldValue       func(context.Context) (*RefreshToken, error)
-	predicates     []predicate.RefreshToken
+	op                  Op
+	typ                 string
+	id                  *uuid.UUID
+	created_at          *time.Time
+	updated_at          *time.Time
+	counter             *int64
+	addcounter          *int64
+	rotated_at          *time.Time
+	password_version    *int
+	addpassword_version *int
+	revoked             *bool
+	revoked_reason      *refreshtoken.RevokedReason
+	expires_at          *time.Time
+	user_agent          *string
+	ip                  *string
+	clearedFields       map[string]struct{}
+	tenant              *uuid.UUID
+	clearedtenant       bool
+	user                *uuid.UUID
+	cleareduser         bool
+	done                bool
+	oldValue            func(context.Context) (*RefreshToken, error)
+	predicates          []predicate.RefreshToken
 }
 
 var _ ent.Mutation = (*RefreshTokenMutation)(nil)
@@ -2252,6 +2254,62 @@ func (m *RefreshTokenMutation) ResetRotatedAt() {
 	m.rotated_at = nil
 }
 
+// SetPasswordVersion sets the "password_version" field.
+func (m *RefreshTokenMutation) SetPasswordVersion(i int) {
+	m.password_version = &i
+	m.addpassword_version = nil
+}
+
+// PasswordVersion returns the value of the "password_version" field in the mutation.
+func (m *RefreshTokenMutation) PasswordVersion() (r int, exists bool) {
+	v := m.password_version
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPasswordVersion returns the old "password_version" field's value of the RefreshToken entity.
+// If the RefreshToken object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RefreshTokenMutation) OldPasswordVersion(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPasswordVersion is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPasswordVersion requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPasswordVersion: %w", err)
+	}
+	return oldValue.PasswordVersion, nil
+}
+
+// AddPasswordVersion adds i to the "password_version" field.
+func (m *RefreshTokenMutation) AddPasswordVersion(i int) {
+	if m.addpassword_version != nil {
+		*m.addpassword_version += i
+	} else {
+		m.addpassword_version = &i
+	}
+}
+
+// AddedPasswordVersion returns the value that was added to the "password_version" field in this mutation.
+func (m *RefreshTokenMutation) AddedPasswordVersion() (r int, exists bool) {
+	v := m.addpassword_version
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetPasswordVersion resets all changes to the "password_version" field.
+func (m *RefreshTokenMutation) ResetPasswordVersion() {
+	m.password_version = nil
+	m.addpassword_version = nil
+}
+
 // SetRevoked sets the "revoked" field.
 func (m *RefreshTokenMutation) SetRevoked(b bool) {
 	m.revoked = &b
@@ -2533,7 +2591,7 @@ func (m *RefreshTokenMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *RefreshTokenMutation) Fields() []string {
-	fields := make([]string, 0, 11)
+	fields := make([]string, 0, 12)
 	if m.tenant != nil {
 		fields = append(fields, refreshtoken.FieldTenantID)
 	}
@@ -2551,6 +2609,9 @@ func (m *RefreshTokenMutation) Fields() []string {
 	}
 	if m.rotated_at != nil {
 		fields = append(fields, refreshtoken.FieldRotatedAt)
+	}
+	if m.password_version != nil {
+		fields = append(fields, refreshtoken.FieldPasswordVersion)
 	}
 	if m.revoked != nil {
 		fields = append(fields, refreshtoken.FieldRevoked)
@@ -2587,6 +2648,8 @@ func (m *RefreshTokenMutation) Field(name string) (ent.Value, bool) {
 		return m.Counter()
 	case refreshtoken.FieldRotatedAt:
 		return m.RotatedAt()
+	case refreshtoken.FieldPasswordVersion:
+		return m.PasswordVersion()
 	case refreshtoken.FieldRevoked:
 		return m.Revoked()
 	case refreshtoken.FieldRevokedReason:
@@ -2618,6 +2681,8 @@ func (m *RefreshTokenMutation) OldField(ctx context.Context, name string) (ent.V
 		return m.OldCounter(ctx)
 	case refreshtoken.FieldRotatedAt:
 		return m.OldRotatedAt(ctx)
+	case refreshtoken.FieldPasswordVersion:
+		return m.OldPasswordVersion(ctx)
 	case refreshtoken.FieldRevoked:
 		return m.OldRevoked(ctx)
 	case refreshtoken.FieldRevokedReason:
@@ -2679,6 +2744,13 @@ func (m *RefreshTokenMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetRotatedAt(v)
 		return nil
+	case refreshtoken.FieldPasswordVersion:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPasswordVersion(v)
+		return nil
 	case refreshtoken.FieldRevoked:
 		v, ok := value.(bool)
 		if !ok {
@@ -2725,6 +2797,9 @@ func (m *RefreshTokenMutation) AddedFields() []string {
 	if m.addcounter != nil {
 		fields = append(fields, refreshtoken.FieldCounter)
 	}
+	if m.addpassword_version != nil {
+		fields = append(fields, refreshtoken.FieldPasswordVersion)
+	}
 	return fields
 }
 
@@ -2735,6 +2810,8 @@ func (m *RefreshTokenMutation) AddedField(name string) (ent.Value, bool) {
 	switch name {
 	case refreshtoken.FieldCounter:
 		return m.AddedCounter()
+	case refreshtoken.FieldPasswordVersion:
+		return m.AddedPasswordVersion()
 	}
 	return nil, false
 }
@@ -2750,6 +2827,13 @@ func (m *RefreshTokenMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddCounter(v)
+		return nil
+	case refreshtoken.FieldPasswordVersion:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddPasswordVersion(v)
 		return nil
 	}
 	return fmt.Errorf("unknown RefreshToken numeric field %s", name)
@@ -2804,6 +2888,9 @@ func (m *RefreshTokenMutation) ResetField(name string) error {
 		return nil
 	case refreshtoken.FieldRotatedAt:
 		m.ResetRotatedAt()
+		return nil
+	case refreshtoken.FieldPasswordVersion:
+		m.ResetPasswordVersion()
 		return nil
 	case refreshtoken.FieldRevoked:
 		m.ResetRevoked()
@@ -5655,6 +5742,8 @@ type UserMutation struct {
 	updated_at            *time.Time
 	email                 *string
 	password_hash         *string
+	password_version      *int
+	addpassword_version   *int
 	full_name             *string
 	is_active             *bool
 	is_superuser          *bool
@@ -5970,6 +6059,62 @@ func (m *UserMutation) PasswordHashCleared() bool {
 func (m *UserMutation) ResetPasswordHash() {
 	m.password_hash = nil
 	delete(m.clearedFields, user.FieldPasswordHash)
+}
+
+// SetPasswordVersion sets the "password_version" field.
+func (m *UserMutation) SetPasswordVersion(i int) {
+	m.password_version = &i
+	m.addpassword_version = nil
+}
+
+// PasswordVersion returns the value of the "password_version" field in the mutation.
+func (m *UserMutation) PasswordVersion() (r int, exists bool) {
+	v := m.password_version
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPasswordVersion returns the old "password_version" field's value of the User entity.
+// If the User object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserMutation) OldPasswordVersion(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPasswordVersion is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPasswordVersion requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPasswordVersion: %w", err)
+	}
+	return oldValue.PasswordVersion, nil
+}
+
+// AddPasswordVersion adds i to the "password_version" field.
+func (m *UserMutation) AddPasswordVersion(i int) {
+	if m.addpassword_version != nil {
+		*m.addpassword_version += i
+	} else {
+		m.addpassword_version = &i
+	}
+}
+
+// AddedPasswordVersion returns the value that was added to the "password_version" field in this mutation.
+func (m *UserMutation) AddedPasswordVersion() (r int, exists bool) {
+	v := m.addpassword_version
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetPasswordVersion resets all changes to the "password_version" field.
+func (m *UserMutation) ResetPasswordVersion() {
+	m.password_version = nil
+	m.addpassword_version = nil
 }
 
 // SetFullName sets the "full_name" field.
@@ -6396,7 +6541,7 @@ func (m *UserMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *UserMutation) Fields() []string {
-	fields := make([]string, 0, 11)
+	fields := make([]string, 0, 12)
 	if m.tenant != nil {
 		fields = append(fields, user.FieldTenantID)
 	}
@@ -6411,6 +6556,9 @@ func (m *UserMutation) Fields() []string {
 	}
 	if m.password_hash != nil {
 		fields = append(fields, user.FieldPasswordHash)
+	}
+	if m.password_version != nil {
+		fields = append(fields, user.FieldPasswordVersion)
 	}
 	if m.full_name != nil {
 		fields = append(fields, user.FieldFullName)
@@ -6448,6 +6596,8 @@ func (m *UserMutation) Field(name string) (ent.Value, bool) {
 		return m.Email()
 	case user.FieldPasswordHash:
 		return m.PasswordHash()
+	case user.FieldPasswordVersion:
+		return m.PasswordVersion()
 	case user.FieldFullName:
 		return m.FullName()
 	case user.FieldIsActive:
@@ -6479,6 +6629,8 @@ func (m *UserMutation) OldField(ctx context.Context, name string) (ent.Value, er
 		return m.OldEmail(ctx)
 	case user.FieldPasswordHash:
 		return m.OldPasswordHash(ctx)
+	case user.FieldPasswordVersion:
+		return m.OldPasswordVersion(ctx)
 	case user.FieldFullName:
 		return m.OldFullName(ctx)
 	case user.FieldIsActive:
@@ -6535,6 +6687,13 @@ func (m *UserMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetPasswordHash(v)
 		return nil
+	case user.FieldPasswordVersion:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPasswordVersion(v)
+		return nil
 	case user.FieldFullName:
 		v, ok := value.(string)
 		if !ok {
@@ -6584,13 +6743,21 @@ func (m *UserMutation) SetField(name string, value ent.Value) error {
 // AddedFields returns all numeric fields that were incremented/decremented during
 // this mutation.
 func (m *UserMutation) AddedFields() []string {
-	return nil
+	var fields []string
+	if m.addpassword_version != nil {
+		fields = append(fields, user.FieldPasswordVersion)
+	}
+	return fields
 }
 
 // AddedField returns the numeric value that was incremented/decremented on a field
 // with the given name. The second boolean return value indicates that this field
 // was not set, or was not defined in the schema.
 func (m *UserMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case user.FieldPasswordVersion:
+		return m.AddedPasswordVersion()
+	}
 	return nil, false
 }
 
@@ -6599,6 +6766,13 @@ func (m *UserMutation) AddedField(name string) (ent.Value, bool) {
 // type.
 func (m *UserMutation) AddField(name string, value ent.Value) error {
 	switch name {
+	case user.FieldPasswordVersion:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddPasswordVersion(v)
+		return nil
 	}
 	return fmt.Errorf("unknown User numeric field %s", name)
 }
@@ -6667,6 +6841,9 @@ func (m *UserMutation) ResetField(name string) error {
 		return nil
 	case user.FieldPasswordHash:
 		m.ResetPasswordHash()
+		return nil
+	case user.FieldPasswordVersion:
+		m.ResetPasswordVersion()
 		return nil
 	case user.FieldFullName:
 		m.ResetFullName()

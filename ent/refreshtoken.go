@@ -32,6 +32,8 @@ type RefreshToken struct {
 	Counter int64 `json:"counter,omitempty"`
 	// RotatedAt holds the value of the "rotated_at" field.
 	RotatedAt time.Time `json:"rotated_at,omitempty"`
+	// PasswordVersion holds the value of the "password_version" field.
+	PasswordVersion int `json:"password_version,omitempty"`
 	// Revoked holds the value of the "revoked" field.
 	Revoked bool `json:"revoked,omitempty"`
 	// RevokedReason holds the value of the "revoked_reason" field.
@@ -88,7 +90,7 @@ func (*RefreshToken) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case refreshtoken.FieldRevoked:
 			values[i] = new(sql.NullBool)
-		case refreshtoken.FieldCounter:
+		case refreshtoken.FieldCounter, refreshtoken.FieldPasswordVersion:
 			values[i] = new(sql.NullInt64)
 		case refreshtoken.FieldRevokedReason, refreshtoken.FieldUserAgent, refreshtoken.FieldIP:
 			values[i] = new(sql.NullString)
@@ -152,6 +154,12 @@ func (_m *RefreshToken) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field rotated_at", values[i])
 			} else if value.Valid {
 				_m.RotatedAt = value.Time
+			}
+		case refreshtoken.FieldPasswordVersion:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field password_version", values[i])
+			} else if value.Valid {
+				_m.PasswordVersion = int(value.Int64)
 			}
 		case refreshtoken.FieldRevoked:
 			if value, ok := values[i].(*sql.NullBool); !ok {
@@ -247,6 +255,9 @@ func (_m *RefreshToken) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("rotated_at=")
 	builder.WriteString(_m.RotatedAt.Format(time.ANSIC))
+	builder.WriteString(", ")
+	builder.WriteString("password_version=")
+	builder.WriteString(fmt.Sprintf("%v", _m.PasswordVersion))
 	builder.WriteString(", ")
 	builder.WriteString("revoked=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Revoked))

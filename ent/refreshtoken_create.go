@@ -91,6 +91,20 @@ func (_c *RefreshTokenCreate) SetNillableRotatedAt(v *time.Time) *RefreshTokenCr
 	return _c
 }
 
+// SetPasswordVersion sets the "password_version" field.
+func (_c *RefreshTokenCreate) SetPasswordVersion(v int) *RefreshTokenCreate {
+	_c.mutation.SetPasswordVersion(v)
+	return _c
+}
+
+// SetNillablePasswordVersion sets the "password_version" field if the given value is not nil.
+func (_c *RefreshTokenCreate) SetNillablePasswordVersion(v *int) *RefreshTokenCreate {
+	if v != nil {
+		_c.SetPasswordVersion(*v)
+	}
+	return _c
+}
+
 // SetRevoked sets the "revoked" field.
 func (_c *RefreshTokenCreate) SetRevoked(v bool) *RefreshTokenCreate {
 	_c.mutation.SetRevoked(v)
@@ -239,6 +253,10 @@ func (_c *RefreshTokenCreate) defaults() error {
 		v := refreshtoken.DefaultRotatedAt()
 		_c.mutation.SetRotatedAt(v)
 	}
+	if _, ok := _c.mutation.PasswordVersion(); !ok {
+		v := refreshtoken.DefaultPasswordVersion
+		_c.mutation.SetPasswordVersion(v)
+	}
 	if _, ok := _c.mutation.Revoked(); !ok {
 		v := refreshtoken.DefaultRevoked
 		_c.mutation.SetRevoked(v)
@@ -285,6 +303,9 @@ func (_c *RefreshTokenCreate) check() error {
 	}
 	if _, ok := _c.mutation.RotatedAt(); !ok {
 		return &ValidationError{Name: "rotated_at", err: errors.New(`ent: missing required field "RefreshToken.rotated_at"`)}
+	}
+	if _, ok := _c.mutation.PasswordVersion(); !ok {
+		return &ValidationError{Name: "password_version", err: errors.New(`ent: missing required field "RefreshToken.password_version"`)}
 	}
 	if _, ok := _c.mutation.Revoked(); !ok {
 		return &ValidationError{Name: "revoked", err: errors.New(`ent: missing required field "RefreshToken.revoked"`)}
@@ -369,6 +390,10 @@ func (_c *RefreshTokenCreate) createSpec() (*RefreshToken, *sqlgraph.CreateSpec)
 	if value, ok := _c.mutation.RotatedAt(); ok {
 		_spec.SetField(refreshtoken.FieldRotatedAt, field.TypeTime, value)
 		_node.RotatedAt = value
+	}
+	if value, ok := _c.mutation.PasswordVersion(); ok {
+		_spec.SetField(refreshtoken.FieldPasswordVersion, field.TypeInt, value)
+		_node.PasswordVersion = value
 	}
 	if value, ok := _c.mutation.Revoked(); ok {
 		_spec.SetField(refreshtoken.FieldRevoked, field.TypeBool, value)

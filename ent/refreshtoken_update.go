@@ -70,6 +70,27 @@ func (_u *RefreshTokenUpdate) SetNillableRotatedAt(v *time.Time) *RefreshTokenUp
 	return _u
 }
 
+// SetPasswordVersion sets the "password_version" field.
+func (_u *RefreshTokenUpdate) SetPasswordVersion(v int) *RefreshTokenUpdate {
+	_u.mutation.ResetPasswordVersion()
+	_u.mutation.SetPasswordVersion(v)
+	return _u
+}
+
+// SetNillablePasswordVersion sets the "password_version" field if the given value is not nil.
+func (_u *RefreshTokenUpdate) SetNillablePasswordVersion(v *int) *RefreshTokenUpdate {
+	if v != nil {
+		_u.SetPasswordVersion(*v)
+	}
+	return _u
+}
+
+// AddPasswordVersion adds value to the "password_version" field.
+func (_u *RefreshTokenUpdate) AddPasswordVersion(v int) *RefreshTokenUpdate {
+	_u.mutation.AddPasswordVersion(v)
+	return _u
+}
+
 // SetRevoked sets the "revoked" field.
 func (_u *RefreshTokenUpdate) SetRevoked(v bool) *RefreshTokenUpdate {
 	_u.mutation.SetRevoked(v)
@@ -240,6 +261,12 @@ func (_u *RefreshTokenUpdate) sqlSave(ctx context.Context) (_node int, err error
 	if value, ok := _u.mutation.RotatedAt(); ok {
 		_spec.SetField(refreshtoken.FieldRotatedAt, field.TypeTime, value)
 	}
+	if value, ok := _u.mutation.PasswordVersion(); ok {
+		_spec.SetField(refreshtoken.FieldPasswordVersion, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedPasswordVersion(); ok {
+		_spec.AddField(refreshtoken.FieldPasswordVersion, field.TypeInt, value)
+	}
 	if value, ok := _u.mutation.Revoked(); ok {
 		_spec.SetField(refreshtoken.FieldRevoked, field.TypeBool, value)
 	}
@@ -315,6 +342,27 @@ func (_u *RefreshTokenUpdateOne) SetNillableRotatedAt(v *time.Time) *RefreshToke
 	if v != nil {
 		_u.SetRotatedAt(*v)
 	}
+	return _u
+}
+
+// SetPasswordVersion sets the "password_version" field.
+func (_u *RefreshTokenUpdateOne) SetPasswordVersion(v int) *RefreshTokenUpdateOne {
+	_u.mutation.ResetPasswordVersion()
+	_u.mutation.SetPasswordVersion(v)
+	return _u
+}
+
+// SetNillablePasswordVersion sets the "password_version" field if the given value is not nil.
+func (_u *RefreshTokenUpdateOne) SetNillablePasswordVersion(v *int) *RefreshTokenUpdateOne {
+	if v != nil {
+		_u.SetPasswordVersion(*v)
+	}
+	return _u
+}
+
+// AddPasswordVersion adds value to the "password_version" field.
+func (_u *RefreshTokenUpdateOne) AddPasswordVersion(v int) *RefreshTokenUpdateOne {
+	_u.mutation.AddPasswordVersion(v)
 	return _u
 }
 
@@ -517,6 +565,12 @@ func (_u *RefreshTokenUpdateOne) sqlSave(ctx context.Context) (_node *RefreshTok
 	}
 	if value, ok := _u.mutation.RotatedAt(); ok {
 		_spec.SetField(refreshtoken.FieldRotatedAt, field.TypeTime, value)
+	}
+	if value, ok := _u.mutation.PasswordVersion(); ok {
+		_spec.SetField(refreshtoken.FieldPasswordVersion, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedPasswordVersion(); ok {
+		_spec.AddField(refreshtoken.FieldPasswordVersion, field.TypeInt, value)
 	}
 	if value, ok := _u.mutation.Revoked(); ok {
 		_spec.SetField(refreshtoken.FieldRevoked, field.TypeBool, value)

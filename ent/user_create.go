@@ -78,6 +78,20 @@ func (_c *UserCreate) SetNillablePasswordHash(v *string) *UserCreate {
 	return _c
 }
 
+// SetPasswordVersion sets the "password_version" field.
+func (_c *UserCreate) SetPasswordVersion(v int) *UserCreate {
+	_c.mutation.SetPasswordVersion(v)
+	return _c
+}
+
+// SetNillablePasswordVersion sets the "password_version" field if the given value is not nil.
+func (_c *UserCreate) SetNillablePasswordVersion(v *int) *UserCreate {
+	if v != nil {
+		_c.SetPasswordVersion(*v)
+	}
+	return _c
+}
+
 // SetFullName sets the "full_name" field.
 func (_c *UserCreate) SetFullName(v string) *UserCreate {
 	_c.mutation.SetFullName(v)
@@ -262,6 +276,10 @@ func (_c *UserCreate) defaults() error {
 		v := user.DefaultUpdatedAt()
 		_c.mutation.SetUpdatedAt(v)
 	}
+	if _, ok := _c.mutation.PasswordVersion(); !ok {
+		v := user.DefaultPasswordVersion
+		_c.mutation.SetPasswordVersion(v)
+	}
 	if _, ok := _c.mutation.FullName(); !ok {
 		v := user.DefaultFullName
 		_c.mutation.SetFullName(v)
@@ -302,6 +320,9 @@ func (_c *UserCreate) check() error {
 		if err := user.EmailValidator(v); err != nil {
 			return &ValidationError{Name: "email", err: fmt.Errorf(`ent: validator failed for field "User.email": %w`, err)}
 		}
+	}
+	if _, ok := _c.mutation.PasswordVersion(); !ok {
+		return &ValidationError{Name: "password_version", err: errors.New(`ent: missing required field "User.password_version"`)}
 	}
 	if _, ok := _c.mutation.FullName(); !ok {
 		return &ValidationError{Name: "full_name", err: errors.New(`ent: missing required field "User.full_name"`)}
@@ -380,6 +401,10 @@ func (_c *UserCreate) createSpec() (*User, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.PasswordHash(); ok {
 		_spec.SetField(user.FieldPasswordHash, field.TypeString, value)
 		_node.PasswordHash = &value
+	}
+	if value, ok := _c.mutation.PasswordVersion(); ok {
+		_spec.SetField(user.FieldPasswordVersion, field.TypeInt, value)
+		_node.PasswordVersion = value
 	}
 	if value, ok := _c.mutation.FullName(); ok {
 		_spec.SetField(user.FieldFullName, field.TypeString, value)

@@ -72,6 +72,27 @@ func (_u *UserUpdate) ClearPasswordHash() *UserUpdate {
 	return _u
 }
 
+// SetPasswordVersion sets the "password_version" field.
+func (_u *UserUpdate) SetPasswordVersion(v int) *UserUpdate {
+	_u.mutation.ResetPasswordVersion()
+	_u.mutation.SetPasswordVersion(v)
+	return _u
+}
+
+// SetNillablePasswordVersion sets the "password_version" field if the given value is not nil.
+func (_u *UserUpdate) SetNillablePasswordVersion(v *int) *UserUpdate {
+	if v != nil {
+		_u.SetPasswordVersion(*v)
+	}
+	return _u
+}
+
+// AddPasswordVersion adds value to the "password_version" field.
+func (_u *UserUpdate) AddPasswordVersion(v int) *UserUpdate {
+	_u.mutation.AddPasswordVersion(v)
+	return _u
+}
+
 // SetFullName sets the "full_name" field.
 func (_u *UserUpdate) SetFullName(v string) *UserUpdate {
 	_u.mutation.SetFullName(v)
@@ -351,6 +372,12 @@ func (_u *UserUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if _u.mutation.PasswordHashCleared() {
 		_spec.ClearField(user.FieldPasswordHash, field.TypeString)
 	}
+	if value, ok := _u.mutation.PasswordVersion(); ok {
+		_spec.SetField(user.FieldPasswordVersion, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedPasswordVersion(); ok {
+		_spec.AddField(user.FieldPasswordVersion, field.TypeInt, value)
+	}
 	if value, ok := _u.mutation.FullName(); ok {
 		_spec.SetField(user.FieldFullName, field.TypeString, value)
 	}
@@ -539,6 +566,27 @@ func (_u *UserUpdateOne) SetNillablePasswordHash(v *string) *UserUpdateOne {
 // ClearPasswordHash clears the value of the "password_hash" field.
 func (_u *UserUpdateOne) ClearPasswordHash() *UserUpdateOne {
 	_u.mutation.ClearPasswordHash()
+	return _u
+}
+
+// SetPasswordVersion sets the "password_version" field.
+func (_u *UserUpdateOne) SetPasswordVersion(v int) *UserUpdateOne {
+	_u.mutation.ResetPasswordVersion()
+	_u.mutation.SetPasswordVersion(v)
+	return _u
+}
+
+// SetNillablePasswordVersion sets the "password_version" field if the given value is not nil.
+func (_u *UserUpdateOne) SetNillablePasswordVersion(v *int) *UserUpdateOne {
+	if v != nil {
+		_u.SetPasswordVersion(*v)
+	}
+	return _u
+}
+
+// AddPasswordVersion adds value to the "password_version" field.
+func (_u *UserUpdateOne) AddPasswordVersion(v int) *UserUpdateOne {
+	_u.mutation.AddPasswordVersion(v)
 	return _u
 }
 
@@ -850,6 +898,12 @@ func (_u *UserUpdateOne) sqlSave(ctx context.Context) (_node *User, err error) {
 	}
 	if _u.mutation.PasswordHashCleared() {
 		_spec.ClearField(user.FieldPasswordHash, field.TypeString)
+	}
+	if value, ok := _u.mutation.PasswordVersion(); ok {
+		_spec.SetField(user.FieldPasswordVersion, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedPasswordVersion(); ok {
+		_spec.AddField(user.FieldPasswordVersion, field.TypeInt, value)
 	}
 	if value, ok := _u.mutation.FullName(); ok {
 		_spec.SetField(user.FieldFullName, field.TypeString, value)

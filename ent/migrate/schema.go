@@ -102,6 +102,7 @@ var (
 		{Name: "updated_at", Type: field.TypeTime},
 		{Name: "counter", Type: field.TypeInt64, Default: 0},
 		{Name: "rotated_at", Type: field.TypeTime},
+		{Name: "password_version", Type: field.TypeInt, Default: 0},
 		{Name: "revoked", Type: field.TypeBool, Default: false},
 		{Name: "revoked_reason", Type: field.TypeEnum, Nullable: true, Enums: []string{"logout", "reuse", "password_change", "user_inactive", "tenant_inactive", "administrator"}},
 		{Name: "expires_at", Type: field.TypeTime},
@@ -118,13 +119,13 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "refresh_tokens_tenants_tenant",
-				Columns:    []*schema.Column{RefreshTokensColumns[10]},
+				Columns:    []*schema.Column{RefreshTokensColumns[11]},
 				RefColumns: []*schema.Column{TenantsColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
 			{
 				Symbol:     "refresh_tokens_users_refresh_tokens",
-				Columns:    []*schema.Column{RefreshTokensColumns[11]},
+				Columns:    []*schema.Column{RefreshTokensColumns[12]},
 				RefColumns: []*schema.Column{UsersColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
@@ -133,12 +134,12 @@ var (
 			{
 				Name:    "idx_refresh_token_user_revoked",
 				Unique:  false,
-				Columns: []*schema.Column{RefreshTokensColumns[11], RefreshTokensColumns[5]},
+				Columns: []*schema.Column{RefreshTokensColumns[12], RefreshTokensColumns[6]},
 			},
 			{
 				Name:    "idx_refresh_token_expires",
 				Unique:  false,
-				Columns: []*schema.Column{RefreshTokensColumns[7]},
+				Columns: []*schema.Column{RefreshTokensColumns[8]},
 			},
 		},
 	}
@@ -267,6 +268,7 @@ var (
 		{Name: "updated_at", Type: field.TypeTime},
 		{Name: "email", Type: field.TypeString, Size: 254},
 		{Name: "password_hash", Type: field.TypeString, Nullable: true},
+		{Name: "password_version", Type: field.TypeInt, Default: 0},
 		{Name: "full_name", Type: field.TypeString, Size: 600, Default: ""},
 		{Name: "is_active", Type: field.TypeBool, Default: true},
 		{Name: "is_superuser", Type: field.TypeBool, Default: false},
@@ -283,7 +285,7 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "users_tenants_tenant",
-				Columns:    []*schema.Column{UsersColumns[11]},
+				Columns:    []*schema.Column{UsersColumns[12]},
 				RefColumns: []*schema.Column{TenantsColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
@@ -292,17 +294,17 @@ var (
 			{
 				Name:    "idx_user_email_tenant",
 				Unique:  true,
-				Columns: []*schema.Column{UsersColumns[3], UsersColumns[11]},
+				Columns: []*schema.Column{UsersColumns[3], UsersColumns[12]},
 			},
 			{
 				Name:    "idx_user_oauth",
 				Unique:  true,
-				Columns: []*schema.Column{UsersColumns[9], UsersColumns[10], UsersColumns[11]},
+				Columns: []*schema.Column{UsersColumns[10], UsersColumns[11], UsersColumns[12]},
 			},
 			{
 				Name:    "idx_user_tenant_id",
 				Unique:  false,
-				Columns: []*schema.Column{UsersColumns[11], UsersColumns[0]},
+				Columns: []*schema.Column{UsersColumns[12], UsersColumns[0]},
 			},
 		},
 	}

@@ -29,6 +29,8 @@ const (
 	FieldCounter = "counter"
 	// FieldRotatedAt holds the string denoting the rotated_at field in the database.
 	FieldRotatedAt = "rotated_at"
+	// FieldPasswordVersion holds the string denoting the password_version field in the database.
+	FieldPasswordVersion = "password_version"
 	// FieldRevoked holds the string denoting the revoked field in the database.
 	FieldRevoked = "revoked"
 	// FieldRevokedReason holds the string denoting the revoked_reason field in the database.
@@ -70,6 +72,7 @@ var Columns = []string{
 	FieldUserID,
 	FieldCounter,
 	FieldRotatedAt,
+	FieldPasswordVersion,
 	FieldRevoked,
 	FieldRevokedReason,
 	FieldExpiresAt,
@@ -107,6 +110,8 @@ var (
 	CounterValidator func(int64) error
 	// DefaultRotatedAt holds the default value on creation for the "rotated_at" field.
 	DefaultRotatedAt func() time.Time
+	// DefaultPasswordVersion holds the default value on creation for the "password_version" field.
+	DefaultPasswordVersion int
 	// DefaultRevoked holds the default value on creation for the "revoked" field.
 	DefaultRevoked bool
 	// DefaultUserAgent holds the default value on creation for the "user_agent" field.
@@ -184,6 +189,11 @@ func ByCounter(opts ...sql.OrderTermOption) OrderOption {
 // ByRotatedAt orders the results by the rotated_at field.
 func ByRotatedAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldRotatedAt, opts...).ToFunc()
+}
+
+// ByPasswordVersion orders the results by the password_version field.
+func ByPasswordVersion(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldPasswordVersion, opts...).ToFunc()
 }
 
 // ByRevoked orders the results by the revoked field.

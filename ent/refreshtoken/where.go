@@ -86,6 +86,11 @@ func RotatedAt(v time.Time) predicate.RefreshToken {
 	return predicate.RefreshToken(sql.FieldEQ(FieldRotatedAt, v))
 }
 
+// PasswordVersion applies equality check predicate on the "password_version" field. It's identical to PasswordVersionEQ.
+func PasswordVersion(v int) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldEQ(FieldPasswordVersion, v))
+}
+
 // Revoked applies equality check predicate on the "revoked" field. It's identical to RevokedEQ.
 func Revoked(v bool) predicate.RefreshToken {
 	return predicate.RefreshToken(sql.FieldEQ(FieldRevoked, v))
@@ -304,6 +309,46 @@ func RotatedAtLT(v time.Time) predicate.RefreshToken {
 // RotatedAtLTE applies the LTE predicate on the "rotated_at" field.
 func RotatedAtLTE(v time.Time) predicate.RefreshToken {
 	return predicate.RefreshToken(sql.FieldLTE(FieldRotatedAt, v))
+}
+
+// PasswordVersionEQ applies the EQ predicate on the "password_version" field.
+func PasswordVersionEQ(v int) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldEQ(FieldPasswordVersion, v))
+}
+
+// PasswordVersionNEQ applies the NEQ predicate on the "password_version" field.
+func PasswordVersionNEQ(v int) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldNEQ(FieldPasswordVersion, v))
+}
+
+// PasswordVersionIn applies the In predicate on the "password_version" field.
+func PasswordVersionIn(vs ...int) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldIn(FieldPasswordVersion, vs...))
+}
+
+// PasswordVersionNotIn applies the NotIn predicate on the "password_version" field.
+func PasswordVersionNotIn(vs ...int) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldNotIn(FieldPasswordVersion, vs...))
+}
+
+// PasswordVersionGT applies the GT predicate on the "password_version" field.
+func PasswordVersionGT(v int) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldGT(FieldPasswordVersion, v))
+}
+
+// PasswordVersionGTE applies the GTE predicate on the "password_version" field.
+func PasswordVersionGTE(v int) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldGTE(FieldPasswordVersion, v))
+}
+
+// PasswordVersionLT applies the LT predicate on the "password_version" field.
+func PasswordVersionLT(v int) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldLT(FieldPasswordVersion, v))
+}
+
+// PasswordVersionLTE applies the LTE predicate on the "password_version" field.
+func PasswordVersionLTE(v int) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldLTE(FieldPasswordVersion, v))
 }
 
 // RevokedEQ applies the EQ predicate on the "revoked" field.

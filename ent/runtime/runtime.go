@@ -259,18 +259,22 @@ func init() {
 	refreshtokenDescRotatedAt := refreshtokenFields[2].Descriptor()
 	// refreshtoken.DefaultRotatedAt holds the default value on creation for the rotated_at field.
 	refreshtoken.DefaultRotatedAt = refreshtokenDescRotatedAt.Default.(func() time.Time)
+	// refreshtokenDescPasswordVersion is the schema descriptor for password_version field.
+	refreshtokenDescPasswordVersion := refreshtokenFields[3].Descriptor()
+	// refreshtoken.DefaultPasswordVersion holds the default value on creation for the password_version field.
+	refreshtoken.DefaultPasswordVersion = refreshtokenDescPasswordVersion.Default.(int)
 	// refreshtokenDescRevoked is the schema descriptor for revoked field.
-	refreshtokenDescRevoked := refreshtokenFields[3].Descriptor()
+	refreshtokenDescRevoked := refreshtokenFields[4].Descriptor()
 	// refreshtoken.DefaultRevoked holds the default value on creation for the revoked field.
 	refreshtoken.DefaultRevoked = refreshtokenDescRevoked.Default.(bool)
 	// refreshtokenDescUserAgent is the schema descriptor for user_agent field.
-	refreshtokenDescUserAgent := refreshtokenFields[6].Descriptor()
+	refreshtokenDescUserAgent := refreshtokenFields[7].Descriptor()
 	// refreshtoken.DefaultUserAgent holds the default value on creation for the user_agent field.
 	refreshtoken.DefaultUserAgent = refreshtokenDescUserAgent.Default.(string)
 	// refreshtoken.UserAgentValidator is a validator for the "user_agent" field. It is called by the builders before save.
 	refreshtoken.UserAgentValidator = refreshtokenDescUserAgent.Validators[0].(func(string) error)
 	// refreshtokenDescIP is the schema descriptor for ip field.
-	refreshtokenDescIP := refreshtokenFields[7].Descriptor()
+	refreshtokenDescIP := refreshtokenFields[8].Descriptor()
 	// refreshtoken.DefaultIP holds the default value on creation for the ip field.
 	refreshtoken.DefaultIP = refreshtokenDescIP.Default.(string)
 	// refreshtoken.IPValidator is a validator for the "ip" field. It is called by the builders before save.
@@ -546,26 +550,30 @@ func init() {
 			return nil
 		}
 	}()
+	// userDescPasswordVersion is the schema descriptor for password_version field.
+	userDescPasswordVersion := userFields[2].Descriptor()
+	// user.DefaultPasswordVersion holds the default value on creation for the password_version field.
+	user.DefaultPasswordVersion = userDescPasswordVersion.Default.(int)
 	// userDescFullName is the schema descriptor for full_name field.
-	userDescFullName := userFields[2].Descriptor()
+	userDescFullName := userFields[3].Descriptor()
 	// user.DefaultFullName holds the default value on creation for the full_name field.
 	user.DefaultFullName = userDescFullName.Default.(string)
 	// user.FullNameValidator is a validator for the "full_name" field. It is called by the builders before save.
 	user.FullNameValidator = userDescFullName.Validators[0].(func(string) error)
 	// userDescIsActive is the schema descriptor for is_active field.
-	userDescIsActive := userFields[3].Descriptor()
+	userDescIsActive := userFields[4].Descriptor()
 	// user.DefaultIsActive holds the default value on creation for the is_active field.
 	user.DefaultIsActive = userDescIsActive.Default.(bool)
 	// userDescIsSuperuser is the schema descriptor for is_superuser field.
-	userDescIsSuperuser := userFields[4].Descriptor()
+	userDescIsSuperuser := userFields[5].Descriptor()
 	// user.DefaultIsSuperuser holds the default value on creation for the is_superuser field.
 	user.DefaultIsSuperuser = userDescIsSuperuser.Default.(bool)
 	// userDescOauthProvider is the schema descriptor for oauth_provider field.
-	userDescOauthProvider := userFields[6].Descriptor()
+	userDescOauthProvider := userFields[7].Descriptor()
 	// user.OauthProviderValidator is a validator for the "oauth_provider" field. It is called by the builders before save.
 	user.OauthProviderValidator = userDescOauthProvider.Validators[0].(func(string) error)
 	// userDescOauthID is the schema descriptor for oauth_id field.
-	userDescOauthID := userFields[7].Descriptor()
+	userDescOauthID := userFields[8].Descriptor()
 	// user.OauthIDValidator is a validator for the "oauth_id" field. It is called by the builders before save.
 	user.OauthIDValidator = userDescOauthID.Validators[0].(func(string) error)
 	// userDescID is the schema descriptor for id field.

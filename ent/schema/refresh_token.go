@@ -32,6 +32,8 @@ func (RefreshToken) Fields() []ent.Field {
 		field.UUID("user_id", uuid.UUID{}).Immutable(),
 		field.Int64("counter").Default(0).NonNegative(),
 		field.Time("rotated_at").Default(now),
+		// That of the user when the session was begun, or when the session itself has changed the password.
+		field.Int("password_version").Default(0),
 		field.Bool("revoked").Default(false),
 		field.Enum("revoked_reason").
 			Values("logout", "reuse", "password_change", "user_inactive", "tenant_inactive", "administrator").

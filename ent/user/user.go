@@ -26,6 +26,8 @@ const (
 	FieldEmail = "email"
 	// FieldPasswordHash holds the string denoting the password_hash field in the database.
 	FieldPasswordHash = "password_hash"
+	// FieldPasswordVersion holds the string denoting the password_version field in the database.
+	FieldPasswordVersion = "password_version"
 	// FieldFullName holds the string denoting the full_name field in the database.
 	FieldFullName = "full_name"
 	// FieldIsActive holds the string denoting the is_active field in the database.
@@ -84,6 +86,7 @@ var Columns = []string{
 	FieldUpdatedAt,
 	FieldEmail,
 	FieldPasswordHash,
+	FieldPasswordVersion,
 	FieldFullName,
 	FieldIsActive,
 	FieldIsSuperuser,
@@ -124,6 +127,8 @@ var (
 	UpdateDefaultUpdatedAt func() time.Time
 	// EmailValidator is a validator for the "email" field. It is called by the builders before save.
 	EmailValidator func(string) error
+	// DefaultPasswordVersion holds the default value on creation for the "password_version" field.
+	DefaultPasswordVersion int
 	// DefaultFullName holds the default value on creation for the "full_name" field.
 	DefaultFullName string
 	// FullNameValidator is a validator for the "full_name" field. It is called by the builders before save.
@@ -171,6 +176,11 @@ func ByEmail(opts ...sql.OrderTermOption) OrderOption {
 // ByPasswordHash orders the results by the password_hash field.
 func ByPasswordHash(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldPasswordHash, opts...).ToFunc()
+}
+
+// ByPasswordVersion orders the results by the password_version field.
+func ByPasswordVersion(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldPasswordVersion, opts...).ToFunc()
 }
 
 // ByFullName orders the results by the full_name field.

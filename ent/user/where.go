@@ -81,6 +81,11 @@ func PasswordHash(v string) predicate.User {
 	return predicate.User(sql.FieldEQ(FieldPasswordHash, v))
 }
 
+// PasswordVersion applies equality check predicate on the "password_version" field. It's identical to PasswordVersionEQ.
+func PasswordVersion(v int) predicate.User {
+	return predicate.User(sql.FieldEQ(FieldPasswordVersion, v))
+}
+
 // FullName applies equality check predicate on the "full_name" field. It's identical to FullNameEQ.
 func FullName(v string) predicate.User {
 	return predicate.User(sql.FieldEQ(FieldFullName, v))
@@ -349,6 +354,46 @@ func PasswordHashEqualFold(v string) predicate.User {
 // PasswordHashContainsFold applies the ContainsFold predicate on the "password_hash" field.
 func PasswordHashContainsFold(v string) predicate.User {
 	return predicate.User(sql.FieldContainsFold(FieldPasswordHash, v))
+}
+
+// PasswordVersionEQ applies the EQ predicate on the "password_version" field.
+func PasswordVersionEQ(v int) predicate.User {
+	return predicate.User(sql.FieldEQ(FieldPasswordVersion, v))
+}
+
+// PasswordVersionNEQ applies the NEQ predicate on the "password_version" field.
+func PasswordVersionNEQ(v int) predicate.User {
+	return predicate.User(sql.FieldNEQ(FieldPasswordVersion, v))
+}
+
+// PasswordVersionIn applies the In predicate on the "password_version" field.
+func PasswordVersionIn(vs ...int) predicate.User {
+	return predicate.User(sql.FieldIn(FieldPasswordVersion, vs...))
+}
+
+// PasswordVersionNotIn applies the NotIn predicate on the "password_version" field.
+func PasswordVersionNotIn(vs ...int) predicate.User {
+	return predicate.User(sql.FieldNotIn(FieldPasswordVersion, vs...))
+}
+
+// PasswordVersionGT applies the GT predicate on the "password_version" field.
+func PasswordVersionGT(v int) predicate.User {
+	return predicate.User(sql.FieldGT(FieldPasswordVersion, v))
+}
+
+// PasswordVersionGTE applies the GTE predicate on the "password_version" field.
+func PasswordVersionGTE(v int) predicate.User {
+	return predicate.User(sql.FieldGTE(FieldPasswordVersion, v))
+}
+
+// PasswordVersionLT applies the LT predicate on the "password_version" field.
+func PasswordVersionLT(v int) predicate.User {
+	return predicate.User(sql.FieldLT(FieldPasswordVersion, v))
+}
+
+// PasswordVersionLTE applies the LTE predicate on the "password_version" field.
+func PasswordVersionLTE(v int) predicate.User {
+	return predicate.User(sql.FieldLTE(FieldPasswordVersion, v))
 }
 
 // FullNameEQ applies the EQ predicate on the "full_name" field.

@@ -25,15 +25,15 @@ type PreparedAccount struct {
 	email, hash string
 }
 
-// Prepare checks the account and hashes its password: 422, with every member that is not acceptable, or 503 when the
-// hasher is busy.
-func (a Account) Prepare(ctx context.Context, hasher *Hasher) (*PreparedAccount, error) {
+// Prepare checks the account by the rules of its tenant and hashes its password: 422, with every member that is not
+// acceptable, or 503 when the hasher is busy.
+func (a Account) Prepare(ctx context.Context, hasher *Hasher, home *ent.Tenant) (*PreparedAccount, error) {
 	var fields []problem.Field
 	email, err := CanonicalEmail(a.Email)
 	if err != nil {
 		fields = append(fields, problem.Field{Pointer: "/email", Detail: err.Error()})
 	}
-	if err := CheckPassword(a.Password); err != nil {
+	if err := checkPassword(a.Password, home, email); err != nil {
 		fields = append(fields, problem.Field{Pointer: "/password", Detail: err.Error()})
 	}
 	if len(fields) > 0 {

@@ -88,6 +88,7 @@ func (a *Auth) Authorize(ctx context.Context, scopes []string) (context.Context,
 	if projection == nil || projection.ID != p.UserID || !projection.Live() {
 		return nil, problem.Unauthorized("invalid_token", "The access token is not valid.")
 	}
+	projection.SessionID = p.SessionID
 	p.Superuser, p.Permissions = projection.IsSuperuser, projection.Permissions
 	for _, scope := range scopes {
 		if !p.May(scope) {
@@ -132,7 +133,7 @@ func (a *Auth) Register(ctx context.Context, slug string, account Account, from 
 	if err != nil || !home.IsActive || !home.Settings.RegistrationOpen() {
 		return nil, problem.Forbidden("registration_closed", "The tenant does not take registrations.")
 	}
-	prepared, err := account.Prepare(ctx, a.hasher)
+	prepared, err := account.Prepare(ctx, a.hasher, home)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"tenantry/ent"
+	"tenantry/ent/refreshtoken"
 	"tenantry/internal/api"
 	"tenantry/internal/httpapi"
 	"tenantry/internal/roles"
@@ -50,6 +51,62 @@ func (h HTTP) Logout(ctx context.Context, r api.LogoutRequestObject) (api.Logout
 		return nil, err
 	}
 	return api.Logout204Response{}, nil
+}
+
+// LogoutAll answers POST /api/v1/auth/logout-all.
+func (h HTTP) LogoutAll(ctx context.Context, _ api.LogoutAllRequestObject) (api.LogoutAllResponseObject, error) {
+	me, err := FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.EndSessions(ctx, me.ID, refreshtoken.RevokedReasonLogout); err != nil {
+		return nil, err
+	}
+	return api.LogoutAll204Response{}, nil
+}
+
+// ListSessions answers GET /api/v1/auth/sessions.
+func (h HTTP) ListSessions(ctx context.Context, _ api.ListSessionsRequestObject) (api.ListSessionsResponseObject, error) {
+	me, err := FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sessions, err := h.Sessions(ctx, me)
+	if err != nil {
+		return nil, err
+	}
+	answer := api.ListSessions200JSONResponse{Items: make([]api.Session, 0, len(sessions))}
+	for _, s := range sessions {
+		answer.Items = append(answer.Items, api.Session{
+			ID: s.ID, CreatedAt: s.CreatedAt.UTC(), LastUsedAt: s.RotatedAt.UTC(), ExpiresAt: s.ExpiresAt.UTC(),
+			UserAgent: s.UserAgent, IP: s.IP, Current: s.ID == me.SessionID,
+		})
+	}
+	return answer, nil
+}
+
+// EndSession answers DELETE /api/v1/auth/sessions/{id}.
+func (h HTTP) EndSession(ctx context.Context, r api.EndSessionRequestObject) (api.EndSessionResponseObject, error) {
+	me, err := FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.Auth.EndSession(ctx, me.ID, r.ID); err != nil {
+		return nil, err
+	}
+	return api.EndSession204Response{}, nil
+}
+
+// ChangePassword answers POST /api/v1/auth/password.
+func (h HTTP) ChangePassword(ctx context.Context, r api.ChangePasswordRequestObject) (api.ChangePasswordResponseObject, error) {
+	me, err := FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.Auth.ChangePassword(ctx, me, r.Body.CurrentPassword, r.Body.NewPassword, origin(ctx)); err != nil {
+		return nil, err
+	}
+	return api.ChangePassword204Response{}, nil
 }
 
 // GetJWKS answers GET /.well-known/jwks.json.

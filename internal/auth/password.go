@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/sync/semaphore"
@@ -18,11 +17,6 @@ import (
 )
 
 const (
-	// minPassword is the least number of code points of a password that is the only factor (NIST SP 800-63B-4 §3.1.1.2).
-	minPassword = 15
-	// maxPassword bounds what is hashed, in code points. A longer one is refused and never cut.
-	maxPassword = 1024
-
 	// The cost of a hash (OWASP Password Storage Cheat Sheet).
 	argonMemory  = 19 << 10 // KiB
 	argonTime    = 2
@@ -37,18 +31,6 @@ const (
 	// hashWait is how long a request waits for its turn.
 	hashWait = 5 * time.Second
 )
-
-// CheckPassword refuses a new password that is too short or too long. It counts code points, changes nothing and asks for
-// no particular characters.
-func CheckPassword(password string) error {
-	switch n := utf8.RuneCountInString(password); {
-	case n < minPassword:
-		return fmt.Errorf("must have at least %d characters", minPassword)
-	case n > maxPassword:
-		return fmt.Errorf("must have at most %d characters", maxPassword)
-	}
-	return nil
-}
 
 // Hasher computes argon2id hashes, a bounded number at once: each takes a core and 19 MiB.
 type Hasher struct {

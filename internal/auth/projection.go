@@ -26,7 +26,9 @@ type Projection struct {
 	TenantActive bool
 	// Roles are names, Permissions the union of what the roles hold.
 	Roles, Permissions []string
-	// SessionEnds is when the session by which the user was found is over, whatever happens. Zero if there was none.
+	// SessionID is the session by which the user was found, and SessionEnds when it is over, whatever happens. Zero if there
+	// was none.
+	SessionID   uuid.UUID
 	SessionEnds time.Time
 }
 
@@ -50,6 +52,7 @@ type projectionRow struct {
 	TenantID        uuid.UUID      `sql:"tenant_id"`
 	Email           string         `sql:"email"`
 	PasswordHash    sql.NullString `sql:"password_hash"`
+	PasswordVersion int            `sql:"password_version"`
 	FullName        string         `sql:"full_name"`
 	IsActive        bool           `sql:"is_active"`
 	IsSuperuser     bool           `sql:"is_superuser"`
@@ -86,7 +89,7 @@ func loadProjection(ctx context.Context, client *ent.Client, find func(joined)) 
 			sql.ColumnsEQ(assignments.C(roleassignment.FieldTenantID), roles.C(role.FieldTenantID)),
 		))
 		users.Select(users.Columns(user.FieldID, user.FieldTenantID, user.FieldEmail, user.FieldFullName, user.FieldIsActive,
-			user.FieldIsSuperuser, user.FieldEmailVerifiedAt, user.FieldCreatedAt, user.FieldUpdatedAt)...).
+			user.FieldIsSuperuser, user.FieldPasswordVersion, user.FieldEmailVerifiedAt, user.FieldCreatedAt, user.FieldUpdatedAt)...).
 			AppendSelectAs(tenants.C(tenant.FieldIsActive), "tenant_active").
 			AppendSelectAs(roles.C(role.FieldName), "role_name").
 			AppendSelectAs(roles.C(role.FieldPermissions), "permissions")
@@ -107,7 +110,7 @@ func fold(rows []projectionRow) (*Projection, error) {
 	p := &Projection{
 		User: &ent.User{
 			ID: first.ID, TenantID: first.TenantID, Email: first.Email, FullName: first.FullName, IsActive: first.IsActive,
-			IsSuperuser: first.IsSuperuser, CreatedAt: first.CreatedAt, UpdatedAt: first.UpdatedAt,
+			IsSuperuser: first.IsSuperuser, PasswordVersion: first.PasswordVersion, CreatedAt: first.CreatedAt, UpdatedAt: first.UpdatedAt,
 		},
 		TenantActive: first.TenantActive,
 		Roles:        []string{},
@@ -133,7 +136,7 @@ func fold(rows []projectionRow) (*Projection, error) {
 	return p, nil
 }
 
-// bySession finds the user of a session that is not revoked and not over at the time.
+// bySession finds the user of a session that is not revoked, not over at the time, and not older than the password.
 func bySession(session uuid.UUID, now time.Time) func(joined) {
 	return func(j joined) {
 		sessions := sql.Table(refreshtoken.Table).As("s")
@@ -146,6 +149,7 @@ func bySession(session uuid.UUID, now time.Time) func(joined) {
 			sql.EQ(sessions.C(refreshtoken.FieldID), session),
 			sql.EQ(sessions.C(refreshtoken.FieldRevoked), false),
 			sql.GT(sessions.C(refreshtoken.FieldExpiresAt), now),
+			sql.ColumnsEQ(sessions.C(refreshtoken.FieldPasswordVersion), j.users.C(user.FieldPasswordVersion)),
 		))
 	}
 }

@@ -7,8 +7,12 @@ import (
 	"tenantry/internal/api"
 )
 
-// handlers serve the contract: each does what the test says, and answers with as little as the contract allows.
-type handlers struct{ *app }
+// handlers serve the operations that the tests call: each does what the test says, and answers with as little as the
+// contract allows. The rest of the contract is the nil interface, and a call of it a panic.
+type handlers struct {
+	*app
+	api.StrictServerInterface
+}
 
 var user = api.User{ID: alice.UserID, TenantID: alice.TenantID, Email: "ada@acme.test", CreatedAt: time.Unix(0, 0).UTC(), UpdatedAt: time.Unix(0, 0).UTC()}
 

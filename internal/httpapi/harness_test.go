@@ -81,7 +81,7 @@ func start(t *testing.T, changes ...func(*setup)) *app {
 		contract: contract,
 		handle:   func(context.Context, any) error { return nil },
 		engine:   func(*gin.Engine) {},
-		handlers: handlers{a},
+		handlers: handlers{app: a},
 		Options: Options{
 			Log: slog.New(slog.NewJSONHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 			Authenticate: func(_ context.Context, token string) (principal.Principal, error) {

@@ -43,13 +43,13 @@ func bootstrap(ctx context.Context, parts Parts, out io.Writer) error {
 	if generated {
 		owner.Password = passphrase()
 	}
-	prepared, err := owner.Prepare(ctx, parts.Hasher)
+	first := &ent.Tenant{Slug: cfg.DefaultTenant, Name: "Default", Settings: settings.Tenant{Registration: settings.RegistrationOpen}}
+	prepared, err := owner.Prepare(ctx, parts.Hasher, first)
 	if err != nil {
 		return fmt.Errorf("TENANTRY_BOOTSTRAP_EMAIL or TENANTRY_BOOTSTRAP_PASSWORD is not acceptable: %s", reasons(err))
 	}
 	err = database.WithTx(ctx, client, func(tx *ent.Client) error {
-		home, err := tx.Tenant.Create().SetSlug(cfg.DefaultTenant).SetName("Default").
-			SetSettings(settings.Tenant{Registration: settings.RegistrationOpen}).Save(ctx)
+		home, err := tx.Tenant.Create().SetSlug(first.Slug).SetName(first.Name).SetSettings(first.Settings).Save(ctx)
 		if err != nil {
 			return err
 		}

@@ -13,7 +13,26 @@ const (
 // Tenant is the value of tenants.settings. Absent members mean the server's defaults.
 type Tenant struct {
 	Registration Registration `json:"registration,omitempty"`
+	// PasswordMinLength is the least number of code points of a new password, from MinPasswordLength to MaxPasswordMinLength.
+	PasswordMinLength int `json:"password_min_length,omitempty"`
 }
+
+const (
+	// MinPasswordLength is the lowest that a tenant may set (NIST SP 800-63B-4 §3.1.1.2).
+	MinPasswordLength = 8
+	// DefaultPasswordMinLength holds where a password is the only factor and the tenant has set nothing.
+	DefaultPasswordMinLength = 15
+	// MaxPasswordMinLength is the highest that a tenant may set: no longer password may be demanded.
+	MaxPasswordMinLength = 64
+)
 
 // RegistrationOpen reports whether anyone may register.
 func (t Tenant) RegistrationOpen() bool { return t.Registration == RegistrationOpen }
+
+// MinPassword returns the least number of code points of a new password. A stored value out of bounds counts as unset.
+func (t Tenant) MinPassword() int {
+	if t.PasswordMinLength < MinPasswordLength || t.PasswordMinLength > MaxPasswordMinLength {
+		return DefaultPasswordMinLength
+	}
+	return t.PasswordMinLength
+}

@@ -1,0 +1,66 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"tenantry/ent"
+	"tenantry/ent/refreshtoken"
+	"tenantry/ent/user"
+	"tenantry/internal/database"
+	"tenantry/internal/problem"
+)
+
+// ChangePassword replaces the password of a user who knows the current one, and ends every session but the one that asks
+// (ASVS 6.2.3, 7.4.3): 422 if either password is not acceptable, 409 if the password was changed meanwhile.
+func (a *Auth) ChangePassword(ctx context.Context, me *Projection, current, next string, from Origin) error {
+	home, err := a.client.Tenant.Get(ctx, me.TenantID)
+	if err != nil {
+		return fmt.Errorf("read tenant: %w", err)
+	}
+	if err := checkPassword(next, home, me.Email); err != nil {
+		return problem.Invalid(problem.Field{Pointer: "/new_password", Detail: err.Error()})
+	}
+	u, err := a.client.User.Get(ctx, me.ID)
+	if err != nil {
+		return fmt.Errorf("read user: %w", err)
+	}
+	matches, err := a.hasher.Verify(ctx, u.PasswordHash, current)
+	if err != nil {
+		return err
+	}
+	if !matches {
+		return problem.Invalid(problem.Field{Pointer: "/current_password", Detail: "is not the password"})
+	}
+	hash, err := a.hasher.Hash(ctx, next)
+	if err != nil {
+		return err
+	}
+	return database.WithTx(ctx, a.client, func(tx *ent.Client) error { return replacePassword(ctx, tx, u, hash, me.SessionID) })
+}
+
+// replacePassword stores a hash and leaves one session alive. Whoever signs in with the old password at this moment begins
+// a session of its version, which is dead.
+func replacePassword(ctx context.Context, tx *ent.Client, u *ent.User, hash string, session uuid.UUID) error {
+	version := u.PasswordVersion + 1
+	replaced, err := tx.User.Update().Where(user.ID(u.ID), user.PasswordVersion(u.PasswordVersion)).
+		SetPasswordHash(hash).SetPasswordVersion(version).Save(ctx)
+	if err != nil {
+		return fmt.Errorf("replace password: %w", err)
+	}
+	if replaced == 0 {
+		return problem.Conflict("password_changed", "The password was changed meanwhile.")
+	}
+	if err := tx.RefreshToken.Update().Where(refreshtoken.ID(session), refreshtoken.UserID(u.ID)).
+		SetPasswordVersion(version).Exec(ctx); err != nil {
+		return fmt.Errorf("keep session: %w", err)
+	}
+	if err := tx.RefreshToken.Update().Where(
+		refreshtoken.UserID(u.ID), refreshtoken.IDNEQ(session), refreshtoken.Revoked(false),
+	).SetRevoked(true).SetRevokedReason(refreshtoken.RevokedReasonPasswordChange).Exec(ctx); err != nil {
+		return fmt.Errorf("end other sessions: %w", err)
+	}
+	return nil
+}
