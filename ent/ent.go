@@ -15,6 +15,7 @@ import (
 	"tenantry/ent/roleassignment"
 	"tenantry/ent/signingkey"
 	"tenantry/ent/tenant"
+	"tenantry/ent/throttle"
 	"tenantry/ent/user"
 
 	"entgo.io/ent"
@@ -87,6 +88,7 @@ func checkColumn(t, c string) error {
 			roleassignment.Table: roleassignment.ValidColumn,
 			signingkey.Table:     signingkey.ValidColumn,
 			tenant.Table:         tenant.ValidColumn,
+			throttle.Table:       throttle.ValidColumn,
 			user.Table:           user.ValidColumn,
 		})
 	})

@@ -236,11 +236,11 @@ var (
 		PrimaryKey: []*schema.Column{SigningKeysColumns[0]},
 		Indexes: []*schema.Index{
 			{
-				Name:    "idx_signing_key_active",
+				Name:    "idx_signing_key_state",
 				Unique:  true,
 				Columns: []*schema.Column{SigningKeysColumns[7]},
 				Annotation: &entsql.IndexAnnotation{
-					Where: "state = 'active'",
+					Where: "state <> 'retiring'",
 				},
 			},
 		},
@@ -260,6 +260,26 @@ var (
 		Name:       "tenants",
 		Columns:    TenantsColumns,
 		PrimaryKey: []*schema.Column{TenantsColumns[0]},
+	}
+	// ThrottlesColumns holds the columns for the "throttles" table.
+	ThrottlesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "excess", Type: field.TypeInt64},
+		{Name: "blocked_until", Type: field.TypeInt64, Default: 0},
+		{Name: "expires_at", Type: field.TypeInt64},
+	}
+	// ThrottlesTable holds the schema information for the "throttles" table.
+	ThrottlesTable = &schema.Table{
+		Name:       "throttles",
+		Columns:    ThrottlesColumns,
+		PrimaryKey: []*schema.Column{ThrottlesColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "idx_throttle_expires",
+				Unique:  false,
+				Columns: []*schema.Column{ThrottlesColumns[3]},
+			},
+		},
 	}
 	// UsersColumns holds the columns for the "users" table.
 	UsersColumns = []*schema.Column{
@@ -317,6 +337,7 @@ var (
 		UserRolesTable,
 		SigningKeysTable,
 		TenantsTable,
+		ThrottlesTable,
 		UsersTable,
 	}
 )
@@ -352,6 +373,9 @@ func init() {
 	}
 	TenantsTable.Annotation = &entsql.Annotation{
 		Table: "tenants",
+	}
+	ThrottlesTable.Annotation = &entsql.Annotation{
+		Table: "throttles",
 	}
 	UsersTable.ForeignKeys[0].RefTable = TenantsTable
 	UsersTable.Annotation = &entsql.Annotation{

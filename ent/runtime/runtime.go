@@ -14,6 +14,7 @@ import (
 	"tenantry/ent/schema/settings"
 	"tenantry/ent/signingkey"
 	"tenantry/ent/tenant"
+	"tenantry/ent/throttle"
 	"tenantry/ent/user"
 	"time"
 
@@ -503,6 +504,25 @@ func init() {
 	tenantDescID := tenantMixinFields0[0].Descriptor()
 	// tenant.DefaultID holds the default value on creation for the id field.
 	tenant.DefaultID = tenantDescID.Default.(func() uuid.UUID)
+	throttle.Policy = privacy.NewPolicies(schema.Throttle{})
+	throttle.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := throttle.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	throttleFields := schema.Throttle{}.Fields()
+	_ = throttleFields
+	// throttleDescBlockedUntil is the schema descriptor for blocked_until field.
+	throttleDescBlockedUntil := throttleFields[2].Descriptor()
+	// throttle.DefaultBlockedUntil holds the default value on creation for the blocked_until field.
+	throttle.DefaultBlockedUntil = throttleDescBlockedUntil.Default.(int64)
+	// throttleDescID is the schema descriptor for id field.
+	throttleDescID := throttleFields[0].Descriptor()
+	// throttle.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	throttle.IDValidator = throttleDescID.Validators[0].(func(string) error)
 	userMixin := schema.User{}.Mixin()
 	user.Policy = privacy.NewPolicies(userMixin[0], schema.User{})
 	user.Hooks[0] = func(next ent.Mutator) ent.Mutator {

@@ -41,9 +41,9 @@ func (SigningKey) Fields() []ent.Field {
 // Indexes of the SigningKey.
 func (SigningKey) Indexes() []ent.Index {
 	return []ent.Index{
-		// One key signs at a time, also when two instances start at once.
-		index.Fields("state").Unique().StorageKey("idx_signing_key_active").
-			Annotations(entsql.IndexWhere("state = 'active'")),
+		// One key signs and one waits to sign, also when two instances act at once.
+		index.Fields("state").Unique().StorageKey("idx_signing_key_state").
+			Annotations(entsql.IndexWhere("state <> 'retiring'")),
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"tenantry/ent"
 	"tenantry/ent/refreshtoken"
 	"tenantry/ent/tenant"
+	"tenantry/ent/user"
 	"tenantry/internal/database"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
@@ -30,18 +31,22 @@ type Options struct {
 	RefreshIdleTTL  time.Duration
 	RefreshGrace    time.Duration
 
+	// AccountAttempts and AddressAttempts are how many attempts to sign in may fail before the next has to wait. At least 2.
+	AccountAttempts, AddressAttempts int
+
 	Clock func() time.Time
 	Log   *slog.Logger
 }
 
 // Auth signs people in and keeps them signed in.
 type Auth struct {
-	client  *ent.Client
-	hasher  *Hasher
-	keys    *SigningKeys
-	access  *accessTokens
-	refresh refreshTokens
-	opts    Options
+	client   *ent.Client
+	hasher   *Hasher
+	keys     *SigningKeys
+	access   *accessTokens
+	refresh  refreshTokens
+	throttle *throttle
+	opts     Options
 }
 
 // New returns the Auth of a database.
@@ -50,8 +55,15 @@ func New(client *ent.Client, hasher *Hasher, keys *SigningKeys, opts Options) (*
 	if err != nil {
 		return nil, fmt.Errorf("derive the key of refresh tokens: %w", err)
 	}
-	return &Auth{client: client, hasher: hasher, keys: keys, access: newAccessTokens(keys, opts),
-		refresh: refreshTokens{key}, opts: opts}, nil
+	counting, err := derive(opts.Secret, purposeThrottle)
+	if err != nil {
+		return nil, fmt.Errorf("derive the key of throttles: %w", err)
+	}
+	return &Auth{
+		client: client, hasher: hasher, keys: keys, access: newAccessTokens(keys, opts), refresh: refreshTokens{key},
+		throttle: &throttle{client: client, key: counting, clock: opts.Clock, account: opts.AccountAttempts, address: opts.AddressAttempts},
+		opts:     opts,
+	}, nil
 }
 
 // Tokens are the answer to every way of signing in.
@@ -101,29 +113,39 @@ func (a *Auth) Authorize(ctx context.Context, scopes []string) (context.Context,
 // Login signs a user in with a password. Every failure is the same 401, at the cost of one hash, whatever it was that
 // failed (ASVS 6.3.8).
 func (a *Auth) Login(ctx context.Context, slug, email, password string, from Origin) (*Tokens, error) {
-	var user *Projection
+	var p *Projection
+	system := principal.System(ctx, "sign-in: nobody is known yet")
 	if canonical, err := CanonicalEmail(email); err == nil {
-		system := principal.System(ctx, "sign-in: nobody is known yet")
-		if user, err = loadProjection(system, a.client, byCredentials(a.slug(slug), canonical)); err != nil {
+		if p, err = loadProjection(system, a.client, byCredentials(a.slug(slug), canonical, from.IP)); err != nil {
 			return nil, err
 		}
 	}
-	var hash *string
-	if user != nil {
-		hash = user.PasswordHash
-	}
-	matches, err := a.hasher.Verify(ctx, hash, password)
+	try, err := a.throttle.take(system, from.IP, subject(p, a.slug(slug), email, from.IP))
 	if err != nil {
 		return nil, err
 	}
-	if !matches || !user.Live() {
+	var hash *string
+	if p != nil {
+		hash = p.PasswordHash
+	}
+	matches, err := a.hasher.Verify(ctx, hash, password)
+	if err != nil {
+		try.refund(system)
+		return nil, err
+	}
+	if !matches || !p.Live() {
 		return nil, problem.Unauthorized("invalid_credentials", "The tenant, e-mail address or password is not right.")
 	}
-	acting := principal.NewContext(ctx, principal.Principal{TenantID: user.TenantID, UserID: user.ID})
-	return a.startSession(acting, a.client, user, from)
+	if err := try.succeed(system); err != nil {
+		return nil, err
+	}
+	acting := principal.NewContext(ctx, principal.Principal{TenantID: p.TenantID, UserID: p.ID})
+	a.renewHash(acting, p, password)
+	return a.startSession(acting, a.client, p, from)
 }
 
-// Register makes an account in a tenant that is open for it, and signs in. An empty slug means the default tenant.
+// Register makes an account in a tenant that is open for it, and signs in. An empty slug means the default tenant. What is
+// refused counts against the address.
 func (a *Auth) Register(ctx context.Context, slug string, account Account, from Origin) (*Tokens, error) {
 	system := principal.System(ctx, "registration: nobody is known yet")
 	home, err := a.client.Tenant.Query().Where(tenant.Slug(a.slug(slug))).Only(system)
@@ -133,8 +155,13 @@ func (a *Auth) Register(ctx context.Context, slug string, account Account, from 
 	if err != nil || !home.IsActive || !home.Settings.RegistrationOpen() {
 		return nil, problem.Forbidden("registration_closed", "The tenant does not take registrations.")
 	}
+	try, err := a.throttle.take(system, from.IP, "")
+	if err != nil {
+		return nil, err
+	}
 	prepared, err := account.Prepare(ctx, a.hasher, home)
 	if err != nil {
+		try.refund(system)
 		return nil, err
 	}
 	acting := principal.NewContext(ctx, principal.InTenant(home.ID))
@@ -151,7 +178,26 @@ func (a *Auth) Register(ctx context.Context, slug string, account Account, from 
 		tokens, err = a.startSession(acting, tx, projection, from)
 		return err
 	})
+	if err == nil {
+		err = try.succeed(system)
+	}
 	return tokens, err
+}
+
+// renewHash stores the password under the parameters of today if it was hashed under lower ones (OWASP Password Storage
+// Cheat Sheet). It can wait for the next sign-in, so that a failure is none of the user's.
+func (a *Auth) renewHash(ctx context.Context, p *Projection, password string) {
+	old := *p.PasswordHash
+	if !a.hasher.Outdated(old) {
+		return
+	}
+	hash, err := a.hasher.Hash(ctx, password)
+	if err == nil {
+		err = a.client.User.Update().Where(user.ID(p.ID), user.PasswordHash(old)).SetPasswordHash(hash).Exec(ctx)
+	}
+	if err != nil {
+		a.opts.Log.WarnContext(ctx, "a password could not be hashed anew", "user_id", p.ID, "error", err)
+	}
 }
 
 // Refresh exchanges a refresh token for its successor and a new access token. User and tenant are checked again.

@@ -10,6 +10,7 @@ import (
 	"tenantry/ent/refreshtoken"
 	"tenantry/ent/user"
 	"tenantry/internal/database"
+	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 )
 
@@ -23,16 +24,25 @@ func (a *Auth) ChangePassword(ctx context.Context, me *Projection, current, next
 	if err := checkPassword(next, home, me.Email); err != nil {
 		return problem.Invalid(problem.Field{Pointer: "/new_password", Detail: err.Error()})
 	}
+	system := principal.System(ctx, "change of password: throttles belong to no tenant")
+	try, err := a.throttle.take(system, from.IP, subject(me, "", "", from.IP))
+	if err != nil {
+		return err
+	}
 	u, err := a.client.User.Get(ctx, me.ID)
 	if err != nil {
 		return fmt.Errorf("read user: %w", err)
 	}
 	matches, err := a.hasher.Verify(ctx, u.PasswordHash, current)
 	if err != nil {
+		try.refund(system)
 		return err
 	}
 	if !matches {
 		return problem.Invalid(problem.Field{Pointer: "/current_password", Detail: "is not the password"})
+	}
+	if err := try.succeed(system); err != nil {
+		return err
 	}
 	hash, err := a.hasher.Hash(ctx, next)
 	if err != nil {

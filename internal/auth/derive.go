@@ -10,6 +10,7 @@ import (
 const (
 	purposeRefreshToken = "tenantry/refresh-token/v1"
 	purposeSigningKey   = "tenantry/signing-key/v1"
+	purposeThrottle     = "tenantry/throttle/v1"
 )
 
 // derive returns the 32-byte key of a purpose.

@@ -17,13 +17,12 @@ import (
 )
 
 const (
-	// The cost of a hash (OWASP Password Storage Cheat Sheet).
-	argonMemory  = 19 << 10 // KiB
-	argonTime    = 2
 	argonThreads = 1
 	argonSalt    = 16
 	argonKey     = 32
 
+	minArgonMemory = 19 << 10 // KiB
+	minArgonTime   = 2
 	// Stored parameters above these are not computed: a row that was tampered with must not take the server's memory.
 	maxArgonMemory = 256 << 10
 	maxArgonTime   = 16
@@ -32,26 +31,51 @@ const (
 	hashWait = 5 * time.Second
 )
 
-// Hasher computes argon2id hashes, a bounded number at once: each takes a core and 19 MiB.
+// HashOptions are the cost of a hash and how many are computed at once.
+type HashOptions struct {
+	Concurrency int
+	// MemoryKiB and Time are argon2id's m and t, with p = 1: at least 19456 and 2 (OWASP Password Storage Cheat Sheet), at
+	// most 262144 and 16.
+	MemoryKiB, Time int
+}
+
+// Hasher computes argon2id hashes, a bounded number at once: each takes a core and its memory.
 type Hasher struct {
-	slots *semaphore.Weighted
+	slots        *semaphore.Weighted
+	memory, time uint32
 	// dummy is what a password is compared with where there is none to compare with.
 	dummy string
 }
 
-// NewHasher returns a hasher of at most concurrency hashes at once.
-func NewHasher(concurrency int) *Hasher {
-	return &Hasher{slots: semaphore.NewWeighted(int64(concurrency)), dummy: phc(random(argonSalt), random(argonKey))}
+// NewHasher returns a hasher. Options out of bounds are drawn to the nearest bound.
+func NewHasher(opts HashOptions) *Hasher {
+	h := &Hasher{
+		slots:  semaphore.NewWeighted(int64(max(1, opts.Concurrency))),
+		memory: uint32(min(max(opts.MemoryKiB, minArgonMemory), maxArgonMemory)),
+		time:   uint32(min(max(opts.Time, minArgonTime), maxArgonTime)),
+	}
+	h.dummy = h.parameters(random(argonSalt), random(argonKey)).String()
+	return h
+}
+
+func (h *Hasher) parameters(salt, key []byte) phcHash {
+	return phcHash{memory: h.memory, time: h.time, threads: argonThreads, salt: salt, key: key, size: argonKey}
+}
+
+// Outdated reports whether a hash was computed at a lower cost than this hasher's.
+func (h *Hasher) Outdated(hash string) bool {
+	p, err := parsePHC(hash)
+	return err == nil && (p.memory < h.memory || p.time < h.time)
 }
 
 // Hash returns the PHC string of a password under a new salt.
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
-	p := phcHash{memory: argonMemory, time: argonTime, threads: argonThreads, salt: random(argonSalt), size: argonKey}
-	key, err := h.compute(ctx, password, p)
-	if err != nil {
+	p := h.parameters(random(argonSalt), nil)
+	var err error
+	if p.key, err = h.compute(ctx, password, p); err != nil {
 		return "", err
 	}
-	return phc(p.salt, key), nil
+	return p.String(), nil
 }
 
 // Verify reports whether the password is the one that was hashed. Without a hash it takes the same time and reports false.
@@ -97,9 +121,10 @@ type phcHash struct {
 
 var errPHC = errors.New("not an argon2id hash with acceptable parameters")
 
-func phc(salt, key []byte) string {
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemory, argonTime, argonThreads,
-		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(key))
+// String returns the PHC string.
+func (p phcHash) String() string {
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, p.memory, p.time, p.threads,
+		base64.RawStdEncoding.EncodeToString(p.salt), base64.RawStdEncoding.EncodeToString(p.key))
 }
 
 func parsePHC(s string) (phcHash, error) {

@@ -17,7 +17,7 @@ func testUser() *ent.User { return &ent.User{ID: uuid.New(), TenantID: uuid.New(
 
 func TestHasher(t *testing.T) {
 	t.Parallel()
-	h := NewHasher(2)
+	h := NewHasher(HashOptions{Concurrency: 2})
 	first, err := h.Hash(t.Context(), "correct horse battery staple")
 	if err != nil {
 		t.Fatal(err)
@@ -51,9 +51,31 @@ func TestHasher(t *testing.T) {
 	}
 }
 
+func TestHasher_knows_what_was_hashed_under_less(t *testing.T) {
+	t.Parallel()
+	low, high := NewHasher(HashOptions{}), NewHasher(HashOptions{MemoryKiB: 20 << 10, Time: 3})
+	hash, err := low.Hash(t.Context(), "correct horse battery staple")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if low.Outdated(hash) || !high.Outdated(hash) {
+		t.Errorf("%s is outdated for %v and %v", hash, low.Outdated(hash), high.Outdated(hash))
+	}
+	renewed, err := high.Hash(t.Context(), "correct horse battery staple")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(renewed, "$argon2id$v=19$m=20480,t=3,p=1$") || low.Outdated(renewed) || high.Outdated(renewed) {
+		t.Errorf("%s", renewed)
+	}
+	if matches, err := low.Verify(t.Context(), &renewed, "correct horse battery staple"); !matches || err != nil {
+		t.Errorf("verified by a hasher of lower cost: %v, %v", matches, err)
+	}
+}
+
 func TestHasher_computes_no_more_at_once_than_it_may(t *testing.T) {
 	t.Parallel()
-	h := NewHasher(1)
+	h := NewHasher(HashOptions{Concurrency: 1})
 	if err := h.slots.Acquire(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}

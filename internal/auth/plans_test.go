@@ -63,7 +63,7 @@ func TestHot_statements_use_indexes(t *testing.T) {
 		id, now := uuid.New(), time.Now().UTC()
 		for name, run := range map[string]func() error{
 			"sign-in": func() error {
-				_, err := loadProjection(ctx, client, byCredentials("tenant-7", "user-7@example.test"))
+				_, err := loadProjection(ctx, client, byCredentials("tenant-7", "user-7@example.test", "192.0.2.7"))
 				return err
 			},
 			"projection": func() error {

@@ -33,7 +33,12 @@ type Config struct {
 	RefreshGrace    time.Duration `env:"REFRESH_GRACE" envDefault:"10s" help:"how long a used refresh token yields its successor again; 0 turns it off"`
 	JWTAlgorithm    string        `env:"JWT_ALGORITHM" envDefault:"ES256" help:"ES256, EdDSA or RS256"`
 
+	SignInAccountAttempts int `env:"SIGN_IN_ACCOUNT_ATTEMPTS" envDefault:"10" help:"failed sign-ins of an account before the next has to wait"`
+	SignInAddressAttempts int `env:"SIGN_IN_ADDRESS_ATTEMPTS" envDefault:"100" help:"failed sign-ins from an address before the next has to wait"`
+
 	PasswordHashConcurrency int `env:"PASSWORD_HASH_CONCURRENCY" help:"password hashes computed at once (default: cores)"`
+	PasswordHashMemory      int `env:"PASSWORD_HASH_MEMORY" envDefault:"19456" help:"memory of a password hash in KiB (argon2id m)"`
+	PasswordHashTime        int `env:"PASSWORD_HASH_TIME" envDefault:"2" help:"passes of a password hash (argon2id t)"`
 
 	DefaultTenant     string `env:"DEFAULT_TENANT" envDefault:"default" help:"slug of the tenant that is meant when a request names none"`
 	BootstrapEmail    string `env:"BOOTSTRAP_EMAIL" help:"e-mail address of the first superuser, on an empty database (default: admin@tenantry.internal)"`

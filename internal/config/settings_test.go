@@ -44,6 +44,10 @@ var settings = []struct {
 	{name: "REFRESH_IDLE_TTL", standard: "168h", other: "20m", want: 20 * time.Minute, get: func(c config.Config) any { return c.RefreshIdleTTL }},
 	{name: "REFRESH_GRACE", standard: "10s", other: "0s", want: time.Duration(0), get: func(c config.Config) any { return c.RefreshGrace }},
 	{name: "JWT_ALGORITHM", standard: "ES256", other: "EdDSA", want: "EdDSA", get: func(c config.Config) any { return c.JWTAlgorithm }},
+	{name: "SIGN_IN_ACCOUNT_ATTEMPTS", standard: "10", other: "5", want: 5, get: func(c config.Config) any { return c.SignInAccountAttempts }},
+	{name: "SIGN_IN_ADDRESS_ATTEMPTS", standard: "100", other: "50", want: 50, get: func(c config.Config) any { return c.SignInAddressAttempts }},
+	{name: "PASSWORD_HASH_MEMORY", standard: "19456", other: "65536", want: 65536, get: func(c config.Config) any { return c.PasswordHashMemory }},
+	{name: "PASSWORD_HASH_TIME", standard: "2", other: "3", want: 3, get: func(c config.Config) any { return c.PasswordHashTime }},
 	{name: "PASSWORD_HASH_CONCURRENCY", other: "3", want: 3, get: func(c config.Config) any { return c.PasswordHashConcurrency }},
 	{name: "DEFAULT_TENANT", standard: "default", other: "acme", want: "acme", get: func(c config.Config) any { return c.DefaultTenant }},
 	{name: "BOOTSTRAP_EMAIL", other: "ada@acme.test", want: "ada@acme.test", get: func(c config.Config) any { return c.BootstrapEmail }},
@@ -142,7 +146,7 @@ func TestFlags_do_not_exist_for_secrets(t *testing.T) {
 		}
 	}
 	flags.VisitAll(func(f *pflag.Flag) {
-		if strings.Contains(f.Name, "secret") || strings.Contains(f.Name, "password") && f.Name != "password-hash-concurrency" {
+		if strings.Contains(f.Name, "secret") || strings.Contains(f.Name, "password") && !strings.HasPrefix(f.Name, "password-hash-") {
 			t.Errorf("--%s can be read by every user of the machine", f.Name)
 		}
 	})
@@ -182,7 +186,8 @@ func TestLoad_of_nothing_gives_the_defaults(t *testing.T) {
 		Listen: "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080", DataDir: "./data", LogLevel: slog.LevelInfo,
 		DBPoolSize: 25, DBMaxOverflow: 50, DBPrepared: true,
 		AccessTokenTTL: 15 * time.Minute, RefreshTokenTTL: 30 * 24 * time.Hour, RefreshIdleTTL: 7 * 24 * time.Hour,
-		RefreshGrace: 10 * time.Second, JWTAlgorithm: "ES256", PasswordHashConcurrency: runtime.GOMAXPROCS(0), DefaultTenant: "default",
+		RefreshGrace: 10 * time.Second, JWTAlgorithm: "ES256", SignInAccountAttempts: 10, SignInAddressAttempts: 100,
+		PasswordHashConcurrency: runtime.GOMAXPROCS(0), PasswordHashMemory: 19456, PasswordHashTime: 2, DefaultTenant: "default",
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("defaults\n%+v, want\n%+v", c, want)

@@ -56,6 +56,10 @@ func (c *Config) mistakes() []mistake {
 	wrong(c.RefreshTokenTTL < c.RefreshIdleTTL, "REFRESH_TOKEN_TTL", "must not be shorter than the idle lifetime")
 	wrong(c.RefreshGrace < 0 || c.RefreshGrace > time.Minute, "REFRESH_GRACE", "must be from 0s to 1m")
 	wrong(!slices.Contains([]string{"ES256", "EdDSA", "RS256"}, c.JWTAlgorithm), "JWT_ALGORITHM", "%q is not ES256, EdDSA or RS256", c.JWTAlgorithm)
+	wrong(c.SignInAccountAttempts < 2, "SIGN_IN_ACCOUNT_ATTEMPTS", "must be at least 2")
+	wrong(c.SignInAddressAttempts < 2, "SIGN_IN_ADDRESS_ATTEMPTS", "must be at least 2")
+	wrong(c.PasswordHashMemory < 19456 || c.PasswordHashMemory > 262144, "PASSWORD_HASH_MEMORY", "must be from 19456 to 262144")
+	wrong(c.PasswordHashTime < 2 || c.PasswordHashTime > 16, "PASSWORD_HASH_TIME", "must be from 2 to 16")
 	wrong(c.PasswordHashConcurrency < 1, "PASSWORD_HASH_CONCURRENCY", "must be at least 1")
 	if c.Secret != "" {
 		if err := CheckSecret(c.Secret); err != nil {

@@ -108,6 +108,12 @@ func MethodNotAllowed() *Problem {
 	return &Problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Detail: "The resource has no such method."}
 }
 
+// TooMany is a client who has to wait before the next attempt.
+func TooMany(wait time.Duration) *Problem {
+	return &Problem{Status: http.StatusTooManyRequests, Code: "too_many_attempts", Detail: "There were too many attempts. Try again later.",
+		RetryAfter: wait}
+}
+
 // Unavailable is a dependency that is down or a queue that is full. It says nothing about the request, which may be sent
 // again.
 func Unavailable(cause error) *Problem {

@@ -135,7 +135,7 @@ func (c Commands) UserCreate(ctx context.Context, u NewUser, in io.Reader) (err 
 		return fmt.Errorf("find tenant: %w", err)
 	}
 	account := auth.Account{Email: u.Email, Password: password, FullName: u.FullName, Role: u.Role, Superuser: u.Superuser}
-	prepared, err := account.Prepare(ctx, auth.NewHasher(1), home)
+	prepared, err := account.Prepare(ctx, newHasher(c.Config), home)
 	if err != nil {
 		return errors.New(reasons(err))
 	}

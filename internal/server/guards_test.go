@@ -32,15 +32,15 @@ func TestStatement_budgets(t *testing.T) {
 			{"GET", "/api/v1/users/me", nil, "1"},
 			{"GET", "/api/v1/users/me?include=tenant", nil, "3"},
 			{"GET", "/api/v1/users/me?include=roles", nil, "3"},
-			{"POST", "/api/v1/auth/login", credentials(ownerEmail, ownerPassword), "2"},
-			{"POST", "/api/v1/auth/login", credentials(ownerEmail, "wrong password"), "1"},
+			{"POST", "/api/v1/auth/login", credentials(ownerEmail, ownerPassword), "4"},
+			{"POST", "/api/v1/auth/login", credentials(ownerEmail, "wrong password"), "2"},
 			{"POST", "/api/v1/auth/refresh", token, "2"},
 			{"POST", "/api/v1/auth/refresh", token, "3"}, // the token's second use, in the grace window
 			{"GET", "/.well-known/jwks.json", nil, "0"},
 			{"GET", "/healthz", nil, "0"},
 			{"GET", "/api/v1/auth/sessions", nil, "2"},
 			{"DELETE", "/api/v1/auth/sessions/" + uuid.NewString(), nil, "2"},
-			{"POST", "/api/v1/auth/password", map[string]string{"current_password": ownerPassword, "new_password": ownerPassword}, "6"},
+			{"POST", "/api/v1/auth/password", map[string]string{"current_password": ownerPassword, "new_password": ownerPassword}, "8"},
 			{"POST", "/api/v1/auth/logout-all", nil, "2"},
 			{"POST", "/api/v1/auth/logout", token, "1"},
 		} {

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -65,6 +66,7 @@ func testConfig(opts database.Options) config.Config {
 		PublicURL: "https://id.acme.test", DatabaseURL: opts.URL, DataDir: opts.DataDir, Secret: testSecret,
 		AccessTokenTTL: 15 * time.Minute, RefreshTokenTTL: 720 * time.Hour, RefreshIdleTTL: 168 * time.Hour,
 		RefreshGrace: 10 * time.Second, JWTAlgorithm: "ES256", PasswordHashConcurrency: 2, DefaultTenant: "acme",
+		SignInAccountAttempts: 10, SignInAddressAttempts: 100, PasswordHashMemory: 19456, PasswordHashTime: 2,
 		DBPoolSize: 4, DBMaxOverflow: 4, DBPrepared: true, ServerTiming: true,
 		BootstrapEmail: ownerEmail, BootstrapPassword: ownerPassword,
 	}
@@ -84,7 +86,7 @@ func start(t testing.TB, opts database.Options, change ...func(*config.Config)) 
 		t.Fatal(err)
 	}
 	parts := server.Parts{
-		Config: cfg, Secret: []byte(cfg.Secret), DB: db, Hasher: auth.NewHasher(cfg.PasswordHashConcurrency), Log: log,
+		Config: cfg, Secret: []byte(cfg.Secret), DB: db, Hasher: auth.NewHasher(auth.HashOptions{Concurrency: cfg.PasswordHashConcurrency, MemoryKiB: cfg.PasswordHashMemory, Time: cfg.PasswordHashTime}), Log: log,
 	}
 	if err := server.Bootstrap(t.Context(), parts, io.Discard); err != nil {
 		t.Fatal(err)
@@ -94,8 +96,13 @@ func start(t testing.TB, opts database.Options, change ...func(*config.Config)) 
 		t.Fatal(err)
 	}
 	web := httptest.NewServer(s.Handler)
+	working, stop := context.WithCancel(t.Context())
+	var work sync.WaitGroup
+	work.Go(func() { s.Work(working) })
 	t.Cleanup(func() {
 		web.Close()
+		stop()
+		work.Wait()
 		if err := db.Close(); err != nil {
 			t.Error(err)
 		}

@@ -12,7 +12,6 @@ import (
 
 	"entgo.io/ent/dialect"
 
-	"tenantry/internal/auth"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 )
@@ -39,7 +38,7 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 	if err := migrateAtStart(ctx, cfg, db, log); err != nil {
 		return err
 	}
-	parts := Parts{Config: cfg, Secret: key, DB: db, Hasher: auth.NewHasher(cfg.PasswordHashConcurrency), Log: log}
+	parts := Parts{Config: cfg, Secret: key, DB: db, Hasher: newHasher(cfg), Log: log}
 	s, err := New(ctx, parts)
 	if err != nil {
 		return err
@@ -53,7 +52,13 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 		return errors.Join(err, listener.Close())
 	}
 	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "database", db.Dialect())
-	return s.serve(ctx, listener, log)
+	working, stop := context.WithCancel(context.WithoutCancel(ctx))
+	worked := make(chan struct{})
+	go func() { defer close(worked); s.Work(working) }()
+	err = s.serve(ctx, listener, log)
+	stop()
+	<-worked // before the database closes
+	return err
 }
 
 func (s *Server) serve(ctx context.Context, listener net.Listener, log *slog.Logger) error {

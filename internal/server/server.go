@@ -23,6 +23,7 @@ type Server struct {
 	Handler http.Handler
 	Auth    *auth.Auth
 
+	log      *slog.Logger
 	draining atomic.Bool
 }
 
@@ -56,7 +57,8 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	opts := auth.Options{
 		Secret: parts.Secret, Issuer: cfg.PublicURL, Algorithm: cfg.JWTAlgorithm, DefaultTenant: cfg.DefaultTenant,
 		AccessTokenTTL: cfg.AccessTokenTTL, RefreshTokenTTL: cfg.RefreshTokenTTL, RefreshIdleTTL: cfg.RefreshIdleTTL,
-		RefreshGrace: cfg.RefreshGrace, Clock: clock, Log: log,
+		RefreshGrace: cfg.RefreshGrace, AccountAttempts: cfg.SignInAccountAttempts, AddressAttempts: cfg.SignInAddressAttempts,
+		Clock: clock, Log: log,
 	}
 	keys, err := auth.OpenSigningKeys(ctx, db.Client, opts)
 	if err != nil {
@@ -70,7 +72,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Auth: signIn}
+	s := &Server{Auth: signIn, log: log}
 	gin.SetMode(gin.ReleaseMode)
 	router, err := httpapi.NewRouter(contract, handlers{
 		auth.HTTP{Auth: signIn},
@@ -89,6 +91,13 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	}
 	s.Handler = router
 	return s, nil
+}
+
+// newHasher returns the hasher of a configuration.
+func newHasher(cfg config.Config) *auth.Hasher {
+	return auth.NewHasher(auth.HashOptions{
+		Concurrency: cfg.PasswordHashConcurrency, MemoryKiB: cfg.PasswordHashMemory, Time: cfg.PasswordHashTime,
+	})
 }
 
 func clock() time.Time { return time.Now().UTC() }

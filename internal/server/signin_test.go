@@ -229,3 +229,26 @@ func TestUser_and_tenant_are_checked_at_every_request(t *testing.T) {
 		check(http.StatusOK)
 	})
 }
+
+func TestPassword_is_hashed_anew_when_the_cost_rises(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		old := start(t, opts)
+		before := old.owner()
+		s := start(t, opts, func(c *config.Config) { c.PasswordHashMemory = 20 << 10 })
+		s.expect(http.StatusUnauthorized, s.call("POST", "/api/v1/auth/login", "", credentials(ownerEmail, "wrong password")))
+		if after := s.owner(); *after.PasswordHash != *before.PasswordHash {
+			t.Error("a wrong password was hashed")
+		}
+		access, _ := s.login()
+		renewed := *s.owner().PasswordHash
+		if !strings.HasPrefix(renewed, "$argon2id$v=19$m=20480,t=2,p=1$") {
+			t.Errorf("stored %s", renewed)
+		}
+		old.login() // by the old instance, which does not go back
+		if *s.owner().PasswordHash != renewed {
+			t.Error("hashed again")
+		}
+		s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", access, nil))
+	})
+}
