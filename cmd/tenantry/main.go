@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -28,17 +27,7 @@ func main() {
 
 func root() *cobra.Command {
 	cmd := &cobra.Command{Use: "tenantry", Short: "Self-hosted, multi-tenant identity API", SilenceUsage: true, SilenceErrors: true}
-	migrate := &cobra.Command{Use: "migrate", Short: "Bring the schema of the database up or down"}
-	migrate.AddCommand(down(),
-		configured(config.Load, "up", "Apply every pending migration", func(cmd *cobra.Command, c server.Commands) error {
-			return c.MigrateUp(cmd.Context())
-		}),
-		configured(config.Load, "status", "List the migrations and whether they are applied", func(cmd *cobra.Command, c server.Commands) error {
-			return c.MigrateStatus(cmd.Context())
-		}))
-	user := &cobra.Command{Use: "user", Short: "Manage users on the database itself"}
-	user.AddCommand(createUser())
-	cmd.AddCommand(migrate, user,
+	cmd.AddCommand(migrateCommand(), userCommand(), keysCommand(),
 		configured(config.LoadServer, "serve", "Serve the API", func(cmd *cobra.Command, c server.Commands) error {
 			return server.Run(cmd.Context(), c.Config, c.Out, c.Log)
 		}),
@@ -46,39 +35,6 @@ func root() *cobra.Command {
 			info, _ := debug.ReadBuildInfo() // always there in a binary built from modules
 			fmt.Fprintln(cmd.OutOrStdout(), info.Main.Version)
 		}})
-	return cmd
-}
-
-func down() *cobra.Command {
-	var to, devURL string
-	var yes bool
-	cmd := configured(config.Load, "down", "Go back to an older version", func(cmd *cobra.Command, c server.Commands) error {
-		return c.MigrateDown(cmd.Context(), to, devURL, yes)
-	})
-	cmd.Flags().StringVar(&to, "to", "", "version to go back to; 0 is an empty database")
-	cmd.Flags().StringVar(&devURL, "dev-url", "", "empty Postgres database to plan in (default: one is made and dropped)")
-	cmd.Flags().BoolVar(&yes, "yes", false, "run the plan and lose the data that it names")
-	_ = cmd.MarkFlagRequired("to")
-	return cmd
-}
-
-func createUser() *cobra.Command {
-	var u server.NewUser
-	var stdin bool
-	cmd := configured(config.Load, "create", "Create a user", func(cmd *cobra.Command, c server.Commands) error {
-		var in io.Reader
-		if stdin {
-			in = cmd.InOrStdin()
-		}
-		return c.UserCreate(cmd.Context(), u, in)
-	})
-	cmd.Flags().StringVar(&u.Email, "email", "", "e-mail address")
-	cmd.Flags().StringVar(&u.Tenant, "tenant", "", "slug of the tenant (default: the default tenant)")
-	cmd.Flags().StringVar(&u.FullName, "full-name", "", "full name")
-	cmd.Flags().StringVar(&u.Role, "role", "member", "system role: owner, admin or member")
-	cmd.Flags().BoolVar(&u.Superuser, "superuser", false, "may do everything in every tenant")
-	cmd.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input (default: one is generated)")
-	_ = cmd.MarkFlagRequired("email")
 	return cmd
 }
 

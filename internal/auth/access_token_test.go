@@ -25,8 +25,8 @@ func testTokens(t *testing.T, now time.Time) (*accessTokens, *ecdsa.PrivateKey) 
 	}
 	key := &signingKey{kid: "k1", method: jwt.SigningMethodES256, public: private.Public(), private: private}
 	clock := func() time.Time { return now }
-	keys := &SigningKeys{clock: clock}
-	keys.current.Store(&keySet{active: key, byID: map[string]*signingKey{"k1": key}, loaded: now})
+	keys := &SigningKeys{clock: clock, missed: now} // it has just looked, and looks no more
+	keys.current.Store(&keySet{active: key, byID: map[string]*signingKey{"k1": key}})
 	return newAccessTokens(keys, Options{Issuer: testIssuer, AccessTokenTTL: 15 * time.Minute, Clock: clock}), private
 }
 

@@ -17,12 +17,15 @@ import (
 
 // Options are the rules of sign-in.
 type Options struct {
-	// Secret is what every key is derived from, at least 32 bytes.
-	Secret []byte
+	// Secret is what every key is derived from, at least 32 bytes. What was made under PreviousSecret, if there is one, is
+	// accepted as well.
+	Secret, PreviousSecret []byte
 	// Issuer is the URL that access tokens are issued by and for.
 	Issuer string
 	// Algorithm signs access tokens: ES256, EdDSA or RS256.
 	Algorithm string
+	// KeyRotation is how long a key signs. At least 2 seconds.
+	KeyRotation time.Duration
 	// DefaultTenant is the slug of the tenant that is meant when a request names none.
 	DefaultTenant string
 
@@ -38,6 +41,13 @@ type Options struct {
 	Log   *slog.Logger
 }
 
+func (o Options) secrets() [][]byte {
+	if len(o.PreviousSecret) == 0 {
+		return [][]byte{o.Secret}
+	}
+	return [][]byte{o.Secret, o.PreviousSecret}
+}
+
 // Auth signs people in and keeps them signed in.
 type Auth struct {
 	client   *ent.Client
@@ -51,17 +61,17 @@ type Auth struct {
 
 // New returns the Auth of a database.
 func New(client *ent.Client, hasher *Hasher, keys *SigningKeys, opts Options) (*Auth, error) {
-	key, err := derive(opts.Secret, purposeRefreshToken)
+	refresh, err := derive(opts.secrets(), purposeRefreshToken)
 	if err != nil {
-		return nil, fmt.Errorf("derive the key of refresh tokens: %w", err)
+		return nil, fmt.Errorf("derive the keys of refresh tokens: %w", err)
 	}
-	counting, err := derive(opts.Secret, purposeThrottle)
+	counting, err := derive(opts.secrets(), purposeThrottle)
 	if err != nil {
 		return nil, fmt.Errorf("derive the key of throttles: %w", err)
 	}
 	return &Auth{
-		client: client, hasher: hasher, keys: keys, access: newAccessTokens(keys, opts), refresh: refreshTokens{key},
-		throttle: &throttle{client: client, key: counting, clock: opts.Clock, account: opts.AccountAttempts, address: opts.AddressAttempts},
+		client: client, hasher: hasher, keys: keys, access: newAccessTokens(keys, opts), refresh: refreshTokens{refresh},
+		throttle: &throttle{client: client, key: counting[0], clock: opts.Clock, account: opts.AccountAttempts, address: opts.AddressAttempts},
 		opts:     opts,
 	}, nil
 }

@@ -13,7 +13,16 @@ const (
 	purposeThrottle     = "tenantry/throttle/v1"
 )
 
-// derive returns the 32-byte key of a purpose.
-func derive(secret []byte, purpose string) ([]byte, error) {
-	return hkdf.Key(sha256.New, secret, nil, purpose, sha256.Size)
+// derive returns the 32-byte key of a purpose under each secret. The first is the one to use; the others belong to secrets
+// that are still, or already, accepted.
+func derive(secrets [][]byte, purpose string) ([][]byte, error) {
+	keys := make([][]byte, 0, len(secrets))
+	for _, secret := range secrets {
+		key, err := hkdf.Key(sha256.New, secret, nil, purpose, sha256.Size)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
 }

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"fmt"
 
 	"tenantry/ent"
 	"tenantry/ent/refreshtoken"
@@ -9,9 +10,6 @@ import (
 	"tenantry/internal/httpapi"
 	"tenantry/internal/roles"
 )
-
-// jwksCacheControl lets verifiers keep the key set for five minutes.
-const jwksCacheControl = "public, max-age=300"
 
 // HTTP serves the operations of this package.
 type HTTP struct{ *Auth }
@@ -115,7 +113,8 @@ func (h HTTP) GetJWKS(context.Context, api.GetJWKSRequestObject) (api.GetJWKSRes
 	if err != nil {
 		return nil, err
 	}
-	return api.GetJWKS200JSONResponse{Body: set, Headers: api.GetJWKS200ResponseHeaders{CacheControl: jwksCacheControl}}, nil
+	cache := fmt.Sprintf("public, max-age=%d", int(h.keys.MaxAge().Seconds()))
+	return api.GetJWKS200JSONResponse{Body: set, Headers: api.GetJWKS200ResponseHeaders{CacheControl: cache}}, nil
 }
 
 func (t *Tokens) response() api.Tokens {

@@ -19,14 +19,16 @@ type refreshToken struct {
 	counter int64
 }
 
-// refreshTokens writes and reads refresh tokens under one key.
-type refreshTokens struct{ key []byte }
+// refreshTokens writes refresh tokens under the first key and reads them under any.
+type refreshTokens struct{ keys [][]byte }
 
 var errRefreshToken = errors.New("not a refresh token of this server")
 
-func (r refreshTokens) encode(t refreshToken) string {
+func (r refreshTokens) encode(t refreshToken) string { return t.under(r.keys[0]) }
+
+func (t refreshToken) under(key []byte) string {
 	claim := base64.RawURLEncoding.EncodeToString(t.session[:]) + "." + strconv.FormatInt(t.counter, 10)
-	mac := hmac.New(sha256.New, r.key)
+	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(claim))
 	return claim + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
@@ -46,8 +48,10 @@ func (r refreshTokens) decode(s string) (refreshToken, error) {
 		return refreshToken{}, errRefreshToken
 	}
 	t := refreshToken{session: uuid.UUID(id), counter: counter}
-	if subtle.ConstantTimeCompare([]byte(r.encode(t)), []byte(s)) != 1 {
-		return refreshToken{}, errRefreshToken
+	for _, key := range r.keys {
+		if subtle.ConstantTimeCompare([]byte(t.under(key)), []byte(s)) == 1 {
+			return t, nil
+		}
 	}
-	return t, nil
+	return refreshToken{}, errRefreshToken
 }

@@ -7,29 +7,42 @@ import (
 )
 
 // sealer encrypts what must be stored and never read from the database alone: AES-256-GCM with a random nonce in front,
-// bound to the name of the row, under a key derived from the server's secret.
-type sealer struct{ aead cipher.AEAD }
+// bound to the name of the row, under keys derived from the server's secrets.
+type sealer struct {
+	// aeads open; the first also seals.
+	aeads []cipher.AEAD
+}
 
-func newSealer(secret []byte) (*sealer, error) {
-	key, err := derive(secret, purposeSigningKey)
+func newSealer(secrets [][]byte) (*sealer, error) {
+	keys, err := derive(secrets, purposeSigningKey)
 	if err != nil {
 		return nil, fmt.Errorf("derive the sealing key: %w", err)
 	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
+	s := &sealer{}
+	for _, key := range keys {
+		block, err := aes.NewCipher(key)
+		if err != nil {
+			return nil, err
+		}
+		aead, err := cipher.NewGCMWithRandomNonce(block)
+		if err != nil {
+			return nil, err
+		}
+		s.aeads = append(s.aeads, aead)
 	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		return nil, err
-	}
-	return &sealer{aead}, nil
+	return s, nil
 }
 
 func (s *sealer) seal(plain []byte, name string) []byte {
-	return s.aead.Seal(nil, nil, plain, []byte(name)) //nolint:gosec // the AEAD makes its own nonce
+	return s.aeads[0].Seal(nil, nil, plain, []byte(name)) //nolint:gosec // the AEAD makes its own nonce
 }
 
-func (s *sealer) open(sealed []byte, name string) ([]byte, error) {
-	return s.aead.Open(nil, nil, sealed, []byte(name))
+// open reports, too, whether it was sealed under an older secret.
+func (s *sealer) open(sealed []byte, name string) (plain []byte, old bool, err error) {
+	for i, aead := range s.aeads {
+		if plain, err = aead.Open(nil, nil, sealed, []byte(name)); err == nil {
+			return plain, i > 0, nil
+		}
+	}
+	return nil, false, err
 }

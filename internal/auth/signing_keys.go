@@ -9,139 +9,147 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/golang-jwt/jwt/v5"
 
 	"tenantry/ent"
 	"tenantry/ent/signingkey"
-	"tenantry/internal/database"
 	"tenantry/internal/principal"
 )
 
 const (
 	rsaBits = 3072
 	// reloadEvery bounds how often a key that nobody knows makes the server ask the database.
-	reloadEvery = time.Second
+	reloadEvery = 100 * time.Millisecond
 )
 
 // signingKey is a key pair in memory. The private part is there for the active key alone.
 type signingKey struct {
 	kid     string
 	method  jwt.SigningMethod
+	state   signingkey.State
 	public  crypto.PublicKey
 	private crypto.Signer
+	// notBefore is when it begins to sign, or has begun.
+	notBefore time.Time
 }
 
 // keySet is an immutable view of the keys in the database.
 type keySet struct {
-	active *signingKey
-	byID   map[string]*signingKey
-	order  []*signingKey
-	loaded time.Time
+	active, pending *signingKey
+	byID            map[string]*signingKey
+	// order is oldest first.
+	order []*signingKey
 }
 
 // SigningKeys are the keys that sign access tokens and those that still verify them. They live in the database, private
 // parts sealed, so that every instance has the same.
 type SigningKeys struct {
-	client  *ent.Client
-	seal    *sealer
-	alg     string
-	tokens  time.Duration
-	clock   func() time.Time
-	current atomic.Pointer[keySet]
+	client   *ent.Client
+	seal     *sealer
+	alg      string
+	rotation time.Duration
+	clock    func() time.Time
+	current  atomic.Pointer[keySet]
+
+	// loading lets one reader at a time build a view from the one before it. missed is when an unknown key was last looked for.
 	loading sync.Mutex
+	missed  time.Time
 }
 
-// OpenSigningKeys loads the keys and makes the first, or the first of another algorithm. Of several instances that start
-// at once one makes it, and the others take it over.
+// OpenSigningKeys loads the keys and makes the first if there is none. Of several instances that start at once one makes
+// it, and the others take it over.
 func OpenSigningKeys(ctx context.Context, client *ent.Client, opts Options) (*SigningKeys, error) {
-	seal, err := newSealer(opts.Secret)
+	seal, err := newSealer(opts.secrets())
 	if err != nil {
 		return nil, err
 	}
-	k := &SigningKeys{client: client, seal: seal, alg: opts.Algorithm, tokens: opts.AccessTokenTTL, clock: opts.Clock}
-	ctx = principal.System(ctx, "signing keys belong to no tenant")
-	if err := k.load(ctx); err != nil {
+	k := &SigningKeys{client: client, seal: seal, alg: opts.Algorithm, rotation: opts.KeyRotation, clock: opts.Clock}
+	k.current.Store(&keySet{})
+	ctx = ofNoTenant(ctx)
+	if err := k.reseal(ctx); err != nil {
 		return nil, err
-	}
-	if active := k.current.Load().active; active != nil && active.method.Alg() == k.alg {
-		return k, nil
-	}
-	if err := k.replace(ctx); err != nil && !sqlgraph.IsUniqueConstraintError(err) {
-		return nil, fmt.Errorf("make a signing key: %w", err)
 	}
 	if err := k.load(ctx); err != nil {
 		return nil, err
 	}
 	if k.current.Load().active == nil {
-		return nil, errors.New("there is no active signing key")
+		if err := k.make(ctx, signingkey.StateActive, k.clock()); err != nil {
+			return nil, err
+		}
+		if err := k.load(ctx); err != nil {
+			return nil, err
+		}
 	}
 	return k, nil
 }
 
-// replace makes a new active key and lets the old one, if any, verify what it has signed.
-func (k *SigningKeys) replace(ctx context.Context) error {
-	private, err := generateKey(k.alg)
-	if err != nil {
-		return err
-	}
-	public, err := x509.MarshalPKIXPublicKey(private.Public())
-	if err != nil {
-		return err
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		return err
-	}
-	kid := rand.Text()
-	sealed := k.seal.seal(der, kid)
-	now := k.clock()
-	return database.WithTx(ctx, k.client, func(tx *ent.Client) error {
-		if err := tx.SigningKey.Update().Where(signingkey.StateEQ(signingkey.StateActive)).
-			SetState(signingkey.StateRetiring).SetRetireAt(now.Add(k.tokens + leeway)).Exec(ctx); err != nil {
-			return err
-		}
-		return tx.SigningKey.Create().SetKid(kid).SetAlg(signingkey.Alg(k.alg)).SetPublicKey(public).SetPrivateKey(sealed).
-			SetState(signingkey.StateActive).SetNotBefore(now).Exec(ctx)
-	})
+func ofNoTenant(ctx context.Context) context.Context {
+	return principal.System(ctx, "signing keys belong to no tenant")
 }
 
+// load brings the view up to date. It is replaced only if something has changed.
 func (k *SigningKeys) load(ctx context.Context) error {
+	k.loading.Lock()
+	defer k.loading.Unlock()
 	rows, err := k.client.SigningKey.Query().Where(signingkey.Or(
 		signingkey.RetireAtIsNil(), signingkey.RetireAtGT(k.clock()),
-	)).Order(signingkey.ByCreatedAt()).All(ctx)
+	)).Order(signingkey.ByCreatedAt(), signingkey.ByID()).All(ctx)
 	if err != nil {
 		return fmt.Errorf("read signing keys: %w", err)
 	}
+	before := k.current.Load()
 	// A key that has retired is gone: what it signed has expired by then.
-	set := &keySet{byID: make(map[string]*signingKey, len(rows)), loaded: k.clock()}
+	set := &keySet{byID: make(map[string]*signingKey, len(rows))}
 	for _, row := range rows {
-		public, err := x509.ParsePKIXPublicKey(row.PublicKey)
+		key, err := k.read(row, before.byID[row.Kid])
 		if err != nil {
-			return fmt.Errorf("read signing key %s: %w", row.Kid, err)
+			return err
 		}
-		key := &signingKey{kid: row.Kid, method: jwt.GetSigningMethod(string(row.Alg)), public: public}
-		if row.State == signingkey.StateActive {
-			if key.private, err = k.open(row); err != nil {
-				return err
-			}
+		switch key.state {
+		case signingkey.StateActive:
 			set.active = key
+		case signingkey.StatePending:
+			set.pending = key
 		}
 		set.byID[key.kid] = key
 		set.order = append(set.order, key)
 	}
-	k.current.Store(set)
+	if !slices.Equal(set.order, before.order) {
+		k.current.Store(set)
+	}
 	return nil
 }
 
+// read returns the key of a row: the known one if it is still the same.
+func (k *SigningKeys) read(row *ent.SigningKey, known *signingKey) (*signingKey, error) {
+	if known != nil && known.state == row.State {
+		return known, nil
+	}
+	key := &signingKey{kid: row.Kid, method: jwt.GetSigningMethod(string(row.Alg)), state: row.State, notBefore: row.NotBefore}
+	if known != nil {
+		key.public = known.public
+	} else {
+		public, err := x509.ParsePKIXPublicKey(row.PublicKey)
+		if err != nil {
+			return nil, fmt.Errorf("read signing key %s: %w", row.Kid, err)
+		}
+		key.public = public
+	}
+	var err error
+	if key.state == signingkey.StateActive {
+		key.private, err = k.open(row)
+	}
+	return key, err
+}
+
 func (k *SigningKeys) open(row *ent.SigningKey) (crypto.Signer, error) {
-	der, err := k.seal.open(row.PrivateKey, row.Kid)
+	der, _, err := k.seal.open(row.PrivateKey, row.Kid)
 	if err != nil {
 		return nil, fmt.Errorf("signing key %s cannot be opened: it was sealed under another TENANTRY_SECRET, or under the file "+
 			"secret of another data folder: start with that one", row.Kid)
@@ -157,21 +165,49 @@ func (k *SigningKeys) open(row *ent.SigningKey) (crypto.Signer, error) {
 	return signer, nil
 }
 
-// find returns the key of an id, nil if there is none. A key that another instance has made is looked for in the database,
-// though not for everybody who invents an id.
+// reseal seals under the secret of today what was sealed under the previous one, so that this may go. It happens at start
+// alone: two instances whose secrets are each other's previous one would do it in turns.
+func (k *SigningKeys) reseal(ctx context.Context) error {
+	rows, err := k.client.SigningKey.Query().Where(signingkey.StateNEQ(signingkey.StateRetiring)).All(ctx)
+	if err != nil {
+		return fmt.Errorf("read signing keys: %w", err)
+	}
+	for _, row := range rows {
+		der, old, err := k.seal.open(row.PrivateKey, row.Kid)
+		if err != nil || !old {
+			continue // the view is what refuses a key that cannot be opened
+		}
+		if err := k.client.SigningKey.Update().Where(signingkey.ID(row.ID)).SetPrivateKey(k.seal.seal(der, row.Kid)).Exec(ctx); err != nil {
+			return fmt.Errorf("seal signing key %s anew: %w", row.Kid, err)
+		}
+	}
+	return nil
+}
+
+// find returns the key of an id, nil if there is none. A key that another instance has made just now is looked for in the
+// database, though not for everybody who invents an id.
 func (k *SigningKeys) find(ctx context.Context, kid string) (*signingKey, error) {
 	if key := k.current.Load().byID[kid]; key != nil {
 		return key, nil
 	}
-	k.loading.Lock()
-	defer k.loading.Unlock()
-	if set := k.current.Load(); set.byID[kid] != nil || k.clock().Sub(set.loaded) < reloadEvery {
-		return set.byID[kid], nil
+	if !k.mayLook() {
+		return nil, nil
 	}
-	if err := k.load(principal.System(ctx, "signing keys belong to no tenant")); err != nil {
+	if err := k.load(ofNoTenant(ctx)); err != nil {
 		return nil, err
 	}
 	return k.current.Load().byID[kid], nil
+}
+
+func (k *SigningKeys) mayLook() bool {
+	k.loading.Lock()
+	defer k.loading.Unlock()
+	now := k.clock()
+	if now.Sub(k.missed) < reloadEvery {
+		return false
+	}
+	k.missed = now
+	return true
 }
 
 func generateKey(alg string) (crypto.Signer, error) {

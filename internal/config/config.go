@@ -16,6 +16,7 @@ type Config struct {
 	DatabaseURL    string         `env:"DATABASE_URL" help:"postgres://… URL (default: SQLite in the data folder)" file:"true"`
 	DataDir        string         `env:"DATA_DIR" envDefault:"./data" help:"folder of the SQLite database and its secret"`
 	Secret         string         `env:"SECRET" help:"at least 32 bytes; keys are derived from it (default for SQLite: made in the data folder)" file:"true" secret:"true"`
+	SecretPrevious string         `env:"SECRET_PREVIOUS" help:"another secret that is accepted as well, while the secret is changed" file:"true" secret:"true"`
 	LogLevel       slog.Level     `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 	LogFormat      string         `env:"LOG_FORMAT" help:"text or json (default: text on a terminal, else json)"`
 	CORSOrigins    []string       `env:"CORS_ORIGINS" help:"origins that browsers may call from, exactly as they send them"`
@@ -32,6 +33,7 @@ type Config struct {
 	RefreshIdleTTL  time.Duration `env:"REFRESH_IDLE_TTL" envDefault:"168h" help:"a session ends when it is not refreshed for so long"`
 	RefreshGrace    time.Duration `env:"REFRESH_GRACE" envDefault:"10s" help:"how long a used refresh token yields its successor again; 0 turns it off"`
 	JWTAlgorithm    string        `env:"JWT_ALGORITHM" envDefault:"ES256" help:"ES256, EdDSA or RS256"`
+	KeyRotation     time.Duration `env:"KEY_ROTATION" envDefault:"720h" help:"how long a key signs access tokens before the next one does"`
 
 	SignInAccountAttempts int `env:"SIGN_IN_ACCOUNT_ATTEMPTS" envDefault:"10" help:"failed sign-ins of an account before the next has to wait"`
 	SignInAddressAttempts int `env:"SIGN_IN_ADDRESS_ATTEMPTS" envDefault:"100" help:"failed sign-ins from an address before the next has to wait"`

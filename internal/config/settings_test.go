@@ -28,6 +28,7 @@ var settings = []struct {
 	{name: "DATABASE_URL", other: "postgres://db/tenantry", want: "postgres://db/tenantry", get: func(c config.Config) any { return c.DatabaseURL }},
 	{name: "DATA_DIR", standard: "./data", other: "/var/lib/tenantry", want: "/var/lib/tenantry", get: func(c config.Config) any { return c.DataDir }},
 	{name: "SECRET", secret: true, other: goodSecret, want: goodSecret, get: func(c config.Config) any { return c.Secret }},
+	{name: "SECRET_PREVIOUS", secret: true, other: goodSecret, want: goodSecret, get: func(c config.Config) any { return c.SecretPrevious }},
 	{name: "LOG_LEVEL", standard: "info", other: "debug", want: slog.LevelDebug, get: func(c config.Config) any { return c.LogLevel }},
 	{name: "LOG_FORMAT", other: "json", want: "json", get: func(c config.Config) any { return c.LogFormat }},
 	{name: "CORS_ORIGINS", other: "https://a.test,http://localhost:5173", want: []string{"https://a.test", "http://localhost:5173"},
@@ -44,6 +45,7 @@ var settings = []struct {
 	{name: "REFRESH_IDLE_TTL", standard: "168h", other: "20m", want: 20 * time.Minute, get: func(c config.Config) any { return c.RefreshIdleTTL }},
 	{name: "REFRESH_GRACE", standard: "10s", other: "0s", want: time.Duration(0), get: func(c config.Config) any { return c.RefreshGrace }},
 	{name: "JWT_ALGORITHM", standard: "ES256", other: "EdDSA", want: "EdDSA", get: func(c config.Config) any { return c.JWTAlgorithm }},
+	{name: "KEY_ROTATION", standard: "720h", other: "24h", want: 24 * time.Hour, get: func(c config.Config) any { return c.KeyRotation }},
 	{name: "SIGN_IN_ACCOUNT_ATTEMPTS", standard: "10", other: "5", want: 5, get: func(c config.Config) any { return c.SignInAccountAttempts }},
 	{name: "SIGN_IN_ADDRESS_ATTEMPTS", standard: "100", other: "50", want: 50, get: func(c config.Config) any { return c.SignInAddressAttempts }},
 	{name: "PASSWORD_HASH_MEMORY", standard: "19456", other: "65536", want: 65536, get: func(c config.Config) any { return c.PasswordHashMemory }},
@@ -186,7 +188,7 @@ func TestLoad_of_nothing_gives_the_defaults(t *testing.T) {
 		Listen: "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080", DataDir: "./data", LogLevel: slog.LevelInfo,
 		DBPoolSize: 25, DBMaxOverflow: 50, DBPrepared: true,
 		AccessTokenTTL: 15 * time.Minute, RefreshTokenTTL: 30 * 24 * time.Hour, RefreshIdleTTL: 7 * 24 * time.Hour,
-		RefreshGrace: 10 * time.Second, JWTAlgorithm: "ES256", SignInAccountAttempts: 10, SignInAddressAttempts: 100,
+		RefreshGrace: 10 * time.Second, JWTAlgorithm: "ES256", KeyRotation: 720 * time.Hour, SignInAccountAttempts: 10, SignInAddressAttempts: 100,
 		PasswordHashConcurrency: runtime.GOMAXPROCS(0), PasswordHashMemory: 19456, PasswordHashTime: 2, DefaultTenant: "default",
 	}
 	if !reflect.DeepEqual(c, want) {

@@ -14,6 +14,9 @@ import (
 // maxAccessTokenTTL is the longest that a token which was stolen may be of use (ASVS 9.2.1).
 const maxAccessTokenTTL = 15 * time.Minute
 
+// minKeyRotation leaves verifiers a second to keep the key set, and instances one to agree on it.
+const minKeyRotation = 2 * time.Second
+
 // maxPool is more connections than any Postgres takes.
 const maxPool = 10_000
 
@@ -61,6 +64,11 @@ func (c *Config) mistakes() []mistake {
 	wrong(c.PasswordHashMemory < 19456 || c.PasswordHashMemory > 262144, "PASSWORD_HASH_MEMORY", "must be from 19456 to 262144")
 	wrong(c.PasswordHashTime < 2 || c.PasswordHashTime > 16, "PASSWORD_HASH_TIME", "must be from 2 to 16")
 	wrong(c.PasswordHashConcurrency < 1, "PASSWORD_HASH_CONCURRENCY", "must be at least 1")
+	wrong(c.KeyRotation < minKeyRotation, "KEY_ROTATION", "must be at least %s", minKeyRotation)
+	if c.SecretPrevious != "" {
+		err := CheckSecret(c.SecretPrevious)
+		wrong(err != nil, "SECRET_PREVIOUS", "%w", err)
+	}
 	if c.Secret != "" {
 		if err := CheckSecret(c.Secret); err != nil {
 			wrong(true, "SECRET", "%w", err)

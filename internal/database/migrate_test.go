@@ -42,14 +42,19 @@ func up(t *testing.T, m *database.Migrator) []database.Version {
 	return applied
 }
 
-func pending(t *testing.T, m *database.Migrator) int {
+func status(t *testing.T, m *database.Migrator) []database.Version {
 	t.Helper()
 	versions, err := m.Status(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
+	return versions
+}
+
+func pending(t *testing.T, m *database.Migrator) int {
+	t.Helper()
 	n := 0
-	for _, v := range versions {
+	for _, v := range status(t, m) {
 		if !v.Applied {
 			n++
 		}

@@ -6,17 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"strings"
 
-	"tenantry/ent"
-	"tenantry/ent/tenant"
-	"tenantry/internal/auth"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
-	"tenantry/internal/principal"
-	"tenantry/internal/problem"
-	"tenantry/internal/roles"
 )
 
 // Commands are what an operator does on the database itself, beside or without a running server.
@@ -92,89 +85,24 @@ func (c Commands) MigrateDown(ctx context.Context, to, devURL string, yes bool) 
 }
 
 func (c Commands) migrator(ctx context.Context, do func(*database.Migrator) error) (err error) {
+	return c.open(ctx, func(db *database.DB) error { return withMigrator(db, do) })
+}
+
+// database runs do on a migrated database.
+func (c Commands) database(ctx context.Context, do func(*database.DB) error) error {
+	return c.open(ctx, func(db *database.DB) error {
+		if err := migrated(ctx, db, c.Log); err != nil {
+			return err
+		}
+		return do(db)
+	})
+}
+
+func (c Commands) open(ctx context.Context, do func(*database.DB) error) (err error) {
 	db, err := database.Open(ctx, databaseOptions(c.Config), c.Log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return withMigrator(db, do)
-}
-
-// NewUser is what UserCreate makes an account of.
-type NewUser struct {
-	Tenant, Email, FullName, Role string
-	Superuser                     bool
-}
-
-// UserCreate makes a user, with the password that is read from in, or a generated one that is printed once.
-func (c Commands) UserCreate(ctx context.Context, u NewUser, in io.Reader) (err error) {
-	if system := []string{roles.Owner, roles.Admin, roles.Member}; !slices.Contains(system, u.Role) {
-		return fmt.Errorf("the role must be one of %s", strings.Join(system, ", "))
-	}
-	password, err := readPassword(in)
-	if err != nil {
-		return err
-	}
-	db, err := database.Open(ctx, databaseOptions(c.Config), c.Log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := migrated(ctx, db, c.Log); err != nil {
-		return err
-	}
-	if u.Tenant == "" {
-		u.Tenant = c.Config.DefaultTenant
-	}
-	home, err := db.Client.Tenant.Query().Where(tenant.Slug(u.Tenant)).
-		Only(principal.System(ctx, "command line: the operator names the tenant"))
-	if ent.IsNotFound(err) {
-		return fmt.Errorf("there is no tenant %q", u.Tenant)
-	}
-	if err != nil {
-		return fmt.Errorf("find tenant: %w", err)
-	}
-	account := auth.Account{Email: u.Email, Password: password, FullName: u.FullName, Role: u.Role, Superuser: u.Superuser}
-	prepared, err := account.Prepare(ctx, newHasher(c.Config), home)
-	if err != nil {
-		return errors.New(reasons(err))
-	}
-	acting := principal.NewContext(ctx, principal.InTenant(home.ID))
-	var created *ent.User
-	if err := database.WithTx(acting, db.Client, func(tx *ent.Client) error {
-		created, err = prepared.Insert(acting, tx)
-		return err
-	}); err != nil {
-		return errors.New(reasons(err))
-	}
-	fmt.Fprintf(c.Out, "created %s in tenant %s, id %s\n", created.Email, u.Tenant, created.ID)
-	if in == nil {
-		fmt.Fprintf(c.Out, "The password is shown this once: %s\n", password)
-	}
-	return nil
-}
-
-// readPassword reads one line, or makes a password if there is nothing to read from.
-func readPassword(in io.Reader) (string, error) {
-	if in == nil {
-		return passphrase(), nil
-	}
-	given, err := io.ReadAll(io.LimitReader(in, 8<<10))
-	if err != nil {
-		return "", fmt.Errorf("read the password: %w", err)
-	}
-	return strings.TrimRight(string(given), "\r\n"), nil
-}
-
-// reasons turns a problem into a sentence for a terminal.
-func reasons(err error) string {
-	p, ok := errors.AsType[*problem.Problem](err)
-	if !ok {
-		return err.Error()
-	}
-	sentences := []string{p.Detail}
-	for _, f := range p.Fields {
-		sentences = append(sentences, strings.TrimPrefix(f.Pointer, "/")+" "+f.Detail)
-	}
-	return strings.Join(sentences, " ")
+	return do(db)
 }

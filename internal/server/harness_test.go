@@ -65,7 +65,7 @@ func testConfig(opts database.Options) config.Config {
 	return config.Config{
 		PublicURL: "https://id.acme.test", DatabaseURL: opts.URL, DataDir: opts.DataDir, Secret: testSecret,
 		AccessTokenTTL: 15 * time.Minute, RefreshTokenTTL: 720 * time.Hour, RefreshIdleTTL: 168 * time.Hour,
-		RefreshGrace: 10 * time.Second, JWTAlgorithm: "ES256", PasswordHashConcurrency: 2, DefaultTenant: "acme",
+		RefreshGrace: 10 * time.Second, JWTAlgorithm: "ES256", KeyRotation: 720 * time.Hour, PasswordHashConcurrency: 2, DefaultTenant: "acme",
 		SignInAccountAttempts: 10, SignInAddressAttempts: 100, PasswordHashMemory: 19456, PasswordHashTime: 2,
 		DBPoolSize: 4, DBMaxOverflow: 4, DBPrepared: true, ServerTiming: true,
 		BootstrapEmail: ownerEmail, BootstrapPassword: ownerPassword,
@@ -74,6 +74,12 @@ func testConfig(opts database.Options) config.Config {
 
 // start runs a server on a migrated database.
 func start(t testing.TB, opts database.Options, change ...func(*config.Config)) *instance {
+	t.Helper()
+	return startAt(t, opts, func() time.Time { return time.Now().UTC() }, change...)
+}
+
+// startAt is start with a clock.
+func startAt(t testing.TB, opts database.Options, clock func() time.Time, change ...func(*config.Config)) *instance {
 	t.Helper()
 	cfg := testConfig(opts)
 	for _, c := range change {
@@ -85,9 +91,10 @@ func start(t testing.TB, opts database.Options, change ...func(*config.Config)) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts := server.Parts{
-		Config: cfg, Secret: []byte(cfg.Secret), DB: db, Hasher: auth.NewHasher(auth.HashOptions{Concurrency: cfg.PasswordHashConcurrency, MemoryKiB: cfg.PasswordHashMemory, Time: cfg.PasswordHashTime}), Log: log,
-	}
+	hasher := auth.NewHasher(auth.HashOptions{
+		Concurrency: cfg.PasswordHashConcurrency, MemoryKiB: cfg.PasswordHashMemory, Time: cfg.PasswordHashTime,
+	})
+	parts := server.Parts{Config: cfg, Secret: []byte(cfg.Secret), DB: db, Hasher: hasher, Clock: clock, Log: log}
 	if err := server.Bootstrap(t.Context(), parts, io.Discard); err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"tenantry/internal/auth"
 )
 
 // forgetEvery is how often what no longer counts is removed.
@@ -13,6 +15,8 @@ const forgetEvery = time.Minute
 // Work does what no request waits for, until ctx is done. Every instance may do all of it.
 func (s *Server) Work(ctx context.Context) {
 	var jobs sync.WaitGroup
+	jobs.Go(func() { s.every(ctx, auth.KeysMaintained, "maintain signing keys", s.keys.Maintain) })
+	jobs.Go(func() { s.every(ctx, forgetEvery, "remove signing keys", s.keys.RemoveGone) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "forget attempts", s.Auth.ForgetAttempts) })
 	jobs.Wait()
 }

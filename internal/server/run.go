@@ -38,7 +38,7 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 	if err := migrateAtStart(ctx, cfg, db, log); err != nil {
 		return err
 	}
-	parts := Parts{Config: cfg, Secret: key, DB: db, Hasher: newHasher(cfg), Log: log}
+	parts := Parts{Config: cfg, Secret: key, DB: db, Hasher: newHasher(cfg), Clock: clock, Log: log}
 	s, err := New(ctx, parts)
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ type Server struct {
 	Handler http.Handler
 	Auth    *auth.Auth
 
+	keys     *auth.SigningKeys
 	log      *slog.Logger
 	draining atomic.Bool
 }
@@ -48,18 +49,15 @@ type Parts struct {
 	// DB is open and migrated.
 	DB     *database.DB
 	Hasher *auth.Hasher
-	Log    *slog.Logger
+	// Clock tells the time, in UTC.
+	Clock func() time.Time
+	Log   *slog.Logger
 }
 
 // New wires a server.
 func New(ctx context.Context, parts Parts) (*Server, error) {
 	cfg, db, log := parts.Config, parts.DB, parts.Log
-	opts := auth.Options{
-		Secret: parts.Secret, Issuer: cfg.PublicURL, Algorithm: cfg.JWTAlgorithm, DefaultTenant: cfg.DefaultTenant,
-		AccessTokenTTL: cfg.AccessTokenTTL, RefreshTokenTTL: cfg.RefreshTokenTTL, RefreshIdleTTL: cfg.RefreshIdleTTL,
-		RefreshGrace: cfg.RefreshGrace, AccountAttempts: cfg.SignInAccountAttempts, AddressAttempts: cfg.SignInAddressAttempts,
-		Clock: clock, Log: log,
-	}
+	opts := authOptions(cfg, parts.Secret, parts.Clock, log)
 	keys, err := auth.OpenSigningKeys(ctx, db.Client, opts)
 	if err != nil {
 		return nil, err
@@ -72,7 +70,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Auth: signIn, log: log}
+	s := &Server{Auth: signIn, keys: keys, log: log}
 	gin.SetMode(gin.ReleaseMode)
 	router, err := httpapi.NewRouter(contract, handlers{
 		auth.HTTP{Auth: signIn},
@@ -91,6 +89,16 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	}
 	s.Handler = router
 	return s, nil
+}
+
+func authOptions(cfg config.Config, secret []byte, clock func() time.Time, log *slog.Logger) auth.Options {
+	return auth.Options{
+		Secret: secret, PreviousSecret: []byte(cfg.SecretPrevious), Issuer: cfg.PublicURL, Algorithm: cfg.JWTAlgorithm,
+		KeyRotation: cfg.KeyRotation, DefaultTenant: cfg.DefaultTenant,
+		AccessTokenTTL: cfg.AccessTokenTTL, RefreshTokenTTL: cfg.RefreshTokenTTL, RefreshIdleTTL: cfg.RefreshIdleTTL,
+		RefreshGrace: cfg.RefreshGrace, AccountAttempts: cfg.SignInAccountAttempts, AddressAttempts: cfg.SignInAddressAttempts,
+		Clock: clock, Log: log,
+	}
 }
 
 // newHasher returns the hasher of a configuration.

@@ -5,13 +5,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"tenantry/ent/schema/settings"
-	"tenantry/ent/signingkey"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
@@ -174,23 +172,6 @@ func TestAccess_token_is_verified_by_another_library(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestKey_that_has_retired_is_gone(t *testing.T) {
-	t.Parallel()
-	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts)
-		access, _ := s.login()
-		next := start(t, opts, func(c *config.Config) { c.JWTAlgorithm = "EdDSA" })
-		next.expect(http.StatusOK, next.call("GET", "/api/v1/users/me", access, nil))
-		s.db.Client.SigningKey.Update().Where(signingkey.StateEQ(signingkey.StateRetiring)).SetRetireAt(time.Now().Add(-time.Second)).
-			ExecX(principal.System(t.Context(), "test"))
-		later := start(t, opts, func(c *config.Config) { c.JWTAlgorithm = "EdDSA" })
-		later.expect(http.StatusUnauthorized, later.call("GET", "/api/v1/users/me", access, nil))
-		if jwks := later.call("GET", "/.well-known/jwks.json", "", nil); strings.Contains(string(jwks.body), "ES256") {
-			t.Errorf("it is still published: %s", jwks.body)
-		}
-	})
 }
 
 func TestToken_is_verified_once_per_request(t *testing.T) {

@@ -114,7 +114,8 @@ func TestGuesses_from_one_address_are_counted_whatever_it_says_of_itself(t *test
 func TestWait_grows_to_a_minute_and_success_ends_it(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts)
+		now := time.Now().UTC()
+		s := startAt(t, opts, func() time.Time { return now })
 		wrong := credentials(ownerEmail, "wrong password")
 		for range 9 {
 			s.expect(http.StatusUnauthorized, s.from("", wrong))

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"tenantry/internal/config"
+	"tenantry/internal/server"
+)
+
+func keysCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "keys", Short: "Manage the keys that sign access tokens"}
+	var now bool
+	rotate := configured(config.LoadServer, "rotate", "Publish the next key, which signs when verifiers have had the time to fetch it",
+		func(cmd *cobra.Command, c server.Commands) error { return c.KeysRotate(cmd.Context(), now) })
+	rotate.Flags().BoolVar(&now, "now", false, "let it sign at once; verifiers that keep the key set refuse its tokens until they fetch it again")
+	revoke := configured(config.LoadServer, "revoke KID", "Delete a key; every token that it has signed is refused",
+		func(cmd *cobra.Command, c server.Commands) error {
+			return c.KeysRevoke(cmd.Context(), cmd.Flags().Arg(0))
+		})
+	revoke.Args = cobra.ExactArgs(1)
+	cmd.AddCommand(rotate, revoke,
+		configured(config.Load, "list", "List the keys", func(cmd *cobra.Command, c server.Commands) error {
+			return c.KeysList(cmd.Context())
+		}))
+	return cmd
+}

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"tenantry/internal/config"
+	"tenantry/internal/server"
+)
+
+func migrateCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "migrate", Short: "Bring the schema of the database up or down"}
+	cmd.AddCommand(down(),
+		configured(config.Load, "up", "Apply every pending migration", func(cmd *cobra.Command, c server.Commands) error {
+			return c.MigrateUp(cmd.Context())
+		}),
+		configured(config.Load, "status", "List the migrations and whether they are applied", func(cmd *cobra.Command, c server.Commands) error {
+			return c.MigrateStatus(cmd.Context())
+		}))
+	return cmd
+}
+
+func down() *cobra.Command {
+	var to, devURL string
+	var yes bool
+	cmd := configured(config.Load, "down", "Go back to an older version", func(cmd *cobra.Command, c server.Commands) error {
+		return c.MigrateDown(cmd.Context(), to, devURL, yes)
+	})
+	cmd.Flags().StringVar(&to, "to", "", "version to go back to; 0 is an empty database")
+	cmd.Flags().StringVar(&devURL, "dev-url", "", "empty Postgres database to plan in (default: one is made and dropped)")
+	cmd.Flags().BoolVar(&yes, "yes", false, "run the plan and lose the data that it names")
+	_ = cmd.MarkFlagRequired("to")
+	return cmd
+}

@@ -1,0 +1,76 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"tenantry/ent/signingkey"
+	"tenantry/internal/auth"
+	"tenantry/internal/database"
+	"tenantry/internal/principal"
+)
+
+// KeysList lists the signing keys, oldest first.
+func (c Commands) KeysList(ctx context.Context) error {
+	return c.database(ctx, func(db *database.DB) error {
+		keys, err := db.Client.SigningKey.Query().Order(signingkey.ByCreatedAt(), signingkey.ByID()).
+			All(principal.System(ctx, "command line: signing keys belong to no tenant"))
+		if err != nil {
+			return fmt.Errorf("list signing keys: %w", err)
+		}
+		table := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(table, "KID\tALG\tSTATE\tSIGNS FROM\tVERIFIES UNTIL")
+		for _, k := range keys {
+			until := "-"
+			if k.RetireAt != nil {
+				until = k.RetireAt.UTC().Format(time.RFC3339)
+			}
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", k.Kid, k.Alg, k.State, k.NotBefore.UTC().Format(time.RFC3339), until)
+		}
+		return table.Flush()
+	})
+}
+
+// KeysRotate publishes the next signing key. With now it signs at once.
+func (c Commands) KeysRotate(ctx context.Context, now bool) error {
+	return c.keys(ctx, func(keys *auth.SigningKeys) error {
+		kid, begins, err := keys.Rotate(ctx, now)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(c.Out, "%s signs from %s\n", kid, begins.UTC().Format(time.RFC3339))
+		return nil
+	})
+}
+
+// KeysRevoke deletes a signing key: every token that it has signed is refused within a second.
+func (c Commands) KeysRevoke(ctx context.Context, kid string) error {
+	return c.keys(ctx, func(keys *auth.SigningKeys) error {
+		found, err := keys.Revoke(ctx, kid)
+		if err == nil && !found {
+			err = fmt.Errorf("there is no signing key %s", kid)
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(c.Out, "revoked %s\n", kid)
+		return nil
+	})
+}
+
+// keys runs do with the signing keys of a migrated database.
+func (c Commands) keys(ctx context.Context, do func(*auth.SigningKeys) error) error {
+	key, err := secret(c.Config)
+	if err != nil {
+		return err
+	}
+	return c.database(ctx, func(db *database.DB) error {
+		keys, err := auth.OpenSigningKeys(ctx, db.Client, authOptions(c.Config, key, clock, c.Log))
+		if err != nil {
+			return err
+		}
+		return do(keys)
+	})
+}
