@@ -106,60 +106,6 @@ func TestSession_is_idle_or_over_to_the_second(t *testing.T) {
 	})
 }
 
-func TestChange_of_password_ends_other_sessions(t *testing.T) {
-	t.Parallel()
-	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		first, second := start(t, opts), start(t, opts)
-		const next = "another horse, another battery"
-		keep, keepRefresh := first.login()
-		others := [2][2]string{}
-		for i := range others {
-			others[i][0], others[i][1] = second.login()
-		}
-		change := func(current, next string) answer {
-			t.Helper()
-			return first.call("POST", "/api/v1/auth/password", keep, map[string]string{"current_password": current, "new_password": next})
-		}
-		for pointer, a := range map[string]answer{
-			"/current_password": change("not the current password", next),
-			"/new_password":     change(ownerPassword, "fourteen chars"),
-		} {
-			var p api.Problem
-			if err := json.Unmarshal(first.expect(http.StatusUnprocessableEntity, a).body, &p); err != nil {
-				t.Fatal(err)
-			}
-			if p.Errors == nil || len(*p.Errors) != 1 || *(*p.Errors)[0].Pointer != pointer {
-				t.Errorf("%s: %s", pointer, a.body)
-			}
-		}
-		second.expect(http.StatusOK, second.call("GET", "/api/v1/users/me", others[0][0], nil))
-
-		// A sign-in that has verified the old password and stores its session only after the change.
-		ctx := principal.System(t.Context(), "test")
-		owner := first.owner()
-		first.expect(http.StatusNoContent, change(ownerPassword, next))
-		late := first.db.Client.RefreshToken.Create().SetTenantID(owner.TenantID).SetUserID(owner.ID).
-			SetPasswordVersion(owner.PasswordVersion).SetExpiresAt(time.Now().Add(time.Hour)).SaveX(ctx)
-
-		for _, s := range []*instance{first, second} {
-			for _, tokens := range others {
-				s.expect(http.StatusUnauthorized, s.call("GET", "/api/v1/users/me", tokens[0], nil))
-				s.expect(http.StatusUnauthorized, s.refresh(tokens[1]))
-			}
-			s.expect(http.StatusUnauthorized, s.call("POST", "/api/v1/auth/login", "", credentials(ownerEmail, ownerPassword)))
-			s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", keep, nil))
-		}
-		keepRefresh = first.expect(http.StatusOK, first.refresh(keepRefresh)).field(t, "refresh_token")
-		for _, listed := range first.sessions(keep) {
-			if listed.ID == late.ID {
-				t.Error("the late session is alive")
-			}
-		}
-		first.expect(http.StatusOK, first.call("POST", "/api/v1/auth/login", "", credentials(ownerEmail, next)))
-		first.expect(http.StatusOK, second.refresh(keepRefresh))
-	})
-}
-
 func TestRefresh_of_a_user_who_may_not_act_keeps_the_token(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
