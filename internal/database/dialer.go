@@ -2,7 +2,10 @@ package database
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net"
+	"syscall"
 	"time"
 )
 
@@ -17,7 +20,7 @@ func (d *dialer) DialContext(ctx context.Context, network, address string) (net.
 	if err != nil || d.patience == 0 {
 		return conn, err
 	}
-	return &impatient{Conn: conn, patience: d.patience}, nil
+	return &guarded{Conn: conn, patience: d.patience}, nil
 }
 
 // DialTimeout is the older half of pq.Dialer.
@@ -27,24 +30,53 @@ func (d *dialer) DialTimeout(network, address string, timeout time.Duration) (ne
 	return d.DialContext(ctx, network, address)
 }
 
-// impatient gives each message a deadline for its answer. lib/pq reads only after it has written, and sets a deadline of
-// its own while it connects.
-type impatient struct {
+// guarded is a connection that is honest about what may be sent again. database/sql repeats a statement whose connection
+// was bad, and lib/pq calls it bad whenever the server is gone: before it was asked, and while it was answering. In the
+// second case nobody can tell whether the statement was run.
+type guarded struct {
 	net.Conn
 	patience   time.Duration
 	connecting bool
 }
 
-func (c *impatient) SetDeadline(t time.Time) error {
+// SetDeadline is what lib/pq calls while it connects. Afterwards the deadlines are those of Write.
+func (c *guarded) SetDeadline(t time.Time) error {
 	c.connecting = !t.IsZero()
 	return c.Conn.SetDeadline(t)
 }
 
-func (c *impatient) Write(b []byte) (int, error) {
+// Write gives the message a deadline for its answer. On a connection that the server has given up it sends nothing, and
+// lib/pq takes care that the statement is run on another.
+func (c *guarded) Write(b []byte) (int, error) {
 	if !c.connecting {
+		if c.lost() {
+			return 0, errLost
+		}
 		if err := c.Conn.SetDeadline(time.Now().Add(c.patience)); err != nil {
 			return 0, err
 		}
 	}
 	return c.Conn.Write(b)
+}
+
+// Read reports an end as the failure that it is: lib/pq reads only while an answer is due.
+func (c *guarded) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if errors.Is(err, io.EOF) {
+		err = &net.OpError{Op: "read", Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: io.ErrUnexpectedEOF}
+	}
+	return n, err
+}
+
+var errLost = errors.New("the server has closed the connection")
+
+// lost looks, without waiting, whether the server has said anything unasked. It does when it takes leave; what else it might
+// say (a parameter was changed) costs no more than a connection.
+func (c *guarded) lost() bool {
+	raw, ok := c.Conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	socket, err := raw.SyscallConn()
+	return err != nil || !silent(socket)
 }

@@ -17,11 +17,13 @@ type pool struct {
 	db         *sql.DB
 	statements *statements
 	slots      slots
+	// deadline ends a statement where the database has no statement_timeout of its own. Zero is none.
+	deadline time.Duration
 }
 
-// newPool returns the pool of a *sql.DB whose number of connections is set.
-func newPool(db *sql.DB, prepared bool) (*pool, error) {
-	p := &pool{db: db, slots: make(slots, db.Stats().MaxOpenConnections)}
+// newPool returns the pool of a *sql.DB whose number of connections is set. A connection is waited for as long as patience.
+func newPool(db *sql.DB, prepared bool, patience time.Duration) (*pool, error) {
+	p := &pool{db: db, slots: slots{make(chan struct{}, db.Stats().MaxOpenConnections), patience}}
 	if !prepared {
 		return p, nil
 	}
@@ -31,7 +33,7 @@ func newPool(db *sql.DB, prepared bool) (*pool, error) {
 }
 
 func (p *pool) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	return run(ctx, args, func(ctx context.Context, args []any) (sql.Result, error) {
+	return run(ctx, p.deadline, args, func(ctx context.Context, args []any) (sql.Result, error) {
 		if p.statements == nil {
 			return p.db.ExecContext(ctx, query, args...)
 		}
@@ -44,7 +46,7 @@ func (p *pool) ExecContext(ctx context.Context, query string, args ...any) (sql.
 }
 
 func (p *pool) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return run(ctx, args, func(ctx context.Context, args []any) (*sql.Rows, error) {
+	return run(ctx, p.deadline, args, func(ctx context.Context, args []any) (*sql.Rows, error) {
 		if p.statements == nil {
 			return p.db.QueryContext(ctx, query, args...)
 		}
@@ -64,7 +66,7 @@ type transaction struct {
 }
 
 func (t *transaction) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	return run(ctx, args, func(ctx context.Context, args []any) (sql.Result, error) {
+	return run(ctx, t.deadline, args, func(ctx context.Context, args []any) (sql.Result, error) {
 		if stmt, ok := t.prepared(ctx, query); ok { //nolint:sqlclosecheck // the transaction closes it
 			return stmt.ExecContext(ctx, args...)
 		}
@@ -73,7 +75,7 @@ func (t *transaction) ExecContext(ctx context.Context, query string, args ...any
 }
 
 func (t *transaction) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return run(ctx, args, func(ctx context.Context, args []any) (*sql.Rows, error) {
+	return run(ctx, t.deadline, args, func(ctx context.Context, args []any) (*sql.Rows, error) {
 		if stmt, ok := t.prepared(ctx, query); ok { //nolint:sqlclosecheck // the transaction closes it
 			return stmt.QueryContext(ctx, args...)
 		}
@@ -93,14 +95,22 @@ func (t *transaction) prepared(ctx context.Context, query string) (*sql.Stmt, bo
 }
 
 // run is what every statement has in common. A client that hangs up does not interrupt it: lib/pq would give up the
-// connection with it, and rude clients would empty the pool. The server's statement_timeout ends what takes too long.
-func run[T any](ctx context.Context, args []any, statement func(context.Context, []any) (T, error)) (T, error) {
+// connection with it, and rude clients would empty the pool. What takes too long is ended by the server's
+// statement_timeout, or by the deadline.
+func run[T any](ctx context.Context, deadline time.Duration, args []any, statement func(context.Context, []any) (T, error)) (T, error) {
 	if err := ctx.Err(); err != nil {
 		var none T
 		return none, err
 	}
 	defer count(ctx, time.Now())
-	return statement(context.WithoutCancel(ctx), portable(args))
+	ctx = context.WithoutCancel(ctx)
+	if deadline > 0 {
+		// Rows are read after this has returned, so the deadline alone ends it.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, deadline) //nolint:gosec // see above
+		_ = cancel
+	}
+	return statement(ctx, portable(args))
 }
 
 // portable brings values to the one form that both databases keep. Times are UTC, in microseconds: SQLite compares them as
@@ -171,11 +181,14 @@ func (d *entDriver) BeginTx(ctx context.Context, opts *sql.TxOptions) (dialect.T
 	return slotTx{&entsql.Tx{Conn: conn, Tx: tx}, release}, nil
 }
 
-// Close closes both pools.
+// Close closes both pools. Connections that the server has closed already are no error.
 func (d *entDriver) Close() error {
 	err := d.pools.write.db.Close()
 	if d.pools.read != d.pools.write {
 		err = errors.Join(err, d.pools.read.db.Close())
+	}
+	if errors.Is(err, errLost) {
+		return nil
 	}
 	return err
 }

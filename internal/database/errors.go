@@ -20,7 +20,7 @@ func Unavailable(err error) bool {
 	if err == nil {
 		return false
 	}
-	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, context.DeadlineExceeded) ||
+	if errors.Is(err, errFull) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, context.DeadlineExceeded) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
 		return true
 	}
@@ -32,7 +32,8 @@ func Unavailable(err error) bool {
 	}
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		switch e.Code() & 0xff { // the primary code of an extended one
-		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN:
+		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
+			sqlite3.SQLITE_INTERRUPT: // its deadline
 			return true
 		}
 	}
@@ -46,10 +47,18 @@ func unavailablePostgres(code string) bool {
 		return true
 	}
 	switch code {
-	case "57014", // statement_timeout
+	case "40001", "40P01", // still so when it was tried again
+		"57014",                   // statement_timeout
 		"57P01", "57P02", "57P03", // stopping, crashed, starting
 		"25006": // read-only: the primary has moved
 		return true
 	}
 	return false
+}
+
+// undone reports whether err says that Postgres has rolled the transaction back for another one's sake, so that it may be
+// run again (PostgreSQL §13.5).
+func undone(err error) bool {
+	e, ok := errors.AsType[*pq.Error](err)
+	return ok && (e.Code == "40001" || e.Code == "40P01")
 }

@@ -9,7 +9,9 @@ import (
 	"io"
 	"net"
 	"syscall"
+
 	"testing"
+	"time"
 
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
@@ -114,6 +116,30 @@ func TestUnavailable_for_a_statement_that_takes_too_long(t *testing.T) {
 	if after := backend(t, db); after != pid {
 		t.Errorf("the connection was given up: backend %d before, %d after", pid, after)
 	}
+}
+
+// SQLite has no such timeout of its own.
+func TestUnavailable_for_a_statement_on_SQLite_that_takes_too_long(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Open(t, dbtest.SQLite(t))
+	database.SetDeadline(db, 100*time.Millisecond)
+	ctx, _ := newTenant(t, db)
+	const endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+	if err := query(ctx, db, "SELECT * FROM ("+endless+")", new(any)); !database.Unavailable(err) {
+		t.Errorf("read: %v", err)
+	}
+	err := database.WithTx(ctx, db.Client, func(tx *ent.Client) error {
+		tx.Tenant.Update().SetName("Half").ExecX(ctx)
+		_, err := tx.ExecContext(ctx, "UPDATE tenants SET name = ("+endless+")")
+		return err
+	})
+	if !database.Unavailable(err) {
+		t.Errorf("write: %v", err)
+	}
+	if got := db.Client.Tenant.Query().OnlyX(ctx).Name; got != "Acme" {
+		t.Errorf("half a transaction was kept: %s", got)
+	}
+	db.Client.Tenant.Update().SetName("Free").ExecX(ctx)
 }
 
 func TestUnavailable_is_not_what_a_broken_rule_is(t *testing.T) {

@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"testing"
+	"time"
 
 	"ariga.io/atlas/sql/migrate"
 	"entgo.io/ent/dialect"
@@ -27,3 +28,8 @@ func (m *Migrator) Exec(ctx context.Context, query string) error {
 
 // EntDriver returns the driver under the client.
 func EntDriver(db *DB) dialect.Driver { return db.driver.Driver }
+
+// SetDeadline shortens the deadline of statements.
+func SetDeadline(db *DB, d time.Duration) {
+	db.driver.pools.read.deadline, db.driver.pools.write.deadline = d, d
+}

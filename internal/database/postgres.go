@@ -22,6 +22,8 @@ const (
 	// answerTimeout ends the wait for a server that was asked and says nothing at all: stopped, or behind a network that
 	// drops. It would have ended the statement itself before.
 	answerTimeout = statementTimeout + 2*time.Second
+	// poolTimeout is how long a request waits for a connection before it is refused.
+	poolTimeout = 500 * time.Millisecond
 	// idleTime is after how long the connections of a peak are given up.
 	idleTime = time.Minute
 )
@@ -50,7 +52,7 @@ func openPostgres(_ context.Context, opts Options) (*router, error) {
 	db.SetMaxOpenConns(size)
 	db.SetMaxIdleConns(size)
 	db.SetConnMaxIdleTime(idleTime)
-	p, err := newPool(db, opts.Prepared)
+	p, err := newPool(db, opts.Prepared, poolTimeout)
 	if err != nil {
 		return nil, err
 	}

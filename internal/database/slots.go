@@ -2,26 +2,56 @@ package database
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"sync"
+	"time"
 
 	entsql "entgo.io/ent/dialect/sql"
 )
 
-// slots are the connections of a pool. Who waits for one may hang up; once a statement has its connection, nothing but
-// the server interrupts it. database/sql knows one context for both.
-type slots chan struct{}
+// errFull is why a request is refused rather than kept waiting for a connection (ASVS 13.2.6).
+var errFull = errors.New("every connection to the database is in use")
 
-// take waits for a connection as long as ctx lasts, and returns what gives it back.
+// slots are the connections of a pool. Who waits for one may hang up; once a statement has its connection, nothing but
+// the database interrupts it. database/sql knows one context for both.
+type slots struct {
+	taken chan struct{}
+	// patience is how long a connection is waited for.
+	patience time.Duration
+}
+
+// take waits for a connection as long as ctx and its patience last, and returns what gives it back.
 func (s slots) take(ctx context.Context) (release func(), err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	release = sync.OnceFunc(func() { <-s.taken })
 	select {
-	case s <- struct{}{}:
-		return sync.OnceFunc(func() { <-s }), nil
+	case s.taken <- struct{}{}:
+		return release, nil
+	default: // a timer is only for who has to wait
+	}
+	full := time.NewTimer(s.patience)
+	defer full.Stop()
+	select {
+	case s.taken <- struct{}{}:
+		return release, nil
+	case <-full.C:
+		return nil, errFull
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// ExecContext waits for a connection and runs a statement that was written by hand.
+func (d *entDriver) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	release, err := d.pools.write.slots.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return d.Driver.ExecContext(ctx, query, args...)
 }
 
 // Exec waits for a connection and runs a statement that answers no rows.

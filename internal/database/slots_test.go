@@ -41,3 +41,30 @@ func TestClient_that_waits_for_a_connection_gives_up_at_its_deadline(t *testing.
 		}
 	})
 }
+
+// ASVS 13.2.6: who waits longer than that is told so.
+func TestPool_that_is_full_refuses(t *testing.T) {
+	t.Parallel()
+	opts := dbtest.Postgres(t)
+	opts.PoolSize, opts.MaxOverflow = 1, 0
+	db := dbtest.Open(t, opts)
+	ctx, _ := newTenant(t, db)
+	err := database.WithTx(ctx, db.Client, func(*ent.Client) error {
+		for what, err := range map[string]error{
+			"statement":         db.Client.Tenant.Update().SetName("Late").Exec(ctx),
+			"statement by hand": func() error { _, err := db.Client.ExecContext(ctx, "DELETE FROM tenants"); return err }(),
+			"transaction":       database.WithTx(ctx, db.Client, func(*ent.Client) error { return nil }),
+		} {
+			if !database.Unavailable(err) || errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := db.Client.Tenant.Query().CountX(ctx); n != 1 {
+		t.Errorf("%d tenants", n)
+	}
+}

@@ -8,12 +8,16 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	_ "modernc.org/sqlite" // database/sql driver "sqlite", without cgo
 )
 
 // SQLiteFile is the name of the database in the data folder.
 const SQLiteFile = "tenantry.db"
+
+// busyTimeout is how long a writer waits for another, in this process or outside it.
+const busyTimeout = 5 * time.Second
 
 // openSQLite opens two pools on one file: readers, and the one writer that SQLite allows. A second writer would only
 // wait in the busy handler for what it can wait for here, in order.
@@ -45,14 +49,15 @@ func openSQLite(ctx context.Context, opts Options) (*router, error) {
 	if err := writer.PingContext(ctx); err != nil {
 		return nil, fmt.Errorf("open SQLite: %w", err)
 	}
-	read, err := newPool(readers, true)
+	read, err := newPool(readers, true, busyTimeout)
 	if err != nil {
 		return nil, err
 	}
-	write, err := newPool(writer, true)
+	write, err := newPool(writer, true, busyTimeout)
 	if err != nil {
 		return nil, err
 	}
+	read.deadline, write.deadline = statementTimeout, statementTimeout
 	return &router{read: read, write: write}, nil
 }
 
@@ -62,7 +67,7 @@ func sqliteDSN(file string, pragmas ...string) string {
 	q := url.Values{
 		"_txlock":      {"immediate"},
 		"_time_format": {"sqlite"},
-		"_pragma":      append([]string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)"}, pragmas...),
+		"_pragma":      append([]string{fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)"}, pragmas...),
 	}
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: q.Encode()}).String()
 }

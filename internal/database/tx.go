@@ -4,13 +4,33 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
 
 	"tenantry/ent"
 )
 
+// maxTries is how often a transaction is run that Postgres rolls back for another one's sake.
+const maxTries = 3
+
 // WithTx runs fn in one transaction of the client and commits if fn returns nil. What must survive an error that the
-// client is to see does not belong in fn.
-func WithTx(ctx context.Context, client *ent.Client, fn func(tx *ent.Client) error) (err error) {
+// client is to see does not belong in fn, nor what must not happen twice: after a deadlock or a serialization failure,
+// and after nothing else, fn is run again from its beginning.
+func WithTx(ctx context.Context, client *ent.Client, fn func(tx *ent.Client) error) error {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := withTx(ctx, client, fn)
+		if err != nil && !undone(err) {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithMaxTries(maxTries), backoff.WithBackOff(&backoff.ExponentialBackOff{
+		InitialInterval: 10 * time.Millisecond, RandomizationFactor: 0.9, Multiplier: 3, MaxInterval: 100 * time.Millisecond,
+	}))
+	return err
+}
+
+func withTx(ctx context.Context, client *ent.Client, fn func(tx *ent.Client) error) (err error) {
 	tx, err := client.Tx(ctx)
 	if err != nil {
 		return fmt.Errorf("begin transaction: %w", err)

@@ -3,9 +3,16 @@ package database_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
+
 	"tenantry/ent"
+	"tenantry/ent/tenant"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 )
@@ -101,5 +108,59 @@ func TestWithTx_reports_a_commit_that_was_none(t *testing.T) {
 	})
 	if n := db.Client.Tenant.Query().CountX(ctx); err == nil || n != 1 {
 		t.Errorf("%d tenants after %v", n, err)
+	}
+}
+
+// Two transactions that wait for each other: Postgres rolls one back, which is then run again.
+func TestWithTx_runs_again_after_a_deadlock(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Open(t, dbtest.Postgres(t))
+	ctx, _ := newTenant(t, db)
+	db.Client.Tenant.Create().SetSlug("other").SetName("Other").ExecX(ctx)
+	var runs atomic.Int64
+	var met, both sync.WaitGroup
+	met.Add(2)
+	for _, order := range [][2]string{{"acme", "other"}, {"other", "acme"}} {
+		both.Go(func() {
+			err := database.WithTx(ctx, db.Client, func(tx *ent.Client) error {
+				first := runs.Add(1) <= 2
+				for i, slug := range order {
+					if err := tx.Tenant.Update().Where(tenant.Slug(slug)).SetName("Changed").Exec(ctx); err != nil {
+						return err
+					}
+					if i == 0 && first {
+						met.Done()
+						met.Wait()
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Errorf("%v: %v", order, err)
+			}
+		})
+	}
+	both.Wait()
+	if n := runs.Load(); n != 3 {
+		t.Errorf("%d runs", n)
+	}
+}
+
+func TestWithTx_gives_up_after_three_runs(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]int{"40001": 3, "40P01": 3, "23505": 1, "57P01": 1} {
+		t.Run(code, func(t *testing.T) {
+			t.Parallel()
+			db := dbtest.Open(t, dbtest.Postgres(t))
+			ctx, _ := newTenant(t, db)
+			runs := 0
+			err := database.WithTx(ctx, db.Client, func(*ent.Client) error {
+				runs++
+				return fmt.Errorf("write: %w", &pq.Error{Code: pqerror.Code(code)})
+			})
+			if runs != want || database.Unavailable(err) != (code != "23505") {
+				t.Errorf("%d runs, %v", runs, err)
+			}
+		})
 	}
 }

@@ -1,0 +1,18 @@
+//go:build unix
+
+package database
+
+import (
+	"errors"
+	"syscall"
+)
+
+// silent reports whether a socket is open and has nothing to read. It does not wait, and takes nothing.
+func silent(socket syscall.RawConn) (nothing bool) {
+	err := socket.Read(func(fd uintptr) bool {
+		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		nothing = errors.Is(err, syscall.EAGAIN)
+		return true
+	})
+	return err == nil && nothing
+}
