@@ -123,6 +123,11 @@ func (a *Auth) Authorize(ctx context.Context, scopes []string) (context.Context,
 // Login signs a user in with a password. Every failure is the same 401, at the cost of one hash, whatever it was that
 // failed (ASVS 6.3.8).
 func (a *Auth) Login(ctx context.Context, slug, email, password string, from Origin) (*Tokens, error) {
+	leave, err := a.hasher.Admit(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	var p *Projection
 	system := principal.System(ctx, "sign-in: nobody is known yet")
 	if canonical, err := CanonicalEmail(email); err == nil {
@@ -157,6 +162,11 @@ func (a *Auth) Login(ctx context.Context, slug, email, password string, from Ori
 // Register makes an account in a tenant that is open for it, and signs in. An empty slug means the default tenant. What is
 // refused counts against the address.
 func (a *Auth) Register(ctx context.Context, slug string, account Account, from Origin) (*Tokens, error) {
+	leave, err := a.hasher.Admit(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	system := principal.System(ctx, "registration: nobody is known yet")
 	home, err := a.client.Tenant.Query().Where(tenant.Slug(a.slug(slug))).Only(system)
 	if err != nil && !ent.IsNotFound(err) {

@@ -17,6 +17,11 @@ import (
 // ChangePassword replaces the password of a user who knows the current one, and ends every session but the one that asks
 // (ASVS 6.2.3, 7.4.3): 422 if either password is not acceptable, 409 if the password was changed meanwhile.
 func (a *Auth) ChangePassword(ctx context.Context, me *Projection, current, next string, from Origin) error {
+	leave, err := a.hasher.Admit(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	home, err := a.client.Tenant.Get(ctx, me.TenantID)
 	if err != nil {
 		return fmt.Errorf("read tenant: %w", err)

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"golang.org/x/crypto/argon2"
-	"golang.org/x/sync/semaphore"
 
 	"tenantry/internal/problem"
 )
@@ -27,8 +26,10 @@ const (
 	maxArgonMemory = 256 << 10
 	maxArgonTime   = 16
 
-	// hashWait is how long a request waits for its turn.
-	hashWait = 5 * time.Second
+	// For each hash that is computed at once, so many requests are under way and so many more wait to be let in, no longer
+	// than hashWait. Those would not have their turn in time.
+	hashRoom, hashQueue = 8, 100
+	hashWait            = 5 * time.Second
 )
 
 // HashOptions are the cost of a hash and how many are computed at once.
@@ -41,16 +42,19 @@ type HashOptions struct {
 
 // Hasher computes argon2id hashes, a bounded number at once: each takes a core and its memory.
 type Hasher struct {
-	slots        *semaphore.Weighted
-	memory, time uint32
+	queue, room, slots chan struct{}
+	memory, time       uint32
 	// dummy is what a password is compared with where there is none to compare with.
 	dummy string
 }
 
 // NewHasher returns a hasher. Options out of bounds are drawn to the nearest bound.
 func NewHasher(opts HashOptions) *Hasher {
+	slots := max(1, opts.Concurrency)
 	h := &Hasher{
-		slots:  semaphore.NewWeighted(int64(max(1, opts.Concurrency))),
+		queue:  make(chan struct{}, slots*(hashRoom+hashQueue)),
+		room:   make(chan struct{}, slots*hashRoom),
+		slots:  make(chan struct{}, slots),
 		memory: uint32(min(max(opts.MemoryKiB, minArgonMemory), maxArgonMemory)),
 		time:   uint32(min(max(opts.Time, minArgonTime), maxArgonTime)),
 	}
@@ -99,16 +103,42 @@ func (h *Hasher) Verify(ctx context.Context, hash *string, password string) (boo
 	return subtle.ConstantTimeCompare(key, p.key) == 1 && hash != nil, nil
 }
 
+var errBusy = errors.New("too many passwords wait to be hashed")
+
+// Admit lets in who is about to hash, in turn, and returns what lets them out: 503 when too many wait, or for too long. It
+// comes before anything is asked of the database, so that a crowd that signs in takes no connection from those who have.
+func (h *Hasher) Admit(ctx context.Context) (leave func(), err error) {
+	select {
+	case h.queue <- struct{}{}:
+	default:
+		return nil, problem.Unavailable(errBusy)
+	}
+	ctx, cancel := context.WithTimeout(ctx, hashWait)
+	defer cancel()
+	select {
+	case h.room <- struct{}{}:
+		return func() { <-h.room; <-h.queue }, nil
+	case <-ctx.Done():
+		<-h.queue
+		return nil, problem.Unavailable(fmt.Errorf("wait to be let in to hash: %w", ctx.Err()))
+	}
+}
+
 // compute returns the key of a password under the parameters of p, in its turn.
 func (h *Hasher) compute(ctx context.Context, password string, p phcHash) ([]byte, error) {
-	waiting, cancel := context.WithTimeout(ctx, hashWait)
-	defer cancel()
-	if err := h.slots.Acquire(waiting, 1); err != nil {
-		return nil, problem.Unavailable(fmt.Errorf("wait for a turn to hash: %w", err))
+	select {
+	case h.slots <- struct{}{}:
+		// Held until the hash is done, also for a client that has hung up meanwhile.
+		defer func() { <-h.slots }()
+	case <-ctx.Done():
+		return nil, problem.Unavailable(fmt.Errorf("wait for a turn to hash: %w", ctx.Err()))
 	}
-	// The slot is held until the hash is done, also for a client that has hung up meanwhile.
-	defer h.slots.Release(1)
-	return argon2.IDKey([]byte(password), p.salt, p.time, p.memory, p.threads, p.size), nil
+	key := make(chan []byte, 1)
+	go func() {
+		yieldThread()
+		key <- argon2.IDKey([]byte(password), p.salt, p.time, p.memory, p.threads, p.size)
+	}()
+	return <-key, nil
 }
 
 // phcHash is the parsed form of $argon2id$v=19$m=…,t=…,p=…$salt$key.

@@ -1,11 +1,14 @@
 package auth
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -76,18 +79,50 @@ func TestHasher_knows_what_was_hashed_under_less(t *testing.T) {
 func TestHasher_computes_no_more_at_once_than_it_may(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(HashOptions{Concurrency: 1})
-	if err := h.slots.Acquire(t.Context(), 1); err != nil {
-		t.Fatal(err)
-	}
-	var wait sync.WaitGroup
-	wait.Go(func() {
-		_, err := h.Hash(t.Context(), "correct horse battery staple")
-		p, ok := errors.AsType[*problem.Problem](err)
-		if !ok || p.Status != http.StatusServiceUnavailable || p.RetryAfter == 0 {
-			t.Errorf("a full queue: %v", err)
+	h.slots <- struct{}{}
+	gone, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	_, err := h.Hash(gone, "correct horse battery staple")
+	busy(t, err)
+}
+
+// ASVS 15.2.2: a crowd waits outside, and as much of it as cannot be served in time is told so at once.
+func TestHasher_lets_no_more_in_than_it_may(t *testing.T) {
+	t.Parallel()
+	h := NewHasher(HashOptions{Concurrency: 1})
+	var leave func()
+	for range hashRoom {
+		var err error
+		if leave, err = h.Admit(t.Context()); err != nil {
+			t.Fatal(err)
 		}
-	})
-	wait.Wait()
+	}
+	waiting, hangUp := context.WithCancel(t.Context())
+	var crowd sync.WaitGroup
+	for range hashQueue {
+		crowd.Go(func() {
+			_, err := h.Admit(waiting)
+			busy(t, err)
+		})
+	}
+	for len(h.queue) < cap(h.queue) {
+		runtime.Gosched()
+	}
+	_, err := h.Admit(t.Context())
+	busy(t, err)
+	hangUp()
+	crowd.Wait()
+	leave()
+	if _, err := h.Admit(t.Context()); err != nil {
+		t.Errorf("after one has left: %v", err)
+	}
+}
+
+func busy(t *testing.T, err error) {
+	t.Helper()
+	if p, ok := errors.AsType[*problem.Problem](err); !ok || p.Status != http.StatusServiceUnavailable || p.RetryAfter == 0 {
+		t.Errorf("busy: %v", err)
+	}
 }
 
 func TestCanonicalEmail(t *testing.T) {

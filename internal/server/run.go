@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -38,6 +39,8 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 	if err := migrateAtStart(ctx, cfg, db, log); err != nil {
 		return err
 	}
+	// A hash keeps one of Go's processors for as long as it takes; there are to be as many left as there are cores.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + cfg.PasswordHashConcurrency))
 	parts := Parts{Config: cfg, Secret: key, DB: db, Hasher: newHasher(cfg), Clock: clock, Log: log}
 	s, err := New(ctx, parts)
 	if err != nil {

@@ -90,20 +90,38 @@ func TestRegister(t *testing.T) {
 	})
 }
 
+// failingSignIns makes accounts that cannot sign in and returns a request of each class that must fail like any other
+// (ASVS 6.3.8). It needs the tenant acme with its owner.
+func (s *instance) failingSignIns() map[string]map[string]string {
+	s.Helper()
+	ctx := principal.System(s.Context(), "test")
+	owner := s.owner()
+	client := s.db.Client
+	client.User.Create().SetTenantID(owner.TenantID).SetEmail("social@acme.test").SaveX(ctx)
+	client.User.Create().SetTenantID(owner.TenantID).SetEmail("inactive@acme.test").SetIsActive(false).
+		SetPasswordHash(*owner.PasswordHash).SaveX(ctx)
+	suspended := client.Tenant.Create().SetSlug("suspended").SetName("Suspended").SetIsActive(false).SaveX(ctx)
+	client.User.Create().SetTenantID(suspended.ID).SetEmail(ownerEmail).SetPasswordHash(*owner.PasswordHash).SaveX(ctx)
+	client.User.Create().SetTenantID(owner.TenantID).SetEmail("damaged@acme.test").SetPasswordHash("$argon2id$v=19$m=4194304,t=2,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA").SaveX(ctx)
+	return map[string]map[string]string{
+		"wrong password":    credentials(ownerEmail, "wrong password"),
+		"unknown user":      credentials("nobody@acme.test", ownerPassword),
+		"empty password":    credentials(ownerEmail, ""),
+		"inactive user":     credentials("inactive@acme.test", ownerPassword),
+		"no password":       credentials("social@acme.test", ownerPassword),
+		"damaged hash":      credentials("damaged@acme.test", ownerPassword),
+		"unknown tenant":    {"tenant": "unknown", "email": ownerEmail, "password": ownerPassword},
+		"suspended tenant":  {"tenant": "suspended", "email": ownerEmail, "password": ownerPassword},
+		"malformed address": credentials("not an address", ownerPassword),
+	}
+}
+
 // ASVS 6.3.8: whatever was wrong, the client cannot tell.
 func TestFailed_sign_ins_are_alike(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := start(t, opts)
-		ctx := principal.System(t.Context(), "test")
-		owner := s.owner()
-		client := s.db.Client
-		client.User.Create().SetTenantID(owner.TenantID).SetEmail("social@acme.test").SaveX(ctx)
-		client.User.Create().SetTenantID(owner.TenantID).SetEmail("inactive@acme.test").SetIsActive(false).
-			SetPasswordHash(*owner.PasswordHash).SaveX(ctx)
-		suspended := client.Tenant.Create().SetSlug("suspended").SetName("Suspended").SetIsActive(false).SaveX(ctx)
-		client.User.Create().SetTenantID(suspended.ID).SetEmail(ownerEmail).SetPasswordHash(*owner.PasswordHash).SaveX(ctx)
-		client.User.Create().SetTenantID(owner.TenantID).SetEmail("damaged@acme.test").SetPasswordHash("$argon2id$v=19$m=4194304,t=2,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA").SaveX(ctx)
+		failing := s.failingSignIns()
 
 		alike := func(a answer) string {
 			a.header.Del("Date")
@@ -120,17 +138,8 @@ func TestFailed_sign_ins_are_alike(t *testing.T) {
 			}
 			return string(both)
 		}
-		want := alike(s.expect(http.StatusUnauthorized, s.call("POST", "/api/v1/auth/login", "", credentials(ownerEmail, "wrong password"))))
-		for name, body := range map[string]map[string]string{
-			"unknown user":      credentials("nobody@acme.test", ownerPassword),
-			"empty password":    credentials(ownerEmail, ""),
-			"inactive user":     credentials("inactive@acme.test", ownerPassword),
-			"no password":       credentials("social@acme.test", ownerPassword),
-			"damaged hash":      credentials("damaged@acme.test", ownerPassword),
-			"unknown tenant":    {"tenant": "unknown", "email": ownerEmail, "password": ownerPassword},
-			"suspended tenant":  {"tenant": "suspended", "email": ownerEmail, "password": ownerPassword},
-			"malformed address": credentials("not an address", ownerPassword),
-		} {
+		want := alike(s.expect(http.StatusUnauthorized, s.call("POST", "/api/v1/auth/login", "", failing["wrong password"])))
+		for name, body := range failing {
 			if got := alike(s.call("POST", "/api/v1/auth/login", "", body)); got != want {
 				t.Errorf("%s:\n%s\nwant\n%s", name, got, want)
 			}
