@@ -163,8 +163,7 @@ func parsePHC(s string) (phcHash, error) {
 	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
 		return h, errPHC
 	}
-	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &h.memory, &h.time, &h.threads); err != nil ||
-		parts[3] != fmt.Sprintf("m=%d,t=%d,p=%d", h.memory, h.time, h.threads) {
+	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &h.memory, &h.time, &h.threads); err != nil {
 		return h, errPHC
 	}
 	var err error
@@ -176,6 +175,9 @@ func parsePHC(s string) (phcHash, error) {
 	}
 	if h.memory < 8*uint32(h.threads) || h.memory > maxArgonMemory || h.time < 1 || h.time > maxArgonTime || h.threads < 1 ||
 		h.threads > 16 || len(h.salt) < 8 || len(h.salt) > 64 || len(h.key) < 16 || len(h.key) > 64 {
+		return h, errPHC
+	}
+	if h.String() != s { // a number written in another way, or a line break, which base64 skips
 		return h, errPHC
 	}
 	h.size = uint32(len(h.key)) //nolint:gosec // at most 64

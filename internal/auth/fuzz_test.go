@@ -1,0 +1,223 @@
+package auth
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/uuid"
+	"golang.org/x/text/unicode/norm"
+
+	"tenantry/ent"
+)
+
+// fuzzNow is when the tokens of the fuzz targets were issued.
+var fuzzNow = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+
+// fuzzTokens verifies under keys that are the same in every process: a fuzzer hands an input from one to another.
+func fuzzTokens(t testing.TB) (*accessTokens, *signingKey) {
+	t.Helper()
+	seed := []byte("thirty-two bytes make two keys..")
+	edwards := ed25519.NewKeyFromSeed(seed)
+	nist, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signs := &signingKey{kid: "k1", method: jwt.SigningMethodEdDSA, public: edwards.Public(), private: edwards}
+	verifies := &signingKey{kid: "k2", method: jwt.SigningMethodES256, public: nist.Public()}
+	clock := func() time.Time { return fuzzNow }
+	keys := &SigningKeys{clock: clock, missed: fuzzNow}
+	keys.current.Store(&keySet{active: signs, byID: map[string]*signingKey{"k1": signs, "k2": verifies}})
+	return newAccessTokens(keys, Options{Issuer: testIssuer, AccessTokenTTL: maxLifetime, Clock: clock}), signs
+}
+
+// sign returns the token of a header and claims as they stand.
+func (k *signingKey) sign(t testing.TB, header, claims string) string {
+	t.Helper()
+	text := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims))
+	signature, err := k.method.Sign(text, k.private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
+}
+
+const (
+	fuzzHeader = `{"alg":"EdDSA","kid":"k1","typ":"at+jwt"}`
+	fuzzClaims = `{"iss":"` + testIssuer + `","aud":["` + testIssuer + `"],"sub":"01890000-0000-7000-8000-000000000001",` +
+		`"exp":1782907920,"iat":1782907200,"jti":"01890000-0000-7000-8000-000000000002",` +
+		`"sid":"01890000-0000-7000-8000-000000000003","tid":"01890000-0000-7000-8000-000000000004","roles":[]}`
+)
+
+// FuzzParseAccessToken holds that of all texts only the one that was issued is a token.
+func FuzzParseAccessToken(f *testing.F) {
+	a, key := fuzzTokens(f)
+	issued := key.sign(f, fuzzHeader, fuzzClaims)
+	if _, err := a.verify(f.Context(), issued); err != nil {
+		f.Fatal(err)
+	}
+	claims, signature := issued[strings.IndexByte(issued, '.'):strings.LastIndexByte(issued, '.')], issued[strings.LastIndexByte(issued, '.'):]
+	f.Add(issued)
+	for _, header := range []string{
+		`{"alg":"none","kid":"k1","typ":"at+jwt"}`, `{"alg":"nOnE","kid":"k1","typ":"at+jwt"}`, `{"alg":"HS256","kid":"k1","typ":"at+jwt"}`,
+		`{"alg":"ES256","kid":"k2","typ":"at+jwt"}`, `{"alg":"EdDSA","kid":"k2","typ":"at+jwt"}`,
+		`{"alg":"EdDSA","kid":"../../dev/null","typ":"at+jwt"}`, `{"alg":"EdDSA","kid":"k1","typ":"JWT","jku":"http://127.0.0.1"}`,
+	} {
+		encoded := base64.RawURLEncoding.EncodeToString([]byte(header))
+		f.Add(encoded + claims + ".")
+		f.Add(encoded + claims + signature)
+		f.Add(encoded + claims + "." + base64.RawURLEncoding.EncodeToString(make([]byte, 64))) // CVE-2022-21449
+	}
+	for _, token := range []string{"", ".", "..", "...", "a.b.c", issued + "=", issued + "\n", issued[:len(issued)-1], issued + "." + issued, strings.Repeat(".", 1<<12)} {
+		f.Add(token)
+	}
+	f.Fuzz(func(t *testing.T, token string) {
+		if p, err := a.verify(t.Context(), token); err == nil && token != issued {
+			t.Fatalf("%q speaks for %v", token, p)
+		}
+	})
+}
+
+// FuzzParseClaims holds that not even a token that this server has signed says what it must not.
+func FuzzParseClaims(f *testing.F) {
+	a, key := fuzzTokens(f)
+	f.Add(fuzzClaims)
+	for _, change := range [][2]string{
+		{`"exp":1782907920,`, ``}, {`1782907920`, `"1782907920"`}, {`1782907920`, `1e300`}, {`1782907920`, `-1e300`}, {`1782907920`, `null`},
+		{`1782907920`, `9223372036854775807`}, {`1782907200`, `1e400`}, {`1782907200`, `1782907920`}, {`"iat":1782907200,`, ``},
+		{`["` + testIssuer + `"]`, `"` + testIssuer + `"`}, {`["` + testIssuer + `"]`, `[]`}, {`["` + testIssuer + `"]`, `["` + testIssuer + `",""]`},
+		{`"iss":"`, `"iss":" `}, {`"jti"`, `"nbf":1782907919,"jti"`}, {`"roles":[]`, `"roles":{}`}, {`"sid"`, `"SID"`}, {`"roles":[]`, `"exp":2e9`},
+	} {
+		f.Add(strings.Replace(fuzzClaims, change[0], change[1], 1))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := a.verify(t.Context(), key.sign(t, fuzzHeader, text))
+		if err != nil {
+			return
+		}
+		var c claims
+		if err := json.Unmarshal([]byte(text), &c); err != nil {
+			t.Fatalf("accepted, and no claims: %v", err)
+		}
+		if c.Issuer != testIssuer || !slices.Equal(c.Audience, []string{testIssuer}) || c.ID == "" || c.Subject == "" {
+			t.Errorf("issuer %q, audience %q, id %q, subject %q", c.Issuer, c.Audience, c.ID, c.Subject)
+		}
+		if c.ExpiresAt.Before(fuzzNow.Add(-leeway)) || c.IssuedAt.After(fuzzNow.Add(leeway)) || c.ExpiresAt.Sub(c.IssuedAt.Time) > maxLifetime {
+			t.Errorf("from %s to %s", c.IssuedAt, c.ExpiresAt)
+		}
+		if p.TenantID == uuid.Nil || p.SessionID == uuid.Nil || p.Superuser || len(p.Permissions) > 0 {
+			t.Errorf("it speaks for %+v", p)
+		}
+	})
+}
+
+// FuzzParseRefreshToken holds that of all texts only those that were written here are tokens, and say what was written.
+func FuzzParseRefreshToken(f *testing.F) {
+	r := refreshTokens{keys: [][]byte{[]byte("the key of today"), []byte("the key of yesterday")}}
+	session := uuid.MustParse("01890000-0000-7000-8000-000000000001")
+	written := map[string]refreshToken{}
+	for _, token := range []refreshToken{{session, 0}, {session, 1}, {session, 1<<63 - 1}} {
+		for _, key := range r.keys {
+			written[token.under(key)] = token
+		}
+	}
+	for text := range written {
+		claim, mac := text[:strings.LastIndexByte(text, '.')], text[strings.LastIndexByte(text, '.'):]
+		for _, seed := range []string{text, claim, claim + ".", claim + mac + "=", strings.Replace(text, ".", ".+", 1), strings.Replace(text, ".", ".0", 1)} {
+			f.Add(seed)
+		}
+	}
+	for _, seed := range []string{"", ".", "..", "...", "a.1.b", refreshToken{session, -1}.under(r.keys[0]), refreshToken{session, 1}.under(nil)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		token, err := r.decode(text)
+		want, known := written[text]
+		if (err == nil) != known || token != want {
+			t.Fatalf("%q is %v, %v", text, token, err)
+		}
+	})
+}
+
+// FuzzCanonicalEmail holds that what is taken has one form, which can neither be read nor sent in two ways.
+func FuzzCanonicalEmail(f *testing.F) {
+	for _, email := range []string{
+		"ada@example.com", "Ada.Lovelace+x@Example.COM", "o'hara@xn--bcher-kva.example", "", "@", "a@b@c.test", "mi\u212ae@b.test", "m\u0131ke@b.test",
+		"a@b.test\nBcc: x@y.test", "a@b.test\x00.evil.test", `"a@b"@c.test`, "a@[127.0.0.1]", "Ada <a@b.test>", "a@b.test (x)", "=?utf-8?q?a?=@b.test",
+		"e\u0301@b.test", "a@\uff45xample.test", "\u202ea@b.test", "a@b..test", "a%b@c.test", "a!b@c.test", strings.Repeat("a", 64) + "@" + strings.Repeat("b.", 94) + "t",
+	} {
+		f.Add(email)
+	}
+	f.Fuzz(func(t *testing.T, email string) {
+		got, err := CanonicalEmail(email)
+		if err != nil {
+			if got != "" {
+				t.Fatalf("%q and %v", got, err)
+			}
+			return
+		}
+		if again, err := CanonicalEmail(got); again != got || err != nil {
+			t.Errorf("%q is not canonical: %q, %v", got, again, err)
+		}
+		if got != strings.ToLower(got) || !norm.NFC.IsNormalString(got) || len(got) > 254 || strings.Count(got, "@") != 1 || strings.ContainsAny(got, " \r\n\x00,;<>\"()") {
+			t.Errorf("%q became %q", email, got)
+		}
+		if !strings.EqualFold(got, email) {
+			t.Errorf("%q became another address: %q", email, got)
+		}
+	})
+}
+
+// FuzzParsePHC holds that a hash has one spelling, and that none makes the server compute beyond its bounds.
+func FuzzParsePHC(f *testing.F) {
+	h := NewHasher(HashOptions{})
+	f.Add(h.parameters([]byte("sixteen bytes..."), []byte("thirty-two bytes make one key...")).String())
+	const salt, key = "$AAAAAAAAAAA", "$AAAAAAAAAAAAAAAAAAAAAA"
+	for _, s := range []string{
+		"", "$", "$$$$$", "$2a$10$abcdefghijklmnopqrstuu", "$argon2id$v=19$m=4194304,t=2,p=1" + salt + key, "$argon2id$v=19$m=19456,t=2,p=0" + salt + key,
+		"$argon2id$v=19$m=+19456,t=2,p=1" + salt + key, "$argon2id$v=19$m=019456,t=2,p=1" + salt + key, "$argon2id$v=19$m=19456,t=2,p=257" + salt + key,
+		"$argon2id$v=16$m=19456,t=2,p=1" + salt + key, "$argon2i$v=19$m=19456,t=2,p=1" + salt + key, "$argon2id$v=19$m=19456,t=2,p=1$" + key,
+		"$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAB" + key, "$argon2id$v=19$m=19456,t=2,p=1" + salt + "\n" + key, "$argon2id$v=19$m=8,t=1,p=1" + salt + key,
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		p, err := parsePHC(s)
+		if err != nil {
+			return
+		}
+		if p.String() != s {
+			t.Errorf("%q is read as %q", s, p)
+		}
+		if p.memory < 8 || p.memory > maxArgonMemory || p.time < 1 || p.time > maxArgonTime || p.threads < 1 || p.threads > 16 ||
+			int(p.size) != len(p.key) || len(p.key) < 16 || len(p.key) > 64 || len(p.salt) < 8 || len(p.salt) > 64 {
+			t.Errorf("out of bounds: %+v", p)
+		}
+	})
+}
+
+// FuzzCheckPassword holds that whatever people choose gets an answer, and that no tenant's names lower the bounds.
+func FuzzCheckPassword(f *testing.F) {
+	for _, password := range []string{
+		"", "correct horse battery staple", "fourteen chars", strings.Repeat("😀", 15), strings.Repeat("x", 1025), "passwordpassword", "123456789012345",
+		"acme-toolsacme-tools", "Ada Lovelace 1815", "\xff\xfe\xfd", "İİİİİİİİİİİİİİİ", "e\u0301e\u0301e\u0301e\u0301", strings.Repeat("\u0000", 15), "aaaaaaaaaaaaaaaaaaa1",
+	} {
+		f.Add(password, "acme-tools", "Acme Tools of Sofia", "ada.lovelace@acme.test", 0)
+		f.Add(password, "", "", "", 8)
+	}
+	f.Fuzz(func(t *testing.T, password, slug, name, email string, least int) {
+		home := &ent.Tenant{Slug: slug, Name: name}
+		home.Settings.PasswordMinLength = least
+		if n := utf8.RuneCountInString(password); checkPassword(password, home, email) == nil && (n < home.Settings.MinPassword() || n > maxPassword) {
+			t.Errorf("%d characters are enough", n)
+		}
+	})
+}
