@@ -19,7 +19,7 @@ type answer struct {
 }
 
 // document returns the problem that the answer is.
-func (a answer) document(t *testing.T) api.Problem {
+func (a answer) document(t testing.TB) api.Problem {
 	t.Helper()
 	var p api.Problem
 	if err := json.Unmarshal(a.body, &p); err != nil {
@@ -29,7 +29,7 @@ func (a answer) document(t *testing.T) api.Problem {
 }
 
 // pointers returns the pointers of the answer's errors, in order.
-func (a answer) pointers(t *testing.T) []string {
+func (a answer) pointers(t testing.TB) []string {
 	t.Helper()
 	pointers := []string{}
 	if errs := a.document(t).Errors; errs != nil {
@@ -72,7 +72,7 @@ func (a *app) holdProblem(got answer) {
 	if err := a.contract.Components.Schemas["Problem"].Value.VisitJSON(value, openapi3.EnableFormatValidation()); err != nil {
 		a.Errorf("the error breaks the contract: %v", err)
 	}
-	p := got.document(a.T)
+	p := got.document(a.TB)
 	if p.Status != got.status || p.Title != http.StatusText(got.status) || p.Type != "urn:tenantry:problem:"+p.Code {
 		a.Errorf("status %d with the problem %s", got.status, got.body)
 	}
@@ -93,8 +93,8 @@ func (a *app) expect(status int, code string, got answer) answer {
 	if got.status != status {
 		a.Fatalf("status %d, want %d: %s", got.status, status, got.body)
 	}
-	if code != "" && got.document(a.T).Code != code {
-		a.Errorf("code %q, want %q", got.document(a.T).Code, code)
+	if code != "" && got.document(a.TB).Code != code {
+		a.Errorf("code %q, want %q", got.document(a.TB).Code, code)
 	}
 	return got
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // handlers serve the operations that the tests call: each does what the test says, and answers with as little as the
-// contract allows. The rest of the contract is the nil interface, and a call of it a panic.
+// contract allows. An operation that is missing here is the nil interface, and a call of it a panic.
 type handlers struct {
 	*app
 	api.StrictServerInterface
@@ -45,6 +45,22 @@ func (h handlers) Refresh(ctx context.Context, r api.RefreshRequestObject) (api.
 
 func (h handlers) Logout(ctx context.Context, r api.LogoutRequestObject) (api.LogoutResponseObject, error) {
 	return serve[api.LogoutResponseObject](ctx, h, r, api.Logout204Response{})
+}
+
+func (h handlers) LogoutAll(ctx context.Context, r api.LogoutAllRequestObject) (api.LogoutAllResponseObject, error) {
+	return serve[api.LogoutAllResponseObject](ctx, h, r, api.LogoutAll204Response{})
+}
+
+func (h handlers) ListSessions(ctx context.Context, r api.ListSessionsRequestObject) (api.ListSessionsResponseObject, error) {
+	return serve[api.ListSessionsResponseObject](ctx, h, r, api.ListSessions200JSONResponse{Items: []api.Session{}})
+}
+
+func (h handlers) EndSession(ctx context.Context, r api.EndSessionRequestObject) (api.EndSessionResponseObject, error) {
+	return serve[api.EndSessionResponseObject](ctx, h, r, api.EndSession204Response{})
+}
+
+func (h handlers) ChangePassword(ctx context.Context, r api.ChangePasswordRequestObject) (api.ChangePasswordResponseObject, error) {
+	return serve[api.ChangePasswordResponseObject](ctx, h, r, api.ChangePassword204Response{})
 }
 
 func (h handlers) GetMe(ctx context.Context, r api.GetMeRequestObject) (api.GetMeResponseObject, error) {

@@ -49,7 +49,7 @@ func TestMain(m *testing.M) {
 
 // app is a served router. The layers above it do what the test says, and are counted.
 type app struct {
-	*testing.T
+	testing.TB
 	setup
 	url           string
 	served        http.Handler
@@ -70,13 +70,13 @@ type setup struct {
 	handlers api.StrictServerInterface
 }
 
-func start(t *testing.T, changes ...func(*setup)) *app {
+func start(t testing.TB, changes ...func(*setup)) *app {
 	t.Helper()
 	contract, err := api.Contract()
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &app{T: t, log: &logBuffer{}}
+	a := &app{TB: t, log: &logBuffer{}}
 	a.setup = setup{
 		contract: contract,
 		handle:   func(context.Context, any) error { return nil },
