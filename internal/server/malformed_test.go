@@ -1,0 +1,180 @@
+package server_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"tenantry/ent/migrate"
+	"tenantry/internal/config"
+	"tenantry/internal/database"
+	"tenantry/internal/database/dbtest"
+)
+
+// long makes the tests of many requests and many clients as large as they are promised to hold.
+var long = flag.Bool("long", false, "as many malformed requests and slow clients as are promised to be borne")
+
+// malformedSeed makes every run send the same requests.
+const malformedSeed = 4711
+
+func TestMalformed_requests_are_refused_and_leave_nothing(t *testing.T) {
+	t.Parallel()
+	number := 2_000
+	if *long {
+		number = 10_000
+	}
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		s := start(t, opts, func(c *config.Config) { c.SignInAddressAttempts = 1_000_000 })
+		access, refresh := s.login()
+		secrets := []string{ownerPassword, access, access[strings.LastIndexByte(access, '.')+1:], refresh, refresh[strings.LastIndexByte(refresh, '.')+1:]}
+		operations := declaredOperations(t)
+		before := s.contents()
+		w := &wire{TB: t, address: strings.TrimPrefix(s.url, "http://")}
+		for i := range number {
+			m := &malformer{Rand: rand.New(rand.NewPCG(malformedSeed, uint64(i))), TB: t, access: access, refresh: refresh}
+			text := m.malformed(operations[i%len(operations)])
+			a := w.send(text)
+			s.holdRefusal(text, a, secrets)
+			if t.Failed() {
+				t.Fatalf("request %d:\n%.2000q", i, text)
+			}
+		}
+		for name, rows := range s.contents() {
+			if !slices.Equal(rows, before[name]) {
+				t.Errorf("table %s holds\n%q\nand before\n%q", name, rows, before[name])
+			}
+		}
+		logged := s.log.String()
+		for _, never := range append(secrets, "panic", `"level":"ERROR"`, `"level":"WARN"`) {
+			if strings.Contains(logged, never) {
+				t.Errorf("the log contains %q", never)
+			}
+		}
+		for _, o := range operations { // otherwise it would be something else that was refused
+			access, refresh := s.login()
+			m := &malformer{Rand: rand.New(rand.NewPCG(malformedSeed, 0)), TB: t, access: access, refresh: refresh}
+			if a := w.send(m.draft(o).String()); a.status >= 400 && a.status != http.StatusNotFound && a.status != http.StatusConflict {
+				t.Errorf("%s %s is not understood: %d %s", o.method, o.pattern, a.status, a.body)
+			}
+		}
+	})
+}
+
+// holdRefusal holds an answer against what every refusal promises.
+func (s *instance) holdRefusal(text string, a answer, secrets []string) {
+	s.Helper()
+	if a.status < 400 || a.status >= 500 {
+		s.Errorf("status %d: %s", a.status, a.body)
+	}
+	for _, secret := range secrets {
+		if bytes.Contains(a.body, []byte(secret)) || strings.Contains(fmt.Sprint(a.header), secret) {
+			s.Errorf("the answer repeats %q: %s", secret, a.body)
+		}
+	}
+	if a.header.Get("X-Request-Id") == "" { // net/http could not read it
+		if a.status != http.StatusBadRequest || a.header.Get("Connection") != "close" {
+			s.Errorf("%d, and the connection stays: %s", a.status, a.body)
+		}
+		return
+	}
+	var document struct{ Code string }
+	if err := json.Unmarshal(a.body, &document); err != nil || document.Code == "" || a.header.Get("Content-Type") != "application/problem+json" {
+		s.Errorf("not a problem: %s", a.body)
+	}
+	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(text)))
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.holdAgainstContract(r, a)
+}
+
+// contents returns every row of every table, but for the attempts that are over.
+func (s *instance) contents() map[string][]string {
+	s.Helper()
+	if err := s.server.Auth.ForgetAttempts(s.Context()); err != nil {
+		s.Fatal(err)
+	}
+	all := map[string][]string{}
+	for _, table := range migrate.Tables {
+		rows, err := s.db.SQL.QueryContext(s.Context(), "SELECT * FROM "+table.Name)
+		if err != nil {
+			s.Fatal(err)
+		}
+		defer rows.Close()
+		columns, err := rows.Columns()
+		if err != nil {
+			s.Fatal(err)
+		}
+		for rows.Next() {
+			values := make([]any, len(columns))
+			for i := range values {
+				values[i] = new(any)
+			}
+			if err := rows.Scan(values...); err != nil {
+				s.Fatal(err)
+			}
+			var line strings.Builder
+			for i, value := range values {
+				fmt.Fprintf(&line, "%s=%v ", columns[i], *value.(*any))
+			}
+			all[table.Name] = append(all[table.Name], line.String())
+		}
+		if err := rows.Err(); err != nil {
+			s.Fatal(err)
+		}
+		slices.Sort(all[table.Name])
+	}
+	if len(all["users"]) != 1 || len(all["refresh_tokens"]) != 1 {
+		s.Fatalf("one owner with one session is not in %v", slices.Collect(maps.Keys(all)))
+	}
+	return all
+}
+
+// wire sends requests as they stand, over one connection for as long as the server keeps it.
+type wire struct {
+	testing.TB
+	address string
+	conn    net.Conn
+	reader  *bufio.Reader
+}
+
+func (w *wire) send(text string) answer {
+	w.Helper()
+	if w.conn == nil {
+		conn, err := net.Dial("tcp", w.address)
+		if err != nil {
+			w.Fatal(err)
+		}
+		w.Cleanup(func() { conn.Close() })
+		w.conn, w.reader = conn, bufio.NewReader(conn)
+	}
+	if _, err := io.WriteString(w.conn, text); err != nil {
+		w.Fatalf("%v while sending %.2000q", err, text)
+	}
+	response, err := http.ReadResponse(w.reader, nil)
+	if err != nil {
+		w.Fatalf("%v in answer to %.2000q", err, text)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	// net/http leaves a request that it cannot read, and the reset of the connection may overtake the end of the answer.
+	if err != nil && response.Header.Get("X-Request-Id") != "" {
+		w.Fatalf("%v in answer to %.2000q", err, text)
+	}
+	if response.Close {
+		w.conn.Close()
+		w.conn = nil
+		response.Header.Set("Connection", "close") // which ReadResponse takes away
+	}
+	return answer{response.StatusCode, response.Header, body}
+}
