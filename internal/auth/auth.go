@@ -199,7 +199,7 @@ func (a *Auth) Register(ctx context.Context, slug string, account Account, from 
 		return err
 	})
 	if err == nil {
-		err = try.succeed(system)
+		try.refund(system) // the account is there, whatever becomes of the count
 	}
 	return tokens, err
 }

@@ -66,7 +66,7 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 
 func (s *Server) serve(ctx context.Context, listener net.Listener, log *slog.Logger) error {
 	srv := &http.Server{
-		Handler:           s.Handler,
+		Handler:           s.sendAway(s.Handler),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      30 * time.Second,
@@ -94,6 +94,18 @@ func (s *Server) serve(ctx context.Context, listener net.Listener, log *slog.Log
 		return fmt.Errorf("requests were still running after %s: %w", drain, err)
 	}
 	return nil
+}
+
+// sendAway closes each connection with its next answer once the server is told to stop. A connection that Shutdown finds
+// idle it closes at once, although a client may be writing to it just then: that request would be lost, and who sent a POST
+// may not send it again by itself (RFC 9112 §9.3.1).
+func (s *Server) sendAway(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // migrateAtStart migrates SQLite, and Postgres if it is asked to. Otherwise it refuses to serve an older schema.
