@@ -45,6 +45,7 @@ var layers = map[string]layer{
 	"cmd/tenantry":      {level: 7, only: []string{"internal/config", "internal/database", "internal/server"}},
 
 	"internal/database/dbtest": {level: testOnly, only: []string{"internal/database", "migrations"}},
+	"internal/faults":          {level: testOnly},
 	"internal/tools":           {level: tool},
 }
 

@@ -1,0 +1,171 @@
+package dbtest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tenantry/internal/database"
+)
+
+// Cluster is a Postgres server of one test's own, to be stopped, killed and started again at the same address. It keeps
+// what it has acknowledged through all of that, and would lose it in a power cut alone.
+type Cluster struct {
+	// Options are those of its one database, which was never migrated.
+	database.Options
+
+	t       testing.TB
+	command []string
+	as      *syscall.SysProcAttr
+	dir     string
+	ended   chan struct{}
+}
+
+// clusterKeeper stops the server with whoever started it, as keeper does, and ends with it.
+const clusterKeeper = `exec 3<&0
+"$@" >>"$0/log" 2>&1 3<&- &
+server=$!
+{ while read -r _; do :; done; kill -INT "$server"; } <&3 &
+wait "$server"
+kill $!`
+
+// OwnCluster starts a server until the test ends.
+func OwnCluster(t testing.TB) *Cluster {
+	t.Helper()
+	initdb, postgres, err := programs()
+	if errors.Is(err, ErrNoPostgres) && os.Getenv("CI") != "true" {
+		t.Skipf("NOT TESTED ON POSTGRES: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Not the test's own folder, whose parent nobody else may enter.
+	dir, err := os.MkdirTemp("", "tenantry-pg-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	c := &Cluster{t: t, dir: dir}
+	if err := c.drop(); err != nil {
+		t.Fatal(err)
+	}
+	data := filepath.Join(c.dir, "data")
+	create := exec.Command(initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+	create.SysProcAttr = c.as
+	if out, err := create.CombinedOutput(); err != nil {
+		t.Fatalf("initdb: %s: %v", out, err)
+	}
+	port, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.command = []string{"-c", clusterKeeper, c.dir, postgres, "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1",
+		"-c", "unix_socket_directories=", "-c", "fsync=off"}
+	c.Options = postgresOptions("postgres://postgres@127.0.0.1:" + port + "/postgres?sslmode=disable")
+	c.Start()
+	t.Cleanup(func() {
+		select {
+		case <-c.ended:
+		default:
+			c.Stop(syscall.SIGINT)
+		}
+	})
+	return c
+}
+
+// drop makes root hand the folder to user postgres and run the programs as it: they refuse root.
+func (c *Cluster) drop() error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	other, err := user.Lookup("postgres")
+	if err != nil {
+		return err
+	}
+	uid, err := strconv.ParseUint(other.Uid, 10, 32)
+	if err != nil {
+		return err
+	}
+	gid, err := strconv.ParseUint(other.Gid, 10, 32)
+	if err != nil {
+		return err
+	}
+	c.as = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+	return os.Chown(c.dir, int(uid), int(gid))
+}
+
+// Start starts the server and waits until it accepts connections. What a killed one has left behind may refuse the first
+// attempts.
+func (c *Cluster) Start() {
+	c.t.Helper()
+	err := c.attempt()
+	for deadline := time.Now().Add(20 * time.Second); errors.Is(err, errEnded) && time.Now().Before(deadline); {
+		err = c.attempt()
+	}
+	if err != nil {
+		log, _ := os.ReadFile(filepath.Join(c.dir, "log"))
+		c.t.Fatalf("start Postgres: %v\n%s", err, log)
+	}
+}
+
+var errEnded = errors.New("it has ended")
+
+func (c *Cluster) attempt() error {
+	shell := exec.Command("sh", c.command...)
+	shell.SysProcAttr = c.as
+	// Open as long as this process lives, for the keeper to see.
+	if _, err := shell.StdinPipe(); err != nil {
+		return err
+	}
+	if err := shell.Start(); err != nil {
+		return err
+	}
+	ended, answered := make(chan struct{}), make(chan error, 1)
+	c.ended = ended
+	go func() {
+		defer close(ended)
+		_ = shell.Wait() // its exit code is that of a server which was made to end
+	}()
+	go func() { answered <- await(c.URL) }()
+	select {
+	case err := <-answered:
+		return err
+	case <-ended:
+		return errEnded
+	}
+}
+
+// Stop sends the server a signal that ends it, and waits until it has ended: SIGINT is Postgres's fast shutdown, SIGQUIT
+// the immediate one, SIGKILL a crash.
+func (c *Cluster) Stop(sig syscall.Signal) {
+	c.t.Helper()
+	pid, err := c.pid()
+	if err == nil {
+		err = syscall.Kill(pid, sig)
+	}
+	if err != nil {
+		c.t.Fatalf("stop Postgres: %v", err)
+	}
+	<-c.ended
+}
+
+func (c *Cluster) pid() (int, error) {
+	content, err := os.ReadFile(filepath.Join(c.dir, "data", "postmaster.pid"))
+	if err != nil {
+		return 0, err
+	}
+	first, _, _ := strings.Cut(string(content), "\n")
+	pid, err := strconv.Atoi(first)
+	if err != nil {
+		return 0, fmt.Errorf("read postmaster.pid: %w", err)
+	}
+	return pid, nil
+}
