@@ -4,12 +4,16 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
 )
@@ -38,6 +42,16 @@ func TestVerify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	asPEM := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	asJWK, err := json.Marshal(jose.JSONWebKey{Key: private.Public(), KeyID: "k1", Algorithm: "ES256", Use: "sig"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.keys.current.Load().byID["k2"] = &signingKey{kid: "k2", method: jwt.SigningMethodRS256, public: other.Public()}
 	type claims = map[string]any
 	for name, test := range map[string]struct {
 		header claims
@@ -49,6 +63,7 @@ func TestVerify(t *testing.T) {
 		"as issued":                        {ok: true},
 		"expired within the leeway":        {claims: claims{"exp": now.Add(-29 * time.Second).Unix(), "iat": now.Add(-5 * time.Minute).Unix()}, ok: true},
 		"expired":                          {claims: claims{"exp": now.Add(-31 * time.Second).Unix(), "iat": now.Add(-5 * time.Minute).Unix()}},
+		"expired a minute ago":             {claims: claims{"exp": now.Add(-61 * time.Second).Unix(), "iat": now.Add(-5 * time.Minute).Unix()}},
 		"without exp":                      {claims: claims{"exp": nil}},
 		"exp is text":                      {claims: claims{"exp": "never"}},
 		"exp in the far future":            {claims: claims{"exp": 1e300}},
@@ -58,6 +73,11 @@ func TestVerify(t *testing.T) {
 		"not yet valid":                    {claims: claims{"nbf": now.Add(2 * time.Minute).Unix()}},
 		"without iss":                      {claims: claims{"iss": nil}},
 		"iss with a slash":                 {claims: claims{"iss": testIssuer + "/"}},
+		"another iss":                      {claims: claims{"iss": "https://other.test"}},
+		"iss is a list":                    {claims: claims{"iss": []string{testIssuer}}},
+		"aud with a slash":                 {claims: claims{"aud": testIssuer + "/"}},
+		"aud is empty":                     {claims: claims{"aud": []string{}}},
+		"aud with what is no text":         {claims: claims{"aud": []any{testIssuer, 1}}},
 		"without aud":                      {claims: claims{"aud": nil}},
 		"another aud":                      {claims: claims{"aud": "https://other.test"}},
 		"one aud among others":             {claims: claims{"aud": []string{testIssuer, "https://other.test"}}},
@@ -73,9 +93,16 @@ func TestVerify(t *testing.T) {
 		"with jwk":                         {header: claims{"jwk": claims{"kty": "EC"}}},
 		"with jku":                         {header: claims{"jku": "http://127.0.0.1/keys"}},
 		"with x5u":                         {header: claims{"x5u": "http://127.0.0.1/cert"}},
+		"with x5c":                         {header: claims{"x5c": []string{"MIIB"}}},
 		"with crit":                        {header: claims{"crit": []string{"exp"}}},
 		"alg none":                         {method: jwt.SigningMethodNone, key: jwt.UnsafeAllowNoneSignatureType},
 		"HS256 under the public key":       {method: jwt.SigningMethodHS256, key: der},
+		"HS256 under the public key's PEM": {method: jwt.SigningMethodHS256, key: asPEM},
+		"HS256 under the public key's JWK": {method: jwt.SigningMethodHS256, key: asJWK},
+		"RS256 under the kid of ES256":     {method: jwt.SigningMethodRS256, key: other},
+		"ES256 under the kid of RS256":     {header: claims{"kid": "k2"}},
+		"RS256 under the kid of RS256":     {header: claims{"kid": "k2"}, method: jwt.SigningMethodRS256, key: other, ok: true},
+		"PS256 under the kid of RS256":     {header: claims{"kid": "k2"}, method: jwt.SigningMethodPS256, key: other},
 		"HS256 under an empty key":         {method: jwt.SigningMethodHS256, key: []byte{}},
 		"another key with the same kid":    {key: func() any { _, other := testTokens(t, now); return other }()},
 		"another algorithm than the kid's": {method: jwt.SigningMethodHS512, key: der},
