@@ -153,6 +153,7 @@ func FuzzCanonicalEmail(f *testing.F) {
 		"ada@example.com", "Ada.Lovelace+x@Example.COM", "o'hara@xn--bcher-kva.example", "", "@", "a@b@c.test", "mi\u212ae@b.test", "m\u0131ke@b.test",
 		"a@b.test\nBcc: x@y.test", "a@b.test\x00.evil.test", `"a@b"@c.test`, "a@[127.0.0.1]", "Ada <a@b.test>", "a@b.test (x)", "=?utf-8?q?a?=@b.test",
 		"e\u0301@b.test", "a@\uff45xample.test", "\u202ea@b.test", "a@b..test", "a%b@c.test", "a!b@c.test", strings.Repeat("a", 64) + "@" + strings.Repeat("b.", 94) + "t",
+		strings.Repeat("a", 64) + "@" + strings.Repeat("b.", 95) + "t", strings.Repeat("a", 65) + "@b.test",
 	} {
 		f.Add(email)
 	}

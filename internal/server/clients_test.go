@@ -93,7 +93,7 @@ func TestSlow_clients_are_dropped_and_hold_up_nobody(t *testing.T) {
 	t.Logf("%d requests were answered", requests)
 	if *long {
 		t.Logf("%d KiB beside %d KiB before, for both ends of %d connections", peak>>10, before>>10, number)
-		if peak > before+64<<20 {
+		if peak > before+uint64(number)*48<<10 {
 			t.Error("that is too much")
 		}
 	}
