@@ -28,7 +28,7 @@ const (
 
 	// For each hash that is computed at once, so many requests are under way and so many more wait to be let in, no longer
 	// than hashWait. Those would not have their turn in time.
-	hashRoom, hashQueue = 8, 100
+	hashRoom, hashQueue = 4, 100
 	hashWait            = 5 * time.Second
 )
 

@@ -6,7 +6,7 @@ import (
 )
 
 // hashNiceness is what a thread that hashes has, of at most 19: whoever else wants the core goes first.
-const hashNiceness = 19
+const hashNiceness = 10
 
 // yieldThread gives the calling goroutine a thread of low priority. Nobody may raise it again, so the thread ends with
 // the goroutine.
