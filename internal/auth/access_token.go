@@ -27,9 +27,29 @@ const (
 // claims are all that an access token says: no personal data, and no permission, which may change before it expires.
 type claims struct {
 	jwt.RegisteredClaims
+	// Times are whole seconds since 1970. The library's own would also be read from text.
+	ExpiresAt int64     `json:"exp"`
+	IssuedAt  int64     `json:"iat"`
+	NotBefore int64     `json:"nbf,omitempty"`
 	SessionID uuid.UUID `json:"sid"`
 	TenantID  uuid.UUID `json:"tid"`
 	Roles     []string  `json:"roles"`
+}
+
+// GetExpirationTime returns the time after which the token is not accepted, nil if there is none.
+func (c claims) GetExpirationTime() (*jwt.NumericDate, error) { return date(c.ExpiresAt), nil }
+
+// GetIssuedAt returns when the token was made, nil if it does not say so.
+func (c claims) GetIssuedAt() (*jwt.NumericDate, error) { return date(c.IssuedAt), nil }
+
+// GetNotBefore returns the time before which the token is not accepted, nil if there is none.
+func (c claims) GetNotBefore() (*jwt.NumericDate, error) { return date(c.NotBefore), nil }
+
+func date(seconds int64) *jwt.NumericDate {
+	if seconds == 0 {
+		return nil
+	}
+	return jwt.NewNumericDate(time.Unix(seconds, 0))
 }
 
 // accessTokens issues and verifies access tokens.
@@ -63,9 +83,8 @@ func (a *accessTokens) issue(p *Projection, session uuid.UUID, sessionEnd time.T
 	token := jwt.NewWithClaims(key.method, claims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer: a.issuer, Audience: jwt.ClaimStrings{a.issuer}, Subject: p.ID.String(), ID: jti.String(),
-			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(ttl)),
 		},
-		SessionID: session, TenantID: p.TenantID, Roles: p.Roles,
+		ExpiresAt: now.Add(ttl).Unix(), IssuedAt: now.Unix(), SessionID: session, TenantID: p.TenantID, Roles: p.Roles,
 	})
 	token.Header["typ"], token.Header["kid"] = tokenType, key.kid
 	signed, err := token.SignedString(key.private)
@@ -118,11 +137,11 @@ func (a *accessTokens) key(ctx context.Context, t *jwt.Token) (any, error) {
 // check is what the parser leaves open: every claim is there, the audience is this server alone, and nobody lives longer
 // than they may.
 func (c *claims) check(issuer string) error {
-	if len(c.Audience) != 1 || c.Audience[0] != issuer || c.IssuedAt == nil || c.ID == "" ||
+	if len(c.Audience) != 1 || c.Audience[0] != issuer || c.IssuedAt == 0 || c.ID == "" ||
 		c.SessionID == uuid.Nil || c.TenantID == uuid.Nil {
 		return errors.New("a claim is missing or ambiguous")
 	}
-	if lifetime := c.ExpiresAt.Sub(c.IssuedAt.Time); lifetime <= 0 || lifetime > maxLifetime {
+	if lifetime := c.ExpiresAt - c.IssuedAt; lifetime <= 0 || lifetime > int64(maxLifetime.Seconds()) {
 		return errors.New("lifetime out of bounds")
 	}
 	return nil

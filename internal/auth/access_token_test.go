@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -66,6 +67,9 @@ func TestVerify(t *testing.T) {
 		"expired a minute ago":             {claims: claims{"exp": now.Add(-61 * time.Second).Unix(), "iat": now.Add(-5 * time.Minute).Unix()}},
 		"without exp":                      {claims: claims{"exp": nil}},
 		"exp is text":                      {claims: claims{"exp": "never"}},
+		"exp is a number as text":          {claims: claims{"exp": strconv.FormatInt(now.Add(time.Minute).Unix(), 10)}},
+		"iat is a number as text":          {claims: claims{"iat": strconv.FormatInt(now.Unix(), 10)}},
+		"nbf is text":                      {claims: claims{"nbf": "0"}},
 		"exp in the far future":            {claims: claims{"exp": 1e300}},
 		"longer than any token":            {claims: claims{"exp": now.Add(time.Hour).Unix()}},
 		"without iat":                      {claims: claims{"iat": nil}},

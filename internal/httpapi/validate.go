@@ -100,6 +100,9 @@ func readBody(c *gin.Context) (any, error) {
 	if charset := parameters["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
 		return nil, problem.UnsupportedMediaType()
 	}
+	if c.GetHeader("Content-Encoding") != "" { // nothing is inflated here (RFC 9110 §8.4)
+		return nil, problem.UnsupportedMediaType()
+	}
 	body, err := io.ReadAll(c.Request.Body)
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, problem.TooLarge()

@@ -200,14 +200,14 @@ func TestCompressed_body_is_not_inflated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, coding := range []string{"gzip", "x-gzip", "deflate", "gzip, gzip", ""} {
+	for _, coding := range []string{"gzip", "x-gzip", "deflate", "gzip, gzip"} {
 		r, err := http.NewRequestWithContext(t.Context(), "POST", s.url+"/api/v1/auth/login", bytes.NewReader(bomb.Bytes()))
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set("Content-Encoding", coding)
-		if a := s.do(r); a.status != http.StatusBadRequest && a.status != http.StatusUnsupportedMediaType {
+		if a := s.do(r); a.status != http.StatusUnsupportedMediaType {
 			t.Errorf("%q: %d %s", coding, a.status, a.body)
 		}
 	}

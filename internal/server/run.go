@@ -75,7 +75,7 @@ func (s *Server) serve(ctx context.Context, listener net.Listener, log *slog.Log
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(listener) }()
+	go func() { served <- srv.Serve(bounded{listener, make(chan struct{}, maxConnections)}) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve: %w", err)

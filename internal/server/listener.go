@@ -1,0 +1,43 @@
+package server
+
+import (
+	"net"
+	"sync"
+)
+
+// maxConnections bounds the connections of clients: each costs memory before it has said who it is. Further ones wait in
+// the operating system's queue.
+const maxConnections = 10_000
+
+// bounded is a listener that has no more connections open than it has places. It hands on TCP connections whole: net/http
+// looks for CloseWrite, without which an answer to who is still sending could be lost.
+type bounded struct {
+	net.Listener
+	places chan struct{}
+}
+
+func (l bounded) Accept() (net.Conn, error) {
+	l.places <- struct{}{}
+	leave := sync.OnceFunc(func() { <-l.places })
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		leave()
+		return conn, nil
+	}
+	return &placed{tcp, leave}, nil
+}
+
+type placed struct {
+	*net.TCPConn
+	leave func()
+}
+
+func (c *placed) Close() error {
+	defer c.leave()
+	return c.TCPConn.Close()
+}
