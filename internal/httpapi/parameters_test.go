@@ -16,10 +16,10 @@ func TestParameters_are_bound(t *testing.T) {
 	t.Parallel()
 	for query, want := range map[string][]api.GetMeParamsInclude{
 		"":                               nil,
-		"?include=roles":                 {api.Roles},
-		"?include=roles,tenant":          {api.Roles, api.Tenant},
-		"?include=tenant,roles":          {api.Tenant, api.Roles},
-		"?include=roles%2Ctenant":        {api.Roles, api.Tenant},
+		"?include=roles":                 {api.GetMeParamsIncludeRoles},
+		"?include=roles,tenant":          {api.GetMeParamsIncludeRoles, api.GetMeParamsIncludeTenant},
+		"?include=tenant,roles":          {api.GetMeParamsIncludeTenant, api.GetMeParamsIncludeRoles},
+		"?include=roles%2Ctenant":        {api.GetMeParamsIncludeRoles, api.GetMeParamsIncludeTenant},
 		"?unknown=is%20ignored&x=%C3%A4": nil,
 	} {
 		t.Run(query, func(t *testing.T) {

@@ -1,9 +1,11 @@
 package roles
 
+import "slices"
+
 // Permission is a `resource:action` string. It is compared exactly: no prefix, wildcard or case slips through.
 type Permission = string
 
-// The catalogue. An operation of the contract names what it demands; a role holds any of these.
+// The permissions that a role may hold. An operation of the contract names the one that it demands.
 const (
 	UsersRead     Permission = "users:read"
 	UsersWrite    Permission = "users:write"
@@ -15,7 +17,40 @@ const (
 	SessionsWrite Permission = "sessions:write"
 )
 
-// Catalogue returns every permission there is.
-func Catalogue() []Permission {
-	return []Permission{UsersRead, UsersWrite, RolesRead, RolesWrite, TenantRead, TenantWrite, SessionsRead, SessionsWrite}
+// The permissions of the platform. Superusers hold them, and no role can.
+const (
+	TenantsRead  Permission = "tenants:read"
+	TenantsWrite Permission = "tenants:write"
+)
+
+// Entry is a permission of the catalogue.
+type Entry struct {
+	Name        Permission
+	Description string
 }
+
+// Catalogue returns every permission that a role may hold.
+func Catalogue() []Entry {
+	return []Entry{
+		{UsersRead, "Read the users of the tenant and their roles"},
+		{UsersWrite, "Create, change and delete users, and give them roles"},
+		{RolesRead, "Read the roles of the tenant"},
+		{RolesWrite, "Create, change and delete roles"},
+		{TenantRead, "Read the tenant and its settings"},
+		{TenantWrite, "Change the tenant and its settings"},
+		{SessionsRead, "Read the sessions of users"},
+		{SessionsWrite, "End the sessions of users"},
+	}
+}
+
+// All returns the names of the catalogue.
+func All() []Permission {
+	var names []Permission
+	for _, e := range Catalogue() {
+		names = append(names, e.Name)
+	}
+	return names
+}
+
+// known reports whether a role may hold the permission.
+func known(p Permission) bool { return slices.Contains(All(), p) }

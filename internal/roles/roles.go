@@ -3,41 +3,165 @@ package roles
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
+	"unicode/utf8"
 
+	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/google/uuid"
+	"golang.org/x/text/unicode/norm"
 
 	"tenantry/ent"
 	"tenantry/ent/role"
+	"tenantry/internal/principal"
+	"tenantry/internal/problem"
 )
 
-// The system roles. Every tenant has them, and nobody changes them.
 const (
-	Owner  = "owner"
-	Admin  = "admin"
-	Member = "member"
+	// maxRoles is how many roles a tenant may have.
+	maxRoles = 200
+	// maxName is the longest name, in code points.
+	maxName = 64
 )
 
-// CreateSystem gives a new tenant its system roles. The context must act for that tenant.
-func CreateSystem(ctx context.Context, client *ent.Client) error {
-	administration := []Permission{UsersRead, UsersWrite, RolesRead, RolesWrite, TenantRead, SessionsRead, SessionsWrite}
-	if err := client.Role.CreateBulk(
-		client.Role.Create().SetName(Owner).SetDescription("Everything in the tenant").SetPermissions(Catalogue()).SetIsSystem(true),
-		client.Role.Create().SetName(Admin).SetDescription("Users, roles and sessions").SetPermissions(administration).SetIsSystem(true),
-		client.Role.Create().SetName(Member).SetDescription("A user without administrative rights").SetIsSystem(true),
-	).Exec(ctx); err != nil {
-		return fmt.Errorf("create system roles: %w", err)
+// Roles are the roles of the tenant that the context acts for, and who has them.
+type Roles struct{ client *ent.Client }
+
+// New returns the roles of a database.
+func New(client *ent.Client) *Roles { return &Roles{client} }
+
+// Change is what may be changed of a role; nil leaves a field as it is.
+type Change struct {
+	Name, Description *string
+	Permissions       *[]Permission
+}
+
+// List returns the roles by name.
+func (r *Roles) List(ctx context.Context) ([]*ent.Role, error) {
+	all, err := r.client.Role.Query().Order(role.ByName()).All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list roles: %w", err)
+	}
+	return all, nil
+}
+
+// Get returns a role: 404 if there is no such role.
+func (r *Roles) Get(ctx context.Context, id uuid.UUID) (*ent.Role, error) {
+	found, err := r.client.Role.Get(ctx, id)
+	if ent.IsNotFound(err) {
+		return nil, problem.NotFound()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read role: %w", err)
+	}
+	return found, nil
+}
+
+// Create makes a role: 403 for a permission that the caller does not hold, 409 for a name that is taken.
+func (r *Roles) Create(ctx context.Context, change Change) (*ent.Role, error) {
+	if err := change.check(ctx); err != nil {
+		return nil, err
+	}
+	n, err := r.client.Role.Query().Count(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("count roles: %w", err)
+	}
+	if n >= maxRoles {
+		return nil, problem.Conflict("too_many_roles", "The tenant has "+strconv.Itoa(maxRoles)+" roles, and can have no more.")
+	}
+	created, err := r.client.Role.Create().SetName(*change.Name).SetNillableDescription(change.Description).
+		SetPermissions(*change.Permissions).Save(ctx)
+	return created, taken(err, "create role")
+}
+
+// Update changes a role: 403 for a system role, and for a permission, before or after, that the caller does not hold.
+func (r *Roles) Update(ctx context.Context, id uuid.UUID, change Change) (*ent.Role, error) {
+	if err := r.changeable(ctx, id); err != nil {
+		return nil, err
+	}
+	if err := change.check(ctx); err != nil {
+		return nil, err
+	}
+	update := r.client.Role.UpdateOneID(id).SetNillableName(change.Name).SetNillableDescription(change.Description)
+	if change.Permissions != nil {
+		update.SetPermissions(*change.Permissions)
+	}
+	changed, err := update.Save(ctx)
+	if ent.IsNotFound(err) {
+		return nil, problem.NotFound()
+	}
+	return changed, taken(err, "update role")
+}
+
+// Delete deletes a role, and with it every assignment of it.
+func (r *Roles) Delete(ctx context.Context, id uuid.UUID) error {
+	if err := r.changeable(ctx, id); err != nil {
+		return err
+	}
+	if err := r.client.Role.DeleteOneID(id).Exec(ctx); err != nil && !ent.IsNotFound(err) {
+		return fmt.Errorf("delete role: %w", err)
 	}
 	return nil
 }
 
-// AssignSystem gives a system role to a user of the tenant that the context acts for.
-func AssignSystem(ctx context.Context, client *ent.Client, userID uuid.UUID, name string) error {
-	id, err := client.Role.Query().Where(role.Name(name), role.IsSystem(true)).OnlyID(ctx)
+// changeable refuses a role that the caller may not change.
+func (r *Roles) changeable(ctx context.Context, id uuid.UUID) error {
+	found, err := r.Get(ctx, id)
 	if err != nil {
-		return fmt.Errorf("find system role %s: %w", name, err)
+		return err
 	}
-	if err := client.RoleAssignment.Create().SetUserID(userID).SetRoleID(id).Exec(ctx); err != nil {
-		return fmt.Errorf("assign system role %s: %w", name, err)
+	if found.IsSystem {
+		return problem.Forbidden("system_role", "Every tenant has this role, and it cannot be changed.")
+	}
+	return held(ctx, found.Permissions)
+}
+
+// check refuses values that no role may have, and permissions that the caller does not hold (ASVS 8.2.1). It brings the rest
+// to one form.
+func (c *Change) check(ctx context.Context) error {
+	var fields []problem.Field
+	if c.Name != nil {
+		name := norm.NFC.String(*c.Name)
+		if c.Name = &name; utf8.RuneCountInString(name) > maxName {
+			fields = append(fields, problem.Field{Pointer: "/name", Detail: "is too long"})
+		}
+	}
+	if c.Permissions != nil {
+		for i, p := range *c.Permissions {
+			if !known(p) {
+				fields = append(fields, problem.Field{Pointer: "/permissions/" + strconv.Itoa(i), Detail: "is not a permission"})
+			}
+		}
+		sorted := slices.Compact(slices.Sorted(slices.Values(*c.Permissions)))
+		c.Permissions = &sorted
+	}
+	if len(fields) > 0 {
+		return problem.Invalid(fields...)
+	}
+	if c.Permissions == nil {
+		return nil
+	}
+	return held(ctx, *c.Permissions)
+}
+
+// held refuses permissions of which the caller does not hold every one.
+func held(ctx context.Context, permissions []Permission) error {
+	p, _ := principal.FromContext(ctx)
+	for _, permission := range permissions {
+		if !p.May(permission) {
+			return problem.Forbidden("forbidden", "You do not hold the permission "+permission+" yourself.")
+		}
 	}
 	return nil
+}
+
+func taken(err error, doing string) error {
+	switch {
+	case err == nil:
+		return nil
+	case sqlgraph.IsUniqueConstraintError(err):
+		return problem.Conflict("role_name_taken", "There is a role of this name.")
+	default:
+		return fmt.Errorf("%s: %w", doing, err)
+	}
 }

@@ -72,7 +72,7 @@ func (m *malformer) breakToken(d *draft) {
 func (m *malformer) breakID(d *draft) {
 	parent := d.path[:strings.LastIndexByte(d.path, '/')+1]
 	d.path = parent + pick(m, []string{
-		"not-a-uuid", "0", "-1", "9223372036854775808", "1e400", "%00", "%ff", "..%2f..%2freadyz", "%2e%2e", "'%20OR%201=1--", "{id}", "null", "me", m.id() + "0", m.id()[1:], m.id() + "%00", "%7B" + m.id(), strings.Repeat("a", 10<<10),
+		"not-a-uuid", "0", "-1", "9223372036854775808", "1e400", "%00", "%ff", "..%2f..%2freadyz", "%2e%2e", "'%20OR%201=1--", "{id}", "null", "ME", m.id() + "0", m.id()[1:], m.id() + "%00", "%7B" + m.id(), strings.Repeat("a", 10<<10),
 		strings.ReplaceAll(m.id(), "-", "_"), "%F0%9D%9F%98", "$ne", "*", "%2a",
 	})
 }

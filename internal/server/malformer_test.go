@@ -31,7 +31,9 @@ func declaredOperations(t testing.TB) []declared {
 	for _, pattern := range slices.Sorted(maps.Keys(contract.Paths.Map())) {
 		item := contract.Paths.Value(pattern)
 		for _, method := range slices.Sorted(maps.Keys(item.Operations())) {
-			operations = append(operations, declared{method, pattern, item.Operations()[method]})
+			o := *item.Operations()[method]
+			o.Parameters = slices.Concat(item.Parameters, o.Parameters)
+			operations = append(operations, declared{method, pattern, &o})
 		}
 	}
 	return operations

@@ -15,6 +15,7 @@ import (
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/httpapi"
+	"tenantry/internal/roles"
 	"tenantry/internal/users"
 )
 
@@ -31,13 +32,15 @@ type Server struct {
 // handlers are every operation of the contract; a feature that misses one does not compile.
 type handlers struct {
 	authHTTP
+	rolesHTTP
 	usersHTTP
 	health
 }
 
-// Embedded fields are named after their types, and two of them are called HTTP.
+// Embedded fields are named after their types, and some of them are called HTTP.
 type (
 	authHTTP  = auth.HTTP
+	rolesHTTP = roles.HTTP
 	usersHTTP = users.HTTP
 )
 
@@ -74,6 +77,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	gin.SetMode(gin.ReleaseMode)
 	router, err := httpapi.NewRouter(contract, handlers{
 		auth.HTTP{Auth: signIn},
+		roles.HTTP{Roles: roles.New(db.Client)},
 		users.HTTP{Users: users.New(db.Client)},
 		health{db: db, draining: &s.draining},
 	}, httpapi.Options{

@@ -53,9 +53,9 @@ func (h HTTP) UpdateMe(ctx context.Context, r api.UpdateMeRequestObject) (api.Up
 func including(q *ent.UserQuery, names []api.GetMeParamsInclude) *ent.UserQuery {
 	for _, name := range names {
 		switch name {
-		case api.Roles:
+		case api.GetMeParamsIncludeRoles:
 			q.WithRoles(func(roles *ent.RoleQuery) { roles.Order(role.ByName()) })
-		case api.Tenant:
+		case api.GetMeParamsIncludeTenant:
 			q.WithTenant()
 		}
 	}
