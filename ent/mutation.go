@@ -6289,6 +6289,7 @@ type UserMutation struct {
 	password_version      *int
 	addpassword_version   *int
 	full_name             *string
+	full_name_folded      *string
 	is_active             *bool
 	is_superuser          *bool
 	email_verified_at     *time.Time
@@ -6697,6 +6698,42 @@ func (m *UserMutation) ResetFullName() {
 	m.full_name = nil
 }
 
+// SetFullNameFolded sets the "full_name_folded" field.
+func (m *UserMutation) SetFullNameFolded(s string) {
+	m.full_name_folded = &s
+}
+
+// FullNameFolded returns the value of the "full_name_folded" field in the mutation.
+func (m *UserMutation) FullNameFolded() (r string, exists bool) {
+	v := m.full_name_folded
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFullNameFolded returns the old "full_name_folded" field's value of the User entity.
+// If the User object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserMutation) OldFullNameFolded(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFullNameFolded is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFullNameFolded requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFullNameFolded: %w", err)
+	}
+	return oldValue.FullNameFolded, nil
+}
+
+// ResetFullNameFolded resets all changes to the "full_name_folded" field.
+func (m *UserMutation) ResetFullNameFolded() {
+	m.full_name_folded = nil
+}
+
 // SetIsActive sets the "is_active" field.
 func (m *UserMutation) SetIsActive(b bool) {
 	m.is_active = &b
@@ -7085,7 +7122,7 @@ func (m *UserMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *UserMutation) Fields() []string {
-	fields := make([]string, 0, 12)
+	fields := make([]string, 0, 13)
 	if m.tenant != nil {
 		fields = append(fields, user.FieldTenantID)
 	}
@@ -7106,6 +7143,9 @@ func (m *UserMutation) Fields() []string {
 	}
 	if m.full_name != nil {
 		fields = append(fields, user.FieldFullName)
+	}
+	if m.full_name_folded != nil {
+		fields = append(fields, user.FieldFullNameFolded)
 	}
 	if m.is_active != nil {
 		fields = append(fields, user.FieldIsActive)
@@ -7144,6 +7184,8 @@ func (m *UserMutation) Field(name string) (ent.Value, bool) {
 		return m.PasswordVersion()
 	case user.FieldFullName:
 		return m.FullName()
+	case user.FieldFullNameFolded:
+		return m.FullNameFolded()
 	case user.FieldIsActive:
 		return m.IsActive()
 	case user.FieldIsSuperuser:
@@ -7177,6 +7219,8 @@ func (m *UserMutation) OldField(ctx context.Context, name string) (ent.Value, er
 		return m.OldPasswordVersion(ctx)
 	case user.FieldFullName:
 		return m.OldFullName(ctx)
+	case user.FieldFullNameFolded:
+		return m.OldFullNameFolded(ctx)
 	case user.FieldIsActive:
 		return m.OldIsActive(ctx)
 	case user.FieldIsSuperuser:
@@ -7244,6 +7288,13 @@ func (m *UserMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetFullName(v)
+		return nil
+	case user.FieldFullNameFolded:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFullNameFolded(v)
 		return nil
 	case user.FieldIsActive:
 		v, ok := value.(bool)
@@ -7391,6 +7442,9 @@ func (m *UserMutation) ResetField(name string) error {
 		return nil
 	case user.FieldFullName:
 		m.ResetFullName()
+		return nil
+	case user.FieldFullNameFolded:
+		m.ResetFullNameFolded()
 		return nil
 	case user.FieldIsActive:
 		m.ResetIsActive()

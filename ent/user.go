@@ -33,6 +33,8 @@ type User struct {
 	PasswordVersion int `json:"password_version,omitempty"`
 	// FullName holds the value of the "full_name" field.
 	FullName string `json:"full_name,omitempty"`
+	// FullNameFolded holds the value of the "full_name_folded" field.
+	FullNameFolded string `json:"full_name_folded,omitempty"`
 	// IsActive holds the value of the "is_active" field.
 	IsActive bool `json:"is_active,omitempty"`
 	// IsSuperuser holds the value of the "is_superuser" field.
@@ -111,7 +113,7 @@ func (*User) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullBool)
 		case user.FieldPasswordVersion:
 			values[i] = new(sql.NullInt64)
-		case user.FieldEmail, user.FieldPasswordHash, user.FieldFullName, user.FieldOauthProvider, user.FieldOauthID:
+		case user.FieldEmail, user.FieldPasswordHash, user.FieldFullName, user.FieldFullNameFolded, user.FieldOauthProvider, user.FieldOauthID:
 			values[i] = new(sql.NullString)
 		case user.FieldCreatedAt, user.FieldUpdatedAt, user.FieldEmailVerifiedAt:
 			values[i] = new(sql.NullTime)
@@ -180,6 +182,12 @@ func (_m *User) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field full_name", values[i])
 			} else if value.Valid {
 				_m.FullName = value.String
+			}
+		case user.FieldFullNameFolded:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field full_name_folded", values[i])
+			} else if value.Valid {
+				_m.FullNameFolded = value.String
 			}
 		case user.FieldIsActive:
 			if value, ok := values[i].(*sql.NullBool); !ok {
@@ -289,6 +297,9 @@ func (_m *User) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("full_name=")
 	builder.WriteString(_m.FullName)
+	builder.WriteString(", ")
+	builder.WriteString("full_name_folded=")
+	builder.WriteString(_m.FullNameFolded)
 	builder.WriteString(", ")
 	builder.WriteString("is_active=")
 	builder.WriteString(fmt.Sprintf("%v", _m.IsActive))

@@ -106,6 +106,20 @@ func (_c *UserCreate) SetNillableFullName(v *string) *UserCreate {
 	return _c
 }
 
+// SetFullNameFolded sets the "full_name_folded" field.
+func (_c *UserCreate) SetFullNameFolded(v string) *UserCreate {
+	_c.mutation.SetFullNameFolded(v)
+	return _c
+}
+
+// SetNillableFullNameFolded sets the "full_name_folded" field if the given value is not nil.
+func (_c *UserCreate) SetNillableFullNameFolded(v *string) *UserCreate {
+	if v != nil {
+		_c.SetFullNameFolded(*v)
+	}
+	return _c
+}
+
 // SetIsActive sets the "is_active" field.
 func (_c *UserCreate) SetIsActive(v bool) *UserCreate {
 	_c.mutation.SetIsActive(v)
@@ -284,6 +298,10 @@ func (_c *UserCreate) defaults() error {
 		v := user.DefaultFullName
 		_c.mutation.SetFullName(v)
 	}
+	if _, ok := _c.mutation.FullNameFolded(); !ok {
+		v := user.DefaultFullNameFolded
+		_c.mutation.SetFullNameFolded(v)
+	}
 	if _, ok := _c.mutation.IsActive(); !ok {
 		v := user.DefaultIsActive
 		_c.mutation.SetIsActive(v)
@@ -331,6 +349,9 @@ func (_c *UserCreate) check() error {
 		if err := user.FullNameValidator(v); err != nil {
 			return &ValidationError{Name: "full_name", err: fmt.Errorf(`ent: validator failed for field "User.full_name": %w`, err)}
 		}
+	}
+	if _, ok := _c.mutation.FullNameFolded(); !ok {
+		return &ValidationError{Name: "full_name_folded", err: errors.New(`ent: missing required field "User.full_name_folded"`)}
 	}
 	if _, ok := _c.mutation.IsActive(); !ok {
 		return &ValidationError{Name: "is_active", err: errors.New(`ent: missing required field "User.is_active"`)}
@@ -409,6 +430,10 @@ func (_c *UserCreate) createSpec() (*User, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.FullName(); ok {
 		_spec.SetField(user.FieldFullName, field.TypeString, value)
 		_node.FullName = value
+	}
+	if value, ok := _c.mutation.FullNameFolded(); ok {
+		_spec.SetField(user.FieldFullNameFolded, field.TypeString, value)
+		_node.FullNameFolded = value
 	}
 	if value, ok := _c.mutation.IsActive(); ok {
 		_spec.SetField(user.FieldIsActive, field.TypeBool, value)

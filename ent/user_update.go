@@ -107,6 +107,20 @@ func (_u *UserUpdate) SetNillableFullName(v *string) *UserUpdate {
 	return _u
 }
 
+// SetFullNameFolded sets the "full_name_folded" field.
+func (_u *UserUpdate) SetFullNameFolded(v string) *UserUpdate {
+	_u.mutation.SetFullNameFolded(v)
+	return _u
+}
+
+// SetNillableFullNameFolded sets the "full_name_folded" field if the given value is not nil.
+func (_u *UserUpdate) SetNillableFullNameFolded(v *string) *UserUpdate {
+	if v != nil {
+		_u.SetFullNameFolded(*v)
+	}
+	return _u
+}
+
 // SetIsActive sets the "is_active" field.
 func (_u *UserUpdate) SetIsActive(v bool) *UserUpdate {
 	_u.mutation.SetIsActive(v)
@@ -381,6 +395,9 @@ func (_u *UserUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.FullName(); ok {
 		_spec.SetField(user.FieldFullName, field.TypeString, value)
 	}
+	if value, ok := _u.mutation.FullNameFolded(); ok {
+		_spec.SetField(user.FieldFullNameFolded, field.TypeString, value)
+	}
 	if value, ok := _u.mutation.IsActive(); ok {
 		_spec.SetField(user.FieldIsActive, field.TypeBool, value)
 	}
@@ -600,6 +617,20 @@ func (_u *UserUpdateOne) SetFullName(v string) *UserUpdateOne {
 func (_u *UserUpdateOne) SetNillableFullName(v *string) *UserUpdateOne {
 	if v != nil {
 		_u.SetFullName(*v)
+	}
+	return _u
+}
+
+// SetFullNameFolded sets the "full_name_folded" field.
+func (_u *UserUpdateOne) SetFullNameFolded(v string) *UserUpdateOne {
+	_u.mutation.SetFullNameFolded(v)
+	return _u
+}
+
+// SetNillableFullNameFolded sets the "full_name_folded" field if the given value is not nil.
+func (_u *UserUpdateOne) SetNillableFullNameFolded(v *string) *UserUpdateOne {
+	if v != nil {
+		_u.SetFullNameFolded(*v)
 	}
 	return _u
 }
@@ -907,6 +938,9 @@ func (_u *UserUpdateOne) sqlSave(ctx context.Context) (_node *User, err error) {
 	}
 	if value, ok := _u.mutation.FullName(); ok {
 		_spec.SetField(user.FieldFullName, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.FullNameFolded(); ok {
+		_spec.SetField(user.FieldFullNameFolded, field.TypeString, value)
 	}
 	if value, ok := _u.mutation.IsActive(); ok {
 		_spec.SetField(user.FieldIsActive, field.TypeBool, value)

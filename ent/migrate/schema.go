@@ -290,6 +290,7 @@ var (
 		{Name: "password_hash", Type: field.TypeString, Nullable: true},
 		{Name: "password_version", Type: field.TypeInt, Default: 0},
 		{Name: "full_name", Type: field.TypeString, Size: 600, Default: ""},
+		{Name: "full_name_folded", Type: field.TypeString, Default: ""},
 		{Name: "is_active", Type: field.TypeBool, Default: true},
 		{Name: "is_superuser", Type: field.TypeBool, Default: false},
 		{Name: "email_verified_at", Type: field.TypeTime, Nullable: true},
@@ -305,7 +306,7 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "users_tenants_tenant",
-				Columns:    []*schema.Column{UsersColumns[12]},
+				Columns:    []*schema.Column{UsersColumns[13]},
 				RefColumns: []*schema.Column{TenantsColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
@@ -314,17 +315,37 @@ var (
 			{
 				Name:    "idx_user_email_tenant",
 				Unique:  true,
-				Columns: []*schema.Column{UsersColumns[3], UsersColumns[12]},
+				Columns: []*schema.Column{UsersColumns[3], UsersColumns[13]},
 			},
 			{
 				Name:    "idx_user_oauth",
 				Unique:  true,
-				Columns: []*schema.Column{UsersColumns[10], UsersColumns[11], UsersColumns[12]},
+				Columns: []*schema.Column{UsersColumns[11], UsersColumns[12], UsersColumns[13]},
 			},
 			{
 				Name:    "idx_user_tenant_id",
 				Unique:  false,
-				Columns: []*schema.Column{UsersColumns[12], UsersColumns[0]},
+				Columns: []*schema.Column{UsersColumns[13], UsersColumns[0]},
+			},
+			{
+				Name:    "idx_user_tenant_email",
+				Unique:  false,
+				Columns: []*schema.Column{UsersColumns[13], UsersColumns[3]},
+				Annotation: &entsql.IndexAnnotation{
+					OpClassColumns: map[string]string{
+						UsersColumns[3].Name: "text_pattern_ops",
+					},
+				},
+			},
+			{
+				Name:    "idx_user_tenant_full_name",
+				Unique:  false,
+				Columns: []*schema.Column{UsersColumns[13], UsersColumns[7]},
+				Annotation: &entsql.IndexAnnotation{
+					OpClassColumns: map[string]string{
+						UsersColumns[7].Name: "text_pattern_ops",
+					},
+				},
 			},
 		},
 	}

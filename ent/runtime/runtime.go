@@ -580,20 +580,24 @@ func init() {
 	user.DefaultFullName = userDescFullName.Default.(string)
 	// user.FullNameValidator is a validator for the "full_name" field. It is called by the builders before save.
 	user.FullNameValidator = userDescFullName.Validators[0].(func(string) error)
+	// userDescFullNameFolded is the schema descriptor for full_name_folded field.
+	userDescFullNameFolded := userFields[4].Descriptor()
+	// user.DefaultFullNameFolded holds the default value on creation for the full_name_folded field.
+	user.DefaultFullNameFolded = userDescFullNameFolded.Default.(string)
 	// userDescIsActive is the schema descriptor for is_active field.
-	userDescIsActive := userFields[4].Descriptor()
+	userDescIsActive := userFields[5].Descriptor()
 	// user.DefaultIsActive holds the default value on creation for the is_active field.
 	user.DefaultIsActive = userDescIsActive.Default.(bool)
 	// userDescIsSuperuser is the schema descriptor for is_superuser field.
-	userDescIsSuperuser := userFields[5].Descriptor()
+	userDescIsSuperuser := userFields[6].Descriptor()
 	// user.DefaultIsSuperuser holds the default value on creation for the is_superuser field.
 	user.DefaultIsSuperuser = userDescIsSuperuser.Default.(bool)
 	// userDescOauthProvider is the schema descriptor for oauth_provider field.
-	userDescOauthProvider := userFields[7].Descriptor()
+	userDescOauthProvider := userFields[8].Descriptor()
 	// user.OauthProviderValidator is a validator for the "oauth_provider" field. It is called by the builders before save.
 	user.OauthProviderValidator = userDescOauthProvider.Validators[0].(func(string) error)
 	// userDescOauthID is the schema descriptor for oauth_id field.
-	userDescOauthID := userFields[8].Descriptor()
+	userDescOauthID := userFields[9].Descriptor()
 	// user.OauthIDValidator is a validator for the "oauth_id" field. It is called by the builders before save.
 	user.OauthIDValidator = userDescOauthID.Validators[0].(func(string) error)
 	// userDescID is the schema descriptor for id field.

@@ -9,6 +9,7 @@ import (
 	"entgo.io/ent/schema/edge"
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
+	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 
 	gen "tenantry/ent"
@@ -38,6 +39,8 @@ func (User) Fields() []ent.Field {
 		field.Int("password_version").Default(0),
 		// The contract takes 200 code points, and NFC may triple them (Unicode FAQ, normalization).
 		field.String("full_name").Default("").MaxRuneLen(600),
+		// The full name as it is searched for: without case, by one rule for both databases. The hook keeps it.
+		field.String("full_name_folded").Default(""),
 		field.Bool("is_active").Default(true),
 		field.Bool("is_superuser").Default(false),
 		field.Time("email_verified_at").Optional().Nillable(),
@@ -61,16 +64,23 @@ func (User) Indexes() []ent.Index {
 		index.Fields("oauth_provider", "oauth_id", "tenant_id").Unique().StorageKey("idx_user_oauth"),
 		// Keyset pages of one tenant.
 		index.Fields("tenant_id", "id").StorageKey("idx_user_tenant_id"),
+		// Search by how a text begins, whatever the collation of the database.
+		index.Fields("tenant_id", "email").StorageKey("idx_user_tenant_email").
+			Annotations(entsql.OpClassColumn("email", "text_pattern_ops")),
+		index.Fields("tenant_id", "full_name_folded").StorageKey("idx_user_tenant_full_name").
+			Annotations(entsql.OpClassColumn("full_name_folded", "text_pattern_ops")),
 	}
 }
 
-// Hooks of the User: names are stored in NFC, so that what looks equal is equal.
+// Hooks of the User: names are stored in NFC, so that what looks equal is equal, and folded beside it.
 func (User) Hooks() []ent.Hook {
 	return []ent.Hook{
 		hook.On(func(next ent.Mutator) ent.Mutator {
 			return hook.UserFunc(func(ctx context.Context, m *gen.UserMutation) (ent.Value, error) {
 				if name, ok := m.FullName(); ok {
-					m.SetFullName(norm.NFC.String(name))
+					name = norm.NFC.String(name)
+					m.SetFullName(name)
+					m.SetFullNameFolded(cases.Fold().String(name))
 				}
 				return next.Mutate(ctx, m)
 			})

@@ -30,6 +30,8 @@ const (
 	FieldPasswordVersion = "password_version"
 	// FieldFullName holds the string denoting the full_name field in the database.
 	FieldFullName = "full_name"
+	// FieldFullNameFolded holds the string denoting the full_name_folded field in the database.
+	FieldFullNameFolded = "full_name_folded"
 	// FieldIsActive holds the string denoting the is_active field in the database.
 	FieldIsActive = "is_active"
 	// FieldIsSuperuser holds the string denoting the is_superuser field in the database.
@@ -88,6 +90,7 @@ var Columns = []string{
 	FieldPasswordHash,
 	FieldPasswordVersion,
 	FieldFullName,
+	FieldFullNameFolded,
 	FieldIsActive,
 	FieldIsSuperuser,
 	FieldEmailVerifiedAt,
@@ -133,6 +136,8 @@ var (
 	DefaultFullName string
 	// FullNameValidator is a validator for the "full_name" field. It is called by the builders before save.
 	FullNameValidator func(string) error
+	// DefaultFullNameFolded holds the default value on creation for the "full_name_folded" field.
+	DefaultFullNameFolded string
 	// DefaultIsActive holds the default value on creation for the "is_active" field.
 	DefaultIsActive bool
 	// DefaultIsSuperuser holds the default value on creation for the "is_superuser" field.
@@ -186,6 +191,11 @@ func ByPasswordVersion(opts ...sql.OrderTermOption) OrderOption {
 // ByFullName orders the results by the full_name field.
 func ByFullName(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldFullName, opts...).ToFunc()
+}
+
+// ByFullNameFolded orders the results by the full_name_folded field.
+func ByFullNameFolded(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldFullNameFolded, opts...).ToFunc()
 }
 
 // ByIsActive orders the results by the is_active field.

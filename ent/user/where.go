@@ -91,6 +91,11 @@ func FullName(v string) predicate.User {
 	return predicate.User(sql.FieldEQ(FieldFullName, v))
 }
 
+// FullNameFolded applies equality check predicate on the "full_name_folded" field. It's identical to FullNameFoldedEQ.
+func FullNameFolded(v string) predicate.User {
+	return predicate.User(sql.FieldEQ(FieldFullNameFolded, v))
+}
+
 // IsActive applies equality check predicate on the "is_active" field. It's identical to IsActiveEQ.
 func IsActive(v bool) predicate.User {
 	return predicate.User(sql.FieldEQ(FieldIsActive, v))
@@ -459,6 +464,71 @@ func FullNameEqualFold(v string) predicate.User {
 // FullNameContainsFold applies the ContainsFold predicate on the "full_name" field.
 func FullNameContainsFold(v string) predicate.User {
 	return predicate.User(sql.FieldContainsFold(FieldFullName, v))
+}
+
+// FullNameFoldedEQ applies the EQ predicate on the "full_name_folded" field.
+func FullNameFoldedEQ(v string) predicate.User {
+	return predicate.User(sql.FieldEQ(FieldFullNameFolded, v))
+}
+
+// FullNameFoldedNEQ applies the NEQ predicate on the "full_name_folded" field.
+func FullNameFoldedNEQ(v string) predicate.User {
+	return predicate.User(sql.FieldNEQ(FieldFullNameFolded, v))
+}
+
+// FullNameFoldedIn applies the In predicate on the "full_name_folded" field.
+func FullNameFoldedIn(vs ...string) predicate.User {
+	return predicate.User(sql.FieldIn(FieldFullNameFolded, vs...))
+}
+
+// FullNameFoldedNotIn applies the NotIn predicate on the "full_name_folded" field.
+func FullNameFoldedNotIn(vs ...string) predicate.User {
+	return predicate.User(sql.FieldNotIn(FieldFullNameFolded, vs...))
+}
+
+// FullNameFoldedGT applies the GT predicate on the "full_name_folded" field.
+func FullNameFoldedGT(v string) predicate.User {
+	return predicate.User(sql.FieldGT(FieldFullNameFolded, v))
+}
+
+// FullNameFoldedGTE applies the GTE predicate on the "full_name_folded" field.
+func FullNameFoldedGTE(v string) predicate.User {
+	return predicate.User(sql.FieldGTE(FieldFullNameFolded, v))
+}
+
+// FullNameFoldedLT applies the LT predicate on the "full_name_folded" field.
+func FullNameFoldedLT(v string) predicate.User {
+	return predicate.User(sql.FieldLT(FieldFullNameFolded, v))
+}
+
+// FullNameFoldedLTE applies the LTE predicate on the "full_name_folded" field.
+func FullNameFoldedLTE(v string) predicate.User {
+	return predicate.User(sql.FieldLTE(FieldFullNameFolded, v))
+}
+
+// FullNameFoldedContains applies the Contains predicate on the "full_name_folded" field.
+func FullNameFoldedContains(v string) predicate.User {
+	return predicate.User(sql.FieldContains(FieldFullNameFolded, v))
+}
+
+// FullNameFoldedHasPrefix applies the HasPrefix predicate on the "full_name_folded" field.
+func FullNameFoldedHasPrefix(v string) predicate.User {
+	return predicate.User(sql.FieldHasPrefix(FieldFullNameFolded, v))
+}
+
+// FullNameFoldedHasSuffix applies the HasSuffix predicate on the "full_name_folded" field.
+func FullNameFoldedHasSuffix(v string) predicate.User {
+	return predicate.User(sql.FieldHasSuffix(FieldFullNameFolded, v))
+}
+
+// FullNameFoldedEqualFold applies the EqualFold predicate on the "full_name_folded" field.
+func FullNameFoldedEqualFold(v string) predicate.User {
+	return predicate.User(sql.FieldEqualFold(FieldFullNameFolded, v))
+}
+
+// FullNameFoldedContainsFold applies the ContainsFold predicate on the "full_name_folded" field.
+func FullNameFoldedContainsFold(v string) predicate.User {
+	return predicate.User(sql.FieldContainsFold(FieldFullNameFolded, v))
 }
 
 // IsActiveEQ applies the EQ predicate on the "is_active" field.

@@ -8,21 +8,22 @@ import (
 
 	"tenantry/ent"
 	"tenantry/internal/problem"
-	"tenantry/internal/roles"
 )
 
 // Account is what a user is made of, as a person gives it.
 type Account struct {
-	Email, Password, FullName string
-	// Role is the name of a system role.
-	Role      string
+	Email string
+	// Password is nil for a user who signs in otherwise.
+	Password  *string
+	FullName  string
 	Superuser bool
 }
 
 // PreparedAccount is an account that was checked and whose password is hashed, so that no connection waits for the hash.
 type PreparedAccount struct {
-	account     Account
-	email, hash string
+	account Account
+	email   string
+	hash    *string
 }
 
 // Prepare checks the account by the rules of its tenant and hashes its password: 422, with every member that is not
@@ -33,28 +34,39 @@ func (a Account) Prepare(ctx context.Context, hasher *Hasher, home *ent.Tenant) 
 	if err != nil {
 		fields = append(fields, problem.Field{Pointer: "/email", Detail: err.Error()})
 	}
-	if err := checkPassword(a.Password, home, email); err != nil {
-		fields = append(fields, problem.Field{Pointer: "/password", Detail: err.Error()})
+	if a.Password != nil {
+		if err := checkPassword(*a.Password, home, email); err != nil {
+			fields = append(fields, problem.Field{Pointer: "/password", Detail: err.Error()})
+		}
 	}
 	if len(fields) > 0 {
 		return nil, problem.Invalid(fields...)
 	}
-	hash, err := hasher.Hash(ctx, a.Password)
-	if err != nil {
-		return nil, err
+	prepared := &PreparedAccount{account: a, email: email}
+	if a.Password != nil {
+		hash, err := hasher.Hash(ctx, *a.Password)
+		if err != nil {
+			return nil, err
+		}
+		prepared.hash = &hash
 	}
-	return &PreparedAccount{account: a, email: email, hash: hash}, nil
+	return prepared, nil
 }
 
-// Insert stores the user, with the role, in the tenant that the context acts for: 409 if the address is taken there.
+// Insert stores the user, without a role, in the tenant that the context acts for: 409 if the address is taken there.
 func (p *PreparedAccount) Insert(ctx context.Context, tx *ent.Client) (*ent.User, error) {
-	u, err := tx.User.Create().SetEmail(p.email).SetPasswordHash(p.hash).SetFullName(p.account.FullName).
+	u, err := tx.User.Create().SetEmail(p.email).SetNillablePasswordHash(p.hash).SetFullName(p.account.FullName).
 		SetIsSuperuser(p.account.Superuser).Save(ctx)
-	if sqlgraph.IsUniqueConstraintError(err) {
-		return nil, problem.Conflict("email_taken", "There is an account with this e-mail address.")
-	}
 	if err != nil {
-		return nil, fmt.Errorf("create user: %w", err)
+		return nil, EmailTaken(err, "create user")
 	}
-	return u, roles.AssignSystem(ctx, tx, u.ID, p.account.Role)
+	return u, nil
+}
+
+// EmailTaken is the error of a write that gives an e-mail address to a user: 409 if another user of the tenant has it.
+func EmailTaken(err error, doing string) error {
+	if sqlgraph.IsUniqueConstraintError(err) {
+		return problem.Conflict("email_taken", "There is an account with this e-mail address.")
+	}
+	return fmt.Errorf("%s: %w", doing, err)
 }

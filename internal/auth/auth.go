@@ -13,6 +13,7 @@ import (
 	"tenantry/internal/database"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
+	"tenantry/internal/roles"
 )
 
 // Options are the rules of sign-in.
@@ -75,6 +76,9 @@ func New(client *ent.Client, hasher *Hasher, keys *SigningKeys, opts Options) (*
 		opts:     opts,
 	}, nil
 }
+
+// CursorKeys returns the keys of the cursors of lists, the one to use first.
+func (o Options) CursorKeys() ([][]byte, error) { return derive(o.secrets(), purposeCursor) }
 
 // Tokens are the answer to every way of signing in.
 type Tokens struct {
@@ -189,6 +193,9 @@ func (a *Auth) Register(ctx context.Context, slug string, account Account, from 
 	err = database.WithTx(acting, a.client, func(tx *ent.Client) error {
 		created, err := prepared.Insert(acting, tx)
 		if err != nil {
+			return err
+		}
+		if err := roles.AssignSystem(acting, tx, created.ID, roles.Member); err != nil {
 			return err
 		}
 		projection, err := loadProjection(acting, tx, byUser(created.ID))

@@ -11,6 +11,7 @@ const (
 	purposeRefreshToken = "tenantry/refresh-token/v1"
 	purposeSigningKey   = "tenantry/signing-key/v1"
 	purposeThrottle     = "tenantry/throttle/v1"
+	purposeCursor       = "tenantry/cursor/v1"
 )
 
 // derive returns the 32-byte key of a purpose under each secret. The first is the one to use; the others belong to secrets

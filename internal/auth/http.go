@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/google/uuid"
+
 	"tenantry/ent"
 	"tenantry/ent/refreshtoken"
 	"tenantry/internal/api"
 	"tenantry/internal/httpapi"
-	"tenantry/internal/roles"
 )
 
 // HTTP serves the operations of this package.
@@ -26,7 +27,7 @@ func (h HTTP) Login(ctx context.Context, r api.LoginRequestObject) (api.LoginRes
 // Register answers POST /api/v1/auth/register.
 func (h HTTP) Register(ctx context.Context, r api.RegisterRequestObject) (api.RegisterResponseObject, error) {
 	tokens, err := h.Auth.Register(ctx, optional(r.Body.Tenant), Account{
-		Email: r.Body.Email, Password: r.Body.Password, FullName: optional(r.Body.FullName), Role: roles.Member,
+		Email: r.Body.Email, Password: &r.Body.Password, FullName: optional(r.Body.FullName),
 	}, origin(ctx))
 	if err != nil {
 		return nil, err
@@ -57,7 +58,7 @@ func (h HTTP) LogoutAll(ctx context.Context, _ api.LogoutAllRequestObject) (api.
 	if err != nil {
 		return nil, err
 	}
-	if err := h.EndSessions(ctx, me.ID, refreshtoken.RevokedReasonLogout); err != nil {
+	if err := EndSessions(ctx, h.client, me.ID, refreshtoken.RevokedReasonLogout); err != nil {
 		return nil, err
 	}
 	return api.LogoutAll204Response{}, nil
@@ -69,18 +70,11 @@ func (h HTTP) ListSessions(ctx context.Context, _ api.ListSessionsRequestObject)
 	if err != nil {
 		return nil, err
 	}
-	sessions, err := h.Sessions(ctx, me)
+	sessions, err := h.Sessions(ctx, me.User)
 	if err != nil {
 		return nil, err
 	}
-	answer := api.ListSessions200JSONResponse{Items: make([]api.Session, 0, len(sessions))}
-	for _, s := range sessions {
-		answer.Items = append(answer.Items, api.Session{
-			ID: s.ID, CreatedAt: s.CreatedAt.UTC(), LastUsedAt: s.RotatedAt.UTC(), ExpiresAt: s.ExpiresAt.UTC(),
-			UserAgent: s.UserAgent, IP: s.IP, Current: s.ID == me.SessionID,
-		})
-	}
-	return answer, nil
+	return api.ListSessions200JSONResponse(SessionsResponse(sessions, me.SessionID)), nil
 }
 
 // EndSession answers DELETE /api/v1/auth/sessions/{id}.
@@ -130,6 +124,18 @@ func UserResponse(u *ent.User) api.User {
 		ID: u.ID, TenantID: u.TenantID, Email: u.Email, EmailVerified: u.EmailVerifiedAt != nil, FullName: u.FullName,
 		IsActive: u.IsActive, IsSuperuser: u.IsSuperuser, CreatedAt: u.CreatedAt.UTC(), UpdatedAt: u.UpdatedAt.UTC(),
 	}
+}
+
+// SessionsResponse is sessions as the API shows them. One of them may be the one that asks.
+func SessionsResponse(sessions []*ent.RefreshToken, current uuid.UUID) api.Sessions {
+	answer := api.Sessions{Items: make([]api.Session, 0, len(sessions))}
+	for _, s := range sessions {
+		answer.Items = append(answer.Items, api.Session{
+			ID: s.ID, CreatedAt: s.CreatedAt.UTC(), LastUsedAt: s.RotatedAt.UTC(), ExpiresAt: s.ExpiresAt.UTC(),
+			UserAgent: s.UserAgent, IP: s.IP, Current: s.ID == current,
+		})
+	}
+	return answer
 }
 
 func origin(ctx context.Context) Origin {

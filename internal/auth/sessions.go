@@ -45,10 +45,10 @@ func (a *Auth) tokens(p *Projection, t refreshToken, end time.Time) (*Tokens, er
 
 // Sessions returns the sessions of a user that are not over, the last used first, at most a hundred. ExpiresAt is when a
 // session ends unless it is refreshed before.
-func (a *Auth) Sessions(ctx context.Context, p *Projection) ([]*ent.RefreshToken, error) {
+func (a *Auth) Sessions(ctx context.Context, u *ent.User) ([]*ent.RefreshToken, error) {
 	now := a.opts.Clock()
 	sessions, err := a.client.RefreshToken.Query().Where(
-		refreshtoken.UserID(p.ID), refreshtoken.Revoked(false), refreshtoken.PasswordVersion(p.PasswordVersion),
+		refreshtoken.UserID(u.ID), refreshtoken.Revoked(false), refreshtoken.PasswordVersion(u.PasswordVersion),
 		refreshtoken.ExpiresAtGT(now), refreshtoken.RotatedAtGT(now.Add(-a.opts.RefreshIdleTTL)),
 	).Order(refreshtoken.ByRotatedAt(sql.OrderDesc()), refreshtoken.ByID(sql.OrderDesc())).Limit(maxSessions).All(ctx)
 	if err != nil {
@@ -77,8 +77,8 @@ func (a *Auth) EndSession(ctx context.Context, user, session uuid.UUID) error {
 }
 
 // EndSessions ends every session of a user.
-func (a *Auth) EndSessions(ctx context.Context, user uuid.UUID, reason refreshtoken.RevokedReason) error {
-	if err := a.client.RefreshToken.Update().Where(refreshtoken.UserID(user), refreshtoken.Revoked(false)).
+func EndSessions(ctx context.Context, client *ent.Client, user uuid.UUID, reason refreshtoken.RevokedReason) error {
+	if err := client.RefreshToken.Update().Where(refreshtoken.UserID(user), refreshtoken.Revoked(false)).
 		SetRevoked(true).SetRevokedReason(reason).Exec(ctx); err != nil {
 		return fmt.Errorf("end sessions: %w", err)
 	}

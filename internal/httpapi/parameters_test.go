@@ -14,17 +14,17 @@ import (
 
 func TestParameters_are_bound(t *testing.T) {
 	t.Parallel()
-	for query, want := range map[string][]api.GetMeParamsInclude{
+	for query, want := range map[string][]api.Related{
 		"":                               nil,
-		"?include=roles":                 {api.GetMeParamsIncludeRoles},
-		"?include=roles,tenant":          {api.GetMeParamsIncludeRoles, api.GetMeParamsIncludeTenant},
-		"?include=tenant,roles":          {api.GetMeParamsIncludeTenant, api.GetMeParamsIncludeRoles},
-		"?include=roles%2Ctenant":        {api.GetMeParamsIncludeRoles, api.GetMeParamsIncludeTenant},
+		"?include=roles":                 {api.RelatedRoles},
+		"?include=roles,tenant":          {api.RelatedRoles, api.RelatedTenant},
+		"?include=tenant,roles":          {api.RelatedTenant, api.RelatedRoles},
+		"?include=roles%2Ctenant":        {api.RelatedRoles, api.RelatedTenant},
 		"?unknown=is%20ignored&x=%C3%A4": nil,
 	} {
 		t.Run(query, func(t *testing.T) {
 			t.Parallel()
-			var got []api.GetMeParamsInclude
+			var got []api.Related
 			a := start(t, handling(func(_ context.Context, r any) error {
 				if include := r.(api.GetMeRequestObject).Params.Include; include != nil {
 					got = *include

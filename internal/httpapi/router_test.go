@@ -84,7 +84,7 @@ func TestHandler_has_the_principal_and_a_deadline(t *testing.T) {
 func TestRoutes_that_do_not_exist_are_404(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{
-		"/", "/api/v1/users/me/", "/api/v1/users/ME", "//api/v1/users/me", "/api/v1/users/me%00", "/api/v1/%ff", "/api/v1/users/%2e%2e/users/me",
+		"/", "/api/v1/users/me/", "/api/v1/auth/LOGIN", "//api/v1/users/me", "/api/v1/auth/login%00", "/api/v1/%ff", "/api/v1/users/%2e%2e/users/me",
 		"/debug/pprof/", "/debug/vars", "/metrics", "/swagger", "/openapi.yaml", "/healthz/../readyz",
 	} {
 		t.Run(path, func(t *testing.T) {
@@ -99,11 +99,11 @@ func TestRoutes_that_do_not_exist_are_404(t *testing.T) {
 func TestMethods_that_do_not_exist_are_405_with_Allow(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ method, path, allow string }{
-		{http.MethodTrace, mePath, "GET, PATCH"},
-		{http.MethodDelete, mePath, "GET, PATCH"},
-		{http.MethodHead, mePath, "GET, PATCH"},
-		{http.MethodOptions, mePath, "GET, PATCH"},
-		{"BREW", mePath, "GET, PATCH"},
+		{http.MethodTrace, "/api/v1/roles", "GET, POST"},
+		{http.MethodDelete, "/api/v1/roles", "GET, POST"},
+		{http.MethodHead, "/api/v1/roles", "GET, POST"},
+		{http.MethodOptions, "/api/v1/roles", "GET, POST"},
+		{"BREW", "/api/v1/roles", "GET, POST"},
 		{http.MethodGet, loginPath, "POST"},
 		{http.MethodPut, loginPath, "POST"},
 		{http.MethodPost, "/healthz", "GET"},

@@ -23,23 +23,41 @@ import (
 // Set gives a user these roles and no others, and returns them by name: 404 for a user who does not exist, 422 for a role
 // that does not, 403 for what is above the caller, 409 for the last owner. All of it is done, or nothing.
 func (r *Roles) Set(ctx context.Context, userID uuid.UUID, roleIDs []uuid.UUID) ([]*ent.Role, error) {
-	var fields []problem.Field
-	set, err := r.assign(ctx, userID, func(ctx context.Context, tx *ent.Client, _ []*ent.Role) ([]*ent.Role, error) {
-		wanted, err := tx.Role.Query().Where(role.IDIn(roleIDs...)).Order(role.ByName()).All(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("read roles: %w", err)
-		}
-		for i, id := range roleIDs {
-			if !slices.ContainsFunc(wanted, func(w *ent.Role) bool { return w.ID == id }) {
-				fields = append(fields, problem.Field{Pointer: "/role_ids/" + strconv.Itoa(i), Detail: "is not a role of this tenant"})
-			}
-		}
-		if len(fields) > 0 {
-			return nil, problem.Invalid(fields...)
-		}
-		return wanted, nil
+	return r.assign(ctx, userID, func(ctx context.Context, tx *ent.Client, _ []*ent.Role) ([]*ent.Role, error) {
+		return named(ctx, tx, roleIDs)
 	})
-	return set, err
+}
+
+// Grant gives roles to a user who has none: 422 for a role that does not exist, 403 for one above the caller.
+func Grant(ctx context.Context, tx *ent.Client, userID uuid.UUID, roleIDs []uuid.UUID) error {
+	granted, err := named(ctx, tx, roleIDs)
+	if err != nil {
+		return err
+	}
+	for _, r := range granted {
+		if err := held(ctx, r.Permissions); err != nil {
+			return err
+		}
+	}
+	return give(ctx, tx, userID, granted)
+}
+
+// named returns the roles of these ids by name: 422 if one does not exist.
+func named(ctx context.Context, tx *ent.Client, ids []uuid.UUID) ([]*ent.Role, error) {
+	found, err := tx.Role.Query().Where(role.IDIn(ids...)).Order(role.ByName()).All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read roles: %w", err)
+	}
+	var fields []problem.Field
+	for i, id := range ids {
+		if !slices.ContainsFunc(found, func(r *ent.Role) bool { return r.ID == id }) {
+			fields = append(fields, problem.Field{Pointer: "/role_ids/" + strconv.Itoa(i), Detail: "is not a role of this tenant"})
+		}
+	}
+	if len(fields) > 0 {
+		return nil, problem.Invalid(fields...)
+	}
+	return found, nil
 }
 
 // Add gives a role to a user who may have it already. The errors are those of Set, with 404 for either.
@@ -96,14 +114,14 @@ func change(ctx context.Context, tx *ent.Client, userID uuid.UUID, added, remove
 			return fmt.Errorf("take roles: %w", err)
 		}
 	}
-	if len(added) == 0 {
-		return nil
-	}
-	return Give(ctx, tx, userID, added)
+	return give(ctx, tx, userID, added)
 }
 
-// Give assigns roles to a user who has none of them. Whether the caller may is not asked.
-func Give(ctx context.Context, tx *ent.Client, userID uuid.UUID, given []*ent.Role) error {
+// give assigns roles to a user who has none of them.
+func give(ctx context.Context, tx *ent.Client, userID uuid.UUID, given []*ent.Role) error {
+	if len(given) == 0 {
+		return nil
+	}
 	var creates []*ent.RoleAssignmentCreate
 	for _, r := range given {
 		creates = append(creates, tx.RoleAssignment.Create().SetUserID(userID).SetRoleID(r.ID))

@@ -35,13 +35,14 @@ func bootstrap(ctx context.Context, parts Parts, out io.Writer) error {
 	if exists {
 		return missDefault(ctx, parts)
 	}
-	owner := auth.Account{Email: cfg.BootstrapEmail, Password: cfg.BootstrapPassword, Role: roles.Owner, Superuser: true}
+	password := cfg.BootstrapPassword
+	generated := password == ""
+	if generated {
+		password = passphrase()
+	}
+	owner := auth.Account{Email: cfg.BootstrapEmail, Password: &password, Superuser: true}
 	if owner.Email == "" {
 		owner.Email = defaultEmail
-	}
-	generated := owner.Password == ""
-	if generated {
-		owner.Password = passphrase()
 	}
 	first := &ent.Tenant{Slug: cfg.DefaultTenant, Name: "Default", Settings: settings.Tenant{Registration: settings.RegistrationOpen}}
 	prepared, err := owner.Prepare(ctx, parts.Hasher, first)
@@ -57,7 +58,11 @@ func bootstrap(ctx context.Context, parts Parts, out io.Writer) error {
 		if err := roles.CreateSystem(acting, tx); err != nil {
 			return err
 		}
-		if _, err = prepared.Insert(acting, tx); err != nil {
+		created, err := prepared.Insert(acting, tx)
+		if err != nil {
+			return err
+		}
+		if err := roles.AssignSystem(acting, tx, created.ID, roles.Owner); err != nil {
 			return err
 		}
 		// Before the commit: an owner whose password nobody has seen would lock everybody out.
@@ -89,7 +94,7 @@ func missDefault(ctx context.Context, parts Parts) error {
 func announce(out io.Writer, cfg config.Config, owner auth.Account, generated bool) error {
 	password := "…"
 	if generated {
-		password = owner.Password
+		password = *owner.Password
 	}
 	body, err := json.Marshal(map[string]string{"tenant": cfg.DefaultTenant, "email": owner.Email, "password": password})
 	if err != nil {
@@ -97,7 +102,7 @@ func announce(out io.Writer, cfg config.Config, owner auth.Account, generated bo
 	}
 	_, err = fmt.Fprintf(out, "\nFirst start: made the tenant %q and its owner %s.\n", cfg.DefaultTenant, owner.Email)
 	if err == nil && generated {
-		_, err = fmt.Fprintf(out, "The password is shown this once: %s\n", owner.Password)
+		_, err = fmt.Fprintf(out, "The password is shown this once: %s\n", *owner.Password)
 	}
 	if err == nil {
 		_, err = fmt.Fprintf(out, "Sign in:\n\n  curl -sS %s/api/v1/auth/login -H 'Content-Type: application/json' -d '%s'\n\n", cfg.PublicURL,

@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"strconv"
 	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
 )
 
 // oddHeaders do not matter, whatever they hold.
@@ -77,8 +79,13 @@ func (m *malformer) breakID(d *draft) {
 	})
 }
 
-func (m *malformer) breakParameter(d *draft, name string) {
-	d.query = "?" + name + "=" + pick(m, []string{"", "nope", "%00", ",", "roles,,tenant", "-1", "2147483648", "9223372036854775808", "1e400", "0x10", "%D9%A3", "NaN", strings.Repeat("roles,", 1000), "roles,roles", "%ff", "[]", "'--"})
+func (m *malformer) breakParameter(d *draft, p *openapi3.Parameter) {
+	values := []string{"", "%00", "%ff", "%0A"}
+	if free := p.Schema.Value.Type.Is("string") && p.Schema.Value.Enum == nil; !free {
+		values = append(values, "nope", ",", "roles,,tenant", "-1", "2147483648", "9223372036854775808", "1e400", "0x10", "%D9%A3", "NaN",
+			strings.Repeat("roles,", 1000), "roles,roles", "[]", "'--")
+	}
+	d.query = "?" + p.Name + "=" + pick(m, values)
 }
 
 // breakMember makes one member of the body wrong, or another one too many.

@@ -140,7 +140,7 @@ func (m *malformer) malformed(o declared) string {
 		if p.Value.In == "path" {
 			ways = append(ways, m.breakID, m.breakID)
 		} else {
-			ways = append(ways, func(d *draft) { m.breakParameter(d, p.Value.Name) })
+			ways = append(ways, func(d *draft) { m.breakParameter(d, p.Value) })
 		}
 	}
 	d := m.draft(o)

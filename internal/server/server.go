@@ -69,6 +69,10 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	cursorKeys, err := opts.CursorKeys()
+	if err != nil {
+		return nil, fmt.Errorf("derive the keys of cursors: %w", err)
+	}
 	contract, err := api.Contract()
 	if err != nil {
 		return nil, err
@@ -78,7 +82,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	router, err := httpapi.NewRouter(contract, handlers{
 		auth.HTTP{Auth: signIn},
 		roles.HTTP{Roles: roles.New(db.Client)},
-		users.HTTP{Users: users.New(db.Client)},
+		users.HTTP{Users: users.New(db.Client, parts.Hasher, signIn, httpapi.NewCursors(cursorKeys))},
 		health{db: db, draining: &s.draining},
 	}, httpapi.Options{
 		Log: log, CORSOrigins: cfg.CORSOrigins, TrustedProxies: cfg.TrustedProxies, ServerTiming: cfg.ServerTiming,

@@ -47,7 +47,7 @@ func (c Commands) createUser(ctx context.Context, db *database.DB, u NewUser, pa
 	if err != nil {
 		return fmt.Errorf("find tenant: %w", err)
 	}
-	account := auth.Account{Email: u.Email, Password: password, FullName: u.FullName, Role: u.Role, Superuser: u.Superuser}
+	account := auth.Account{Email: u.Email, Password: &password, FullName: u.FullName, Superuser: u.Superuser}
 	prepared, err := account.Prepare(ctx, newHasher(c.Config), home)
 	if err != nil {
 		return errors.New(reasons(err))
@@ -55,8 +55,10 @@ func (c Commands) createUser(ctx context.Context, db *database.DB, u NewUser, pa
 	acting := principal.NewContext(ctx, principal.InTenant(home.ID))
 	var created *ent.User
 	if err := database.WithTx(acting, db.Client, func(tx *ent.Client) error {
-		created, err = prepared.Insert(acting, tx)
-		return err
+		if created, err = prepared.Insert(acting, tx); err != nil {
+			return err
+		}
+		return roles.AssignSystem(acting, tx, created.ID, u.Role)
 	}); err != nil {
 		return errors.New(reasons(err))
 	}

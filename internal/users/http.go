@@ -2,15 +2,16 @@ package users
 
 import (
 	"context"
-	"fmt"
 
 	"tenantry/ent"
 	"tenantry/ent/role"
-	"tenantry/ent/user"
 	"tenantry/internal/api"
 	"tenantry/internal/auth"
-	"tenantry/internal/problem"
+	"tenantry/internal/httpapi"
 )
+
+// defaultLimit is how many users a page has if nobody says otherwise.
+const defaultLimit = 50
 
 // HTTP serves the operations of this package.
 type HTTP struct{ *Users }
@@ -24,14 +25,11 @@ func (h HTTP) GetMe(ctx context.Context, r api.GetMeRequestObject) (api.GetMeRes
 	}
 	answer := auth.UserResponse(me.User)
 	if r.Params.Include != nil {
-		u, err := including(h.client.User.Query().Where(user.ID(me.ID)), *r.Params.Include).Only(ctx)
-		if ent.IsNotFound(err) {
-			return nil, problem.NotFound()
-		}
+		u, err := h.withRelated(ctx, me.ID, related(*r.Params.Include))
 		if err != nil {
-			return nil, fmt.Errorf("read user: %w", err)
+			return nil, err
 		}
-		answer = withIncluded(u)
+		answer = withEdges(u)
 	}
 	return api.GetMe200JSONResponse{UserJSONResponse: api.UserJSONResponse(answer)}, nil
 }
@@ -42,28 +40,128 @@ func (h HTTP) UpdateMe(ctx context.Context, r api.UpdateMeRequestObject) (api.Up
 	if err != nil {
 		return nil, err
 	}
-	u, err := h.Update(ctx, me.ID, Change{FullName: r.Body.FullName})
+	u, err := h.Rename(ctx, me.ID, r.Body.FullName)
 	if err != nil {
 		return nil, err
 	}
 	return api.UpdateMe200JSONResponse{UserJSONResponse: api.UserJSONResponse(auth.UserResponse(u))}, nil
 }
 
-// including asks for the edges that the client named, and no other.
-func including(q *ent.UserQuery, names []api.GetMeParamsInclude) *ent.UserQuery {
-	for _, name := range names {
-		switch name {
-		case api.GetMeParamsIncludeRoles:
-			q.WithRoles(func(roles *ent.RoleQuery) { roles.Order(role.ByName()) })
-		case api.GetMeParamsIncludeTenant:
-			q.WithTenant()
-		}
+// ListUsers answers GET /api/v1/users.
+func (h HTTP) ListUsers(ctx context.Context, r api.ListUsersRequestObject) (api.ListUsersResponseObject, error) {
+	p := r.Params
+	window := Window{Limit: defaultLimit, Total: p.Total != nil}
+	if p.Limit != nil {
+		window.Limit = *p.Limit
 	}
-	return q
+	if p.Cursor != nil {
+		window.Cursor = *p.Cursor
+	}
+	page, err := h.List(ctx, Filter{IsActive: p.IsActive, Role: p.Role, Email: p.Email, Query: p.Q}, window, edges{roles: p.Include != nil})
+	if err != nil {
+		return nil, err
+	}
+	answer := api.ListUsers200JSONResponse{Body: api.Users{Items: make([]api.User, 0, len(page.Items)), Total: page.Total}}
+	for _, u := range page.Items {
+		answer.Body.Items = append(answer.Body.Items, withEdges(u))
+	}
+	if page.Next != "" {
+		link := httpapi.NextLink(ctx, page.Next)
+		answer.Body.NextCursor, answer.Headers.Link = &page.Next, &link
+	}
+	return answer, nil
 }
 
-// withIncluded shows a user with the edges that were loaded.
-func withIncluded(u *ent.User) api.User {
+// CreateUser answers POST /api/v1/users.
+func (h HTTP) CreateUser(ctx context.Context, r api.CreateUserRequestObject) (api.CreateUserResponseObject, error) {
+	account := auth.Account{Email: r.Body.Email, Password: r.Body.Password}
+	if r.Body.FullName != nil {
+		account.FullName = *r.Body.FullName
+	}
+	created, err := h.Create(ctx, account, r.Body.RoleIds)
+	if err != nil {
+		return nil, err
+	}
+	return api.CreateUser201JSONResponse{UserJSONResponse: api.UserJSONResponse(auth.UserResponse(created))}, nil
+}
+
+// GetUser answers GET /api/v1/users/{id}.
+func (h HTTP) GetUser(ctx context.Context, r api.GetUserRequestObject) (api.GetUserResponseObject, error) {
+	var asked edges
+	if r.Params.Include != nil {
+		asked = related(*r.Params.Include)
+	}
+	u, err := h.withRelated(ctx, r.ID, asked)
+	if err != nil {
+		return nil, err
+	}
+	return api.GetUser200JSONResponse{UserJSONResponse: api.UserJSONResponse(withEdges(u))}, nil
+}
+
+// UpdateUser answers PATCH /api/v1/users/{id}.
+func (h HTTP) UpdateUser(ctx context.Context, r api.UpdateUserRequestObject) (api.UpdateUserResponseObject, error) {
+	changed, err := h.Update(ctx, r.ID, Change{FullName: r.Body.FullName, Email: r.Body.Email, IsActive: r.Body.IsActive})
+	if err != nil {
+		return nil, err
+	}
+	return api.UpdateUser200JSONResponse{UserJSONResponse: api.UserJSONResponse(auth.UserResponse(changed))}, nil
+}
+
+// DeleteUser answers DELETE /api/v1/users/{id}.
+func (h HTTP) DeleteUser(ctx context.Context, r api.DeleteUserRequestObject) (api.DeleteUserResponseObject, error) {
+	if err := h.Delete(ctx, r.ID); err != nil {
+		return nil, err
+	}
+	return api.DeleteUser204Response{}, nil
+}
+
+// ListUserSessions answers GET /api/v1/users/{id}/sessions.
+func (h HTTP) ListUserSessions(ctx context.Context, r api.ListUserSessionsRequestObject) (api.ListUserSessionsResponseObject, error) {
+	me, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sessions, err := h.Sessions(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	return api.ListUserSessions200JSONResponse(auth.SessionsResponse(sessions, me.SessionID)), nil
+}
+
+// EndUserSessions answers DELETE /api/v1/users/{id}/sessions.
+func (h HTTP) EndUserSessions(ctx context.Context, r api.EndUserSessionsRequestObject) (api.EndUserSessionsResponseObject, error) {
+	if err := h.EndSessions(ctx, r.ID); err != nil {
+		return nil, err
+	}
+	return api.EndUserSessions204Response{}, nil
+}
+
+// edges are the related objects that a client asked for.
+type edges struct{ roles, tenant bool }
+
+func related(names []api.Related) (asked edges) {
+	for _, name := range names {
+		switch name {
+		case api.RelatedRoles:
+			asked.roles = true
+		case api.RelatedTenant:
+			asked.tenant = true
+		}
+	}
+	return asked
+}
+
+func (e edges) load(q *ent.UserQuery) {
+	if e.roles {
+		q.WithRoles(func(roles *ent.RoleQuery) { roles.Order(role.ByName()) })
+	}
+	if e.tenant {
+		q.WithTenant()
+	}
+}
+
+// withEdges shows a user with the edges that were loaded.
+func withEdges(u *ent.User) api.User {
 	answer := auth.UserResponse(u)
 	if loaded, err := u.Edges.RolesOrErr(); err == nil {
 		roles := make([]api.RoleSummary, 0, len(loaded))

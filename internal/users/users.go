@@ -7,26 +7,147 @@ import (
 	"github.com/google/uuid"
 
 	"tenantry/ent"
+	"tenantry/ent/refreshtoken"
+	"tenantry/ent/user"
+	"tenantry/internal/auth"
+	"tenantry/internal/database"
+	"tenantry/internal/httpapi"
+	"tenantry/internal/principal"
 	"tenantry/internal/problem"
+	"tenantry/internal/roles"
 )
 
 // Users are the users of the tenant that the context acts for.
-type Users struct{ client *ent.Client }
+type Users struct {
+	client  *ent.Client
+	hasher  *auth.Hasher
+	auth    *auth.Auth
+	cursors httpapi.Cursors
+}
 
 // New returns the users of a database.
-func New(client *ent.Client) *Users { return &Users{client} }
+func New(client *ent.Client, hasher *auth.Hasher, signIn *auth.Auth, cursors httpapi.Cursors) *Users {
+	return &Users{client, hasher, signIn, cursors}
+}
 
 // Change is what may be changed of a user; nil leaves a field as it is.
-type Change struct{ FullName *string }
+type Change struct {
+	FullName, Email *string
+	IsActive        *bool
+}
 
-// Update changes a user and returns the new state: 404 if there is no such user.
-func (u *Users) Update(ctx context.Context, id uuid.UUID, change Change) (*ent.User, error) {
-	changed, err := u.client.User.UpdateOneID(id).SetNillableFullName(change.FullName).Save(ctx)
+// Create makes a user with roles, or with the role member: 422 for what is not acceptable, 403 for a role above the caller,
+// 409 for an address that is taken.
+func (u *Users) Create(ctx context.Context, account auth.Account, roleIDs *[]uuid.UUID) (*ent.User, error) {
+	leave, err := u.hasher.Admit(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	p, _ := principal.FromContext(ctx)
+	home, err := u.client.Tenant.Get(ctx, p.TenantID)
+	if err != nil {
+		return nil, fmt.Errorf("read tenant: %w", err)
+	}
+	prepared, err := account.Prepare(ctx, u.hasher, home)
+	if err != nil {
+		return nil, err
+	}
+	var created *ent.User
+	err = database.WithTx(ctx, u.client, func(tx *ent.Client) error {
+		if created, err = prepared.Insert(ctx, tx); err != nil {
+			return err
+		}
+		if roleIDs == nil {
+			return roles.AssignSystem(ctx, tx, created.ID, roles.Member)
+		}
+		return roles.Grant(ctx, tx, created.ID, *roleIDs)
+	})
+	return created, err
+}
+
+// Get returns a user: 404 if there is no such user.
+func (u *Users) Get(ctx context.Context, id uuid.UUID) (*ent.User, error) {
+	return found(u.client.User.Get(ctx, id))
+}
+
+func found(u *ent.User, err error) (*ent.User, error) {
+	if ent.IsNotFound(err) {
+		return nil, problem.NotFound()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read user: %w", err)
+	}
+	return u, nil
+}
+
+// Rename changes the full name of a user and returns the new state: 404 if there is no such user.
+func (u *Users) Rename(ctx context.Context, id uuid.UUID, name *string) (*ent.User, error) {
+	changed, err := u.client.User.UpdateOneID(id).SetNillableFullName(name).Save(ctx)
 	switch {
 	case ent.IsNotFound(err):
 		return nil, problem.NotFound()
 	case err != nil:
-		return nil, fmt.Errorf("update user: %w", err)
+		return nil, fmt.Errorf("rename user: %w", err)
 	}
 	return changed, nil
+}
+
+// Update changes a user by the rules of roles.Guarded, and returns the new state: 422 for an address that is not acceptable,
+// 409 for one that is taken. A new address is not verified, and who is made inactive is signed out everywhere.
+func (u *Users) Update(ctx context.Context, id uuid.UUID, change Change) (changed *ent.User, err error) {
+	if change.Email != nil {
+		canonical, err := auth.CanonicalEmail(*change.Email)
+		if err != nil {
+			return nil, problem.Invalid(problem.Field{Pointer: "/email", Detail: err.Error()})
+		}
+		change.Email = &canonical
+	}
+	err = roles.Guarded(ctx, u.client, id, func(tx *ent.Client, target *ent.User) error {
+		update := tx.User.UpdateOne(target).SetNillableFullName(change.FullName).SetNillableIsActive(change.IsActive)
+		if change.Email != nil && *change.Email != target.Email {
+			update.SetEmail(*change.Email).ClearEmailVerifiedAt()
+		}
+		if changed, err = update.Save(ctx); err != nil {
+			return auth.EmailTaken(err, "update user")
+		}
+		if changed.IsActive || !target.IsActive {
+			return nil
+		}
+		return auth.EndSessions(ctx, tx, id, refreshtoken.RevokedReasonUserInactive)
+	})
+	return changed, err
+}
+
+// Delete deletes a user by the rules of roles.Guarded, with everything that is theirs.
+func (u *Users) Delete(ctx context.Context, id uuid.UUID) error {
+	return roles.Guarded(ctx, u.client, id, func(tx *ent.Client, target *ent.User) error {
+		if err := tx.User.DeleteOne(target).Exec(ctx); err != nil {
+			return fmt.Errorf("delete user: %w", err)
+		}
+		return nil
+	})
+}
+
+// Sessions returns the sessions of a user that are not over: 404 if there is no such user.
+func (u *Users) Sessions(ctx context.Context, id uuid.UUID) ([]*ent.RefreshToken, error) {
+	of, err := u.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return u.auth.Sessions(ctx, of)
+}
+
+// EndSessions signs a user out everywhere, by the rules of roles.Guarded.
+func (u *Users) EndSessions(ctx context.Context, id uuid.UUID) error {
+	return roles.Guarded(ctx, u.client, id, func(tx *ent.Client, _ *ent.User) error {
+		return auth.EndSessions(ctx, tx, id, refreshtoken.RevokedReasonAdministrator)
+	})
+}
+
+// withRelated reads a user with the edges that were asked for.
+func (u *Users) withRelated(ctx context.Context, id uuid.UUID, edges edges) (*ent.User, error) {
+	q := u.client.User.Query().Where(user.ID(id))
+	edges.load(q)
+	return found(q.Only(ctx))
 }

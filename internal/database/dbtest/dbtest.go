@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"tenantry/internal/database"
 	"tenantry/migrations"
@@ -68,7 +69,7 @@ func EmptyPostgres(t testing.TB) database.Options {
 }
 
 func postgresOptions(url string) database.Options {
-	return database.Options{URL: url, PoolSize: 4, MaxOverflow: 4, Prepared: true}
+	return database.Options{URL: url, PoolSize: 4, MaxOverflow: 4, Prepared: true, ConnectTimeout: 2 * time.Minute}
 }
 
 // Open opens a database until the test ends.

@@ -1,0 +1,57 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+
+	"tenantry/internal/problem"
+)
+
+// Cursors make and read the cursors of lists that are ordered by id. A cursor is the id that a page has ended with, and a
+// MAC over it and the list, filters included: it is of no use elsewhere, and nobody can make one.
+type Cursors struct{ keys [][]byte }
+
+// NewCursors returns the cursors under secret keys: the first makes them, and all of them are taken.
+func NewCursors(keys [][]byte) Cursors { return Cursors{keys} }
+
+// Encode returns the cursor of what comes after an id.
+func (c Cursors) Encode(list string, id uuid.UUID) string {
+	return base64.RawURLEncoding.EncodeToString(append(id[:], mac(c.keys[0], list, id)...))
+}
+
+// Decode returns the id that a cursor stands after: 400 for one that was not made for this list.
+func (c Cursors) Decode(list, cursor string) (uuid.UUID, error) {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err == nil && len(raw) == len(uuid.UUID{})+sha256.Size {
+		id := uuid.UUID(raw[:len(uuid.UUID{})])
+		for _, key := range c.keys {
+			if hmac.Equal(raw[len(id):], mac(key, list, id)) {
+				return id, nil
+			}
+		}
+	}
+	return uuid.Nil, problem.InvalidParameter("cursor", "is not the next_cursor of this list with these filters")
+}
+
+func mac(key []byte, list string, id uuid.UUID) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write(id[:])
+	h.Write([]byte(list))
+	return h.Sum(nil)
+}
+
+// NextLink returns the value of the header Link that names the next page of the list that a handler answers (RFC 8288).
+func NextLink(ctx context.Context, cursor string) string {
+	c, ok := ctx.Value(gin.ContextKey).(*gin.Context)
+	if !ok {
+		return ""
+	}
+	query := c.Request.URL.Query()
+	query.Set("cursor", cursor)
+	return "<" + c.Request.URL.EscapedPath() + "?" + query.Encode() + `>; rel="next"`
+}
