@@ -141,6 +141,11 @@ var (
 				Unique:  false,
 				Columns: []*schema.Column{RefreshTokensColumns[8]},
 			},
+			{
+				Name:    "idx_refresh_token_tenant_ip",
+				Unique:  false,
+				Columns: []*schema.Column{RefreshTokensColumns[11], RefreshTokensColumns[10]},
+			},
 		},
 	}
 	// RolesColumns holds the columns for the "roles" table.

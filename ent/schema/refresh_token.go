@@ -56,6 +56,8 @@ func (RefreshToken) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("user_id", "revoked").StorageKey("idx_refresh_token_user_revoked"),
 		index.Fields("expires_at").StorageKey("idx_refresh_token_expires"),
+		// Whether anybody of a tenant has signed in from an address.
+		index.Fields("tenant_id", "ip").StorageKey("idx_refresh_token_tenant_ip"),
 	}
 }
 

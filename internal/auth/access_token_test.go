@@ -14,14 +14,22 @@ import (
 	"testing"
 	"time"
 
+	"entgo.io/ent/dialect"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
+
+	"tenantry/ent"
 )
 
 const testIssuer = "https://id.acme.test"
 
 // testTokens issues tokens under a key that no database holds.
+// noDatabase is asked for keys that nobody has made.
+func noDatabase() *ent.Client {
+	return ent.NewClient(ent.Driver(&recorder{Driver: emptyDriver{name: dialect.SQLite}}))
+}
+
 func testTokens(t *testing.T, now time.Time) (*accessTokens, *ecdsa.PrivateKey) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -30,7 +38,7 @@ func testTokens(t *testing.T, now time.Time) (*accessTokens, *ecdsa.PrivateKey) 
 	}
 	key := &signingKey{kid: "k1", method: jwt.SigningMethodES256, public: private.Public(), private: private}
 	clock := func() time.Time { return now }
-	keys := &SigningKeys{clock: clock, missed: now} // it has just looked, and looks no more
+	keys := &SigningKeys{clock: clock, client: noDatabase()}
 	keys.current.Store(&keySet{active: key, byID: map[string]*signingKey{"k1": key}})
 	return newAccessTokens(keys, Options{Issuer: testIssuer, AccessTokenTTL: 15 * time.Minute, Clock: clock}), private
 }

@@ -132,16 +132,17 @@ func (a *Auth) Login(ctx context.Context, slug, email, password string, from Ori
 		return nil, err
 	}
 	defer leave()
-	var p *Projection
 	system := principal.System(ctx, "sign-in: nobody is known yet")
-	if canonical, err := CanonicalEmail(email); err == nil {
-		if p, err = loadProjection(system, a.client, byCredentials(a.slug(slug), canonical, from.IP)); err != nil {
-			return nil, err
-		}
-	}
-	try, err := a.throttle.take(system, from.IP, subject(p, a.slug(slug), email, from.IP))
+	try, err := a.throttle.take(system, from.IP, signingIn(a.slug(slug), email), a.slug(slug))
 	if err != nil {
 		return nil, err
+	}
+	var p *Projection
+	if canonical, err := CanonicalEmail(email); err == nil {
+		if p, err = loadProjection(system, a.client, byCredentials(a.slug(slug), canonical)); err != nil {
+			try.refund(system)
+			return nil, err
+		}
 	}
 	var hash *string
 	if p != nil {
@@ -179,7 +180,7 @@ func (a *Auth) Register(ctx context.Context, slug string, account Account, from 
 	if err != nil || !home.IsActive || !home.Settings.RegistrationOpen() {
 		return nil, problem.Forbidden("registration_closed", "The tenant does not take registrations.")
 	}
-	try, err := a.throttle.take(system, from.IP, "")
+	try, err := a.throttle.take(system, from.IP, "", "")
 	if err != nil {
 		return nil, err
 	}
@@ -235,16 +236,17 @@ func (a *Auth) Refresh(ctx context.Context, presented string) (*Tokens, error) {
 	}
 	// The token proves the session, whatever its tenant: this server wrote it.
 	ctx = principal.System(ctx, "refresh: the token's MAC names the session")
-	next, err := a.rotate(ctx, t)
-	if err != nil {
-		return nil, err
-	}
 	user, err := loadProjection(ctx, a.client, bySession(t.session, a.opts.Clock()))
 	if err != nil {
 		return nil, err
 	}
 	if user == nil || !user.Live() {
 		return nil, errSessionOver
+	}
+	// The last statement: who hears of an outage must find the token as it was.
+	next, err := a.rotate(ctx, t)
+	if err != nil {
+		return nil, err
 	}
 	return a.tokens(user, next, user.SessionEnds)
 }

@@ -30,7 +30,7 @@ func (a *Auth) ChangePassword(ctx context.Context, me *Projection, current, next
 		return problem.Invalid(problem.Field{Pointer: "/new_password", Detail: err.Error()})
 	}
 	system := principal.System(ctx, "change of password: throttles belong to no tenant")
-	try, err := a.throttle.take(system, from.IP, subject(me, "", "", from.IP))
+	try, err := a.throttle.take(system, from.IP, changing(me.ID), "")
 	if err != nil {
 		return err
 	}

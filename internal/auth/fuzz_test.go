@@ -34,7 +34,7 @@ func fuzzTokens(t testing.TB) (*accessTokens, *signingKey) {
 	signs := &signingKey{kid: "k1", method: jwt.SigningMethodEdDSA, public: edwards.Public(), private: edwards}
 	verifies := &signingKey{kid: "k2", method: jwt.SigningMethodES256, public: nist.Public()}
 	clock := func() time.Time { return fuzzNow }
-	keys := &SigningKeys{clock: clock, missed: fuzzNow}
+	keys := &SigningKeys{clock: clock, client: noDatabase()}
 	keys.current.Store(&keySet{active: signs, byID: map[string]*signingKey{"k1": signs, "k2": verifies}})
 	return newAccessTokens(keys, Options{Issuer: testIssuer, AccessTokenTTL: maxLifetime, Clock: clock}), signs
 }

@@ -100,7 +100,28 @@ func (h *Hasher) Verify(ctx context.Context, hash *string, password string) (boo
 	if err != nil {
 		return false, err
 	}
-	return subtle.ConstantTimeCompare(key, p.key) == 1 && hash != nil, nil
+	if subtle.ConstantTimeCompare(key, p.key) == 1 && hash != nil {
+		return true, nil
+	}
+	// A wrong password takes as long as one for an account that does not exist.
+	for _, rest := range h.saved(p) {
+		if _, err := h.compute(ctx, password, rest); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// saved returns hashes that cost together what one of lower cost saves: the cost of argon2id is its memory times its passes.
+func (h *Hasher) saved(p phcHash) (rest []phcHash) {
+	cost := int64(h.memory)*int64(h.time) - int64(p.memory)*int64(p.time)
+	if passes := cost / int64(h.memory); passes > 0 {
+		rest = append(rest, phcHash{memory: h.memory, time: uint32(passes), threads: 1, salt: p.salt, size: argonKey}) //nolint:gosec // at most maxArgonTime
+	}
+	if memory := cost % int64(h.memory); memory >= 1<<10 {
+		rest = append(rest, phcHash{memory: uint32(memory), time: 1, threads: 1, salt: p.salt, size: argonKey}) //nolint:gosec // less than maxArgonMemory
+	}
+	return rest
 }
 
 var errBusy = errors.New("too many passwords wait to be hashed")

@@ -19,8 +19,10 @@ const (
 	maxGuessed = 64
 	// minContext is how long a word must be, in bytes, to be one that a password must not be made of.
 	minContext = 3
-	// freeDigits is how many digits may follow a word and leave it as easy to guess as it was: a year, most often.
+	// freeDigits is how many digits may be before or behind a word and leave it as easy to guess as it was: a year, most often.
 	freeDigits = 4
+
+	digits = "0123456789"
 )
 
 //go:embed common_passwords.txt
@@ -49,17 +51,30 @@ func checkPassword(password string, home *ent.Tenant, email string) error {
 	switch {
 	case guessed(lower, inList) || guessed(plain(password), inList):
 		return errors.New("is a common password, or is easily made of one")
-	case guessed(lower, among(context)) || guessed(plain(password), among(context)):
+	case guessed(lower, among(context)) || composed(plain(password), context):
 		return errors.New("is made of the name of the service, of the tenant or of the account")
 	}
 	return nil
 }
 
-// guessed reports whether a password is a known word, once or repeated, with digits behind it that add little.
+// guessed reports whether a password is a known word, once or repeated, with digits around it that add little.
 func guessed(password string, known func(word string) bool) bool {
-	word := strings.TrimRight(password, "0123456789")
-	digits := password[len(word):]
-	return repeats(password, known) || (repeats(word, known) && (len(digits) <= freeDigits || repeats(digits, inList)))
+	front := strings.TrimLeft(password, digits)
+	word := strings.TrimRight(front, digits)
+	before, after := len(password)-len(front), front[len(word):]
+	return repeats(password, known) ||
+		(repeats(word, known) && before <= freeDigits && (len(after) <= freeDigits || repeats(after, inList)))
+}
+
+// composed reports whether a password is one of the words with what everybody guesses before and behind it.
+func composed(password string, words []string) bool {
+	easy := func(rest string) bool {
+		return rest == "" || (len(rest) <= freeDigits && strings.Trim(rest, digits) == "") || guessed(rest, inList) || guessed(rest, among(words))
+	}
+	return slices.ContainsFunc(words, func(word string) bool {
+		before, after, found := strings.Cut(password, word)
+		return found && len(word) >= minContext && easy(before) && easy(after)
+	})
 }
 
 // repeats reports whether s is a known word over and over; the last time may be cut short.

@@ -29,6 +29,9 @@ func TestCheckPassword(t *testing.T) {
 		"slug":                         {"acme-toolsacme-tools", "tenant"},
 		"name of the tenant":           {"Acme Tools of Sofia", "tenant"},
 		"name of the tenant, spelled":  {"ACME_TOOLS_OF_SOFIA!2026", "tenant"},
+		"product and common word":      {"password-tenantry", "service"},
+		"product, word and year":       {"tenantryadmin2026", "service"},
+		"tenant and common number":     {"acme-tools 123456789", "tenant"},
 		"product":                      {"Tenantry-Tenantry", "service"},
 	}
 	for name, tt := range tests {
@@ -60,7 +63,7 @@ func TestCommon_passwords_are_refused(t *testing.T) {
 	}
 	for _, password := range []string{
 		"passwordpassword", "Password Password!", "password12345678", "Monkey123456789", "123456789012345", "abc123abc123abc",
-		"qwerty qwerty qwerty", "1qaz2wsx3edc4rfv", "!!!letmein!!!letmein",
+		"qwerty qwerty qwerty", "2026passwordpassword", "1qaz2wsx3edc4rfv", "!!!letmein!!!letmein",
 	} {
 		if err := checkPassword(password, &ent.Tenant{}, ""); err == nil {
 			t.Errorf("%q is accepted", password)

@@ -86,6 +86,22 @@ func TestHasher_computes_no_more_at_once_than_it_may(t *testing.T) {
 	busy(t, err)
 }
 
+// Otherwise time would tell which accounts there are, until each has signed in under the new parameters.
+func TestHasher_makes_up_for_a_lower_cost(t *testing.T) {
+	t.Parallel()
+	h := NewHasher(HashOptions{MemoryKiB: 40 << 10, Time: 3})
+	for _, test := range []struct{ memory, time uint32 }{{19456, 2}, {19456, 3}, {40 << 10, 2}, {40 << 10, 3}, {64 << 10, 3}, {8 << 10, 1}} {
+		stored := phcHash{memory: test.memory, time: test.time, threads: 1}
+		cost, want := test.memory*test.time, uint32(3*40<<10)
+		for _, rest := range h.saved(stored) {
+			cost += rest.memory * rest.time
+		}
+		if want = max(want, test.memory*test.time); cost > want || cost < want-1<<10 {
+			t.Errorf("m=%d,t=%d: %d KiB, want %d", test.memory, test.time, cost, want)
+		}
+	}
+}
+
 // ASVS 15.2.2: a crowd waits outside, and as much of it as cannot be served in time is told so at once.
 func TestHasher_lets_no_more_in_than_it_may(t *testing.T) {
 	t.Parallel()

@@ -26,8 +26,6 @@ type Projection struct {
 	TenantActive bool
 	// Roles are names, Permissions the union of what the roles hold.
 	Roles, Permissions []string
-	// KnownAddress reports whether the user has signed in from this address before. It is told at sign-in alone.
-	KnownAddress bool
 	// SessionID is the session by which the user was found, and SessionEnds when it is over, whatever happens. Zero if there
 	// was none.
 	SessionID   uuid.UUID
@@ -65,7 +63,6 @@ type projectionRow struct {
 	RoleName        sql.NullString `sql:"role_name"`
 	Permissions     []byte         `sql:"permissions"`
 	SessionEnds     sql.NullTime   `sql:"session_ends"`
-	KnownAddress    bool           `sql:"known_address"`
 }
 
 // joined are the tables that a projection may be found by.
@@ -118,7 +115,6 @@ func fold(rows []projectionRow) (*Projection, error) {
 		TenantActive: first.TenantActive,
 		Roles:        []string{},
 		SessionEnds:  first.SessionEnds.Time,
-		KnownAddress: first.KnownAddress,
 	}
 	if first.PasswordHash.Valid {
 		p.PasswordHash = &first.PasswordHash.String
@@ -163,17 +159,10 @@ func byUser(id uuid.UUID) func(joined) {
 	return func(j joined) { j.users.Where(sql.EQ(j.users.C(user.FieldID), id)) }
 }
 
-// byCredentials finds the user of a tenant by the e-mail address in canonical form, with the password hash and whether they
-// have signed in from an address before.
-func byCredentials(slug, email, ip string) func(joined) {
+// byCredentials finds the user of a tenant by the e-mail address in canonical form, with the password hash.
+func byCredentials(slug, email string) func(joined) {
 	return func(j joined) {
-		sessions := sql.Table(refreshtoken.Table).As("s")
-		known := sql.Dialect(j.users.Dialect()).Select(sessions.C(refreshtoken.FieldID)).From(sessions).Where(sql.And(
-			sql.ColumnsEQ(sessions.C(refreshtoken.FieldUserID), j.users.C(user.FieldID)),
-			sql.EQ(sessions.C(refreshtoken.FieldIP), ip),
-		))
 		j.users.AppendSelect(j.users.C(user.FieldPasswordHash))
-		j.users.AppendSelectExprAs(sql.Exists(known), "known_address")
 		j.users.Where(sql.And(
 			sql.EQ(j.tenants.C(tenant.FieldSlug), slug),
 			sql.EQ(j.users.C(user.FieldEmail), email),

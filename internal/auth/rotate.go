@@ -40,7 +40,7 @@ func (a *Auth) rotate(ctx context.Context, t refreshToken) (refreshToken, error)
 		return next, fmt.Errorf("read session: %w", err)
 	case session.Revoked, !session.ExpiresAt.After(now), !session.RotatedAt.After(now.Add(-a.opts.RefreshIdleTTL)):
 		return next, errSessionOver
-	case session.Counter == next.counter && session.RotatedAt.After(now.Add(-a.opts.RefreshGrace)):
+	case a.opts.RefreshGrace > 0 && session.Counter == next.counter && session.RotatedAt.After(now.Add(-a.opts.RefreshGrace)):
 		return next, nil
 	case session.Counter > t.counter:
 		return next, a.reuse(ctx, session)

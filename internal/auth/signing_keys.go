@@ -11,11 +11,11 @@ import (
 	"crypto/x509"
 	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"golang.org/x/sync/singleflight"
 
 	"tenantry/ent"
 	"tenantry/ent/signingkey"
@@ -24,8 +24,8 @@ import (
 
 const (
 	rsaBits = 3072
-	// reloadEvery bounds how often a key that nobody knows makes the server ask the database.
-	reloadEvery = 100 * time.Millisecond
+	// keyPatience is how long a request waits for a key that this instance does not know.
+	keyPatience = 2 * time.Second
 )
 
 // signingKey is a key pair in memory. The private part is there for the active key alone.
@@ -57,9 +57,8 @@ type SigningKeys struct {
 	clock    func() time.Time
 	current  atomic.Pointer[keySet]
 
-	// loading lets one reader at a time build a view from the one before it. missed is when an unknown key was last looked for.
-	loading sync.Mutex
-	missed  time.Time
+	// loading lets one reader at a time build a view from the one before it, for all who wait.
+	loading singleflight.Group
 }
 
 // OpenSigningKeys loads the keys and makes the first if there is none. Of several instances that start at once one makes
@@ -93,10 +92,28 @@ func ofNoTenant(ctx context.Context) context.Context {
 	return principal.System(ctx, "signing keys belong to no tenant")
 }
 
-// load brings the view up to date. It is replaced only if something has changed.
+// load brings the view up to date with everything that was stored before the call. Of those who ask at once one reads, so
+// that ids that somebody invents cost a connection at most.
 func (k *SigningKeys) load(ctx context.Context) error {
-	k.loading.Lock()
-	defer k.loading.Unlock()
+	shared, err := k.join(ctx)
+	if err == nil && shared {
+		// It may have begun before the call; whatever is under way now has not.
+		_, err = k.join(ctx)
+	}
+	return err
+}
+
+func (k *SigningKeys) join(ctx context.Context) (shared bool, err error) {
+	select {
+	case read := <-k.loading.DoChan("", func() (any, error) { return nil, k.reload(context.WithoutCancel(ctx)) }):
+		return read.Shared, read.Err
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+// reload replaces the view if something has changed.
+func (k *SigningKeys) reload(ctx context.Context) error {
 	rows, err := k.client.SigningKey.Query().Where(signingkey.Or(
 		signingkey.RetireAtIsNil(), signingkey.RetireAtGT(k.clock()),
 	)).Order(signingkey.ByCreatedAt(), signingkey.ByID()).All(ctx)
@@ -184,30 +201,18 @@ func (k *SigningKeys) reseal(ctx context.Context) error {
 	return nil
 }
 
-// find returns the key of an id, nil if there is none. A key that another instance has made just now is looked for in the
-// database, though not for everybody who invents an id.
+// find returns the key of an id, nil if there is none. One that this instance does not know is looked for in the database:
+// another may have made it just now.
 func (k *SigningKeys) find(ctx context.Context, kid string) (*signingKey, error) {
 	if key := k.current.Load().byID[kid]; key != nil {
 		return key, nil
 	}
-	if !k.mayLook() {
-		return nil, nil
-	}
+	ctx, cancel := context.WithTimeout(ctx, keyPatience)
+	defer cancel()
 	if err := k.load(ofNoTenant(ctx)); err != nil {
 		return nil, err
 	}
 	return k.current.Load().byID[kid], nil
-}
-
-func (k *SigningKeys) mayLook() bool {
-	k.loading.Lock()
-	defer k.loading.Unlock()
-	now := k.clock()
-	if now.Sub(k.missed) < reloadEvery {
-		return false
-	}
-	k.missed = now
-	return true
 }
 
 func generateKey(alg string) (crypto.Signer, error) {

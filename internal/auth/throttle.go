@@ -10,7 +10,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"tenantry/ent"
+	"tenantry/ent/refreshtoken"
+	"tenantry/ent/tenant"
 	entthrottle "tenantry/ent/throttle"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
@@ -63,26 +67,49 @@ type throttle struct {
 type attempt struct {
 	*throttle
 	addressID, accountID string
+	// counted says that nobody has to wait, addressCounted that the address has not.
+	counted, addressCounted bool
 }
 
-// subject is the account that an attempt counts against: a user, wherever the attempt came from, or what was named instead
-// of one.
-func subject(user *Projection, slug, email, ip string) string {
-	switch {
-	case user == nil:
-		return "name\n" + slug + "\n" + strings.ToLower(email)
-	case user.KnownAddress:
-		// Where the user has signed in before they are not held up by strangers (ASVS 6.1.1).
-		return "user\n" + user.ID.String() + "\n" + network(ip)
-	default:
-		return "user\n" + user.ID.String()
+// signingIn is what an attempt to sign in counts against: what was named, whether it exists or not (ASVS 6.3.8). An address
+// is the same account in every spelling.
+func signingIn(slug, email string) string {
+	canonical, err := CanonicalEmail(email)
+	if err != nil {
+		canonical = strings.ToLower(email)
 	}
+	return "name\n" + slug + "\n" + canonical
 }
 
-// take counts an attempt: 429 if the address or the account has to wait. The context must be the system's.
-func (t *throttle) take(ctx context.Context, ip, account string) (*attempt, error) {
-	taken := &attempt{throttle: t, addressID: t.id("address\n" + network(ip))}
-	want := int64(1)
+// changing is what a signed-in user's guesses of their own password count against. Strangers have no part in it.
+func changing(user uuid.UUID) string { return "change\n" + user.String() }
+
+// take counts an attempt: 429 if the address or the account has to wait. Where somebody of the tenant of a slug has signed in
+// before, an account has a count of its own, so that strangers elsewhere do not keep its owner out (ASVS 6.1.1). The context
+// must be the system's.
+func (t *throttle) take(ctx context.Context, ip, account, slug string) (*attempt, error) {
+	taken, err := t.count(ctx, ip, account)
+	if err != nil || taken.counted {
+		return taken, err
+	}
+	if taken.addressCounted && slug != "" {
+		known, err := t.client.RefreshToken.Query().
+			Where(refreshtoken.IP(ip), refreshtoken.HasTenantWith(tenant.Slug(slug))).Exist(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("look for sessions of an address: %w", err)
+		}
+		if known {
+			(&attempt{throttle: t, addressID: taken.addressID}).refund(ctx)
+			if taken, err = t.count(ctx, ip, account+"\n"+network(ip)); err != nil || taken.counted {
+				return taken, err
+			}
+		}
+	}
+	return nil, t.wait(ctx, taken)
+}
+
+func (t *throttle) count(ctx context.Context, ip, account string) (*attempt, error) {
+	taken, want := &attempt{throttle: t, addressID: t.id("address\n" + network(ip))}, int64(1)
 	if account != "" {
 		taken.accountID, want = t.id(account), 2
 	}
@@ -96,18 +123,21 @@ func (t *throttle) take(ctx context.Context, ip, account string) (*attempt, erro
 	if err != nil {
 		return nil, fmt.Errorf("count attempt: %w", err)
 	}
-	if changed == want {
-		return taken, nil
-	}
-	rows, err := t.client.Throttle.Query().Where(entthrottle.IDIn(taken.addressID, taken.accountID)).All(ctx)
+	taken.counted, taken.addressCounted = changed == want, changed > 0
+	return taken, nil
+}
+
+// wait returns the problem that says how long an attempt that was not counted has to wait.
+func (t *throttle) wait(ctx context.Context, refused *attempt) error {
+	rows, err := t.client.Throttle.Query().Where(entthrottle.IDIn(refused.addressID, refused.accountID)).All(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read throttle: %w", err)
+		return fmt.Errorf("read throttle: %w", err)
 	}
-	wait := time.Second
+	now, wait := t.clock().UnixMilli(), time.Second
 	for _, row := range rows {
 		wait = max(wait, time.Duration(row.BlockedUntil-now)*time.Millisecond)
 	}
-	return nil, problem.TooMany(wait)
+	return problem.TooMany(wait)
 }
 
 // succeed takes the attempt back, and every one of the account before it.
@@ -116,8 +146,9 @@ func (a *attempt) succeed(ctx context.Context) error { return a.undo(ctx, a.acco
 // refund takes the attempt back, for one that was not decided. It is of no use while the database is away.
 func (a *attempt) refund(ctx context.Context) { _ = a.undo(ctx, "") }
 
+// undo is done for a client that has hung up as well: a right password is no failure.
 func (a *attempt) undo(ctx context.Context, forget string) error {
-	if _, err := a.client.ExecContext(ctx, takeBack, a.addressID, a.accountID, forget); err != nil {
+	if _, err := a.client.ExecContext(context.WithoutCancel(ctx), takeBack, a.addressID, a.accountID, forget); err != nil {
 		return fmt.Errorf("take attempt back: %w", err)
 	}
 	return nil

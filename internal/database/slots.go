@@ -44,14 +44,19 @@ func (s slots) take(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// ExecContext waits for a connection and runs a statement that was written by hand.
-func (d *entDriver) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+// ExecContext waits for a connection and runs a statement that was written by hand, again if it met a deadlock: such a
+// statement may lock several rows.
+func (d *entDriver) ExecContext(ctx context.Context, query string, args ...any) (result sql.Result, err error) {
 	release, err := d.pools.write.slots.take(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	return d.Driver.ExecContext(ctx, query, args...)
+	err = again(ctx, func() error {
+		result, err = d.Driver.ExecContext(ctx, query, args...)
+		return err
+	})
+	return result, err
 }
 
 // Exec waits for a connection and runs a statement that answers no rows.

@@ -18,8 +18,13 @@ const maxTries = 3
 // client is to see does not belong in fn, nor what must not happen twice: after a deadlock or a serialization failure,
 // and after nothing else, fn is run again from its beginning.
 func WithTx(ctx context.Context, client *ent.Client, fn func(tx *ent.Client) error) error {
+	return again(ctx, func() error { return withTx(ctx, client, fn) })
+}
+
+// again runs what Postgres may roll back for another one's sake.
+func again(ctx context.Context, run func() error) error {
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		err := withTx(ctx, client, fn)
+		err := run()
 		if err != nil && !undone(err) {
 			err = backoff.Permanent(err)
 		}

@@ -22,8 +22,12 @@ type credential struct {
 type credentialKey struct{}
 
 // tenantContext verifies the bearer token, once, and puts who acts and in which tenant into the request's context. The
-// tenant comes from the token alone: no header, parameter or body names it.
+// tenant comes from the token alone: no header, parameter or body names it. Where none is asked for, none is looked at.
 func (r *router) tenantContext(c *gin.Context) {
+	if o := r.operation(c); o == nil || o.public {
+		c.Next()
+		return
+	}
 	ctx := c.Request.Context()
 	token, presented, err := bearer(c)
 	if err == nil && presented {

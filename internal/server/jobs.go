@@ -18,6 +18,7 @@ func (s *Server) Work(ctx context.Context) {
 	jobs.Go(func() { s.every(ctx, auth.KeysMaintained, "maintain signing keys", s.keys.Maintain) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "remove signing keys", s.keys.RemoveGone) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "forget attempts", s.Auth.ForgetAttempts) })
+	jobs.Go(func() { s.every(ctx, forgetEvery, "remove sessions", s.Auth.RemoveSessions) })
 	jobs.Wait()
 }
 

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -139,4 +140,32 @@ func TestSession_never_outlives_its_end(t *testing.T) {
 	if !strings.Contains(string(a.body), `"expires_in":300`) && !strings.Contains(string(a.body), `"expires_in":299`) {
 		t.Errorf("an access token that outlives its session: %s", a.body)
 	}
+}
+
+// A client that hears of an outage keeps its token, and the token is still the live one: nothing may fail after it was moved.
+func TestRefresh_moves_the_session_last(t *testing.T) {
+	t.Parallel()
+	s := start(t, dbtest.Postgres(t))
+	_, refresh := s.login()
+	refresh = s.expect(http.StatusOK, s.refresh(refresh)).field(t, "refresh_token") // prepares the statements
+	statements := dbtest.StatementLog(t, s.db.SQL, func() { s.expect(http.StatusOK, s.refresh(refresh)) })
+	read := slices.IndexFunc(statements, func(s string) bool { return strings.Contains(s, `JOIN "refresh_tokens"`) })
+	moved := slices.IndexFunc(statements, func(s string) bool { return strings.Contains(s, `UPDATE "refresh_tokens"`) })
+	if read < 0 || moved < read {
+		t.Errorf("the user is read at %d, the session is moved at %d: %q", read, moved, statements)
+	}
+}
+
+// Without a grace window a token is used once, whatever the clocks of the instances say.
+func TestRefresh_without_a_grace_window_is_strict(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		strict := func(c *config.Config) { c.RefreshGrace = 0 }
+		now := time.Now().UTC()
+		first := startAt(t, opts, func() time.Time { return now }, strict)
+		second := startAt(t, opts, func() time.Time { return now.Add(-time.Second) }, strict)
+		_, refresh := first.login()
+		first.expect(http.StatusOK, first.refresh(refresh))
+		second.expect(http.StatusUnauthorized, second.refresh(refresh))
+	})
 }

@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -141,7 +143,7 @@ func TestWait_grows_to_a_minute_and_success_ends_it(t *testing.T) {
 			s.waited()
 		}
 		s.expect(http.StatusOK, s.from("", credentials(ownerEmail, ownerPassword)))
-		for range 10 {
+		for range 20 { // ten as a stranger, and ten where somebody of the tenant has signed in now
 			s.expect(http.StatusUnauthorized, s.from("", wrong))
 		}
 		s.expect(http.StatusTooManyRequests, s.from("", wrong))
@@ -151,7 +153,7 @@ func TestWait_grows_to_a_minute_and_success_ends_it(t *testing.T) {
 		if err := s.server.Auth.ForgetAttempts(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if n := s.db.Client.Throttle.Query().CountX(ctx); n != 2 {
+		if n := s.db.Client.Throttle.Query().CountX(ctx); n != 3 {
 			t.Errorf("%d rows are left", n)
 		}
 
@@ -198,5 +200,63 @@ func TestChange_of_password_is_no_way_to_guess_it(t *testing.T) {
 		if rows != 1 {
 			t.Errorf("%d have to wait", rows)
 		}
+	})
+}
+
+// ASVS 6.3.8: who shares an address with a user must not learn from the waits that there is one.
+func TestWaits_are_alike_for_accounts_that_do_not_exist(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		s := startAt(t, opts, still(), behindProxy)
+		s.expect(http.StatusOK, s.from("203.0.113.7", credentials(ownerEmail, ownerPassword)))
+		for _, email := range []string{ownerEmail, "nobody@acme.test", "not an address"} {
+			var got []int
+			for i := range 12 {
+				got = append(got, s.from(fmt.Sprintf("192.0.2.%d", i), credentials(email, "a guess")).status)
+			}
+			got = append(got, s.from("203.0.113.7", credentials(strings.ToUpper(email), "a guess")).status)
+			if fmt.Sprint(got) != "[401 401 401 401 401 401 401 401 401 401 429 429 401]" {
+				t.Errorf("%s: %v", email, got)
+			}
+		}
+	})
+}
+
+func TestStrangers_do_not_keep_anybody_from_changing_the_password(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		s := startAt(t, opts, still(), behindProxy)
+		access, _ := s.login()
+		for i := range 12 {
+			s.from(fmt.Sprintf("192.0.2.%d", i), credentials(ownerEmail, "a guess"))
+		}
+		s.expect(http.StatusNoContent, s.call("POST", "/api/v1/auth/password", access,
+			map[string]string{"current_password": ownerPassword, "new_password": "another horse, another battery"}))
+		s.expect(http.StatusTooManyRequests, s.from("198.51.100.1", credentials(ownerEmail, "another horse, another battery")))
+	})
+}
+
+// Whoever hangs up before the answer has not failed.
+func TestRight_password_of_an_impatient_client_is_no_failure(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		s := startAt(t, opts, still())
+		body, err := json.Marshal(credentials(ownerEmail, ownerPassword))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 15 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(5+5*i)*time.Millisecond)
+			r, err := http.NewRequestWithContext(ctx, "POST", s.url+"/api/v1/auth/login", bytes.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", "application/json")
+			if answered, err := http.DefaultClient.Do(r); err == nil {
+				answered.Body.Close()
+			}
+			cancel()
+		}
+		s.login()
 	})
 }
