@@ -107,6 +107,24 @@ func (e Related) Valid() bool {
 	}
 }
 
+// Defines values for TenantSettingsRegistration.
+const (
+	Closed TenantSettingsRegistration = "closed"
+	Open   TenantSettingsRegistration = "open"
+)
+
+// Valid indicates whether the value is a known member of the TenantSettingsRegistration enum.
+func (e TenantSettingsRegistration) Valid() bool {
+	switch e {
+	case Closed:
+		return true
+	case Open:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TokensTokenType.
 const (
 	Bearer TokensTokenType = "Bearer"
@@ -206,6 +224,22 @@ type JWKUse string
 // JWKS defines model for JWKS.
 type JWKS struct {
 	Keys []JWK `json:"keys"`
+}
+
+// NewOwner Example: {"email":"owner@example.com"}
+type NewOwner struct {
+	// Email Example: ada@example.com
+	Email Email `json:"email"`
+
+	// FullName Example: Ada Lovelace
+	FullName *FullName `json:"full_name,omitempty"`
+
+	// Password A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
+	// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed.
+	//
+	//
+	// Example: correct horse battery staple
+	Password *Password `json:"password,omitempty"`
 }
 
 // Password A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
@@ -343,11 +377,51 @@ type Sessions struct {
 // Example: default
 type Slug = string
 
+// Tenant defines model for Tenant.
+type Tenant struct {
+	CreatedAt time.Time          `json:"created_at"`
+	ID        openapi_types.UUID `json:"id"`
+	IsActive  bool               `json:"is_active"`
+	Name      string             `json:"name"`
+
+	// Settings What is not there stays as it is.
+	//
+	// Example: {"registration":"closed"}
+	Settings  TenantSettings `json:"settings"`
+	Slug      string         `json:"slug"`
+	UpdatedAt time.Time      `json:"updated_at"`
+}
+
+// TenantName Example: Acme Tools
+type TenantName = string
+
+// TenantSettings What is not there stays as it is.
+//
+// Example: {"registration":"closed"}
+type TenantSettings struct {
+	// PasswordMinLength The least number of characters of a new password.
+	PasswordMinLength *int `json:"password_min_length,omitempty"`
+
+	// Registration Whether anyone may create an account.
+	Registration *TenantSettingsRegistration `json:"registration,omitempty"`
+}
+
+// TenantSettingsRegistration Whether anyone may create an account.
+type TenantSettingsRegistration string
+
 // TenantSummary Only if `include` asks for it.
 type TenantSummary struct {
 	ID   openapi_types.UUID `json:"id"`
 	Name string             `json:"name"`
 	Slug string             `json:"slug"`
+}
+
+// Tenants defines model for Tenants.
+type Tenants struct {
+	Items []Tenant `json:"items"`
+
+	// NextCursor Only if there is another page.
+	NextCursor *string `json:"next_cursor,omitempty"`
 }
 
 // Tokens defines model for Tokens.
@@ -411,6 +485,17 @@ type Limit = int
 
 // Total defines model for Total.
 type Total string
+
+// TenantChange defines model for TenantChange.
+type TenantChange struct {
+	// Name Example: Acme Tools
+	Name *TenantName `json:"name,omitempty"`
+
+	// Settings What is not there stays as it is.
+	//
+	// Example: {"registration":"closed"}
+	Settings *TenantSettings `json:"settings,omitempty"`
+}
 
 // LoginJSONBody defines parameters for Login.
 type LoginJSONBody struct {
@@ -504,6 +589,51 @@ type UpdateRoleJSONBody struct {
 	//
 	// Example: ["users:read"]
 	Permissions *RolePermissions `json:"permissions,omitempty"`
+}
+
+// UpdateOwnTenantJSONBody defines parameters for UpdateOwnTenant.
+type UpdateOwnTenantJSONBody struct {
+	// Name Example: Acme Tools
+	Name *TenantName `json:"name,omitempty"`
+
+	// Settings What is not there stays as it is.
+	//
+	// Example: {"registration":"closed"}
+	Settings *TenantSettings `json:"settings,omitempty"`
+}
+
+// ListTenantsParams defines parameters for ListTenants.
+type ListTenantsParams struct {
+	// Limit How many items a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before, of the same list with the same filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateTenantJSONBody defines parameters for CreateTenant.
+type CreateTenantJSONBody struct {
+	// Name Example: Acme Tools
+	Name TenantName `json:"name"`
+
+	// Owner Example: {"email":"owner@example.com"}
+	Owner NewOwner `json:"owner"`
+
+	// Slug The tenant's name in URLs. Without one, the server's default tenant is meant.
+	//
+	// Example: default
+	Slug Slug `json:"slug"`
+}
+
+// UpdateTenantJSONBody defines parameters for UpdateTenant.
+type UpdateTenantJSONBody struct {
+	// Name Example: Acme Tools
+	Name *TenantName `json:"name,omitempty"`
+
+	// Settings What is not there stays as it is.
+	//
+	// Example: {"registration":"closed"}
+	Settings *TenantSettings `json:"settings,omitempty"`
 }
 
 // ListUsersParams defines parameters for ListUsers.
@@ -616,6 +746,15 @@ type CreateRoleJSONRequestBody CreateRoleJSONBody
 // UpdateRoleJSONRequestBody defines body for UpdateRole for application/json ContentType.
 type UpdateRoleJSONRequestBody UpdateRoleJSONBody
 
+// UpdateOwnTenantJSONRequestBody defines body for UpdateOwnTenant for application/json ContentType.
+type UpdateOwnTenantJSONRequestBody UpdateOwnTenantJSONBody
+
+// CreateTenantJSONRequestBody defines body for CreateTenant for application/json ContentType.
+type CreateTenantJSONRequestBody CreateTenantJSONBody
+
+// UpdateTenantJSONRequestBody defines body for UpdateTenant for application/json ContentType.
+type UpdateTenantJSONRequestBody UpdateTenantJSONBody
+
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody CreateUserJSONBody
 
@@ -678,6 +817,33 @@ type ServerInterface interface {
 	// UpdateRole Change a role
 	// (PATCH /api/v1/roles/{id})
 	UpdateRole(c *gin.Context, id ID)
+	// GetOwnTenant Read the tenant of the signed-in user
+	// (GET /api/v1/tenant)
+	GetOwnTenant(c *gin.Context)
+	// UpdateOwnTenant Change the tenant of the signed-in user
+	// (PATCH /api/v1/tenant)
+	UpdateOwnTenant(c *gin.Context)
+	// ListTenants List the tenants, the newest first
+	// (GET /api/v1/tenants)
+	ListTenants(c *gin.Context, params ListTenantsParams)
+	// CreateTenant Create a tenant with its first owner
+	// (POST /api/v1/tenants)
+	CreateTenant(c *gin.Context)
+	// DeleteTenant Delete a tenant with everything in it
+	// (DELETE /api/v1/tenants/{id})
+	DeleteTenant(c *gin.Context, id ID)
+	// GetTenant Read a tenant
+	// (GET /api/v1/tenants/{id})
+	GetTenant(c *gin.Context, id ID)
+	// UpdateTenant Change a tenant
+	// (PATCH /api/v1/tenants/{id})
+	UpdateTenant(c *gin.Context, id ID)
+	// ResumeTenant Let a suspended tenant go on
+	// (POST /api/v1/tenants/{id}/resume)
+	ResumeTenant(c *gin.Context, id ID)
+	// SuspendTenant Refuse every token, refresh and sign-in of a tenant
+	// (POST /api/v1/tenants/{id}/suspend)
+	SuspendTenant(c *gin.Context, id ID)
 	// ListUsers List the users of the tenant, the newest first
 	// (GET /api/v1/users)
 	ListUsers(c *gin.Context, params ListUsersParams)
@@ -985,6 +1151,205 @@ func (siw *ServerInterfaceWrapper) UpdateRole(c *gin.Context) {
 	}
 
 	siw.Handler.UpdateRole(c, id)
+}
+
+// GetOwnTenant operation middleware
+func (siw *ServerInterfaceWrapper) GetOwnTenant(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetOwnTenant(c)
+}
+
+// UpdateOwnTenant operation middleware
+func (siw *ServerInterfaceWrapper) UpdateOwnTenant(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.UpdateOwnTenant(c)
+}
+
+// ListTenants operation middleware
+func (siw *ServerInterfaceWrapper) ListTenants(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTenantsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListTenants(c, params)
+}
+
+// CreateTenant operation middleware
+func (siw *ServerInterfaceWrapper) CreateTenant(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateTenant(c)
+}
+
+// DeleteTenant operation middleware
+func (siw *ServerInterfaceWrapper) DeleteTenant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteTenant(c, id)
+}
+
+// GetTenant operation middleware
+func (siw *ServerInterfaceWrapper) GetTenant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetTenant(c, id)
+}
+
+// UpdateTenant operation middleware
+func (siw *ServerInterfaceWrapper) UpdateTenant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.UpdateTenant(c, id)
+}
+
+// ResumeTenant operation middleware
+func (siw *ServerInterfaceWrapper) ResumeTenant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ResumeTenant(c, id)
+}
+
+// SuspendTenant operation middleware
+func (siw *ServerInterfaceWrapper) SuspendTenant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SuspendTenant(c, id)
 }
 
 // ListUsers operation middleware
@@ -1432,6 +1797,15 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.PUT(options.BaseURL+"/api/v1/users/:id/roles", wrapper.SetUserRoles)
 	router.DELETE(options.BaseURL+"/api/v1/users/:id/roles/:role_id", wrapper.UnassignRole)
 	router.PUT(options.BaseURL+"/api/v1/users/:id/roles/:role_id", wrapper.AssignRole)
+	router.GET(options.BaseURL+"/api/v1/tenant", wrapper.GetOwnTenant)
+	router.PATCH(options.BaseURL+"/api/v1/tenant", wrapper.UpdateOwnTenant)
+	router.GET(options.BaseURL+"/api/v1/tenants", wrapper.ListTenants)
+	router.POST(options.BaseURL+"/api/v1/tenants", wrapper.CreateTenant)
+	router.DELETE(options.BaseURL+"/api/v1/tenants/:id", wrapper.DeleteTenant)
+	router.GET(options.BaseURL+"/api/v1/tenants/:id", wrapper.GetTenant)
+	router.PATCH(options.BaseURL+"/api/v1/tenants/:id", wrapper.UpdateTenant)
+	router.POST(options.BaseURL+"/api/v1/tenants/:id/suspend", wrapper.SuspendTenant)
+	router.POST(options.BaseURL+"/api/v1/tenants/:id/resume", wrapper.ResumeTenant)
 	router.GET(options.BaseURL+"/.well-known/jwks.json", wrapper.GetJWKS)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness)
@@ -1440,6 +1814,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 type ProblemApplicationProblemPlusJSONResponse Problem
 
 type RoleJSONResponse Role
+
+type TenantJSONResponse Tenant
 
 type TokensJSONResponse Tokens
 
@@ -2043,6 +2419,349 @@ func (response UpdateRoledefaultApplicationProblemPlusJSONResponse) VisitUpdateR
 	return err
 }
 
+type GetOwnTenantRequestObject struct {
+}
+
+type GetOwnTenantResponseObject interface {
+	VisitGetOwnTenantResponse(w http.ResponseWriter) error
+}
+
+type GetOwnTenant200JSONResponse struct{ TenantJSONResponse }
+
+func (response GetOwnTenant200JSONResponse) VisitGetOwnTenantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOwnTenantdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetOwnTenantdefaultApplicationProblemPlusJSONResponse) VisitGetOwnTenantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOwnTenantRequestObject struct {
+	Body *UpdateOwnTenantJSONRequestBody
+}
+
+type UpdateOwnTenantResponseObject interface {
+	VisitUpdateOwnTenantResponse(w http.ResponseWriter) error
+}
+
+type UpdateOwnTenant200JSONResponse struct{ TenantJSONResponse }
+
+func (response UpdateOwnTenant200JSONResponse) VisitUpdateOwnTenantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOwnTenantdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdateOwnTenantdefaultApplicationProblemPlusJSONResponse) VisitUpdateOwnTenantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTenantsRequestObject struct {
+	Params ListTenantsParams
+}
+
+type ListTenantsResponseObject interface {
+	VisitListTenantsResponse(w http.ResponseWriter) error
+}
+
+type ListTenants200ResponseHeaders struct {
+	Link *string
+}
+
+type ListTenants200JSONResponse struct {
+	Body    Tenants
+	Headers ListTenants200ResponseHeaders
+}
+
+func (response ListTenants200JSONResponse) VisitListTenantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTenantsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListTenantsdefaultApplicationProblemPlusJSONResponse) VisitListTenantsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTenantRequestObject struct {
+	Body *CreateTenantJSONRequestBody
+}
+
+type CreateTenantResponseObject interface {
+	VisitCreateTenantResponse(w http.ResponseWriter) error
+}
+
+type CreateTenant201JSONResponse struct{ TenantJSONResponse }
+
+func (response CreateTenant201JSONResponse) VisitCreateTenantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTenantdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateTenantdefaultApplicationProblemPlusJSONResponse) VisitCreateTenantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteTenantRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type DeleteTenantResponseObject interface {
+	VisitDeleteTenantResponse(w http.ResponseWriter) error
+}
+
+type DeleteTenant204Response struct {
+}
+
+func (response DeleteTenant204Response) VisitDeleteTenantResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteTenantdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteTenantdefaultApplicationProblemPlusJSONResponse) VisitDeleteTenantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTenantRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type GetTenantResponseObject interface {
+	VisitGetTenantResponse(w http.ResponseWriter) error
+}
+
+type GetTenant200JSONResponse struct{ TenantJSONResponse }
+
+func (response GetTenant200JSONResponse) VisitGetTenantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTenantdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetTenantdefaultApplicationProblemPlusJSONResponse) VisitGetTenantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTenantRequestObject struct {
+	ID   ID `json:"id"`
+	Body *UpdateTenantJSONRequestBody
+}
+
+type UpdateTenantResponseObject interface {
+	VisitUpdateTenantResponse(w http.ResponseWriter) error
+}
+
+type UpdateTenant200JSONResponse struct{ TenantJSONResponse }
+
+func (response UpdateTenant200JSONResponse) VisitUpdateTenantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTenantdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdateTenantdefaultApplicationProblemPlusJSONResponse) VisitUpdateTenantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeTenantRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type ResumeTenantResponseObject interface {
+	VisitResumeTenantResponse(w http.ResponseWriter) error
+}
+
+type ResumeTenant204Response struct {
+}
+
+func (response ResumeTenant204Response) VisitResumeTenantResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type ResumeTenantdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResumeTenantdefaultApplicationProblemPlusJSONResponse) VisitResumeTenantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendTenantRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type SuspendTenantResponseObject interface {
+	VisitSuspendTenantResponse(w http.ResponseWriter) error
+}
+
+type SuspendTenant204Response struct {
+}
+
+func (response SuspendTenant204Response) VisitSuspendTenantResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type SuspendTenantdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SuspendTenantdefaultApplicationProblemPlusJSONResponse) VisitSuspendTenantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListUsersRequestObject struct {
 	Params ListUsersParams
 }
@@ -2628,6 +3347,33 @@ type StrictServerInterface interface {
 	// UpdateRole Change a role
 	// (PATCH /api/v1/roles/{id})
 	UpdateRole(ctx context.Context, request UpdateRoleRequestObject) (UpdateRoleResponseObject, error)
+	// GetOwnTenant Read the tenant of the signed-in user
+	// (GET /api/v1/tenant)
+	GetOwnTenant(ctx context.Context, request GetOwnTenantRequestObject) (GetOwnTenantResponseObject, error)
+	// UpdateOwnTenant Change the tenant of the signed-in user
+	// (PATCH /api/v1/tenant)
+	UpdateOwnTenant(ctx context.Context, request UpdateOwnTenantRequestObject) (UpdateOwnTenantResponseObject, error)
+	// ListTenants List the tenants, the newest first
+	// (GET /api/v1/tenants)
+	ListTenants(ctx context.Context, request ListTenantsRequestObject) (ListTenantsResponseObject, error)
+	// CreateTenant Create a tenant with its first owner
+	// (POST /api/v1/tenants)
+	CreateTenant(ctx context.Context, request CreateTenantRequestObject) (CreateTenantResponseObject, error)
+	// DeleteTenant Delete a tenant with everything in it
+	// (DELETE /api/v1/tenants/{id})
+	DeleteTenant(ctx context.Context, request DeleteTenantRequestObject) (DeleteTenantResponseObject, error)
+	// GetTenant Read a tenant
+	// (GET /api/v1/tenants/{id})
+	GetTenant(ctx context.Context, request GetTenantRequestObject) (GetTenantResponseObject, error)
+	// UpdateTenant Change a tenant
+	// (PATCH /api/v1/tenants/{id})
+	UpdateTenant(ctx context.Context, request UpdateTenantRequestObject) (UpdateTenantResponseObject, error)
+	// ResumeTenant Let a suspended tenant go on
+	// (POST /api/v1/tenants/{id}/resume)
+	ResumeTenant(ctx context.Context, request ResumeTenantRequestObject) (ResumeTenantResponseObject, error)
+	// SuspendTenant Refuse every token, refresh and sign-in of a tenant
+	// (POST /api/v1/tenants/{id}/suspend)
+	SuspendTenant(ctx context.Context, request SuspendTenantRequestObject) (SuspendTenantResponseObject, error)
 	// ListUsers List the users of the tenant, the newest first
 	// (GET /api/v1/users)
 	ListUsers(ctx context.Context, request ListUsersRequestObject) (ListUsersResponseObject, error)
@@ -3258,6 +4004,288 @@ func (sh *strictHandler) UpdateRole(ctx *gin.Context, id ID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(UpdateRoleResponseObject); ok {
 		if err := validResponse.VisitUpdateRoleResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetOwnTenant operation middleware
+func (sh *strictHandler) GetOwnTenant(ctx *gin.Context) {
+	var request GetOwnTenantRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetOwnTenant(ctx, request.(GetOwnTenantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetOwnTenant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetOwnTenantResponseObject); ok {
+		if err := validResponse.VisitGetOwnTenantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateOwnTenant operation middleware
+func (sh *strictHandler) UpdateOwnTenant(ctx *gin.Context) {
+	var request UpdateOwnTenantRequestObject
+
+	var body UpdateOwnTenantJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateOwnTenant(ctx, request.(UpdateOwnTenantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateOwnTenant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(UpdateOwnTenantResponseObject); ok {
+		if err := validResponse.VisitUpdateOwnTenantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListTenants operation middleware
+func (sh *strictHandler) ListTenants(ctx *gin.Context, params ListTenantsParams) {
+	var request ListTenantsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTenants(ctx, request.(ListTenantsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTenants")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListTenantsResponseObject); ok {
+		if err := validResponse.VisitListTenantsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateTenant operation middleware
+func (sh *strictHandler) CreateTenant(ctx *gin.Context) {
+	var request CreateTenantRequestObject
+
+	var body CreateTenantJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateTenant(ctx, request.(CreateTenantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateTenant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateTenantResponseObject); ok {
+		if err := validResponse.VisitCreateTenantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteTenant operation middleware
+func (sh *strictHandler) DeleteTenant(ctx *gin.Context, id ID) {
+	var request DeleteTenantRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteTenant(ctx, request.(DeleteTenantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteTenant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteTenantResponseObject); ok {
+		if err := validResponse.VisitDeleteTenantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetTenant operation middleware
+func (sh *strictHandler) GetTenant(ctx *gin.Context, id ID) {
+	var request GetTenantRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTenant(ctx, request.(GetTenantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTenant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetTenantResponseObject); ok {
+		if err := validResponse.VisitGetTenantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateTenant operation middleware
+func (sh *strictHandler) UpdateTenant(ctx *gin.Context, id ID) {
+	var request UpdateTenantRequestObject
+
+	request.ID = id
+
+	var body UpdateTenantJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateTenant(ctx, request.(UpdateTenantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateTenant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(UpdateTenantResponseObject); ok {
+		if err := validResponse.VisitUpdateTenantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ResumeTenant operation middleware
+func (sh *strictHandler) ResumeTenant(ctx *gin.Context, id ID) {
+	var request ResumeTenantRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResumeTenant(ctx, request.(ResumeTenantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResumeTenant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ResumeTenantResponseObject); ok {
+		if err := validResponse.VisitResumeTenantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SuspendTenant operation middleware
+func (sh *strictHandler) SuspendTenant(ctx *gin.Context, id ID) {
+	var request SuspendTenantRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SuspendTenant(ctx, request.(SuspendTenantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SuspendTenant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SuspendTenantResponseObject); ok {
+		if err := validResponse.VisitSuspendTenantResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
 	"github.com/cenkalti/backoff/v5"
 
 	"tenantry/ent"
@@ -55,4 +57,12 @@ func withTx(ctx context.Context, client *ent.Client, fn func(tx *ent.Client) err
 		return fmt.Errorf("commit transaction: %w", err)
 	}
 	return nil
+}
+
+// LockRow makes a query of a transaction keep others from changing the rows that it reads. The keys of the rows stay free for
+// those who refer to them. On SQLite a transaction is the one writer from its beginning.
+func LockRow(s *sql.Selector) {
+	if s.Dialect() == dialect.Postgres {
+		s.For("NO KEY UPDATE")
+	}
 }

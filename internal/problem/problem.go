@@ -1,7 +1,9 @@
 package problem
 
 import (
+	"errors"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -70,6 +72,21 @@ func InvalidParameter(name, detail string) *Problem {
 func Invalid(fields ...Field) *Problem {
 	return &Problem{Status: http.StatusUnprocessableEntity, Code: "invalid_request", Detail: "The request has invalid values.",
 		Fields: fields}
+}
+
+// Under puts the members that an error names under another: what is /email in an account is /owner/email where the account
+// is a part of the request.
+func Under(err error, parent string) error {
+	p, ok := errors.AsType[*Problem](err)
+	if !ok {
+		return err
+	}
+	under := *p
+	under.Fields = slices.Clone(p.Fields)
+	for i := range under.Fields {
+		under.Fields[i].Pointer = parent + under.Fields[i].Pointer
+	}
+	return &under
 }
 
 // Unauthorized is a request without a valid credential.

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 
-	"entgo.io/ent/dialect"
-	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
 
 	"tenantry/ent"
@@ -138,7 +136,7 @@ func give(ctx context.Context, tx *ent.Client, userID uuid.UUID, given []*ent.Ro
 func Guarded(ctx context.Context, client *ent.Client, userID uuid.UUID, do func(tx *ent.Client, target *ent.User) error) error {
 	p, _ := principal.FromContext(ctx)
 	return database.WithTx(ctx, client, func(tx *ent.Client) error {
-		if _, err := tx.Tenant.Query().Where(tenant.ID(p.TenantID)).Modify(lock).Select(tenant.FieldID).String(ctx); err != nil {
+		if _, err := tx.Tenant.Query().Where(tenant.ID(p.TenantID)).Modify(database.LockRow).Select(tenant.FieldID).String(ctx); err != nil {
 			return fmt.Errorf("lock tenant: %w", err)
 		}
 		target, err := tx.User.Query().Where(user.ID(userID)).WithRoles().Only(ctx)
@@ -156,14 +154,6 @@ func Guarded(ctx context.Context, client *ent.Client, userID uuid.UUID, do func(
 		}
 		return ownerLeft(ctx, tx)
 	})
-}
-
-// lock takes the row of a tenant. SQLite has one writer, and a transaction is that writer from its beginning. The keys of
-// the row stay free for those who refer to it.
-func lock(s *sql.Selector) {
-	if s.Dialect() == dialect.Postgres {
-		s.For("NO KEY UPDATE")
-	}
 }
 
 // below refuses a user who holds what the caller does not (ASVS 8.2.1).

@@ -17,7 +17,7 @@ import (
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/principal"
-	"tenantry/internal/roles"
+	"tenantry/internal/tenants"
 )
 
 // defaultEmail is who the first superuser is if nobody says otherwise. The domain can never receive mail from outside.
@@ -50,19 +50,7 @@ func bootstrap(ctx context.Context, parts Parts, out io.Writer) error {
 		return fmt.Errorf("TENANTRY_BOOTSTRAP_EMAIL or TENANTRY_BOOTSTRAP_PASSWORD is not acceptable: %s", reasons(err))
 	}
 	err = database.WithTx(ctx, client, func(tx *ent.Client) error {
-		home, err := tx.Tenant.Create().SetSlug(first.Slug).SetName(first.Name).SetSettings(first.Settings).Save(ctx)
-		if err != nil {
-			return err
-		}
-		acting := principal.NewContext(ctx, principal.InTenant(home.ID))
-		if err := roles.CreateSystem(acting, tx); err != nil {
-			return err
-		}
-		created, err := prepared.Insert(acting, tx)
-		if err != nil {
-			return err
-		}
-		if err := roles.AssignSystem(acting, tx, created.ID, roles.Owner); err != nil {
+		if _, err := tenants.Insert(ctx, tx, first, prepared); err != nil {
 			return err
 		}
 		// Before the commit: an owner whose password nobody has seen would lock everybody out.

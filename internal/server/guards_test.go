@@ -25,6 +25,8 @@ func TestStatement_budgets(t *testing.T) {
 		access, refresh := s.login()
 		token := map[string]string{"refresh_token": refresh}
 		user := s.join("acme", "ada@acme.test", "")
+		s.found("other")
+		other := s.join("other", "owner@other.test", "owner").TenantID.String()
 		ada, member, custom := user.ID.String(), s.systemRole(user, "member"), s.makeRole(access, "custom", "users:read")
 		for _, test := range []struct {
 			method, path string
@@ -52,6 +54,15 @@ func TestStatement_budgets(t *testing.T) {
 			{"PATCH", "/api/v1/users/" + ada, map[string]any{"full_name": "Ada"}, "7"},
 			{"PATCH", "/api/v1/users/" + ada, map[string]any{"is_active": false}, "8"},
 			{"DELETE", "/api/v1/users/" + ada + "/sessions", nil, "6"},
+			{"GET", "/api/v1/tenant", nil, "2"},
+			{"PATCH", "/api/v1/tenant", map[string]any{"name": "Acme"}, "4"},
+			{"GET", "/api/v1/tenants", nil, "2"},
+			{"POST", "/api/v1/tenants", newTenant("budget"), "8"},
+			{"GET", "/api/v1/tenants/" + other, nil, "2"},
+			{"PATCH", "/api/v1/tenants/" + other, map[string]any{"name": "Other"}, "4"},
+			{"POST", "/api/v1/tenants/" + other + "/suspend", nil, "3"},
+			{"POST", "/api/v1/tenants/" + other + "/resume", nil, "3"},
+			{"DELETE", "/api/v1/tenants/" + other, nil, "2"},
 			{"GET", "/api/v1/permissions", nil, "1"},
 			{"POST", "/api/v1/permissions/check", map[string]any{"permissions": []string{"users:read"}}, "1"},
 			{"GET", "/api/v1/roles", nil, "2"},

@@ -16,6 +16,7 @@ import (
 	"tenantry/internal/database"
 	"tenantry/internal/httpapi"
 	"tenantry/internal/roles"
+	"tenantry/internal/tenants"
 	"tenantry/internal/users"
 )
 
@@ -34,14 +35,16 @@ type handlers struct {
 	authHTTP
 	rolesHTTP
 	usersHTTP
+	tenantsHTTP
 	health
 }
 
 // Embedded fields are named after their types, and some of them are called HTTP.
 type (
-	authHTTP  = auth.HTTP
-	rolesHTTP = roles.HTTP
-	usersHTTP = users.HTTP
+	authHTTP    = auth.HTTP
+	rolesHTTP   = roles.HTTP
+	usersHTTP   = users.HTTP
+	tenantsHTTP = tenants.HTTP
 )
 
 // Parts are what a server is made of.
@@ -73,6 +76,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("derive the keys of cursors: %w", err)
 	}
+	cursors := httpapi.NewCursors(cursorKeys)
 	contract, err := api.Contract()
 	if err != nil {
 		return nil, err
@@ -82,7 +86,8 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	router, err := httpapi.NewRouter(contract, handlers{
 		auth.HTTP{Auth: signIn},
 		roles.HTTP{Roles: roles.New(db.Client)},
-		users.HTTP{Users: users.New(db.Client, parts.Hasher, signIn, httpapi.NewCursors(cursorKeys))},
+		users.HTTP{Users: users.New(db.Client, parts.Hasher, signIn, cursors)},
+		tenants.HTTP{Tenants: tenants.New(db.Client, parts.Hasher, cursors)},
 		health{db: db, draining: &s.draining},
 	}, httpapi.Options{
 		Log: log, CORSOrigins: cfg.CORSOrigins, TrustedProxies: cfg.TrustedProxies, ServerTiming: cfg.ServerTiming,

@@ -1,0 +1,134 @@
+package tenants
+
+import (
+	"context"
+
+	"tenantry/ent"
+	"tenantry/ent/schema/settings"
+	"tenantry/internal/api"
+	"tenantry/internal/auth"
+	"tenantry/internal/httpapi"
+)
+
+// defaultLimit is how many tenants a page has if nobody says otherwise.
+const defaultLimit = 50
+
+// HTTP serves the operations of this package.
+type HTTP struct{ *Tenants }
+
+// GetOwnTenant answers GET /api/v1/tenant.
+func (h HTTP) GetOwnTenant(ctx context.Context, _ api.GetOwnTenantRequestObject) (api.GetOwnTenantResponseObject, error) {
+	own, err := h.Own(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return api.GetOwnTenant200JSONResponse{TenantJSONResponse: api.TenantJSONResponse(response(own))}, nil
+}
+
+// UpdateOwnTenant answers PATCH /api/v1/tenant.
+func (h HTTP) UpdateOwnTenant(ctx context.Context, r api.UpdateOwnTenantRequestObject) (api.UpdateOwnTenantResponseObject, error) {
+	changed, err := h.UpdateOwn(ctx, change(r.Body.Name, r.Body.Settings))
+	if err != nil {
+		return nil, err
+	}
+	return api.UpdateOwnTenant200JSONResponse{TenantJSONResponse: api.TenantJSONResponse(response(changed))}, nil
+}
+
+// ListTenants answers GET /api/v1/tenants.
+func (h HTTP) ListTenants(ctx context.Context, r api.ListTenantsRequestObject) (api.ListTenantsResponseObject, error) {
+	limit, cursor := defaultLimit, ""
+	if r.Params.Limit != nil {
+		limit = *r.Params.Limit
+	}
+	if r.Params.Cursor != nil {
+		cursor = *r.Params.Cursor
+	}
+	page, err := h.List(ctx, limit, cursor)
+	if err != nil {
+		return nil, err
+	}
+	answer := api.ListTenants200JSONResponse{Body: api.Tenants{Items: make([]api.Tenant, 0, len(page.Items))}}
+	for _, t := range page.Items {
+		answer.Body.Items = append(answer.Body.Items, response(t))
+	}
+	if page.Next != "" {
+		link := httpapi.NextLink(ctx, page.Next)
+		answer.Body.NextCursor, answer.Headers.Link = &page.Next, &link
+	}
+	return answer, nil
+}
+
+// CreateTenant answers POST /api/v1/tenants.
+func (h HTTP) CreateTenant(ctx context.Context, r api.CreateTenantRequestObject) (api.CreateTenantResponseObject, error) {
+	owner := auth.Account{Email: r.Body.Owner.Email, Password: r.Body.Owner.Password}
+	if r.Body.Owner.FullName != nil {
+		owner.FullName = *r.Body.Owner.FullName
+	}
+	made, err := h.Create(ctx, r.Body.Slug, r.Body.Name, owner)
+	if err != nil {
+		return nil, err
+	}
+	return api.CreateTenant201JSONResponse{TenantJSONResponse: api.TenantJSONResponse(response(made))}, nil
+}
+
+// GetTenant answers GET /api/v1/tenants/{id}.
+func (h HTTP) GetTenant(ctx context.Context, r api.GetTenantRequestObject) (api.GetTenantResponseObject, error) {
+	found, err := h.Get(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	return api.GetTenant200JSONResponse{TenantJSONResponse: api.TenantJSONResponse(response(found))}, nil
+}
+
+// UpdateTenant answers PATCH /api/v1/tenants/{id}.
+func (h HTTP) UpdateTenant(ctx context.Context, r api.UpdateTenantRequestObject) (api.UpdateTenantResponseObject, error) {
+	changed, err := h.Update(ctx, r.ID, change(r.Body.Name, r.Body.Settings))
+	if err != nil {
+		return nil, err
+	}
+	return api.UpdateTenant200JSONResponse{TenantJSONResponse: api.TenantJSONResponse(response(changed))}, nil
+}
+
+// DeleteTenant answers DELETE /api/v1/tenants/{id}.
+func (h HTTP) DeleteTenant(ctx context.Context, r api.DeleteTenantRequestObject) (api.DeleteTenantResponseObject, error) {
+	if err := h.Delete(ctx, r.ID); err != nil {
+		return nil, err
+	}
+	return api.DeleteTenant204Response{}, nil
+}
+
+// SuspendTenant answers POST /api/v1/tenants/{id}/suspend.
+func (h HTTP) SuspendTenant(ctx context.Context, r api.SuspendTenantRequestObject) (api.SuspendTenantResponseObject, error) {
+	if err := h.SetActive(ctx, r.ID, false); err != nil {
+		return nil, err
+	}
+	return api.SuspendTenant204Response{}, nil
+}
+
+// ResumeTenant answers POST /api/v1/tenants/{id}/resume.
+func (h HTTP) ResumeTenant(ctx context.Context, r api.ResumeTenantRequestObject) (api.ResumeTenantResponseObject, error) {
+	if err := h.SetActive(ctx, r.ID, true); err != nil {
+		return nil, err
+	}
+	return api.ResumeTenant204Response{}, nil
+}
+
+func change(name *string, s *api.TenantSettings) Change {
+	c := Change{Name: name}
+	if s != nil {
+		c.Registration, c.PasswordMinLength = (*string)(s.Registration), s.PasswordMinLength
+	}
+	return c
+}
+
+// response shows a tenant with the settings that hold, whether they are its own or the default.
+func response(t *ent.Tenant) api.Tenant {
+	registration, least := api.TenantSettingsRegistration(settings.RegistrationClosed), t.Settings.MinPassword()
+	if t.Settings.RegistrationOpen() {
+		registration = api.TenantSettingsRegistration(settings.RegistrationOpen)
+	}
+	return api.Tenant{
+		ID: t.ID, Slug: t.Slug, Name: t.Name, IsActive: t.IsActive, CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(),
+		Settings: api.TenantSettings{Registration: &registration, PasswordMinLength: &least},
+	}
+}

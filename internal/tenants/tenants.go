@@ -1,0 +1,228 @@
+package tenants
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"entgo.io/ent/dialect/sql"
+	"entgo.io/ent/dialect/sql/sqlgraph"
+	"github.com/google/uuid"
+	"golang.org/x/text/unicode/norm"
+
+	"tenantry/ent"
+	"tenantry/ent/schema/settings"
+	"tenantry/ent/tenant"
+	"tenantry/internal/auth"
+	"tenantry/internal/database"
+	"tenantry/internal/httpapi"
+	"tenantry/internal/principal"
+	"tenantry/internal/problem"
+	"tenantry/internal/roles"
+)
+
+// reserved slugs are those that a service beside the tenants would want, should slugs become host names.
+var reserved = []string{
+	"account", "accounts", "admin", "api", "app", "assets", "auth", "billing", "cdn", "dashboard", "docs", "ftp", "help", "id",
+	"identity", "imap", "localhost", "login", "mail", "ns", "oauth", "openid", "platform", "pop", "postmaster", "root", "security",
+	"signup", "smtp", "sso", "static", "status", "support", "system", "tenant", "tenantry", "tenants", "well-known", "www",
+}
+
+// Tenants are all tenants. Who may see which is for the contract to say: /tenants is for superusers.
+type Tenants struct {
+	client  *ent.Client
+	hasher  *auth.Hasher
+	cursors httpapi.Cursors
+}
+
+// New returns the tenants of a database.
+func New(client *ent.Client, hasher *auth.Hasher, cursors httpapi.Cursors) *Tenants {
+	return &Tenants{client, hasher, cursors}
+}
+
+// Change is what may be changed of a tenant; nil leaves a field as it is.
+type Change struct {
+	Name, Registration *string
+	PasswordMinLength  *int
+}
+
+// Page is one page of a list.
+type Page struct {
+	Items []*ent.Tenant
+	// Next is the cursor of the next page, "" on the last.
+	Next string
+}
+
+// List returns a page of tenants, the newest first: 400 for a cursor of another list.
+func (t *Tenants) List(ctx context.Context, limit int, cursor string) (*Page, error) {
+	const list = "tenants"
+	q := t.client.Tenant.Query().Order(tenant.ByID(sql.OrderDesc())).Limit(limit + 1)
+	if cursor != "" {
+		after, err := t.cursors.Decode(list, cursor)
+		if err != nil {
+			return nil, err
+		}
+		q.Where(tenant.IDLT(after))
+	}
+	items, err := q.All(ofPlatform(ctx))
+	if err != nil {
+		return nil, fmt.Errorf("list tenants: %w", err)
+	}
+	page := &Page{Items: items}
+	if len(items) > limit {
+		page.Items = items[:limit]
+		page.Next = t.cursors.Encode(list, page.Items[limit-1].ID)
+	}
+	return page, nil
+}
+
+// Create makes a tenant with its first owner: 422 for a slug that is reserved and for an account that is not acceptable, 409
+// for a slug that is taken.
+func (t *Tenants) Create(ctx context.Context, slug, name string, owner auth.Account) (*ent.Tenant, error) {
+	if slices.Contains(reserved, slug) {
+		return nil, problem.Invalid(problem.Field{Pointer: "/slug", Detail: "is reserved"})
+	}
+	leave, err := t.hasher.Admit(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	first := &ent.Tenant{Slug: slug, Name: norm.NFC.String(name)}
+	prepared, err := owner.Prepare(ctx, t.hasher, first)
+	if err != nil {
+		return nil, problem.Under(err, "/owner")
+	}
+	ctx = ofPlatform(ctx)
+	var made *ent.Tenant
+	err = database.WithTx(ctx, t.client, func(tx *ent.Client) error {
+		made, err = Insert(ctx, tx, first, prepared)
+		return err
+	})
+	if sqlgraph.IsUniqueConstraintError(err) {
+		return nil, problem.Conflict("slug_taken", "There is a tenant of this slug.")
+	}
+	return made, err
+}
+
+// Insert stores a tenant with its system roles and its first owner. The context must be the system's.
+func Insert(ctx context.Context, tx *ent.Client, first *ent.Tenant, owner *auth.PreparedAccount) (*ent.Tenant, error) {
+	made, err := tx.Tenant.Create().SetSlug(first.Slug).SetName(first.Name).SetSettings(first.Settings).Save(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("create tenant: %w", err)
+	}
+	acting := principal.NewContext(ctx, principal.InTenant(made.ID))
+	if err := roles.CreateSystem(acting, tx); err != nil {
+		return nil, err
+	}
+	created, err := owner.Insert(acting, tx)
+	if err != nil {
+		return nil, err
+	}
+	return made, roles.AssignSystem(acting, tx, created.ID, roles.Owner)
+}
+
+// Get returns a tenant: 404 if there is no such tenant.
+func (t *Tenants) Get(ctx context.Context, id uuid.UUID) (*ent.Tenant, error) {
+	return t.get(ofPlatform(ctx), id)
+}
+
+// Own returns the tenant that the context acts for.
+func (t *Tenants) Own(ctx context.Context) (*ent.Tenant, error) {
+	p, _ := principal.FromContext(ctx)
+	return t.get(ctx, p.TenantID)
+}
+
+func (t *Tenants) get(ctx context.Context, id uuid.UUID) (*ent.Tenant, error) {
+	found, err := t.client.Tenant.Get(ctx, id)
+	if ent.IsNotFound(err) {
+		return nil, problem.NotFound()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read tenant: %w", err)
+	}
+	return found, nil
+}
+
+// Update changes a tenant: 404 if there is no such tenant.
+func (t *Tenants) Update(ctx context.Context, id uuid.UUID, change Change) (*ent.Tenant, error) {
+	return t.update(ofPlatform(ctx), id, change)
+}
+
+// UpdateOwn changes the tenant that the context acts for.
+func (t *Tenants) UpdateOwn(ctx context.Context, change Change) (*ent.Tenant, error) {
+	p, _ := principal.FromContext(ctx)
+	return t.update(ctx, p.TenantID, change)
+}
+
+// update reads and writes in one transaction: the settings are one value, of which a part is changed.
+func (t *Tenants) update(ctx context.Context, id uuid.UUID, change Change) (changed *ent.Tenant, err error) {
+	err = database.WithTx(ctx, t.client, func(tx *ent.Client) error {
+		q := tx.Tenant.Query().Where(tenant.ID(id))
+		q.Modify(database.LockRow)
+		found, err := q.Only(ctx)
+		if ent.IsNotFound(err) {
+			return problem.NotFound()
+		}
+		if err != nil {
+			return fmt.Errorf("read tenant: %w", err)
+		}
+		update := tx.Tenant.UpdateOne(found).SetSettings(change.of(found.Settings))
+		if change.Name != nil {
+			update.SetName(norm.NFC.String(*change.Name))
+		}
+		if changed, err = update.Save(ctx); err != nil {
+			return fmt.Errorf("update tenant: %w", err)
+		}
+		return nil
+	})
+	return changed, err
+}
+
+func (c Change) of(s settings.Tenant) settings.Tenant {
+	if c.Registration != nil {
+		s.Registration = settings.Registration(*c.Registration)
+	}
+	if c.PasswordMinLength != nil {
+		s.PasswordMinLength = *c.PasswordMinLength
+	}
+	return s
+}
+
+// SetActive suspends a tenant or lets it go on: 404 if there is no such tenant, 409 for the caller's own.
+func (t *Tenants) SetActive(ctx context.Context, id uuid.UUID, active bool) error {
+	if err := notOwn(ctx, id); err != nil {
+		return err
+	}
+	if err := t.client.Tenant.UpdateOneID(id).SetIsActive(active).Exec(ofPlatform(ctx)); ent.IsNotFound(err) {
+		return problem.NotFound()
+	} else if err != nil {
+		return fmt.Errorf("set tenant active: %w", err)
+	}
+	return nil
+}
+
+// Delete deletes a tenant with everything in it: 404 if there is no such tenant, 409 for the caller's own.
+func (t *Tenants) Delete(ctx context.Context, id uuid.UUID) error {
+	if err := notOwn(ctx, id); err != nil {
+		return err
+	}
+	if err := t.client.Tenant.DeleteOneID(id).Exec(ofPlatform(ctx)); ent.IsNotFound(err) {
+		return problem.NotFound()
+	} else if err != nil {
+		return fmt.Errorf("delete tenant: %w", err)
+	}
+	return nil
+}
+
+// notOwn keeps superusers from locking themselves out.
+func notOwn(ctx context.Context, id uuid.UUID) error {
+	if p, _ := principal.FromContext(ctx); p.TenantID == id {
+		return problem.Conflict("own_tenant", "This is the tenant that you act in.")
+	}
+	return nil
+}
+
+// ofPlatform lifts the tenant filter for a superuser: the permission that the operation demands is theirs alone.
+func ofPlatform(ctx context.Context) context.Context {
+	return principal.System(ctx, "superuser: tenants belong to no tenant")
+}
