@@ -25,7 +25,7 @@ func (h HTTP) CheckPermissions(ctx context.Context, r api.CheckPermissionsReques
 	p, _ := principal.FromContext(ctx)
 	var answer api.CheckPermissions200JSONResponse
 	for _, permission := range r.Body.Permissions {
-		answer.Items = append(answer.Items, api.PermissionCheck{Permission: permission, Granted: known(permission) && p.May(permission)})
+		answer.Items = append(answer.Items, api.PermissionCheck{Permission: permission, Granted: exists(permission) && p.May(permission)})
 	}
 	return answer, nil
 }

@@ -54,3 +54,6 @@ func All() []Permission {
 
 // known reports whether a role may hold the permission.
 func known(p Permission) bool { return slices.Contains(All(), p) }
+
+// exists reports whether there is such a permission: a superuser holds every one that there is.
+func exists(p Permission) bool { return known(p) || p == TenantsRead || p == TenantsWrite }
