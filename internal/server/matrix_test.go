@@ -1,0 +1,184 @@
+package server_test
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tenantry/ent/tenant"
+	"tenantry/internal/database"
+	"tenantry/internal/database/dbtest"
+	"tenantry/internal/principal"
+	"tenantry/internal/roles"
+)
+
+// actor is somebody who calls every operation.
+type actor struct {
+	name string
+	person
+	slug string
+	// dead actors are refused wherever a credential is asked for.
+	dead bool
+	// permissions are those of the actor's role, by the catalogue.
+	permissions []string
+}
+
+func (a actor) may(scopes []string) bool {
+	return !slices.ContainsFunc(scopes, func(s string) bool { return !slices.Contains(a.permissions, s) })
+}
+
+func (s *instance) actors() []actor {
+	s.Helper()
+	s.found("other")
+	s.found("suspended")
+	admin := slices.DeleteFunc(roles.All(), func(p string) bool { return p == roles.TenantWrite })
+	all := []actor{
+		{name: "anonymous", dead: true},
+		{name: "member", person: s.join("acme", "member@acme.test", "member"), slug: "acme"},
+		{name: "admin", person: s.join("acme", "admin@acme.test", "admin"), slug: "acme", permissions: admin},
+		{name: "owner", person: s.join("acme", "second@acme.test", "owner"), slug: "acme", permissions: roles.All()},
+		{name: "owner of another tenant", person: s.join("other", "owner@other.test", "owner"), slug: "other", permissions: roles.All()},
+		{name: "owner of a suspended tenant", person: s.join("suspended", "owner@suspended.test", "owner"), dead: true},
+		{name: "superuser", person: s.signIn("acme", s.owner()), slug: "acme", permissions: append(roles.All(), roles.TenantsRead, roles.TenantsWrite)},
+	}
+	s.db.Client.Tenant.Update().Where(tenant.Slug("suspended")).SetIsActive(false).ExecX(principal.System(s.Context(), "test"))
+	return all
+}
+
+// object makes what a path names, in the tenant of a person: what the {id} of its resource is, and a role.
+func (s *instance) object(pattern string, of person, user uuid.UUID) map[string]string {
+	s.Helper()
+	ctx := principal.NewContext(s.Context(), principal.InTenant(of.TenantID))
+	client := s.db.Client
+	made := client.Role.Create().SetName(uuid.NewString()).SaveX(ctx).ID
+	ids := map[string]string{"{role_id}": made.String()}
+	switch {
+	case strings.HasPrefix(pattern, "/api/v1/roles/"):
+		ids["{id}"] = made.String()
+	case strings.HasPrefix(pattern, "/api/v1/auth/sessions/"):
+		ids["{id}"] = client.RefreshToken.Create().SetUserID(user).SetExpiresAt(time.Now().Add(time.Hour)).SaveX(ctx).ID.String()
+	case strings.HasPrefix(pattern, "/api/v1/tenants/"):
+		slug := "made-" + uuid.NewString()[:18]
+		ids["{id}"] = client.Tenant.Create().SetSlug(slug).SetName(slug).SaveX(principal.System(s.Context(), "test")).ID.String()
+	default:
+		ids["{id}"] = client.User.Create().SetEmail(uuid.NewString() + "@made.test").SaveX(ctx).ID.String()
+	}
+	return ids
+}
+
+// Every operation, for everybody, on an object of their own tenant, of another and of none: what the contract says of who may
+// call it predicts the answer. A foreign object and a missing one cannot be told apart (CVE-2025-64431).
+func TestMatrix_of_operations_actors_and_objects(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		s := start(t, opts)
+		actors := s.actors()
+		foreigner := map[string]person{"acme": actors[4].person, "other": actors[3].person}
+		cells := 0
+		for _, o := range declaredOperations(t) {
+			if len(*o.Security) == 0 {
+				continue
+			}
+			scopes := (*o.Security)[0]["bearer"]
+			m := &malformer{Rand: rand.New(rand.NewPCG(malformedSeed, 0)), TB: t}
+			body := m.draft(o).body
+			for _, a := range actors {
+				if !a.dead && s.call("GET", "/api/v1/users/me", a.access, nil).status == http.StatusUnauthorized {
+					a.person = s.signIn(a.slug, a.User) // an operation before has ended the session
+				}
+				ask := func(ids map[string]string) answer {
+					path := o.pattern
+					for name, id := range ids {
+						path = strings.ReplaceAll(path, name, id)
+					}
+					cells++
+					if body == "" {
+						return s.call(o.method, path, a.access, nil)
+					}
+					return s.call(o.method, path, a.access, body)
+				}
+				expect := func(object string, got answer, allowed func(status int) bool) {
+					t.Helper()
+					if !allowed(got.status) {
+						t.Errorf("%s: %s %s, %s: %d %s", a.name, o.method, o.pattern, object, got.status, got.body)
+					}
+				}
+				only := func(status int) func(int) bool { return func(got int) bool { return got == status } }
+				missing := map[string]string{"{id}": uuid.NewString(), "{role_id}": uuid.NewString()}
+				switch {
+				case a.dead:
+					expect("missing", ask(missing), only(http.StatusUnauthorized))
+					continue
+				case !a.may(scopes):
+					expect("missing", ask(missing), only(http.StatusForbidden))
+					expect("own", ask(s.object(o.pattern, a.person, a.ID)), only(http.StatusForbidden))
+					continue
+				}
+				if strings.Contains(o.pattern, "{") {
+					other := foreigner[a.slug]
+					none, foreign := ask(missing), ask(s.object(o.pattern, other, other.ID))
+					expect("missing", none, only(http.StatusNotFound))
+					if !strings.HasPrefix(o.pattern, "/api/v1/tenants/") { // no tenant is foreign to a superuser
+						expect("foreign", foreign, only(http.StatusNotFound))
+						if n, f := withoutID(t, none), withoutID(t, foreign); n != f {
+							t.Errorf("%s: %s %s tells a foreign object from none:\n%s\n%s", a.name, o.method, o.pattern, f, n)
+						}
+					}
+				}
+				expect("own", ask(s.object(o.pattern, a.person, a.ID)), func(status int) bool {
+					return status < 500 && !slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusBadRequest}, status)
+				})
+			}
+		}
+		t.Logf("%d cells", cells)
+	})
+}
+
+// What belongs to others needs the permission of its resource: to read it, or to write it. An operation that forgets it
+// would be open to every user, and the matrix would take that for intended.
+func TestEvery_operation_on_what_is_others_names_its_permission(t *testing.T) {
+	t.Parallel()
+	open := []string{"auth", "permissions", "users/me"}
+	for _, o := range declaredOperations(t) {
+		resource, inAPI := strings.CutPrefix(o.pattern, "/api/v1/")
+		if !inAPI || slices.ContainsFunc(open, func(own string) bool { return resource == own || strings.HasPrefix(resource, own+"/") }) {
+			continue
+		}
+		resource, sub, _ := strings.Cut(resource, "/")
+		if strings.HasSuffix(sub, "/sessions") {
+			resource = "sessions"
+		}
+		want := resource + ":write"
+		if o.method == http.MethodGet {
+			want = resource + ":read"
+		}
+		if len(*o.Security) != 1 || !slices.Equal((*o.Security)[0]["bearer"], []string{want}) {
+			t.Errorf("%s %s asks for %v, not for %s", o.method, o.pattern, *o.Security, want)
+		}
+	}
+}
+
+// withoutID is an answer but for the id of its request.
+func withoutID(t *testing.T, a answer) string {
+	t.Helper()
+	var members map[string]any
+	if err := json.Unmarshal(a.body, &members); err != nil {
+		t.Fatal(err)
+	}
+	delete(members, "request_id")
+	a.header.Del("X-Request-Id")
+	a.header.Del("Date")
+	a.header.Del("Server-Timing")
+	a.header.Del("Content-Length")
+	both, err := json.Marshal([]any{a.status, a.header, members})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(both)
+}
