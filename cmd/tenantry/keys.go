@@ -18,9 +18,11 @@ func keysCommand() *cobra.Command {
 			return c.KeysRevoke(cmd.Context(), cmd.Flags().Arg(0))
 		})
 	revoke.Args = cobra.ExactArgs(1)
-	cmd.AddCommand(rotate, revoke,
-		configured(config.Load, "list", "List the keys", func(cmd *cobra.Command, c server.Commands) error {
-			return c.KeysList(cmd.Context())
-		}))
+	var asJSON bool
+	list := configured(config.Load, "list", "List the keys", func(cmd *cobra.Command, c server.Commands) error {
+		return c.KeysList(cmd.Context(), asJSON)
+	})
+	list.Flags().BoolVar(&asJSON, "json", false, "print JSON, one object a line")
+	cmd.AddCommand(rotate, revoke, list)
 	return cmd
 }

@@ -11,22 +11,59 @@ import (
 
 func userCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "user", Short: "Manage users on the database itself"}
-	cmd.AddCommand(createUser())
+	cmd.AddCommand(createUser(), listUsers(), disableUser(), setPassword())
 	return cmd
+}
+
+func listUsers() *cobra.Command {
+	var slug string
+	var asJSON bool
+	cmd := configured(config.Load, "list", "List the users of a tenant, the newest first", func(cmd *cobra.Command, c server.Commands) error {
+		return c.UserList(cmd.Context(), slug, asJSON)
+	})
+	inTenant(cmd, &slug)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, one object a line")
+	return cmd
+}
+
+func disableUser() *cobra.Command {
+	var slug string
+	cmd := configured(config.Load, "disable EMAIL", "Make a user inactive, and sign them out everywhere", func(cmd *cobra.Command, c server.Commands) error {
+		return c.UserDisable(cmd.Context(), slug, cmd.Flags().Arg(0))
+	})
+	cmd.Args = cobra.ExactArgs(1)
+	inTenant(cmd, &slug)
+	return cmd
+}
+
+func setPassword() *cobra.Command {
+	var slug string
+	var stdin bool
+	cmd := configured(config.Load, "set-password EMAIL", "Set the password of a user, and sign them out everywhere", func(cmd *cobra.Command, c server.Commands) error {
+		return c.UserSetPassword(cmd.Context(), slug, cmd.Flags().Arg(0), passwordFrom(cmd, stdin))
+	})
+	cmd.Args = cobra.ExactArgs(1)
+	inTenant(cmd, &slug)
+	cmd.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input (default: one is generated)")
+	return cmd
+}
+
+// passwordFrom returns where a password is read from, nil if one is to be generated.
+func passwordFrom(cmd *cobra.Command, stdin bool) io.Reader {
+	if stdin {
+		return cmd.InOrStdin()
+	}
+	return nil
 }
 
 func createUser() *cobra.Command {
 	var u server.NewUser
 	var stdin bool
 	cmd := configured(config.Load, "create", "Create a user", func(cmd *cobra.Command, c server.Commands) error {
-		var in io.Reader
-		if stdin {
-			in = cmd.InOrStdin()
-		}
-		return c.UserCreate(cmd.Context(), u, in)
+		return c.UserCreate(cmd.Context(), u, passwordFrom(cmd, stdin))
 	})
 	cmd.Flags().StringVar(&u.Email, "email", "", "e-mail address")
-	cmd.Flags().StringVar(&u.Tenant, "tenant", "", "slug of the tenant (default: the default tenant)")
+	inTenant(cmd, &u.Tenant)
 	cmd.Flags().StringVar(&u.FullName, "full-name", "", "full name")
 	cmd.Flags().StringVar(&u.Role, "role", "member", "system role: owner, admin or member")
 	cmd.Flags().BoolVar(&u.Superuser, "superuser", false, "may do everything in every tenant")

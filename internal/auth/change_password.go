@@ -56,6 +56,19 @@ func (a *Auth) ChangePassword(ctx context.Context, me *Projection, current, next
 	return database.WithTx(ctx, a.client, func(tx *ent.Client) error { return replacePassword(ctx, tx, u, hash, me.SessionID) })
 }
 
+// SetPassword replaces the password of a user for somebody who need not know the current one, and ends every session: 422 if
+// the password is not acceptable.
+func SetPassword(ctx context.Context, client *ent.Client, hasher *Hasher, home *ent.Tenant, u *ent.User, next string) error {
+	if err := checkPassword(next, home, u.Email); err != nil {
+		return problem.Invalid(problem.Field{Pointer: "/password", Detail: err.Error()})
+	}
+	hash, err := hasher.Hash(ctx, next)
+	if err != nil {
+		return err
+	}
+	return database.WithTx(ctx, client, func(tx *ent.Client) error { return replacePassword(ctx, tx, u, hash, uuid.Nil) })
+}
+
 // replacePassword stores a hash and leaves one session alive. Whoever signs in with the old password at this moment begins
 // a session of its version, which is dead.
 func replacePassword(ctx context.Context, tx *ent.Client, u *ent.User, hash string, session uuid.UUID) error {

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"tenantry/ent/signingkey"
@@ -13,23 +12,22 @@ import (
 )
 
 // KeysList lists the signing keys, oldest first.
-func (c Commands) KeysList(ctx context.Context) error {
+func (c Commands) KeysList(ctx context.Context, asJSON bool) error {
 	return c.database(ctx, func(db *database.DB) error {
 		keys, err := db.Client.SigningKey.Query().Order(signingkey.ByCreatedAt(), signingkey.ByID()).
 			All(principal.System(ctx, "command line: signing keys belong to no tenant"))
 		if err != nil {
 			return fmt.Errorf("list signing keys: %w", err)
 		}
-		table := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(table, "KID\tALG\tSTATE\tSIGNS FROM\tVERIFIES UNTIL")
+		list := c.list(asJSON, "kid", "alg", "state", "signs_from", "verifies_until")
 		for _, k := range keys {
 			until := "-"
 			if k.RetireAt != nil {
 				until = k.RetireAt.UTC().Format(time.RFC3339)
 			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", k.Kid, k.Alg, k.State, k.NotBefore.UTC().Format(time.RFC3339), until)
+			list.add(k.Kid, k.Alg, k.State, k.NotBefore.UTC().Format(time.RFC3339), until)
 		}
-		return table.Flush()
+		return list.end()
 	})
 }
 

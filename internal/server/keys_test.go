@@ -204,7 +204,7 @@ func TestRevoked_key_refuses_its_tokens_within_a_second(t *testing.T) {
 		}
 		instances[0].expect(http.StatusOK, instances[0].call("GET", "/api/v1/users/me", next, nil))
 		out.Reset()
-		if err := command.KeysList(t.Context()); err != nil || strings.Contains(out.String(), kid(t, access)) || !strings.Contains(out.String(), "active") {
+		if err := command.KeysList(t.Context(), false); err != nil || strings.Contains(out.String(), kid(t, access)) || !strings.Contains(out.String(), "active") {
 			t.Errorf("%v\n%s", err, out)
 		}
 	})

@@ -8,14 +8,22 @@ import (
 	"slices"
 	"strings"
 
+	"entgo.io/ent/dialect/sql"
+	"github.com/google/uuid"
+
 	"tenantry/ent"
-	"tenantry/ent/tenant"
+	"tenantry/ent/user"
 	"tenantry/internal/auth"
 	"tenantry/internal/database"
+	"tenantry/internal/httpapi"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 	"tenantry/internal/roles"
+	"tenantry/internal/users"
 )
+
+// listedAtOnce is how many rows a list reads with one statement.
+const listedAtOnce = 500
 
 // NewUser is what UserCreate makes an account of.
 type NewUser struct {
@@ -36,16 +44,9 @@ func (c Commands) UserCreate(ctx context.Context, u NewUser, in io.Reader) error
 }
 
 func (c Commands) createUser(ctx context.Context, db *database.DB, u NewUser, password string, generated bool) error {
-	if u.Tenant == "" {
-		u.Tenant = c.Config.DefaultTenant
-	}
-	home, err := db.Client.Tenant.Query().Where(tenant.Slug(u.Tenant)).
-		Only(principal.System(ctx, "command line: the operator names the tenant"))
-	if ent.IsNotFound(err) {
-		return fmt.Errorf("there is no tenant %q", u.Tenant)
-	}
+	home, err := c.home(ctx, db, u.Tenant)
 	if err != nil {
-		return fmt.Errorf("find tenant: %w", err)
+		return err
 	}
 	account := auth.Account{Email: u.Email, Password: &password, FullName: u.FullName, Superuser: u.Superuser}
 	prepared, err := account.Prepare(ctx, newHasher(c.Config), home)
@@ -62,11 +63,87 @@ func (c Commands) createUser(ctx context.Context, db *database.DB, u NewUser, pa
 	}); err != nil {
 		return errors.New(reasons(err))
 	}
-	fmt.Fprintf(c.Out, "created %s in tenant %s, id %s\n", created.Email, u.Tenant, created.ID)
+	fmt.Fprintf(c.Out, "created %s in tenant %s, id %s\n", created.Email, home.Slug, created.ID)
+	c.show(password, generated)
+	return nil
+}
+
+// UserList lists the users of a tenant, the newest first.
+func (c Commands) UserList(ctx context.Context, slug string, asJSON bool) error {
+	return c.inTenant(ctx, slug, func(ctx context.Context, db *database.DB, _ *ent.Tenant) error {
+		list := c.list(asJSON, "id", "email", "full_name", "active", "superuser", "roles")
+		last := uuid.Max
+		for {
+			some, err := db.Client.User.Query().Where(user.IDLT(last)).Order(user.ByID(sql.OrderDesc())).Limit(listedAtOnce).WithRoles().All(ctx)
+			if err != nil {
+				return fmt.Errorf("list users: %w", err)
+			}
+			for _, u := range some {
+				assigned, err := u.Edges.RolesOrErr()
+				if err != nil {
+					return err
+				}
+				list.add(u.ID, u.Email, u.FullName, u.IsActive, u.IsSuperuser, names(assigned))
+				last = u.ID
+			}
+			if len(some) < listedAtOnce {
+				return list.end()
+			}
+		}
+	})
+}
+
+// UserDisable makes a user inactive and signs them out everywhere. A tenant keeps an owner.
+func (c Commands) UserDisable(ctx context.Context, slug, email string) error {
+	return c.withUser(ctx, slug, email, func(ctx context.Context, db *database.DB, _ *ent.Tenant, u *ent.User) error {
+		inactive := false
+		if _, err := users.New(db.Client, nil, nil, httpapi.Cursors{}).Update(ctx, u.ID, users.Change{IsActive: &inactive}); err != nil {
+			return errors.New(reasons(err))
+		}
+		fmt.Fprintf(c.Out, "%s is inactive\n", u.Email)
+		return nil
+	})
+}
+
+// UserSetPassword sets the password of a user, as UserCreate does, and signs them out everywhere.
+func (c Commands) UserSetPassword(ctx context.Context, slug, email string, in io.Reader) error {
+	password, err := readPassword(in)
+	if err != nil {
+		return err
+	}
+	return c.withUser(ctx, slug, email, func(ctx context.Context, db *database.DB, home *ent.Tenant, u *ent.User) error {
+		if err := auth.SetPassword(ctx, db.Client, newHasher(c.Config), home, u, password); err != nil {
+			return errors.New(reasons(err))
+		}
+		fmt.Fprintf(c.Out, "%s has a new password\n", u.Email)
+		c.show(password, in == nil)
+		return nil
+	})
+}
+
+// withUser runs do on a user of a tenant, for an operator, who may do everything.
+func (c Commands) withUser(ctx context.Context, slug, email string, do func(context.Context, *database.DB, *ent.Tenant, *ent.User) error) error {
+	canonical, err := auth.CanonicalEmail(email)
+	if err != nil {
+		return fmt.Errorf("the e-mail address %w", err)
+	}
+	return c.inTenant(ctx, slug, func(ctx context.Context, db *database.DB, home *ent.Tenant) error {
+		u, err := db.Client.User.Query().Where(user.Email(canonical)).Only(ctx)
+		if ent.IsNotFound(err) {
+			return fmt.Errorf("there is no user %s in tenant %s", canonical, home.Slug)
+		}
+		if err != nil {
+			return fmt.Errorf("find user: %w", err)
+		}
+		return do(ctx, db, home, u)
+	})
+}
+
+// show prints a password that was generated, once.
+func (c Commands) show(password string, generated bool) {
 	if generated {
 		fmt.Fprintf(c.Out, "The password is shown this once: %s\n", password)
 	}
-	return nil
 }
 
 // readPassword reads one line, or makes a password if there is nothing to read from.

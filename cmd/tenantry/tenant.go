@@ -1,0 +1,54 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"tenantry/internal/config"
+	"tenantry/internal/server"
+)
+
+func tenantCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "tenant", Short: "Manage tenants on the database itself"}
+	var created server.NewTenant
+	var stdin, asJSON bool
+	create := configured(config.Load, "create SLUG", "Create a tenant with its first owner", func(cmd *cobra.Command, c server.Commands) error {
+		created.Slug = cmd.Flags().Arg(0)
+		return c.TenantCreate(cmd.Context(), created, passwordFrom(cmd, stdin))
+	})
+	create.Args = cobra.ExactArgs(1)
+	create.Flags().StringVar(&created.Name, "name", "", "name (default: the slug)")
+	create.Flags().StringVar(&created.Owner, "owner", "", "e-mail address of the first owner")
+	create.Flags().BoolVar(&stdin, "password-stdin", false, "read the owner's password from standard input (default: one is generated)")
+	_ = create.MarkFlagRequired("owner")
+	list := configured(config.Load, "list", "List the tenants, the newest first", func(cmd *cobra.Command, c server.Commands) error {
+		return c.TenantList(cmd.Context(), asJSON)
+	})
+	list.Flags().BoolVar(&asJSON, "json", false, "print JSON, one object a line")
+	suspend := configured(config.Load, "suspend SLUG", "Refuse every token, refresh and sign-in of a tenant", func(cmd *cobra.Command, c server.Commands) error {
+		return c.TenantSetActive(cmd.Context(), cmd.Flags().Arg(0), false)
+	})
+	suspend.Args = cobra.ExactArgs(1)
+	resume := configured(config.Load, "resume SLUG", "Let a suspended tenant go on", func(cmd *cobra.Command, c server.Commands) error {
+		return c.TenantSetActive(cmd.Context(), cmd.Flags().Arg(0), true)
+	})
+	resume.Args = cobra.ExactArgs(1)
+	cmd.AddCommand(create, list, suspend, resume)
+	return cmd
+}
+
+func roleCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "role", Short: "Read roles on the database itself"}
+	var slug string
+	var asJSON bool
+	list := configured(config.Load, "list", "List the roles of a tenant", func(cmd *cobra.Command, c server.Commands) error {
+		return c.RoleList(cmd.Context(), slug, asJSON)
+	})
+	inTenant(list, &slug)
+	list.Flags().BoolVar(&asJSON, "json", false, "print JSON, one object a line")
+	cmd.AddCommand(list)
+	return cmd
+}
+
+func inTenant(cmd *cobra.Command, slug *string) {
+	cmd.Flags().StringVar(slug, "tenant", "", "slug of the tenant (default: the default tenant)")
+}

@@ -1,0 +1,52 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+)
+
+// listing prints rows as a table, or as JSON, one object a line.
+type listing struct {
+	columns []string
+	table   *tabwriter.Writer
+	lines   *json.Encoder
+	err     error
+}
+
+func (c Commands) list(asJSON bool, columns ...string) *listing {
+	if asJSON {
+		return &listing{columns: columns, lines: json.NewEncoder(c.Out)}
+	}
+	table := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, strings.ToUpper(strings.ReplaceAll(strings.Join(columns, "\t"), "_", " ")))
+	return &listing{columns: columns, table: table}
+}
+
+// add prints one row, of as many values as there are columns.
+func (l *listing) add(values ...any) {
+	if l.lines == nil {
+		texts := make([]string, 0, len(values))
+		for _, v := range values {
+			texts = append(texts, fmt.Sprint(v))
+		}
+		fmt.Fprintln(l.table, strings.Join(texts, "\t"))
+		return
+	}
+	row := make(map[string]any, len(values))
+	for i, v := range values {
+		row[l.columns[i]] = v
+	}
+	if err := l.lines.Encode(row); err != nil && l.err == nil {
+		l.err = err
+	}
+}
+
+// end prints what is left, and returns what went wrong.
+func (l *listing) end() error {
+	if l.table != nil {
+		return l.table.Flush()
+	}
+	return l.err
+}
