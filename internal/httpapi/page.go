@@ -12,6 +12,9 @@ import (
 	"tenantry/internal/problem"
 )
 
+// DefaultLimit is how many items a page has if the client does not say, as the contract declares.
+const DefaultLimit = 50
+
 // Cursors make and read the cursors of lists that are ordered by id. A cursor is the id that a page has ended with, and a
 // MAC over it and the list, filters included: it is of no use elsewhere, and nobody can make one.
 type Cursors struct{ keys [][]byte }

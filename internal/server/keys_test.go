@@ -2,8 +2,6 @@ package server_test
 
 import (
 	"bytes"
-	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -278,59 +276,5 @@ func TestSecret_is_rotated_while_instances_serve(t *testing.T) {
 		alone.login()
 		alone.expect(http.StatusOK, alone.refresh(refresh))
 		alone.expect(http.StatusOK, alone.refresh(freshRefresh))
-	})
-}
-
-// Whoever invents key ids must not make an instance blind for a key that another has made.
-func TestKey_that_is_new_is_known_at_once_whoever_invents_ids(t *testing.T) {
-	t.Parallel()
-	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		first, second := start(t, opts), start(t, opts)
-		commands, _ := keys(opts)
-		access, _ := first.login()
-		encoded, rest, _ := strings.Cut(access, ".")
-		header, err := base64.RawURLEncoding.DecodeString(encoded)
-		if err != nil {
-			t.Fatal(err)
-		}
-		old := []byte(kid(t, access))
-		invent := func() string {
-			return base64.RawURLEncoding.EncodeToString(bytes.Replace(header, old, []byte(rand.Text()), 1)) + "." + rest
-		}
-		stop := make(chan struct{})
-		var inventors sync.WaitGroup
-		for range 2 {
-			inventors.Go(func() {
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-						second.expect(http.StatusUnauthorized, second.call("GET", "/api/v1/users/me", invent(), nil))
-					}
-				}
-			})
-		}
-		for range 5 {
-			if err := commands.KeysRotate(t.Context(), true); err != nil {
-				t.Fatal(err)
-			}
-			fresh := ""
-			for before := kid(t, access); fresh == "" || kid(t, fresh) == before; { // until the first signs with it
-				fresh, _ = first.login()
-			}
-			access = fresh
-			var clients sync.WaitGroup
-			for range 10 {
-				clients.Go(func() {
-					if a := second.call("GET", "/api/v1/users/me", fresh, nil); a.status != http.StatusOK {
-						t.Errorf("%d %s", a.status, a.body)
-					}
-				})
-			}
-			clients.Wait()
-		}
-		close(stop)
-		inventors.Wait()
 	})
 }

@@ -10,9 +10,6 @@ import (
 	"tenantry/internal/httpapi"
 )
 
-// defaultLimit is how many tenants a page has if nobody says otherwise.
-const defaultLimit = 50
-
 // HTTP serves the operations of this package.
 type HTTP struct{ *Tenants }
 
@@ -36,7 +33,7 @@ func (h HTTP) UpdateOwnTenant(ctx context.Context, r api.UpdateOwnTenantRequestO
 
 // ListTenants answers GET /api/v1/tenants.
 func (h HTTP) ListTenants(ctx context.Context, r api.ListTenantsRequestObject) (api.ListTenantsResponseObject, error) {
-	limit, cursor := defaultLimit, ""
+	limit, cursor := httpapi.DefaultLimit, ""
 	if r.Params.Limit != nil {
 		limit = *r.Params.Limit
 	}

@@ -10,9 +10,6 @@ import (
 	"tenantry/internal/httpapi"
 )
 
-// defaultLimit is how many users a page has if nobody says otherwise.
-const defaultLimit = 50
-
 // HTTP serves the operations of this package.
 type HTTP struct{ *Users }
 
@@ -50,7 +47,7 @@ func (h HTTP) UpdateMe(ctx context.Context, r api.UpdateMeRequestObject) (api.Up
 // ListUsers answers GET /api/v1/users.
 func (h HTTP) ListUsers(ctx context.Context, r api.ListUsersRequestObject) (api.ListUsersResponseObject, error) {
 	p := r.Params
-	window := Window{Limit: defaultLimit, Total: p.Total != nil}
+	window := Window{Limit: httpapi.DefaultLimit, Total: p.Total != nil}
 	if p.Limit != nil {
 		window.Limit = *p.Limit
 	}
