@@ -471,6 +471,11 @@ type Users struct {
 	Total *int `json:"total,omitempty"`
 }
 
+// ActIn The tenant's name in URLs. Without one, the server's default tenant is meant.
+//
+// Example: default
+type ActIn = Slug
+
 // Cursor defines model for Cursor.
 type Cursor = string
 
@@ -559,6 +564,12 @@ type CheckPermissionsJSONBody struct {
 	Permissions []PermissionName `json:"permissions"`
 }
 
+// ListRolesParams defines parameters for ListRoles.
+type ListRolesParams struct {
+	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
 // CreateRoleJSONBody defines parameters for CreateRole.
 type CreateRoleJSONBody struct {
 	// Description Example: Helps customers
@@ -573,6 +584,24 @@ type CreateRoleJSONBody struct {
 	//
 	// Example: ["users:read"]
 	Permissions RolePermissions `json:"permissions"`
+}
+
+// CreateRoleParams defines parameters for CreateRole.
+type CreateRoleParams struct {
+	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
+// DeleteRoleParams defines parameters for DeleteRole.
+type DeleteRoleParams struct {
+	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
+// GetRoleParams defines parameters for GetRole.
+type GetRoleParams struct {
+	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
 // UpdateRoleJSONBody defines parameters for UpdateRole.
@@ -591,6 +620,18 @@ type UpdateRoleJSONBody struct {
 	Permissions *RolePermissions `json:"permissions,omitempty"`
 }
 
+// UpdateRoleParams defines parameters for UpdateRole.
+type UpdateRoleParams struct {
+	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
+// GetOwnTenantParams defines parameters for GetOwnTenant.
+type GetOwnTenantParams struct {
+	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
 // UpdateOwnTenantJSONBody defines parameters for UpdateOwnTenant.
 type UpdateOwnTenantJSONBody struct {
 	// Name Example: Acme Tools
@@ -600,6 +641,12 @@ type UpdateOwnTenantJSONBody struct {
 	//
 	// Example: {"registration":"closed"}
 	Settings *TenantSettings `json:"settings,omitempty"`
+}
+
+// UpdateOwnTenantParams defines parameters for UpdateOwnTenant.
+type UpdateOwnTenantParams struct {
+	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
 // ListTenantsParams defines parameters for ListTenants.
@@ -659,6 +706,9 @@ type ListUsersParams struct {
 
 	// Include Related objects to add to each user.
 	Include *[]ListUsersParamsInclude `form:"include,omitempty" json:"include,omitempty"`
+
+	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
 // ListUsersParamsTotal defines parameters for ListUsers.
@@ -686,6 +736,12 @@ type CreateUserJSONBody struct {
 	RoleIds *RoleIDs `json:"role_ids,omitempty"`
 }
 
+// CreateUserParams defines parameters for CreateUser.
+type CreateUserParams struct {
+	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
 // GetMeParams defines parameters for GetMe.
 type GetMeParams struct {
 	// Include Related objects to add to the answer.
@@ -698,10 +754,19 @@ type UpdateMeJSONBody struct {
 	FullName *FullName `json:"full_name,omitempty"`
 }
 
+// DeleteUserParams defines parameters for DeleteUser.
+type DeleteUserParams struct {
+	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
 // GetUserParams defines parameters for GetUser.
 type GetUserParams struct {
 	// Include Related objects to add to the answer.
 	Include *Include `form:"include,omitempty" json:"include,omitempty"`
+
+	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
 // UpdateUserJSONBody defines parameters for UpdateUser.
@@ -716,10 +781,46 @@ type UpdateUserJSONBody struct {
 	IsActive *bool `json:"is_active,omitempty"`
 }
 
+// UpdateUserParams defines parameters for UpdateUser.
+type UpdateUserParams struct {
+	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
 // SetUserRolesJSONBody defines parameters for SetUserRoles.
 type SetUserRolesJSONBody struct {
 	// RoleIds Example: ["018f3c5e-7c1a-7000-8000-000000000001"]
 	RoleIds RoleIDs `json:"role_ids"`
+}
+
+// SetUserRolesParams defines parameters for SetUserRoles.
+type SetUserRolesParams struct {
+	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
+// UnassignRoleParams defines parameters for UnassignRole.
+type UnassignRoleParams struct {
+	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
+// AssignRoleParams defines parameters for AssignRole.
+type AssignRoleParams struct {
+	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
+// EndUserSessionsParams defines parameters for EndUserSessions.
+type EndUserSessionsParams struct {
+	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
+// ListUserSessionsParams defines parameters for ListUserSessions.
+type ListUserSessionsParams struct {
+	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
 // LoginJSONRequestBody defines body for Login for application/json ContentType.
@@ -804,25 +905,25 @@ type ServerInterface interface {
 	CheckPermissions(c *gin.Context)
 	// ListRoles List the roles of the tenant, by name
 	// (GET /api/v1/roles)
-	ListRoles(c *gin.Context)
+	ListRoles(c *gin.Context, params ListRolesParams)
 	// CreateRole Create a role
 	// (POST /api/v1/roles)
-	CreateRole(c *gin.Context)
+	CreateRole(c *gin.Context, params CreateRoleParams)
 	// DeleteRole Delete a role, and take it from everybody who has it
 	// (DELETE /api/v1/roles/{id})
-	DeleteRole(c *gin.Context, id ID)
+	DeleteRole(c *gin.Context, id ID, params DeleteRoleParams)
 	// GetRole Read a role
 	// (GET /api/v1/roles/{id})
-	GetRole(c *gin.Context, id ID)
+	GetRole(c *gin.Context, id ID, params GetRoleParams)
 	// UpdateRole Change a role
 	// (PATCH /api/v1/roles/{id})
-	UpdateRole(c *gin.Context, id ID)
+	UpdateRole(c *gin.Context, id ID, params UpdateRoleParams)
 	// GetOwnTenant Read the tenant of the signed-in user
 	// (GET /api/v1/tenant)
-	GetOwnTenant(c *gin.Context)
+	GetOwnTenant(c *gin.Context, params GetOwnTenantParams)
 	// UpdateOwnTenant Change the tenant of the signed-in user
 	// (PATCH /api/v1/tenant)
-	UpdateOwnTenant(c *gin.Context)
+	UpdateOwnTenant(c *gin.Context, params UpdateOwnTenantParams)
 	// ListTenants List the tenants, the newest first
 	// (GET /api/v1/tenants)
 	ListTenants(c *gin.Context, params ListTenantsParams)
@@ -849,7 +950,7 @@ type ServerInterface interface {
 	ListUsers(c *gin.Context, params ListUsersParams)
 	// CreateUser Create a user
 	// (POST /api/v1/users)
-	CreateUser(c *gin.Context)
+	CreateUser(c *gin.Context, params CreateUserParams)
 	// GetMe Read the signed-in user
 	// (GET /api/v1/users/me)
 	GetMe(c *gin.Context, params GetMeParams)
@@ -858,28 +959,28 @@ type ServerInterface interface {
 	UpdateMe(c *gin.Context)
 	// DeleteUser Delete a user, with everything that is theirs
 	// (DELETE /api/v1/users/{id})
-	DeleteUser(c *gin.Context, id ID)
+	DeleteUser(c *gin.Context, id ID, params DeleteUserParams)
 	// GetUser Read a user
 	// (GET /api/v1/users/{id})
 	GetUser(c *gin.Context, id ID, params GetUserParams)
 	// UpdateUser Change a user
 	// (PATCH /api/v1/users/{id})
-	UpdateUser(c *gin.Context, id ID)
+	UpdateUser(c *gin.Context, id ID, params UpdateUserParams)
 	// SetUserRoles Give a user these roles, and no others
 	// (PUT /api/v1/users/{id}/roles)
-	SetUserRoles(c *gin.Context, id ID)
+	SetUserRoles(c *gin.Context, id ID, params SetUserRolesParams)
 	// UnassignRole Take a role from a user
 	// (DELETE /api/v1/users/{id}/roles/{role_id})
-	UnassignRole(c *gin.Context, id ID, roleID openapi_types.UUID)
+	UnassignRole(c *gin.Context, id ID, roleID openapi_types.UUID, params UnassignRoleParams)
 	// AssignRole Give a role to a user
 	// (PUT /api/v1/users/{id}/roles/{role_id})
-	AssignRole(c *gin.Context, id ID, roleID openapi_types.UUID)
+	AssignRole(c *gin.Context, id ID, roleID openapi_types.UUID, params AssignRoleParams)
 	// EndUserSessions Sign a user out everywhere
 	// (DELETE /api/v1/users/{id}/sessions)
-	EndUserSessions(c *gin.Context, id ID)
+	EndUserSessions(c *gin.Context, id ID, params EndUserSessionsParams)
 	// ListUserSessions List the sessions of a user
 	// (GET /api/v1/users/{id}/sessions)
-	ListUserSessions(c *gin.Context, id ID)
+	ListUserSessions(c *gin.Context, id ID, params ListUserSessionsParams)
 	// GetHealth Whether the process lives
 	// (GET /healthz)
 	GetHealth(c *gin.Context)
@@ -1055,6 +1156,20 @@ func (siw *ServerInterfaceWrapper) CheckPermissions(c *gin.Context) {
 // ListRoles operation middleware
 func (siw *ServerInterfaceWrapper) ListRoles(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRolesParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1062,12 +1177,26 @@ func (siw *ServerInterfaceWrapper) ListRoles(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.ListRoles(c)
+	siw.Handler.ListRoles(c, params)
 }
 
 // CreateRole operation middleware
 func (siw *ServerInterfaceWrapper) CreateRole(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateRoleParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1075,7 +1204,7 @@ func (siw *ServerInterfaceWrapper) CreateRole(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.CreateRole(c)
+	siw.Handler.CreateRole(c, params)
 }
 
 // DeleteRole operation middleware
@@ -1093,6 +1222,17 @@ func (siw *ServerInterfaceWrapper) DeleteRole(c *gin.Context) {
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteRoleParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1100,7 +1240,7 @@ func (siw *ServerInterfaceWrapper) DeleteRole(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.DeleteRole(c, id)
+	siw.Handler.DeleteRole(c, id, params)
 }
 
 // GetRole operation middleware
@@ -1118,6 +1258,17 @@ func (siw *ServerInterfaceWrapper) GetRole(c *gin.Context) {
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetRoleParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1125,7 +1276,7 @@ func (siw *ServerInterfaceWrapper) GetRole(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.GetRole(c, id)
+	siw.Handler.GetRole(c, id, params)
 }
 
 // UpdateRole operation middleware
@@ -1143,6 +1294,17 @@ func (siw *ServerInterfaceWrapper) UpdateRole(c *gin.Context) {
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateRoleParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1150,12 +1312,26 @@ func (siw *ServerInterfaceWrapper) UpdateRole(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.UpdateRole(c, id)
+	siw.Handler.UpdateRole(c, id, params)
 }
 
 // GetOwnTenant operation middleware
 func (siw *ServerInterfaceWrapper) GetOwnTenant(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetOwnTenantParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1163,12 +1339,26 @@ func (siw *ServerInterfaceWrapper) GetOwnTenant(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.GetOwnTenant(c)
+	siw.Handler.GetOwnTenant(c, params)
 }
 
 // UpdateOwnTenant operation middleware
 func (siw *ServerInterfaceWrapper) UpdateOwnTenant(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateOwnTenantParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1176,7 +1366,7 @@ func (siw *ServerInterfaceWrapper) UpdateOwnTenant(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.UpdateOwnTenant(c)
+	siw.Handler.UpdateOwnTenant(c, params)
 }
 
 // ListTenants operation middleware
@@ -1425,6 +1615,14 @@ func (siw *ServerInterfaceWrapper) ListUsers(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1438,6 +1636,20 @@ func (siw *ServerInterfaceWrapper) ListUsers(c *gin.Context) {
 // CreateUser operation middleware
 func (siw *ServerInterfaceWrapper) CreateUser(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateUserParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1445,7 +1657,7 @@ func (siw *ServerInterfaceWrapper) CreateUser(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.CreateUser(c)
+	siw.Handler.CreateUser(c, params)
 }
 
 // GetMe operation middleware
@@ -1503,6 +1715,17 @@ func (siw *ServerInterfaceWrapper) DeleteUser(c *gin.Context) {
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteUserParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1510,7 +1733,7 @@ func (siw *ServerInterfaceWrapper) DeleteUser(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.DeleteUser(c, id)
+	siw.Handler.DeleteUser(c, id, params)
 }
 
 // GetUser operation middleware
@@ -1539,6 +1762,14 @@ func (siw *ServerInterfaceWrapper) GetUser(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1564,6 +1795,17 @@ func (siw *ServerInterfaceWrapper) UpdateUser(c *gin.Context) {
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateUserParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1571,7 +1813,7 @@ func (siw *ServerInterfaceWrapper) UpdateUser(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.UpdateUser(c, id)
+	siw.Handler.UpdateUser(c, id, params)
 }
 
 // SetUserRoles operation middleware
@@ -1589,6 +1831,17 @@ func (siw *ServerInterfaceWrapper) SetUserRoles(c *gin.Context) {
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SetUserRolesParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1596,7 +1849,7 @@ func (siw *ServerInterfaceWrapper) SetUserRoles(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.SetUserRoles(c, id)
+	siw.Handler.SetUserRoles(c, id, params)
 }
 
 // UnassignRole operation middleware
@@ -1623,6 +1876,17 @@ func (siw *ServerInterfaceWrapper) UnassignRole(c *gin.Context) {
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UnassignRoleParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1630,7 +1894,7 @@ func (siw *ServerInterfaceWrapper) UnassignRole(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.UnassignRole(c, id, roleID)
+	siw.Handler.UnassignRole(c, id, roleID, params)
 }
 
 // AssignRole operation middleware
@@ -1657,6 +1921,17 @@ func (siw *ServerInterfaceWrapper) AssignRole(c *gin.Context) {
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AssignRoleParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1664,7 +1939,7 @@ func (siw *ServerInterfaceWrapper) AssignRole(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.AssignRole(c, id, roleID)
+	siw.Handler.AssignRole(c, id, roleID, params)
 }
 
 // EndUserSessions operation middleware
@@ -1682,6 +1957,17 @@ func (siw *ServerInterfaceWrapper) EndUserSessions(c *gin.Context) {
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EndUserSessionsParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1689,7 +1975,7 @@ func (siw *ServerInterfaceWrapper) EndUserSessions(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.EndUserSessions(c, id)
+	siw.Handler.EndUserSessions(c, id, params)
 }
 
 // ListUserSessions operation middleware
@@ -1707,6 +1993,17 @@ func (siw *ServerInterfaceWrapper) ListUserSessions(c *gin.Context) {
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUserSessionsParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1714,7 +2011,7 @@ func (siw *ServerInterfaceWrapper) ListUserSessions(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.ListUserSessions(c, id)
+	siw.Handler.ListUserSessions(c, id, params)
 }
 
 // GetHealth operation middleware
@@ -2231,6 +2528,7 @@ func (response CheckPermissionsdefaultApplicationProblemPlusJSONResponse) VisitC
 }
 
 type ListRolesRequestObject struct {
+	Params ListRolesParams
 }
 
 type ListRolesResponseObject interface {
@@ -2269,7 +2567,8 @@ func (response ListRolesdefaultApplicationProblemPlusJSONResponse) VisitListRole
 }
 
 type CreateRoleRequestObject struct {
-	Body *CreateRoleJSONRequestBody
+	Params CreateRoleParams
+	Body   *CreateRoleJSONRequestBody
 }
 
 type CreateRoleResponseObject interface {
@@ -2308,7 +2607,8 @@ func (response CreateRoledefaultApplicationProblemPlusJSONResponse) VisitCreateR
 }
 
 type DeleteRoleRequestObject struct {
-	ID ID `json:"id"`
+	ID     ID `json:"id"`
+	Params DeleteRoleParams
 }
 
 type DeleteRoleResponseObject interface {
@@ -2341,7 +2641,8 @@ func (response DeleteRoledefaultApplicationProblemPlusJSONResponse) VisitDeleteR
 }
 
 type GetRoleRequestObject struct {
-	ID ID `json:"id"`
+	ID     ID `json:"id"`
+	Params GetRoleParams
 }
 
 type GetRoleResponseObject interface {
@@ -2380,8 +2681,9 @@ func (response GetRoledefaultApplicationProblemPlusJSONResponse) VisitGetRoleRes
 }
 
 type UpdateRoleRequestObject struct {
-	ID   ID `json:"id"`
-	Body *UpdateRoleJSONRequestBody
+	ID     ID `json:"id"`
+	Params UpdateRoleParams
+	Body   *UpdateRoleJSONRequestBody
 }
 
 type UpdateRoleResponseObject interface {
@@ -2420,6 +2722,7 @@ func (response UpdateRoledefaultApplicationProblemPlusJSONResponse) VisitUpdateR
 }
 
 type GetOwnTenantRequestObject struct {
+	Params GetOwnTenantParams
 }
 
 type GetOwnTenantResponseObject interface {
@@ -2458,7 +2761,8 @@ func (response GetOwnTenantdefaultApplicationProblemPlusJSONResponse) VisitGetOw
 }
 
 type UpdateOwnTenantRequestObject struct {
-	Body *UpdateOwnTenantJSONRequestBody
+	Params UpdateOwnTenantParams
+	Body   *UpdateOwnTenantJSONRequestBody
 }
 
 type UpdateOwnTenantResponseObject interface {
@@ -2812,7 +3116,8 @@ func (response ListUsersdefaultApplicationProblemPlusJSONResponse) VisitListUser
 }
 
 type CreateUserRequestObject struct {
-	Body *CreateUserJSONRequestBody
+	Params CreateUserParams
+	Body   *CreateUserJSONRequestBody
 }
 
 type CreateUserResponseObject interface {
@@ -2929,7 +3234,8 @@ func (response UpdateMedefaultApplicationProblemPlusJSONResponse) VisitUpdateMeR
 }
 
 type DeleteUserRequestObject struct {
-	ID ID `json:"id"`
+	ID     ID `json:"id"`
+	Params DeleteUserParams
 }
 
 type DeleteUserResponseObject interface {
@@ -3002,8 +3308,9 @@ func (response GetUserdefaultApplicationProblemPlusJSONResponse) VisitGetUserRes
 }
 
 type UpdateUserRequestObject struct {
-	ID   ID `json:"id"`
-	Body *UpdateUserJSONRequestBody
+	ID     ID `json:"id"`
+	Params UpdateUserParams
+	Body   *UpdateUserJSONRequestBody
 }
 
 type UpdateUserResponseObject interface {
@@ -3042,8 +3349,9 @@ func (response UpdateUserdefaultApplicationProblemPlusJSONResponse) VisitUpdateU
 }
 
 type SetUserRolesRequestObject struct {
-	ID   ID `json:"id"`
-	Body *SetUserRolesJSONRequestBody
+	ID     ID `json:"id"`
+	Params SetUserRolesParams
+	Body   *SetUserRolesJSONRequestBody
 }
 
 type SetUserRolesResponseObject interface {
@@ -3084,6 +3392,7 @@ func (response SetUserRolesdefaultApplicationProblemPlusJSONResponse) VisitSetUs
 type UnassignRoleRequestObject struct {
 	ID     ID                 `json:"id"`
 	RoleID openapi_types.UUID `json:"role_id"`
+	Params UnassignRoleParams
 }
 
 type UnassignRoleResponseObject interface {
@@ -3118,6 +3427,7 @@ func (response UnassignRoledefaultApplicationProblemPlusJSONResponse) VisitUnass
 type AssignRoleRequestObject struct {
 	ID     ID                 `json:"id"`
 	RoleID openapi_types.UUID `json:"role_id"`
+	Params AssignRoleParams
 }
 
 type AssignRoleResponseObject interface {
@@ -3150,7 +3460,8 @@ func (response AssignRoledefaultApplicationProblemPlusJSONResponse) VisitAssignR
 }
 
 type EndUserSessionsRequestObject struct {
-	ID ID `json:"id"`
+	ID     ID `json:"id"`
+	Params EndUserSessionsParams
 }
 
 type EndUserSessionsResponseObject interface {
@@ -3183,7 +3494,8 @@ func (response EndUserSessionsdefaultApplicationProblemPlusJSONResponse) VisitEn
 }
 
 type ListUserSessionsRequestObject struct {
-	ID ID `json:"id"`
+	ID     ID `json:"id"`
+	Params ListUserSessionsParams
 }
 
 type ListUserSessionsResponseObject interface {
@@ -3850,8 +4162,10 @@ func (sh *strictHandler) CheckPermissions(ctx *gin.Context) {
 }
 
 // ListRoles operation middleware
-func (sh *strictHandler) ListRoles(ctx *gin.Context) {
+func (sh *strictHandler) ListRoles(ctx *gin.Context, params ListRolesParams) {
 	var request ListRolesRequestObject
+
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.ListRoles(ctx, request.(ListRolesRequestObject))
@@ -3874,8 +4188,10 @@ func (sh *strictHandler) ListRoles(ctx *gin.Context) {
 }
 
 // CreateRole operation middleware
-func (sh *strictHandler) CreateRole(ctx *gin.Context) {
+func (sh *strictHandler) CreateRole(ctx *gin.Context, params CreateRoleParams) {
 	var request CreateRoleRequestObject
+
+	request.Params = params
 
 	var body CreateRoleJSONRequestBody
 	var err error
@@ -3916,10 +4232,11 @@ func (sh *strictHandler) CreateRole(ctx *gin.Context) {
 }
 
 // DeleteRole operation middleware
-func (sh *strictHandler) DeleteRole(ctx *gin.Context, id ID) {
+func (sh *strictHandler) DeleteRole(ctx *gin.Context, id ID, params DeleteRoleParams) {
 	var request DeleteRoleRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.DeleteRole(ctx, request.(DeleteRoleRequestObject))
@@ -3942,10 +4259,11 @@ func (sh *strictHandler) DeleteRole(ctx *gin.Context, id ID) {
 }
 
 // GetRole operation middleware
-func (sh *strictHandler) GetRole(ctx *gin.Context, id ID) {
+func (sh *strictHandler) GetRole(ctx *gin.Context, id ID, params GetRoleParams) {
 	var request GetRoleRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetRole(ctx, request.(GetRoleRequestObject))
@@ -3968,10 +4286,11 @@ func (sh *strictHandler) GetRole(ctx *gin.Context, id ID) {
 }
 
 // UpdateRole operation middleware
-func (sh *strictHandler) UpdateRole(ctx *gin.Context, id ID) {
+func (sh *strictHandler) UpdateRole(ctx *gin.Context, id ID, params UpdateRoleParams) {
 	var request UpdateRoleRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	var body UpdateRoleJSONRequestBody
 	var err error
@@ -4012,8 +4331,10 @@ func (sh *strictHandler) UpdateRole(ctx *gin.Context, id ID) {
 }
 
 // GetOwnTenant operation middleware
-func (sh *strictHandler) GetOwnTenant(ctx *gin.Context) {
+func (sh *strictHandler) GetOwnTenant(ctx *gin.Context, params GetOwnTenantParams) {
 	var request GetOwnTenantRequestObject
+
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetOwnTenant(ctx, request.(GetOwnTenantRequestObject))
@@ -4036,8 +4357,10 @@ func (sh *strictHandler) GetOwnTenant(ctx *gin.Context) {
 }
 
 // UpdateOwnTenant operation middleware
-func (sh *strictHandler) UpdateOwnTenant(ctx *gin.Context) {
+func (sh *strictHandler) UpdateOwnTenant(ctx *gin.Context, params UpdateOwnTenantParams) {
 	var request UpdateOwnTenantRequestObject
+
+	request.Params = params
 
 	var body UpdateOwnTenantJSONRequestBody
 	var err error
@@ -4320,8 +4643,10 @@ func (sh *strictHandler) ListUsers(ctx *gin.Context, params ListUsersParams) {
 }
 
 // CreateUser operation middleware
-func (sh *strictHandler) CreateUser(ctx *gin.Context) {
+func (sh *strictHandler) CreateUser(ctx *gin.Context, params CreateUserParams) {
 	var request CreateUserRequestObject
+
+	request.Params = params
 
 	var body CreateUserJSONRequestBody
 	var err error
@@ -4430,10 +4755,11 @@ func (sh *strictHandler) UpdateMe(ctx *gin.Context) {
 }
 
 // DeleteUser operation middleware
-func (sh *strictHandler) DeleteUser(ctx *gin.Context, id ID) {
+func (sh *strictHandler) DeleteUser(ctx *gin.Context, id ID, params DeleteUserParams) {
 	var request DeleteUserRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.DeleteUser(ctx, request.(DeleteUserRequestObject))
@@ -4483,10 +4809,11 @@ func (sh *strictHandler) GetUser(ctx *gin.Context, id ID, params GetUserParams) 
 }
 
 // UpdateUser operation middleware
-func (sh *strictHandler) UpdateUser(ctx *gin.Context, id ID) {
+func (sh *strictHandler) UpdateUser(ctx *gin.Context, id ID, params UpdateUserParams) {
 	var request UpdateUserRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	var body UpdateUserJSONRequestBody
 	var err error
@@ -4527,10 +4854,11 @@ func (sh *strictHandler) UpdateUser(ctx *gin.Context, id ID) {
 }
 
 // SetUserRoles operation middleware
-func (sh *strictHandler) SetUserRoles(ctx *gin.Context, id ID) {
+func (sh *strictHandler) SetUserRoles(ctx *gin.Context, id ID, params SetUserRolesParams) {
 	var request SetUserRolesRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	var body SetUserRolesJSONRequestBody
 	var err error
@@ -4571,11 +4899,12 @@ func (sh *strictHandler) SetUserRoles(ctx *gin.Context, id ID) {
 }
 
 // UnassignRole operation middleware
-func (sh *strictHandler) UnassignRole(ctx *gin.Context, id ID, roleID openapi_types.UUID) {
+func (sh *strictHandler) UnassignRole(ctx *gin.Context, id ID, roleID openapi_types.UUID, params UnassignRoleParams) {
 	var request UnassignRoleRequestObject
 
 	request.ID = id
 	request.RoleID = roleID
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.UnassignRole(ctx, request.(UnassignRoleRequestObject))
@@ -4598,11 +4927,12 @@ func (sh *strictHandler) UnassignRole(ctx *gin.Context, id ID, roleID openapi_ty
 }
 
 // AssignRole operation middleware
-func (sh *strictHandler) AssignRole(ctx *gin.Context, id ID, roleID openapi_types.UUID) {
+func (sh *strictHandler) AssignRole(ctx *gin.Context, id ID, roleID openapi_types.UUID, params AssignRoleParams) {
 	var request AssignRoleRequestObject
 
 	request.ID = id
 	request.RoleID = roleID
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.AssignRole(ctx, request.(AssignRoleRequestObject))
@@ -4625,10 +4955,11 @@ func (sh *strictHandler) AssignRole(ctx *gin.Context, id ID, roleID openapi_type
 }
 
 // EndUserSessions operation middleware
-func (sh *strictHandler) EndUserSessions(ctx *gin.Context, id ID) {
+func (sh *strictHandler) EndUserSessions(ctx *gin.Context, id ID, params EndUserSessionsParams) {
 	var request EndUserSessionsRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.EndUserSessions(ctx, request.(EndUserSessionsRequestObject))
@@ -4651,10 +4982,11 @@ func (sh *strictHandler) EndUserSessions(ctx *gin.Context, id ID) {
 }
 
 // ListUserSessions operation middleware
-func (sh *strictHandler) ListUserSessions(ctx *gin.Context, id ID) {
+func (sh *strictHandler) ListUserSessions(ctx *gin.Context, id ID, params ListUserSessionsParams) {
 	var request ListUserSessionsRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.ListUserSessions(ctx, request.(ListUserSessionsRequestObject))

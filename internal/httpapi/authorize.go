@@ -32,6 +32,12 @@ func (r *router) authorize(c *gin.Context) {
 		r.fail(c, err)
 		return
 	}
+	if slug := c.Query(tenantParameter); o.elsewhere && slug != "" {
+		if allowed, err = r.ActIn(allowed, slug); err != nil {
+			r.fail(c, err)
+			return
+		}
+	}
 	if allowed == nil {
 		r.fail(c, problem.Internal(errors.New("authorization returned no context")))
 		return

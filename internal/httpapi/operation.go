@@ -16,7 +16,12 @@ type operation struct {
 	// public operations take no credential; the others take one that holds the scopes.
 	public bool
 	scopes []string
+	// elsewhere operations may be called for another tenant than the caller's.
+	elsewhere bool
 }
+
+// tenantParameter is the query parameter that names another tenant to act in.
+const tenantParameter = "tenant"
 
 // readOperations indexes the contract by method and gin's own form of the path, so that the route that gin matched finds
 // its operation and no second router is asked.
@@ -27,6 +32,7 @@ func readOperations(contract *openapi3.T) (map[string]*operation, error) {
 			o := &operation{id: declared.OperationID}
 			for _, p := range append(item.Parameters, declared.Parameters...) {
 				o.parameters = append(o.parameters, p.Value)
+				o.elsewhere = o.elsewhere || (p.Value.In == openapi3.ParameterInQuery && p.Value.Name == tenantParameter)
 			}
 			if declared.RequestBody != nil {
 				media := declared.RequestBody.Value.Content["application/json"]

@@ -27,6 +27,8 @@ type Options struct {
 	// Authorize checks against the database that the principal of ctx is still who the token says, and holds the scopes.
 	// The context that it returns is the handler's.
 	Authorize func(ctx context.Context, scopes []string) (context.Context, error)
+	// ActIn lets the principal of ctx act in the tenant of a slug, where an operation allows that.
+	ActIn func(ctx context.Context, slug string) (context.Context, error)
 	// CountStatements starts the count of SQL statements of a request.
 	CountStatements func(context.Context) (context.Context, func() (int64, time.Duration))
 	// Unavailable tells an outage of the database from a mistake.

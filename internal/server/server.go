@@ -91,7 +91,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 		health{db: db, draining: &s.draining},
 	}, httpapi.Options{
 		Log: log, CORSOrigins: cfg.CORSOrigins, TrustedProxies: cfg.TrustedProxies, ServerTiming: cfg.ServerTiming,
-		Authenticate: signIn.Authenticate, Authorize: signIn.Authorize,
+		Authenticate: signIn.Authenticate, Authorize: signIn.Authorize, ActIn: signIn.ActIn,
 		CountStatements: database.CountStatements, Unavailable: database.Unavailable,
 	})
 	if err != nil {

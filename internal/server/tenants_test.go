@@ -130,6 +130,43 @@ func TestTenant_that_is_deleted_leaves_no_row(t *testing.T) {
 	})
 }
 
+// A superuser acts elsewhere only by saying so, and it is logged. Nobody else does, whatever they say (ASVS 8.4.1).
+func TestSuperuser_acts_in_another_tenant_by_name(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		s := start(t, opts)
+		s.found("other")
+		root, owner, stranger := s.signIn("acme", s.owner()), s.join("acme", "second@acme.test", "owner"), s.join("other", "owner@other.test", "owner")
+		path := "/api/v1/users/" + stranger.ID.String()
+		s.expect(http.StatusNotFound, s.call("GET", path, root.access, nil))
+		a := s.expect(http.StatusOK, s.call("GET", path+"?tenant=other&include=roles", root.access, nil))
+		if a.field(t, "email") != stranger.Email {
+			t.Errorf("read %s", a.body)
+		}
+		if names, _, _ := s.list(root.access, "tenant=other"); fmt.Sprint(names) != "[owner]" {
+			t.Errorf("listed %v", names)
+		}
+		id := s.expect(http.StatusCreated, s.call("POST", "/api/v1/users?tenant=other", root.access, map[string]any{"email": "ada@other.test"})).field(t, "id")
+		s.expect(http.StatusOK, s.call("GET", "/api/v1/users/"+id, stranger.access, nil))
+		s.expect(http.StatusConflict, s.call("DELETE", path+"?tenant=other", root.access, nil)) // the last owner there
+		if a := s.expect(http.StatusOK, s.call("GET", "/api/v1/tenant?tenant=other", root.access, nil)); a.field(t, "slug") != "other" {
+			t.Errorf("read %s", a.body)
+		}
+		if logged := s.log.String(); !strings.Contains(logged, `"event":"superuser_act","tenant_id":"`+stranger.TenantID.String()+`","user_id":"`+root.ID.String()) {
+			t.Error("it is not in the log")
+		}
+
+		s.expect(http.StatusNotFound, s.call("GET", path+"?tenant=unknown", root.access, nil))
+		for _, own := range []string{"acme", "other", "unknown"} {
+			s.expect(http.StatusForbidden, s.call("GET", "/api/v1/users?tenant="+own, owner.access, nil))
+		}
+		// Where an operation does not allow it, the parameter means nothing.
+		if a := s.call("GET", "/api/v1/users/me?tenant=other", root.access, nil); a.field(t, "tenant_id") != root.TenantID.String() {
+			t.Errorf("acts as %s", a.body)
+		}
+	})
+}
+
 func TestTenants_are_listed_in_pages(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {

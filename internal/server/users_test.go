@@ -158,6 +158,7 @@ func TestUsers_are_made_changed_and_deleted(t *testing.T) {
 			return s.call("PATCH", "/api/v1/users/"+of, owner.access, body)
 		}
 		s.expect(http.StatusConflict, change(bob, map[string]any{"email": "ada@acme.test"}))
+		s.expect(http.StatusForbidden, change(owner.ID.String(), map[string]any{"email": "mine@acme.test"}))
 		s.expect(http.StatusUnprocessableEntity, change(bob, map[string]any{"email": "no address"}))
 		a := s.expect(http.StatusOK, change(id, map[string]any{"email": "Lovelace@acme.test", "full_name": "Ada L."}))
 		if a.field(t, "email") != "lovelace@acme.test" || a.field(t, "full_name") != "Ada L." {

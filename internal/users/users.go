@@ -94,8 +94,12 @@ func (u *Users) Rename(ctx context.Context, id uuid.UUID, name *string) (*ent.Us
 }
 
 // Update changes a user by the rules of roles.Guarded, and returns the new state: 422 for an address that is not acceptable,
-// 409 for one that is taken. A new address is not verified, and who is made inactive is signed out everywhere.
+// 409 for one that is taken, 403 for the caller's own. A new address is not verified, and who is made inactive is signed out everywhere.
 func (u *Users) Update(ctx context.Context, id uuid.UUID, change Change) (changed *ent.User, err error) {
+	if p, _ := principal.FromContext(ctx); change.Email != nil && p.UserID == id {
+		// A stolen access token must not be enough to take an account over (ASVS 7.5.1).
+		return nil, problem.Forbidden("own_email", "Your own address is not changed by this operation.")
+	}
 	if change.Email != nil {
 		canonical, err := auth.CanonicalEmail(*change.Email)
 		if err != nil {
