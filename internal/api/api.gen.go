@@ -242,6 +242,17 @@ type NewOwner struct {
 	Password *Password `json:"password,omitempty"`
 }
 
+// NewTenant Example: {"name":"Acme Tools","slug":"acme-tools"}
+type NewTenant struct {
+	// Name Example: Acme Tools
+	Name TenantName `json:"name"`
+
+	// Slug The tenant's name in URLs. Without one, the server's default tenant is meant.
+	//
+	// Example: default
+	Slug Slug `json:"slug"`
+}
+
 // Password A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
 // made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed.
 //
@@ -626,6 +637,25 @@ type UpdateRoleParams struct {
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
+// SignUpJSONBody defines parameters for SignUp.
+type SignUpJSONBody struct {
+	// Email Example: ada@example.com
+	Email Email `json:"email"`
+
+	// FullName Example: Ada Lovelace
+	FullName *FullName `json:"full_name,omitempty"`
+
+	// Password A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
+	// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed.
+	//
+	//
+	// Example: correct horse battery staple
+	Password Password `json:"password"`
+
+	// Tenant Example: {"name":"Acme Tools","slug":"acme-tools"}
+	Tenant NewTenant `json:"tenant"`
+}
+
 // GetOwnTenantParams defines parameters for GetOwnTenant.
 type GetOwnTenantParams struct {
 	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
@@ -847,6 +877,9 @@ type CreateRoleJSONRequestBody CreateRoleJSONBody
 // UpdateRoleJSONRequestBody defines body for UpdateRole for application/json ContentType.
 type UpdateRoleJSONRequestBody UpdateRoleJSONBody
 
+// SignUpJSONRequestBody defines body for SignUp for application/json ContentType.
+type SignUpJSONRequestBody SignUpJSONBody
+
 // UpdateOwnTenantJSONRequestBody defines body for UpdateOwnTenant for application/json ContentType.
 type UpdateOwnTenantJSONRequestBody UpdateOwnTenantJSONBody
 
@@ -918,6 +951,9 @@ type ServerInterface interface {
 	// UpdateRole Change a role
 	// (PATCH /api/v1/roles/{id})
 	UpdateRole(c *gin.Context, id ID, params UpdateRoleParams)
+	// SignUp Make a tenant and its owner, and sign in
+	// (POST /api/v1/signup)
+	SignUp(c *gin.Context)
 	// GetOwnTenant Read the tenant of the signed-in user
 	// (GET /api/v1/tenant)
 	GetOwnTenant(c *gin.Context, params GetOwnTenantParams)
@@ -1313,6 +1349,19 @@ func (siw *ServerInterfaceWrapper) UpdateRole(c *gin.Context) {
 	}
 
 	siw.Handler.UpdateRole(c, id, params)
+}
+
+// SignUp operation middleware
+func (siw *ServerInterfaceWrapper) SignUp(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SignUp(c)
 }
 
 // GetOwnTenant operation middleware
@@ -2094,6 +2143,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.PUT(options.BaseURL+"/api/v1/users/:id/roles", wrapper.SetUserRoles)
 	router.DELETE(options.BaseURL+"/api/v1/users/:id/roles/:role_id", wrapper.UnassignRole)
 	router.PUT(options.BaseURL+"/api/v1/users/:id/roles/:role_id", wrapper.AssignRole)
+	router.POST(options.BaseURL+"/api/v1/signup", wrapper.SignUp)
 	router.GET(options.BaseURL+"/api/v1/tenant", wrapper.GetOwnTenant)
 	router.PATCH(options.BaseURL+"/api/v1/tenant", wrapper.UpdateOwnTenant)
 	router.GET(options.BaseURL+"/api/v1/tenants", wrapper.ListTenants)
@@ -2710,6 +2760,45 @@ type UpdateRoledefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UpdateRoledefaultApplicationProblemPlusJSONResponse) VisitUpdateRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SignUpRequestObject struct {
+	Body *SignUpJSONRequestBody
+}
+
+type SignUpResponseObject interface {
+	VisitSignUpResponse(w http.ResponseWriter) error
+}
+
+type SignUp201JSONResponse struct{ TokensJSONResponse }
+
+func (response SignUp201JSONResponse) VisitSignUpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SignUpdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SignUpdefaultApplicationProblemPlusJSONResponse) VisitSignUpResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3659,6 +3748,9 @@ type StrictServerInterface interface {
 	// UpdateRole Change a role
 	// (PATCH /api/v1/roles/{id})
 	UpdateRole(ctx context.Context, request UpdateRoleRequestObject) (UpdateRoleResponseObject, error)
+	// SignUp Make a tenant and its owner, and sign in
+	// (POST /api/v1/signup)
+	SignUp(ctx context.Context, request SignUpRequestObject) (SignUpResponseObject, error)
 	// GetOwnTenant Read the tenant of the signed-in user
 	// (GET /api/v1/tenant)
 	GetOwnTenant(ctx context.Context, request GetOwnTenantRequestObject) (GetOwnTenantResponseObject, error)
@@ -4323,6 +4415,48 @@ func (sh *strictHandler) UpdateRole(ctx *gin.Context, id ID, params UpdateRolePa
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(UpdateRoleResponseObject); ok {
 		if err := validResponse.VisitUpdateRoleResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SignUp operation middleware
+func (sh *strictHandler) SignUp(ctx *gin.Context) {
+	var request SignUpRequestObject
+
+	var body SignUpJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SignUp(ctx, request.(SignUpRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SignUp")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SignUpResponseObject); ok {
+		if err := validResponse.VisitSignUpResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

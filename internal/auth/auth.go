@@ -200,6 +200,20 @@ func (a *Auth) Register(ctx context.Context, slug string, account Account, from 
 	if err != nil || !home.IsActive || !home.Settings.RegistrationOpen() {
 		return nil, problem.Forbidden("registration_closed", "The tenant does not take registrations.")
 	}
+	return a.Enroll(ctx, home, account, from, func(tx *ent.Client, prepared *PreparedAccount) (*ent.User, error) {
+		acting := principal.NewContext(ctx, principal.InTenant(home.ID))
+		created, err := prepared.Insert(acting, tx)
+		if err != nil {
+			return nil, err
+		}
+		return created, roles.AssignSystem(acting, tx, created.ID, roles.Member)
+	})
+}
+
+// Enroll makes an account by the rules of a tenant, as store keeps it in one transaction, and signs in. What is refused
+// counts against the address. The caller has been admitted.
+func (a *Auth) Enroll(ctx context.Context, home *ent.Tenant, account Account, from Origin, store func(*ent.Client, *PreparedAccount) (*ent.User, error)) (*Tokens, error) {
+	system := principal.System(ctx, "registration: nobody is known yet")
 	try, err := a.throttle.take(system, from.IP, "", "")
 	if err != nil {
 		return nil, err
@@ -209,16 +223,13 @@ func (a *Auth) Register(ctx context.Context, slug string, account Account, from 
 		try.refund(system)
 		return nil, err
 	}
-	acting := principal.NewContext(ctx, principal.InTenant(home.ID))
 	var tokens *Tokens
-	err = database.WithTx(acting, a.client, func(tx *ent.Client) error {
-		created, err := prepared.Insert(acting, tx)
+	err = database.WithTx(system, a.client, func(tx *ent.Client) error {
+		created, err := store(tx, prepared)
 		if err != nil {
 			return err
 		}
-		if err := roles.AssignSystem(acting, tx, created.ID, roles.Member); err != nil {
-			return err
-		}
+		acting := principal.NewContext(ctx, principal.InTenant(created.TenantID))
 		projection, err := loadProjection(acting, tx, byUser(created.ID))
 		if err != nil {
 			return err

@@ -17,22 +17,22 @@ type HTTP struct{ *Auth }
 
 // Login answers POST /api/v1/auth/login.
 func (h HTTP) Login(ctx context.Context, r api.LoginRequestObject) (api.LoginResponseObject, error) {
-	tokens, err := h.Auth.Login(ctx, optional(r.Body.Tenant), r.Body.Email, r.Body.Password, origin(ctx))
+	tokens, err := h.Auth.Login(ctx, optional(r.Body.Tenant), r.Body.Email, r.Body.Password, OriginOf(ctx))
 	if err != nil {
 		return nil, err
 	}
-	return api.Login200JSONResponse{TokensJSONResponse: api.TokensJSONResponse(tokens.response())}, nil
+	return api.Login200JSONResponse{TokensJSONResponse: api.TokensJSONResponse(tokens.Response())}, nil
 }
 
 // Register answers POST /api/v1/auth/register.
 func (h HTTP) Register(ctx context.Context, r api.RegisterRequestObject) (api.RegisterResponseObject, error) {
 	tokens, err := h.Auth.Register(ctx, optional(r.Body.Tenant), Account{
 		Email: r.Body.Email, Password: &r.Body.Password, FullName: optional(r.Body.FullName),
-	}, origin(ctx))
+	}, OriginOf(ctx))
 	if err != nil {
 		return nil, err
 	}
-	return api.Register201JSONResponse{TokensJSONResponse: api.TokensJSONResponse(tokens.response())}, nil
+	return api.Register201JSONResponse{TokensJSONResponse: api.TokensJSONResponse(tokens.Response())}, nil
 }
 
 // Refresh answers POST /api/v1/auth/refresh.
@@ -41,7 +41,7 @@ func (h HTTP) Refresh(ctx context.Context, r api.RefreshRequestObject) (api.Refr
 	if err != nil {
 		return nil, err
 	}
-	return api.Refresh200JSONResponse{TokensJSONResponse: api.TokensJSONResponse(tokens.response())}, nil
+	return api.Refresh200JSONResponse{TokensJSONResponse: api.TokensJSONResponse(tokens.Response())}, nil
 }
 
 // Logout answers POST /api/v1/auth/logout.
@@ -95,7 +95,7 @@ func (h HTTP) ChangePassword(ctx context.Context, r api.ChangePasswordRequestObj
 	if err != nil {
 		return nil, err
 	}
-	if err := h.Auth.ChangePassword(ctx, me, r.Body.CurrentPassword, r.Body.NewPassword, origin(ctx)); err != nil {
+	if err := h.Auth.ChangePassword(ctx, me, r.Body.CurrentPassword, r.Body.NewPassword, OriginOf(ctx)); err != nil {
 		return nil, err
 	}
 	return api.ChangePassword204Response{}, nil
@@ -111,7 +111,8 @@ func (h HTTP) GetJWKS(context.Context, api.GetJWKSRequestObject) (api.GetJWKSRes
 	return api.GetJWKS200JSONResponse{Body: set, Headers: api.GetJWKS200ResponseHeaders{CacheControl: cache}}, nil
 }
 
-func (t *Tokens) response() api.Tokens {
+// Response is tokens as the API shows them.
+func (t *Tokens) Response() api.Tokens {
 	return api.Tokens{
 		AccessToken: t.Access, TokenType: api.Bearer, ExpiresIn: int(t.ExpiresIn.Seconds()), RefreshToken: t.Refresh,
 		User: UserResponse(t.User.User),
@@ -138,7 +139,8 @@ func SessionsResponse(sessions []*ent.RefreshToken, current uuid.UUID) api.Sessi
 	return answer
 }
 
-func origin(ctx context.Context) Origin {
+// OriginOf returns where the request that a handler serves came from.
+func OriginOf(ctx context.Context) Origin {
 	ip, userAgent := httpapi.Client(ctx)
 	return Origin{IP: ip, UserAgent: userAgent}
 }

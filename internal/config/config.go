@@ -42,10 +42,14 @@ type Config struct {
 	PasswordHashMemory      int `env:"PASSWORD_HASH_MEMORY" envDefault:"19456" help:"memory of a password hash in KiB (argon2id m)"`
 	PasswordHashTime        int `env:"PASSWORD_HASH_TIME" envDefault:"2" help:"passes of a password hash (argon2id t)"`
 
+	Signup            string `env:"SIGNUP" envDefault:"closed" help:"open or closed: whether anybody may make a tenant"`
 	DefaultTenant     string `env:"DEFAULT_TENANT" envDefault:"default" help:"slug of the tenant that is meant when a request names none"`
 	BootstrapEmail    string `env:"BOOTSTRAP_EMAIL" help:"e-mail address of the first superuser, on an empty database (default: admin@tenantry.internal)"`
 	BootstrapPassword string `env:"BOOTSTRAP_PASSWORD" help:"password of the first superuser (default: generated and printed once)" file:"true" secret:"true"`
 }
+
+// SignupOpen is the value of Signup that lets anybody make a tenant.
+const SignupOpen = "open"
 
 // derive fills in the defaults that depend on other values or on the machine.
 func (c *Config) derive() {

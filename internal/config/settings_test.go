@@ -51,6 +51,7 @@ var settings = []struct {
 	{name: "PASSWORD_HASH_MEMORY", standard: "19456", other: "65536", want: 65536, get: func(c config.Config) any { return c.PasswordHashMemory }},
 	{name: "PASSWORD_HASH_TIME", standard: "2", other: "3", want: 3, get: func(c config.Config) any { return c.PasswordHashTime }},
 	{name: "PASSWORD_HASH_CONCURRENCY", other: "3", want: 3, get: func(c config.Config) any { return c.PasswordHashConcurrency }},
+	{name: "SIGNUP", standard: "closed", other: "open", want: "open", get: func(c config.Config) any { return c.Signup }},
 	{name: "DEFAULT_TENANT", standard: "default", other: "acme", want: "acme", get: func(c config.Config) any { return c.DefaultTenant }},
 	{name: "BOOTSTRAP_EMAIL", other: "ada@acme.test", want: "ada@acme.test", get: func(c config.Config) any { return c.BootstrapEmail }},
 	{name: "BOOTSTRAP_PASSWORD", secret: true, other: "fifteen letters", want: "fifteen letters", get: func(c config.Config) any { return c.BootstrapPassword }},
@@ -188,7 +189,7 @@ func TestLoad_of_nothing_gives_the_defaults(t *testing.T) {
 		Listen: "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080", DataDir: "./data", LogLevel: slog.LevelInfo,
 		DBPoolSize: 25, DBMaxOverflow: 50, DBPrepared: true,
 		AccessTokenTTL: 15 * time.Minute, RefreshTokenTTL: 30 * 24 * time.Hour, RefreshIdleTTL: 7 * 24 * time.Hour,
-		RefreshGrace: 10 * time.Second, JWTAlgorithm: "ES256", KeyRotation: 720 * time.Hour, SignInAccountAttempts: 10, SignInAddressAttempts: 100,
+		RefreshGrace: 10 * time.Second, JWTAlgorithm: "ES256", KeyRotation: 720 * time.Hour, Signup: "closed", SignInAccountAttempts: 10, SignInAddressAttempts: 100,
 		PasswordHashConcurrency: runtime.GOMAXPROCS(0), PasswordHashMemory: 19456, PasswordHashTime: 2, DefaultTenant: "default",
 	}
 	if !reflect.DeepEqual(c, want) {

@@ -64,6 +64,7 @@ func (c *Config) mistakes() []mistake {
 	wrong(c.PasswordHashMemory < 19456 || c.PasswordHashMemory > 262144, "PASSWORD_HASH_MEMORY", "must be from 19456 to 262144")
 	wrong(c.PasswordHashTime < 2 || c.PasswordHashTime > 16, "PASSWORD_HASH_TIME", "must be from 2 to 16")
 	wrong(c.PasswordHashConcurrency < 1, "PASSWORD_HASH_CONCURRENCY", "must be at least 1")
+	wrong(c.Signup != SignupOpen && c.Signup != "closed", "SIGNUP", "%q is not open or closed", c.Signup)
 	wrong(c.KeyRotation < minKeyRotation, "KEY_ROTATION", "must be at least %s", minKeyRotation)
 	if c.SecretPrevious != "" {
 		err := CheckSecret(c.SecretPrevious)

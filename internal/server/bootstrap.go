@@ -50,7 +50,7 @@ func bootstrap(ctx context.Context, parts Parts, out io.Writer) error {
 		return fmt.Errorf("TENANTRY_BOOTSTRAP_EMAIL or TENANTRY_BOOTSTRAP_PASSWORD is not acceptable: %s", reasons(err))
 	}
 	err = database.WithTx(ctx, client, func(tx *ent.Client) error {
-		if _, err := tenants.Insert(ctx, tx, first, prepared); err != nil {
+		if _, _, err := tenants.Insert(ctx, tx, first, prepared); err != nil {
 			return err
 		}
 		// Before the commit: an owner whose password nobody has seen would lock everybody out.

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"tenantry/internal/api"
+	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/principal"
@@ -21,7 +22,7 @@ import (
 func TestStatement_budgets(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts)
+		s := start(t, opts, func(c *config.Config) { c.Signup = config.SignupOpen })
 		access, refresh := s.login()
 		token := map[string]string{"refresh_token": refresh}
 		user := s.join("acme", "ada@acme.test", "")
@@ -57,6 +58,7 @@ func TestStatement_budgets(t *testing.T) {
 			{"GET", "/api/v1/tenant", nil, "2"},
 			{"PATCH", "/api/v1/tenant", map[string]any{"name": "Acme"}, "4"},
 			{"GET", "/api/v1/tenants", nil, "2"},
+			{"POST", "/api/v1/signup", map[string]any{"tenant": map[string]any{"slug": "gamma", "name": "Gamma"}, "email": "owner@gamma.test", "password": ownerPassword}, "12"},
 			{"POST", "/api/v1/tenants", newTenant("budget"), "8"},
 			{"GET", "/api/v1/tenants/" + other, nil, "2"},
 			{"PATCH", "/api/v1/tenants/" + other, map[string]any{"name": "Other"}, "4"},

@@ -34,7 +34,7 @@ func TestMalformed_requests_are_refused_and_leave_nothing(t *testing.T) {
 		number = 10_000
 	}
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts, func(c *config.Config) { c.SignInAddressAttempts = 1_000_000 })
+		s := start(t, opts, func(c *config.Config) { c.SignInAddressAttempts, c.Signup = 1_000_000, config.SignupOpen })
 		access, refresh := s.login()
 		secrets := []string{ownerPassword, access, access[strings.LastIndexByte(access, '.')+1:], refresh, refresh[strings.LastIndexByte(refresh, '.')+1:]}
 		operations := declaredOperations(t)

@@ -113,7 +113,7 @@ func (m *malformer) sample(name string, schema *openapi3.Schema) string {
 	value := schema.Example
 	if known, ok := map[string]string{
 		"tenant": "acme", "email": ownerEmail, "password": ownerPassword, "current_password": ownerPassword, "new_password": ownerPassword, "refresh_token": m.refresh,
-	}[name]; ok {
+	}[name]; ok && schema.Type.Is("string") {
 		value = known
 	}
 	if value == nil {

@@ -11,8 +11,10 @@ import (
 	"github.com/google/uuid"
 
 	"tenantry/ent/migrate"
+	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
+	"tenantry/internal/principal"
 )
 
 func newTenant(slug string) map[string]any {
@@ -127,6 +129,34 @@ func TestTenant_that_is_deleted_leaves_no_row(t *testing.T) {
 		}
 		s.expect(http.StatusUnauthorized, s.call("GET", "/api/v1/users/me", owner.access, nil))
 		s.expect(http.StatusUnauthorized, s.refresh(owner.refresh))
+	})
+}
+
+func TestSign_up_makes_a_tenant_and_its_owner(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		closed, open := start(t, opts), start(t, opts, func(c *config.Config) { c.Signup = config.SignupOpen })
+		body := func(slug, password string) map[string]any {
+			return map[string]any{"tenant": map[string]any{"slug": slug, "name": "Beta"}, "email": "owner@beta.test", "password": password}
+		}
+		closed.expect(http.StatusForbidden, closed.call("POST", "/api/v1/signup", "", body("beta", ownerPassword)))
+		a := open.expect(http.StatusCreated, open.call("POST", "/api/v1/signup", "", body("beta", ownerPassword)))
+		access := a.field(t, "access_token")
+		if a := open.expect(http.StatusOK, open.call("GET", "/api/v1/tenant", access, nil)); a.field(t, "slug") != "beta" {
+			t.Errorf("made %s", a.body)
+		}
+		open.expect(http.StatusOK, open.call("GET", "/api/v1/users", access, nil))
+		open.expect(http.StatusForbidden, open.call("GET", "/api/v1/tenants", access, nil))
+		open.expect(http.StatusConflict, open.call("POST", "/api/v1/signup", "", body("beta", ownerPassword)))
+		for pointer, refused := range map[string]map[string]any{"/tenant/slug": body("www", ownerPassword), "/password": body("gamma", "gamma gamma gamma")} {
+			a := open.expect(http.StatusUnprocessableEntity, open.call("POST", "/api/v1/signup", "", refused))
+			if !strings.Contains(string(a.body), `"`+pointer+`"`) {
+				t.Errorf("%s is not named: %s", pointer, a.body)
+			}
+		}
+		if n := open.db.Client.Tenant.Query().CountX(principal.System(t.Context(), "test")); n != 2 {
+			t.Errorf("%d tenants", n)
+		}
 	})
 }
 

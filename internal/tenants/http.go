@@ -68,6 +68,19 @@ func (h HTTP) CreateTenant(ctx context.Context, r api.CreateTenantRequestObject)
 	return api.CreateTenant201JSONResponse{TenantJSONResponse: api.TenantJSONResponse(response(made))}, nil
 }
 
+// SignUp answers POST /api/v1/signup.
+func (h HTTP) SignUp(ctx context.Context, r api.SignUpRequestObject) (api.SignUpResponseObject, error) {
+	owner := auth.Account{Email: r.Body.Email, Password: &r.Body.Password}
+	if r.Body.FullName != nil {
+		owner.FullName = *r.Body.FullName
+	}
+	tokens, err := h.Tenants.SignUp(ctx, r.Body.Tenant.Slug, r.Body.Tenant.Name, owner, auth.OriginOf(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return api.SignUp201JSONResponse{TokensJSONResponse: api.TokensJSONResponse(tokens.Response())}, nil
+}
+
 // GetTenant answers GET /api/v1/tenants/{id}.
 func (h HTTP) GetTenant(ctx context.Context, r api.GetTenantRequestObject) (api.GetTenantResponseObject, error) {
 	found, err := h.Get(ctx, r.ID)

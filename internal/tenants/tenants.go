@@ -32,12 +32,15 @@ var reserved = []string{
 type Tenants struct {
 	client  *ent.Client
 	hasher  *auth.Hasher
+	auth    *auth.Auth
 	cursors httpapi.Cursors
+	// signup says whether anybody may make a tenant.
+	signup bool
 }
 
-// New returns the tenants of a database.
-func New(client *ent.Client, hasher *auth.Hasher, cursors httpapi.Cursors) *Tenants {
-	return &Tenants{client, hasher, cursors}
+// New returns the tenants of a database. With signup anybody may make one.
+func New(client *ent.Client, hasher *auth.Hasher, signIn *auth.Auth, cursors httpapi.Cursors, signup bool) *Tenants {
+	return &Tenants{client, hasher, signIn, cursors, signup}
 }
 
 // Change is what may be changed of a tenant; nil leaves a field as it is.
@@ -79,15 +82,15 @@ func (t *Tenants) List(ctx context.Context, limit int, cursor string) (*Page, er
 // Create makes a tenant with its first owner: 422 for a slug that is reserved and for an account that is not acceptable, 409
 // for a slug that is taken.
 func (t *Tenants) Create(ctx context.Context, slug, name string, owner auth.Account) (*ent.Tenant, error) {
-	if slices.Contains(reserved, slug) {
-		return nil, problem.Invalid(problem.Field{Pointer: "/slug", Detail: "is reserved"})
-	}
 	leave, err := t.hasher.Admit(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	first := &ent.Tenant{Slug: slug, Name: norm.NFC.String(name)}
+	first, err := unmade(slug, name, "/slug")
+	if err != nil {
+		return nil, err
+	}
 	prepared, err := owner.Prepare(ctx, t.hasher, first)
 	if err != nil {
 		return nil, problem.Under(err, "/owner")
@@ -95,30 +98,64 @@ func (t *Tenants) Create(ctx context.Context, slug, name string, owner auth.Acco
 	ctx = ofPlatform(ctx)
 	var made *ent.Tenant
 	err = database.WithTx(ctx, t.client, func(tx *ent.Client) error {
-		made, err = Insert(ctx, tx, first, prepared)
+		made, _, err = Insert(ctx, tx, first, prepared)
 		return err
 	})
-	if sqlgraph.IsUniqueConstraintError(err) {
-		return nil, problem.Conflict("slug_taken", "There is a tenant of this slug.")
+	return made, slugTaken(err)
+}
+
+// SignUp makes a tenant and its owner, and signs in: 403 where signing up is closed, 422 and 409 as Create.
+func (t *Tenants) SignUp(ctx context.Context, slug, name string, owner auth.Account, from auth.Origin) (*auth.Tokens, error) {
+	if !t.signup {
+		return nil, problem.Forbidden("signup_closed", "Tenants are made by an operator here.")
 	}
-	return made, err
+	leave, err := t.hasher.Admit(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	first, err := unmade(slug, name, "/tenant/slug")
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := t.auth.Enroll(ctx, first, owner, from, func(tx *ent.Client, prepared *auth.PreparedAccount) (*ent.User, error) {
+		_, made, err := Insert(principal.System(ctx, "sign-up: there is no tenant yet"), tx, first, prepared)
+		return made, err
+	})
+	return tokens, slugTaken(err)
+}
+
+// unmade is a tenant that is to be made: 422, naming the member, for a slug that is reserved.
+func unmade(slug, name, pointer string) (*ent.Tenant, error) {
+	if slices.Contains(reserved, slug) {
+		return nil, problem.Invalid(problem.Field{Pointer: pointer, Detail: "is reserved"})
+	}
+	return &ent.Tenant{Slug: slug, Name: norm.NFC.String(name)}, nil
+}
+
+// slugTaken is the error of making a tenant. An owner's address cannot be taken in a tenant that is new.
+func slugTaken(err error) error {
+	if sqlgraph.IsUniqueConstraintError(err) {
+		return problem.Conflict("slug_taken", "There is a tenant of this slug.")
+	}
+	return err
 }
 
 // Insert stores a tenant with its system roles and its first owner. The context must be the system's.
-func Insert(ctx context.Context, tx *ent.Client, first *ent.Tenant, owner *auth.PreparedAccount) (*ent.Tenant, error) {
+func Insert(ctx context.Context, tx *ent.Client, first *ent.Tenant, owner *auth.PreparedAccount) (*ent.Tenant, *ent.User, error) {
 	made, err := tx.Tenant.Create().SetSlug(first.Slug).SetName(first.Name).SetSettings(first.Settings).Save(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("create tenant: %w", err)
+		return nil, nil, fmt.Errorf("create tenant: %w", err)
 	}
 	acting := principal.NewContext(ctx, principal.InTenant(made.ID))
 	if err := roles.CreateSystem(acting, tx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	created, err := owner.Insert(acting, tx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return made, roles.AssignSystem(acting, tx, created.ID, roles.Owner)
+	return made, created, roles.AssignSystem(acting, tx, created.ID, roles.Owner)
 }
 
 // Get returns a tenant: 404 if there is no such tenant.
