@@ -22,7 +22,7 @@ func keysCommand() *cobra.Command {
 	list := configured(config.Load, "list", "List the keys", func(cmd *cobra.Command, c server.Commands) error {
 		return c.KeysList(cmd.Context(), asJSON)
 	})
-	list.Flags().BoolVar(&asJSON, "json", false, "print JSON, one object a line")
+	asLines(list, &asJSON)
 	cmd.AddCommand(rotate, revoke, list)
 	return cmd
 }

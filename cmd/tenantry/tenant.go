@@ -18,12 +18,12 @@ func tenantCommand() *cobra.Command {
 	create.Args = cobra.ExactArgs(1)
 	create.Flags().StringVar(&created.Name, "name", "", "name (default: the slug)")
 	create.Flags().StringVar(&created.Owner, "owner", "", "e-mail address of the first owner")
-	create.Flags().BoolVar(&stdin, "password-stdin", false, "read the owner's password from standard input (default: one is generated)")
+	withPassword(create, &stdin)
 	_ = create.MarkFlagRequired("owner")
 	list := configured(config.Load, "list", "List the tenants, the newest first", func(cmd *cobra.Command, c server.Commands) error {
 		return c.TenantList(cmd.Context(), asJSON)
 	})
-	list.Flags().BoolVar(&asJSON, "json", false, "print JSON, one object a line")
+	asLines(list, &asJSON)
 	suspend := configured(config.Load, "suspend SLUG", "Refuse every token, refresh and sign-in of a tenant", func(cmd *cobra.Command, c server.Commands) error {
 		return c.TenantSetActive(cmd.Context(), cmd.Flags().Arg(0), false)
 	})
@@ -34,21 +34,4 @@ func tenantCommand() *cobra.Command {
 	resume.Args = cobra.ExactArgs(1)
 	cmd.AddCommand(create, list, suspend, resume)
 	return cmd
-}
-
-func roleCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "role", Short: "Read roles on the database itself"}
-	var slug string
-	var asJSON bool
-	list := configured(config.Load, "list", "List the roles of a tenant", func(cmd *cobra.Command, c server.Commands) error {
-		return c.RoleList(cmd.Context(), slug, asJSON)
-	})
-	inTenant(list, &slug)
-	list.Flags().BoolVar(&asJSON, "json", false, "print JSON, one object a line")
-	cmd.AddCommand(list)
-	return cmd
-}
-
-func inTenant(cmd *cobra.Command, slug *string) {
-	cmd.Flags().StringVar(slug, "tenant", "", "slug of the tenant (default: the default tenant)")
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"io"
-
 	"github.com/spf13/cobra"
 
 	"tenantry/internal/config"
@@ -22,7 +20,7 @@ func listUsers() *cobra.Command {
 		return c.UserList(cmd.Context(), slug, asJSON)
 	})
 	inTenant(cmd, &slug)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, one object a line")
+	asLines(cmd, &asJSON)
 	return cmd
 }
 
@@ -44,16 +42,8 @@ func setPassword() *cobra.Command {
 	})
 	cmd.Args = cobra.ExactArgs(1)
 	inTenant(cmd, &slug)
-	cmd.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input (default: one is generated)")
+	withPassword(cmd, &stdin)
 	return cmd
-}
-
-// passwordFrom returns where a password is read from, nil if one is to be generated.
-func passwordFrom(cmd *cobra.Command, stdin bool) io.Reader {
-	if stdin {
-		return cmd.InOrStdin()
-	}
-	return nil
 }
 
 func createUser() *cobra.Command {
@@ -67,7 +57,7 @@ func createUser() *cobra.Command {
 	cmd.Flags().StringVar(&u.FullName, "full-name", "", "full name")
 	cmd.Flags().StringVar(&u.Role, "role", "member", "system role: owner, admin or member")
 	cmd.Flags().BoolVar(&u.Superuser, "superuser", false, "may do everything in every tenant")
-	cmd.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input (default: one is generated)")
+	withPassword(cmd, &stdin)
 	_ = cmd.MarkFlagRequired("email")
 	return cmd
 }

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// inTenant adds the flag that names a tenant.
+func inTenant(cmd *cobra.Command, slug *string) {
+	cmd.Flags().StringVar(slug, "tenant", "", "slug of the tenant (default: the default tenant)")
+}
+
+// asLines adds the flag that prints a list for programs.
+func asLines(cmd *cobra.Command, asJSON *bool) {
+	cmd.Flags().BoolVar(asJSON, "json", false, "print JSON, one object a line")
+}
+
+// withPassword adds the flag that says where a password comes from.
+func withPassword(cmd *cobra.Command, stdin *bool) {
+	cmd.Flags().BoolVar(stdin, "password-stdin", false, "read the password from standard input (default: one is generated)")
+}
+
+// passwordFrom returns where a password is read from, nil if one is to be generated.
+func passwordFrom(cmd *cobra.Command, stdin bool) io.Reader {
+	if stdin {
+		return cmd.InOrStdin()
+	}
+	return nil
+}
