@@ -32,10 +32,8 @@ func Grant(ctx context.Context, tx *ent.Client, userID uuid.UUID, roleIDs []uuid
 	if err != nil {
 		return err
 	}
-	for _, r := range granted {
-		if err := held(ctx, r.Permissions); err != nil {
-			return err
-		}
+	if err := heldAll(ctx, granted); err != nil {
+		return err
 	}
 	return give(ctx, tx, userID, granted)
 }
@@ -92,14 +90,22 @@ func (r *Roles) assign(ctx context.Context, userID uuid.UUID, want func(context.
 			return err
 		}
 		added, removed := difference(wanted, has), difference(has, wanted)
-		for _, changed := range slices.Concat(added, removed) {
-			if err := held(ctx, changed.Permissions); err != nil {
-				return err
-			}
+		if err := heldAll(ctx, slices.Concat(added, removed)); err != nil {
+			return err
 		}
 		return change(ctx, tx, userID, added, removed)
 	})
 	return wanted, err
+}
+
+// heldAll refuses roles with a permission that the caller does not hold.
+func heldAll(ctx context.Context, roles []*ent.Role) error {
+	for _, r := range roles {
+		if err := held(ctx, r.Permissions); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func change(ctx context.Context, tx *ent.Client, userID uuid.UUID, added, removed []*ent.Role) error {
