@@ -12,8 +12,34 @@ import (
 	"tenantry/internal/problem"
 )
 
-// DefaultLimit is how many items a page has if the client does not say, as the contract declares.
-const DefaultLimit = 50
+// defaultLimit is how many items a page has if the client does not say, as the contract declares.
+const defaultLimit = 50
+
+// Window says which page of a list is meant: what comes after a cursor, or the first page, and how many items at most.
+type Window struct {
+	Limit  int
+	Cursor string
+}
+
+// NewWindow returns the window that the parameters of a list name.
+func NewWindow(limit *int, cursor *string) Window {
+	w := Window{Limit: defaultLimit}
+	if limit != nil {
+		w.Limit = *limit
+	}
+	if cursor != nil {
+		w.Cursor = *cursor
+	}
+	return w
+}
+
+// Cut returns the items of a page, of which one more was read than it takes, and the cursor of the next, "" on the last.
+func Cut[T any](items []T, w Window, cursor func(last T) string) (page []T, next string) {
+	if len(items) <= w.Limit {
+		return items, ""
+	}
+	return items[:w.Limit], cursor(items[w.Limit-1])
+}
 
 // Cursors make and read the cursors of lists that are ordered by id. A cursor is the id that a page has ended with, and a
 // MAC over it and the list, filters included: it is of no use elsewhere, and nobody can make one.

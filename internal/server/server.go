@@ -87,7 +87,9 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 		auth.HTTP{Auth: signIn},
 		roles.HTTP{Roles: roles.New(db.Client)},
 		users.HTTP{Users: users.New(db.Client, parts.Hasher, signIn, cursors)},
-		tenants.HTTP{Tenants: tenants.New(db.Client, parts.Hasher, signIn, cursors, cfg.Signup == config.SignupOpen)},
+		tenants.HTTP{Tenants: tenants.New(db.Client, tenants.Options{
+			Hasher: parts.Hasher, Auth: signIn, Cursors: cursors, Signup: cfg.Signup == config.SignupOpen,
+		})},
 		health{db: db, draining: &s.draining},
 	}, httpapi.Options{
 		Log: log, CORSOrigins: cfg.CORSOrigins, TrustedProxies: cfg.TrustedProxies, ServerTiming: cfg.ServerTiming,

@@ -15,7 +15,6 @@ import (
 	"tenantry/ent/tenant"
 	"tenantry/internal/auth"
 	"tenantry/internal/database"
-	"tenantry/internal/httpapi"
 	"tenantry/internal/principal"
 	"tenantry/internal/tenants"
 )
@@ -33,7 +32,7 @@ func (c Commands) TenantCreate(ctx context.Context, t NewTenant, in io.Reader) e
 		t.Name = t.Slug
 	}
 	return c.database(ctx, func(db *database.DB) error {
-		made, err := tenants.New(db.Client, newHasher(c.Config), nil, httpapi.Cursors{}, false).
+		made, err := tenants.New(db.Client, tenants.Options{Hasher: newHasher(c.Config)}).
 			Create(ctx, t.Slug, t.Name, auth.Account{Email: t.Owner, Password: &password})
 		if err != nil {
 			return errors.New(reasons(err))
@@ -69,7 +68,7 @@ func (c Commands) TenantList(ctx context.Context, asJSON bool) error {
 // TenantSetActive suspends a tenant or lets it go on.
 func (c Commands) TenantSetActive(ctx context.Context, slug string, active bool) error {
 	return c.inTenant(ctx, slug, func(_ context.Context, db *database.DB, home *ent.Tenant) error {
-		if err := tenants.New(db.Client, nil, nil, httpapi.Cursors{}, false).SetActive(ctx, home.ID, active); err != nil {
+		if err := tenants.New(db.Client, tenants.Options{}).SetActive(ctx, home.ID, active); err != nil {
 			return errors.New(reasons(err))
 		}
 		state := "suspended"

@@ -33,14 +33,7 @@ func (h HTTP) UpdateOwnTenant(ctx context.Context, r api.UpdateOwnTenantRequestO
 
 // ListTenants answers GET /api/v1/tenants.
 func (h HTTP) ListTenants(ctx context.Context, r api.ListTenantsRequestObject) (api.ListTenantsResponseObject, error) {
-	limit, cursor := httpapi.DefaultLimit, ""
-	if r.Params.Limit != nil {
-		limit = *r.Params.Limit
-	}
-	if r.Params.Cursor != nil {
-		cursor = *r.Params.Cursor
-	}
-	page, err := h.List(ctx, limit, cursor)
+	page, err := h.List(ctx, httpapi.NewWindow(r.Params.Limit, r.Params.Cursor))
 	if err != nil {
 		return nil, err
 	}

@@ -28,20 +28,23 @@ var reserved = []string{
 	"signup", "smtp", "sso", "static", "status", "support", "system", "tenant", "tenantry", "tenants", "well-known", "www",
 }
 
-// Tenants are all tenants. Who may see which is for the contract to say: /tenants is for superusers.
-type Tenants struct {
-	client  *ent.Client
-	hasher  *auth.Hasher
-	auth    *auth.Auth
-	cursors httpapi.Cursors
-	// signup says whether anybody may make a tenant.
-	signup bool
+// Options are what tenants are made and listed with. Who makes none needs none.
+type Options struct {
+	Hasher  *auth.Hasher
+	Auth    *auth.Auth
+	Cursors httpapi.Cursors
+	// Signup says whether anybody may make a tenant.
+	Signup bool
 }
 
-// New returns the tenants of a database. With signup anybody may make one.
-func New(client *ent.Client, hasher *auth.Hasher, signIn *auth.Auth, cursors httpapi.Cursors, signup bool) *Tenants {
-	return &Tenants{client, hasher, signIn, cursors, signup}
+// Tenants are all tenants. Who may see which is for the contract to say: /tenants is for superusers.
+type Tenants struct {
+	client *ent.Client
+	opts   Options
 }
+
+// New returns the tenants of a database.
+func New(client *ent.Client, opts Options) *Tenants { return &Tenants{client, opts} }
 
 // Change is what may be changed of a tenant; nil leaves a field as it is.
 type Change struct {
@@ -57,11 +60,11 @@ type Page struct {
 }
 
 // List returns a page of tenants, the newest first: 400 for a cursor of another list.
-func (t *Tenants) List(ctx context.Context, limit int, cursor string) (*Page, error) {
+func (t *Tenants) List(ctx context.Context, window httpapi.Window) (*Page, error) {
 	const list = "tenants"
-	q := t.client.Tenant.Query().Order(tenant.ByID(sql.OrderDesc())).Limit(limit + 1)
-	if cursor != "" {
-		after, err := t.cursors.Decode(list, cursor)
+	q := t.client.Tenant.Query().Order(tenant.ByID(sql.OrderDesc())).Limit(window.Limit + 1)
+	if window.Cursor != "" {
+		after, err := t.opts.Cursors.Decode(list, window.Cursor)
 		if err != nil {
 			return nil, err
 		}
@@ -71,18 +74,14 @@ func (t *Tenants) List(ctx context.Context, limit int, cursor string) (*Page, er
 	if err != nil {
 		return nil, fmt.Errorf("list tenants: %w", err)
 	}
-	page := &Page{Items: items}
-	if len(items) > limit {
-		page.Items = items[:limit]
-		page.Next = t.cursors.Encode(list, page.Items[limit-1].ID)
-	}
-	return page, nil
+	items, next := httpapi.Cut(items, window, func(last *ent.Tenant) string { return t.opts.Cursors.Encode(list, last.ID) })
+	return &Page{Items: items, Next: next}, nil
 }
 
 // Create makes a tenant with its first owner: 422 for a slug that is reserved and for an account that is not acceptable, 409
 // for a slug that is taken.
 func (t *Tenants) Create(ctx context.Context, slug, name string, owner auth.Account) (*ent.Tenant, error) {
-	leave, err := t.hasher.Admit(ctx)
+	leave, err := t.opts.Hasher.Admit(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +90,7 @@ func (t *Tenants) Create(ctx context.Context, slug, name string, owner auth.Acco
 	if err != nil {
 		return nil, err
 	}
-	prepared, err := owner.Prepare(ctx, t.hasher, first)
+	prepared, err := owner.Prepare(ctx, t.opts.Hasher, first)
 	if err != nil {
 		return nil, problem.Under(err, "/owner")
 	}
@@ -106,10 +105,10 @@ func (t *Tenants) Create(ctx context.Context, slug, name string, owner auth.Acco
 
 // SignUp makes a tenant and its owner, and signs in: 403 where signing up is closed, 422 and 409 as Create.
 func (t *Tenants) SignUp(ctx context.Context, slug, name string, owner auth.Account, from auth.Origin) (*auth.Tokens, error) {
-	if !t.signup {
+	if !t.opts.Signup {
 		return nil, problem.Forbidden("signup_closed", "Tenants are made by an operator here.")
 	}
-	leave, err := t.hasher.Admit(ctx)
+	leave, err := t.opts.Hasher.Admit(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +117,7 @@ func (t *Tenants) SignUp(ctx context.Context, slug, name string, owner auth.Acco
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := t.auth.Enroll(ctx, first, owner, from, func(tx *ent.Client, prepared *auth.PreparedAccount) (*ent.User, error) {
+	tokens, err := t.opts.Auth.Enroll(ctx, first, owner, from, func(tx *ent.Client, prepared *auth.PreparedAccount) (*ent.User, error) {
 		_, made, err := Insert(principal.System(ctx, "sign-up: there is no tenant yet"), tx, first, prepared)
 		return made, err
 	})

@@ -47,13 +47,7 @@ func (h HTTP) UpdateMe(ctx context.Context, r api.UpdateMeRequestObject) (api.Up
 // ListUsers answers GET /api/v1/users.
 func (h HTTP) ListUsers(ctx context.Context, r api.ListUsersRequestObject) (api.ListUsersResponseObject, error) {
 	p := r.Params
-	window := Window{Limit: httpapi.DefaultLimit, Total: p.Total != nil}
-	if p.Limit != nil {
-		window.Limit = *p.Limit
-	}
-	if p.Cursor != nil {
-		window.Cursor = *p.Cursor
-	}
+	window := Window{httpapi.NewWindow(p.Limit, p.Cursor), p.Total != nil}
 	page, err := h.List(ctx, Filter{IsActive: p.IsActive, Role: p.Role, Email: p.Email, Query: p.Q}, window, edges{roles: p.Include != nil})
 	if err != nil {
 		return nil, err

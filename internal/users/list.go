@@ -18,6 +18,7 @@ import (
 	"tenantry/ent/roleassignment"
 	"tenantry/ent/user"
 	"tenantry/internal/auth"
+	"tenantry/internal/httpapi"
 	"tenantry/internal/principal"
 )
 
@@ -41,11 +42,10 @@ type Page struct {
 	Total *int
 }
 
-// Window says which page is meant.
+// Window says which page is meant, and whether all are to be counted.
 type Window struct {
-	Limit  int
-	Cursor string
-	Total  bool
+	httpapi.Window
+	Total bool
 }
 
 // List returns a page of users, the newest first, in one statement and one more for roles: 400 for a cursor of another list.
@@ -72,16 +72,13 @@ func (u *Users) List(ctx context.Context, filter Filter, window Window, related 
 	if err != nil {
 		return nil, fmt.Errorf("list users: %w", err)
 	}
-	page := &Page{Items: items}
+	page := &Page{}
 	if window.Total {
 		if page.Total, err = u.total(ctx, items, wanted, window.Cursor != ""); err != nil {
 			return nil, fmt.Errorf("count users: %w", err)
 		}
 	}
-	if len(items) > window.Limit {
-		page.Items = items[:window.Limit]
-		page.Next = u.cursors.Encode(list, page.Items[window.Limit-1].ID)
-	}
+	page.Items, page.Next = httpapi.Cut(items, window.Window, func(last *ent.User) string { return u.cursors.Encode(list, last.ID) })
 	return page, nil
 }
 
