@@ -1,4 +1,4 @@
-package server_test
+package faults_test
 
 import (
 	"context"
@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +18,7 @@ import (
 	"time"
 
 	"tenantry/internal/database"
+	"tenantry/internal/database/dbtest"
 )
 
 const (
@@ -33,55 +32,39 @@ const (
 
 // However many sign in at once, the server neither grows nor keeps those who are signed in waiting (ASVS 15.1.3, 15.2.2).
 func BenchmarkSignInStorm(b *testing.B) {
-	binary := filepath.Join(b.TempDir(), "tenantry")
-	if out, err := exec.Command("go", "build", "-o", binary, "tenantry/cmd/tenantry").CombinedOutput(); err != nil {
-		b.Fatalf("%v\n%s", err, out)
+	each := func(name string, opts database.Options) {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				s := serveStorm(b, opts)
+				measureStorm(b, s)
+				s.signal(b, syscall.SIGTERM)
+				if code := s.wait(b, time.Minute); code != 0 {
+					b.Errorf("exit code %d\n%s", code, s.logged())
+				}
+			}
+		})
 	}
-	each(b, func(b *testing.B, opts database.Options) {
-		for b.Loop() {
-			measureStorm(b, serveBinary(b, binary, opts))
-		}
-	})
+	each("sqlite", dbtest.SQLite(b))
+	each("postgres", dbtest.Postgres(b))
 }
 
-// served is the real program as a process of its own, with accounts to sign in to.
+// served is a program with accounts to sign in to.
 type served struct {
-	url    string
-	pid    int
+	*process
 	client *http.Client
 }
 
-func serveBinary(b *testing.B, binary string, opts database.Options) served {
+func serveStorm(b *testing.B, opts database.Options) served {
 	b.Helper()
-	env := append(os.Environ(), "TENANTRY_LISTEN=127.0.0.1:0", "TENANTRY_LOG_FORMAT=json", "TENANTRY_SECRET="+testSecret,
-		"TENANTRY_DATABASE_URL="+opts.URL, "TENANTRY_DATA_DIR="+opts.DataDir, "TENANTRY_SIGN_IN_ACCOUNT_ATTEMPTS=1000000",
-		"TENANTRY_SIGN_IN_ADDRESS_ATTEMPTS=1000000", "TENANTRY_DEFAULT_TENANT=acme", "TENANTRY_BOOTSTRAP_EMAIL="+stormUser(0),
-		"TENANTRY_BOOTSTRAP_PASSWORD="+ownerPassword)
-	log := &logBuffer{}
-	cmd := exec.Command(binary, "serve")
-	cmd.Env, cmd.Stdout, cmd.Stderr = env, io.Discard, log
-	if err := cmd.Start(); err != nil {
+	s := served{serve(b, opts), &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: stormSize}}}
+	// Made by another process, so that the server has hashed nothing before it is measured.
+	path, err := binary()
+	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		if err := cmd.Wait(); err != nil {
-			b.Errorf("%v\n%s", err, log)
-		}
-	})
-	s := served{pid: cmd.Process.Pid, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: stormSize}}}
-	serving := regexp.MustCompile(`"address":"([^"]+)"`)
-	for deadline := time.Now().Add(20 * time.Second); s.url == ""; time.Sleep(time.Millisecond) {
-		if found := serving.FindStringSubmatch(log.String()); found != nil {
-			s.url = "http://" + found[1]
-		} else if time.Now().After(deadline) {
-			b.Fatalf("it does not serve: %s", log)
-		}
-	}
-	// Made by another process, so that the server has hashed nothing before it is measured.
 	for i := 1; i < stormUsers; i++ {
-		create := exec.Command(binary, "user", "create", "--email", stormUser(i), "--password-stdin")
-		create.Env, create.Stdin = env, strings.NewReader(ownerPassword+"\n")
+		create := exec.Command(path, "user", "create", "--email", stormUser(i), "--password-stdin")
+		create.Env, create.Stdin = settings(opts), strings.NewReader(password+"\n")
 		if out, err := create.CombinedOutput(); err != nil {
 			b.Fatalf("%v\n%s", err, out)
 		}
@@ -89,10 +72,16 @@ func serveBinary(b *testing.B, binary string, opts database.Options) served {
 	return s
 }
 
-func stormUser(i int) string { return fmt.Sprintf("user%d@acme.test", i%stormUsers) }
+// stormUser is the address of an account: the owner's, and those beside it.
+func stormUser(i int) string {
+	if i%stormUsers == 0 {
+		return ownerEmail
+	}
+	return fmt.Sprintf("user%d@acme.test", i%stormUsers)
+}
 
 func measureStorm(b *testing.B, s served) {
-	status, access := s.signIn(b, stormUser(0), ownerPassword)
+	status, access := s.signIn(b, stormUser(0), password)
 	if status != http.StatusOK {
 		b.Fatalf("sign in: status %d", status)
 	}
@@ -140,12 +129,12 @@ func (s served) storm(b *testing.B) map[int]int {
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	for i := range stormSize {
-		password := ownerPassword
+		guess := password
 		if i%2 == 1 {
-			password = "wrong password"
+			guess = "wrong password"
 		}
 		all.Go(func() {
-			status, _ := s.signIn(b, stormUser(i), password)
+			status, _ := s.signIn(b, stormUser(i), guess)
 			mu.Lock()
 			defer mu.Unlock()
 			statuses[status]++
@@ -156,13 +145,13 @@ func (s served) storm(b *testing.B) map[int]int {
 }
 
 // signIn returns the status, 0 if there was no answer, and the access token.
-func (s served) signIn(b *testing.B, email, password string) (int, string) {
-	body, err := json.Marshal(credentials(email, password))
+func (s served) signIn(b *testing.B, email, guess string) (int, string) {
+	body, err := json.Marshal(map[string]string{"email": email, "password": guess})
 	if err != nil {
 		b.Error(err)
 		return 0, ""
 	}
-	response, err := s.client.Post(s.url+"/api/v1/auth/login", "application/json", strings.NewReader(string(body)))
+	response, err := s.client.Post(s.url+loginPath, "application/json", strings.NewReader(string(body)))
 	if err != nil {
 		b.Error(err)
 		return 0, ""
@@ -179,7 +168,7 @@ func (s served) signIn(b *testing.B, email, password string) (int, string) {
 
 // me reads who is signed in and returns what it took.
 func (s served) me(b *testing.B, access string) time.Duration {
-	r, err := http.NewRequestWithContext(b.Context(), "GET", s.url+"/api/v1/users/me", nil)
+	r, err := http.NewRequestWithContext(b.Context(), "GET", s.url+mePath, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -211,7 +200,7 @@ func (s served) watch(b *testing.B, ctx context.Context) float64 {
 
 // rss is the resident memory of the server in MiB.
 func (s served) rss(b *testing.B) float64 {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
 	if err != nil {
 		b.Error(err)
 		return 0
