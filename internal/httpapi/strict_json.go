@@ -2,9 +2,12 @@ package httpapi
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -21,7 +24,7 @@ const (
 
 // decodeStrict reads one JSON value (RFC 8259, with the restrictions of RFC 7493): no duplicate names, no invalid UTF-8,
 // no control characters in strings, nothing after it, bounded in depth and number of members. Its answer is made of
-// map[string]any, []any, string, float64, bool and nil, as the contract's validator takes it.
+// map[string]any, []any, string, json.Number, bool and nil, as the contract's validator takes it.
 func decodeStrict(body []byte) (any, error) {
 	d := &strictDecoder{Decoder: jsontext.NewDecoder(bytes.NewReader(body))}
 	value, err := d.value()
@@ -62,7 +65,7 @@ func (d *strictDecoder) value() (any, error) {
 	case 't', 'f':
 		return token.Bool(), nil
 	case '0':
-		return token.Float()
+		return number(token)
 	case '"':
 		s := token.String()
 		return s, d.plain(s)
@@ -71,6 +74,19 @@ func (d *strictDecoder) value() (any, error) {
 	default:
 		return d.object()
 	}
+}
+
+// number is a number as the nearest that a float64 holds (RFC 7493 §2.2), with all its digits if it is whole: 1000000, 1e6 and
+// 1000000.0 are one number, and the handlers take no other spelling of it.
+func number(token jsontext.Token) (any, error) {
+	f, err := token.Float()
+	if err != nil {
+		return nil, err
+	}
+	if whole := int64(f); math.Abs(f) <= 1<<53 && float64(whole) == f {
+		return json.Number(strconv.FormatInt(whole, 10)), nil
+	}
+	return json.Number(strconv.FormatFloat(f, 'g', -1, 64)), nil
 }
 
 func (d *strictDecoder) array() (any, error) {

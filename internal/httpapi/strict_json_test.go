@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"net/http"
 	"reflect"
 	"slices"
@@ -137,8 +138,11 @@ func TestDecodeStrict_counts_depth_and_members(t *testing.T) {
 
 func TestDecodeStrict_returns_what_the_validator_takes(t *testing.T) {
 	t.Parallel()
-	got, err := decodeStrict([]byte(`{"a":[1,-2.5e3,true,false,null,"\u00e4\"\\\/"],"o":{},"l":[],"":"s"}`))
-	want := map[string]any{"a": []any{1.0, -2500.0, true, false, nil, `ä"\/`}, "o": map[string]any{}, "l": []any{}, "": "s"}
+	got, err := decodeStrict([]byte(`{"a":[1,-2.5e3,2592001,1e6,1000000.0,0.5,1e21,true,false,null,"\u00e4\"\\\/"],"o":{},"l":[],"":"s"}`))
+	number := func(s string) any { return json.Number(s) }
+	want := map[string]any{"a": []any{
+		number("1"), number("-2500"), number("2592001"), number("1000000"), number("1000000"), number("0.5"), number("1e+21"), true, false, nil, `ä"\/`,
+	}, "o": map[string]any{}, "l": []any{}, "": "s"}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%#v, %v", got, err)
 	}
