@@ -397,7 +397,7 @@ type Tenant struct {
 
 	// Settings What is not there stays as it is.
 	//
-	// Example: {"registration":"closed"}
+	// Example: {"redirect_uris":["https://app.example.com/signed-in"],"registration":"closed"}
 	Settings  TenantSettings `json:"settings"`
 	Slug      string         `json:"slug"`
 	UpdatedAt time.Time      `json:"updated_at"`
@@ -408,10 +408,22 @@ type TenantName = string
 
 // TenantSettings What is not there stays as it is.
 //
-// Example: {"registration":"closed"}
+// Example: {"redirect_uris":["https://app.example.com/signed-in"],"registration":"closed"}
 type TenantSettings struct {
+	// AccessTokenTTL Seconds that an access token lives, from 60 to what the server's configuration allows.
+	AccessTokenTTL *int `json:"access_token_ttl,omitempty"`
+
 	// PasswordMinLength The least number of characters of a new password.
 	PasswordMinLength *int `json:"password_min_length,omitempty"`
+
+	// RedirectUris Where a sign-in at a provider may lead back to, compared letter by letter. Each is https, http on this machine, or a scheme of an application's own such as `com.example.app:/done`.
+	RedirectUris *[]string `json:"redirect_uris,omitempty"`
+
+	// RefreshIdleTTL Seconds after which a session that was not refreshed is over, from 60 to what the server's configuration allows. It holds at once, for every session.
+	RefreshIdleTTL *int `json:"refresh_idle_ttl,omitempty"`
+
+	// RefreshTokenTTL Seconds that a session lasts at most, from 60 to what the server's configuration allows. It holds for sessions that begin afterwards.
+	RefreshTokenTTL *int `json:"refresh_token_ttl,omitempty"`
 
 	// Registration Whether anyone may create an account.
 	Registration *TenantSettingsRegistration `json:"registration,omitempty"`
@@ -509,7 +521,7 @@ type TenantChange struct {
 
 	// Settings What is not there stays as it is.
 	//
-	// Example: {"registration":"closed"}
+	// Example: {"redirect_uris":["https://app.example.com/signed-in"],"registration":"closed"}
 	Settings *TenantSettings `json:"settings,omitempty"`
 }
 
@@ -669,7 +681,7 @@ type UpdateOwnTenantJSONBody struct {
 
 	// Settings What is not there stays as it is.
 	//
-	// Example: {"registration":"closed"}
+	// Example: {"redirect_uris":["https://app.example.com/signed-in"],"registration":"closed"}
 	Settings *TenantSettings `json:"settings,omitempty"`
 }
 
@@ -709,7 +721,7 @@ type UpdateTenantJSONBody struct {
 
 	// Settings What is not there stays as it is.
 	//
-	// Example: {"registration":"closed"}
+	// Example: {"redirect_uris":["https://app.example.com/signed-in"],"registration":"closed"}
 	Settings *TenantSettings `json:"settings,omitempty"`
 }
 

@@ -56,14 +56,13 @@ func date(seconds int64) *jwt.NumericDate {
 type accessTokens struct {
 	keys     *SigningKeys
 	issuer   string
-	ttl      time.Duration
 	clock    func() time.Time
 	parser   *jwt.Parser
 	verified atomic.Int64
 }
 
 func newAccessTokens(keys *SigningKeys, opts Options) *accessTokens {
-	return &accessTokens{keys: keys, issuer: opts.Issuer, ttl: opts.AccessTokenTTL, clock: opts.Clock, parser: jwt.NewParser(
+	return &accessTokens{keys: keys, issuer: opts.Issuer, clock: opts.Clock, parser: jwt.NewParser(
 		jwt.WithValidMethods([]string{"ES256", "EdDSA", "RS256"}),
 		jwt.WithIssuer(opts.Issuer), jwt.WithAudience(opts.Issuer),
 		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(opts.Clock),
@@ -71,13 +70,11 @@ func newAccessTokens(keys *SigningKeys, opts Options) *accessTokens {
 	)}
 }
 
-// issue signs a token of a session, which it never outlives, and returns how long it lives.
-func (a *accessTokens) issue(p *Projection, session uuid.UUID, sessionEnd time.Time) (string, time.Duration, error) {
-	now := a.clock()
-	ttl := min(a.ttl, sessionEnd.Sub(now)).Truncate(time.Second)
+// issue signs a token of a session that lives for ttl, in whole seconds, from now.
+func (a *accessTokens) issue(p *Projection, session uuid.UUID, now time.Time, ttl time.Duration) (string, error) {
 	jti, err := uuid.NewRandom()
 	if err != nil {
-		return "", 0, err
+		return "", err
 	}
 	key := a.keys.current.Load().active
 	token := jwt.NewWithClaims(key.method, claims{
@@ -89,9 +86,9 @@ func (a *accessTokens) issue(p *Projection, session uuid.UUID, sessionEnd time.T
 	token.Header["typ"], token.Header["kid"] = tokenType, key.kid
 	signed, err := token.SignedString(key.private)
 	if err != nil {
-		return "", 0, fmt.Errorf("sign access token: %w", err)
+		return "", fmt.Errorf("sign access token: %w", err)
 	}
-	return signed, ttl, nil
+	return signed, nil
 }
 
 // verify returns who a token speaks for. Whatever is wrong with it, the client hears the same; only an outage is told apart.

@@ -40,7 +40,7 @@ func testTokens(t *testing.T, now time.Time) (*accessTokens, *ecdsa.PrivateKey) 
 	clock := func() time.Time { return now }
 	keys := &SigningKeys{clock: clock, client: noDatabase()}
 	keys.current.Store(&keySet{active: key, byID: map[string]*signingKey{"k1": key}})
-	return newAccessTokens(keys, Options{Issuer: testIssuer, AccessTokenTTL: 15 * time.Minute, Clock: clock}), private
+	return newAccessTokens(keys, Options{Issuer: testIssuer, Clock: clock}), private
 }
 
 func TestVerify(t *testing.T) {
@@ -158,7 +158,7 @@ func overlay(members, more map[string]any) {
 func TestVerify_refuses_every_altered_token(t *testing.T) {
 	t.Parallel()
 	a, _ := testTokens(t, time.Now())
-	token, _, err := a.issue(&Projection{User: testUser(), Roles: []string{}}, uuid.New(), time.Now().Add(time.Hour))
+	token, err := a.issue(&Projection{User: testUser(), Roles: []string{}}, uuid.New(), time.Now(), maxLifetime)
 	if err != nil {
 		t.Fatal(err)
 	}

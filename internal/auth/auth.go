@@ -30,10 +30,9 @@ type Options struct {
 	// DefaultTenant is the slug of the tenant that is meant when a request names none.
 	DefaultTenant string
 
-	AccessTokenTTL  time.Duration
-	RefreshTokenTTL time.Duration
-	RefreshIdleTTL  time.Duration
-	RefreshGrace    time.Duration
+	// Lifetimes are the longest; a tenant may have shorter ones.
+	Lifetimes    Lifetimes
+	RefreshGrace time.Duration
 
 	// AccountAttempts and AddressAttempts are how many attempts to sign in may fail before the next has to wait. At least 2.
 	AccountAttempts, AddressAttempts int
@@ -275,7 +274,7 @@ func (a *Auth) Refresh(ctx context.Context, presented string) (*Tokens, error) {
 		return nil, errSessionOver
 	}
 	// The last statement: who hears of an outage must find the token as it was.
-	next, err := a.rotate(ctx, t)
+	next, err := a.rotate(ctx, t, a.opts.Lifetimes.In(user.TenantSettings).RefreshIdle)
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ func fuzzTokens(t testing.TB) (*accessTokens, *signingKey) {
 	clock := func() time.Time { return fuzzNow }
 	keys := &SigningKeys{clock: clock, client: noDatabase()}
 	keys.current.Store(&keySet{active: signs, byID: map[string]*signingKey{"k1": signs, "k2": verifies}})
-	return newAccessTokens(keys, Options{Issuer: testIssuer, AccessTokenTTL: maxLifetime, Clock: clock}), signs
+	return newAccessTokens(keys, Options{Issuer: testIssuer, Clock: clock}), signs
 }
 
 // sign returns the token of a header and claims as they stand.

@@ -70,7 +70,7 @@ func (h HTTP) ListSessions(ctx context.Context, _ api.ListSessionsRequestObject)
 	if err != nil {
 		return nil, err
 	}
-	sessions, err := h.Sessions(ctx, me.User)
+	sessions, err := h.Sessions(ctx, me.User, me.TenantSettings)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"tenantry/ent/refreshtoken"
 	"tenantry/ent/role"
 	"tenantry/ent/roleassignment"
+	"tenantry/ent/schema/settings"
 	"tenantry/ent/tenant"
 	"tenantry/ent/user"
 )
@@ -24,6 +25,8 @@ type Projection struct {
 	// User has its fields and no edges. The password hash is there at sign-in alone.
 	*ent.User
 	TenantActive bool
+	// TenantSettings are as stored.
+	TenantSettings settings.Tenant
 	// Roles are names, Permissions the union of what the roles hold.
 	Roles, Permissions []string
 	// SessionID is the session by which the user was found, and SessionEnds when it is over, whatever happens. Zero if there
@@ -60,6 +63,7 @@ type projectionRow struct {
 	CreatedAt       time.Time      `sql:"created_at"`
 	UpdatedAt       time.Time      `sql:"updated_at"`
 	TenantActive    bool           `sql:"tenant_active"`
+	TenantSettings  []byte         `sql:"tenant_settings"`
 	RoleName        sql.NullString `sql:"role_name"`
 	Permissions     []byte         `sql:"permissions"`
 	SessionEnds     sql.NullTime   `sql:"session_ends"`
@@ -91,6 +95,7 @@ func loadProjection(ctx context.Context, client *ent.Client, find func(joined)) 
 		users.Select(users.Columns(user.FieldID, user.FieldTenantID, user.FieldEmail, user.FieldFullName, user.FieldIsActive,
 			user.FieldIsSuperuser, user.FieldPasswordVersion, user.FieldEmailVerifiedAt, user.FieldCreatedAt, user.FieldUpdatedAt)...).
 			AppendSelectAs(tenants.C(tenant.FieldIsActive), "tenant_active").
+			AppendSelectAs(tenants.C(tenant.FieldSettings), "tenant_settings").
 			AppendSelectAs(roles.C(role.FieldName), "role_name").
 			AppendSelectAs(roles.C(role.FieldPermissions), "permissions")
 		find(joined{users: users, tenants: tenants})
@@ -115,6 +120,9 @@ func fold(rows []projectionRow) (*Projection, error) {
 		TenantActive: first.TenantActive,
 		Roles:        []string{},
 		SessionEnds:  first.SessionEnds.Time,
+	}
+	if err := json.Unmarshal(first.TenantSettings, &p.TenantSettings); err != nil {
+		return nil, fmt.Errorf("read settings of tenant: %w", err)
 	}
 	if first.PasswordHash.Valid {
 		p.PasswordHash = &first.PasswordHash.String

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
@@ -18,13 +19,13 @@ var errSessionOver = problem.Unauthorized("invalid_refresh_token", "The session 
 
 // rotate is one compare-and-set on the counter of the session. Who presents the live token moves the session on; who
 // presents its predecessor within the grace window gets the same successor; an older one is reuse and ends the session
-// (RFC 9700 §4.14.2).
-func (a *Auth) rotate(ctx context.Context, t refreshToken) (refreshToken, error) {
+// (RFC 9700 §4.14.2). A session that was idle for longer than it may be is over.
+func (a *Auth) rotate(ctx context.Context, t refreshToken, idle time.Duration) (refreshToken, error) {
 	now := a.opts.Clock()
 	next := refreshToken{session: t.session, counter: t.counter + 1}
 	moved, err := a.client.RefreshToken.Update().Where(
 		refreshtoken.ID(t.session), refreshtoken.Counter(t.counter), refreshtoken.Revoked(false),
-		refreshtoken.ExpiresAtGT(now), refreshtoken.RotatedAtGT(now.Add(-a.opts.RefreshIdleTTL)), ofLiveUser,
+		refreshtoken.ExpiresAtGT(now), refreshtoken.RotatedAtGT(now.Add(-idle)), ofLiveUser,
 	).SetCounter(next.counter).SetRotatedAt(now).Save(ctx)
 	if err != nil {
 		return next, fmt.Errorf("rotate refresh token: %w", err)
@@ -38,7 +39,7 @@ func (a *Auth) rotate(ctx context.Context, t refreshToken) (refreshToken, error)
 		return next, errSessionOver
 	case err != nil:
 		return next, fmt.Errorf("read session: %w", err)
-	case session.Revoked, !session.ExpiresAt.After(now), !session.RotatedAt.After(now.Add(-a.opts.RefreshIdleTTL)):
+	case session.Revoked, !session.ExpiresAt.After(now), !session.RotatedAt.After(now.Add(-idle)):
 		return next, errSessionOver
 	case a.opts.RefreshGrace > 0 && session.Counter == next.counter && session.RotatedAt.After(now.Add(-a.opts.RefreshGrace)):
 		return next, nil

@@ -11,6 +11,7 @@ import (
 
 	"tenantry/ent"
 	"tenantry/ent/refreshtoken"
+	"tenantry/ent/schema/settings"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 )
@@ -28,7 +29,7 @@ const (
 func (a *Auth) startSession(ctx context.Context, client *ent.Client, p *Projection, from Origin) (*Tokens, error) {
 	now := a.opts.Clock()
 	session, err := client.RefreshToken.Create().SetTenantID(p.TenantID).SetUserID(p.ID).
-		SetRotatedAt(now).SetExpiresAt(now.Add(a.opts.RefreshTokenTTL)).SetPasswordVersion(p.PasswordVersion).
+		SetRotatedAt(now).SetExpiresAt(now.Add(a.opts.Lifetimes.In(p.TenantSettings).RefreshToken)).SetPasswordVersion(p.PasswordVersion).
 		SetIP(from.IP).SetUserAgent(text(from.UserAgent, maxUserAgent)).
 		Save(ctx)
 	if err != nil {
@@ -39,26 +40,29 @@ func (a *Auth) startSession(ctx context.Context, client *ent.Client, p *Projecti
 
 // tokens are what a client gets of a session.
 func (a *Auth) tokens(p *Projection, t refreshToken, end time.Time) (*Tokens, error) {
-	access, ttl, err := a.access.issue(p, t.session, end)
+	now := a.opts.Clock()
+	// A token never outlives its session.
+	ttl := min(a.opts.Lifetimes.In(p.TenantSettings).AccessToken, end.Sub(now)).Truncate(time.Second)
+	access, err := a.access.issue(p, t.session, now, ttl)
 	if err != nil {
 		return nil, err
 	}
 	return &Tokens{Access: access, ExpiresIn: ttl, Refresh: a.refresh.encode(t), User: p}, nil
 }
 
-// Sessions returns the sessions of a user that are not over, the last used first, at most a hundred. ExpiresAt is when a
-// session ends unless it is refreshed before.
-func (a *Auth) Sessions(ctx context.Context, u *ent.User) ([]*ent.RefreshToken, error) {
-	now := a.opts.Clock()
+// Sessions returns the sessions of a user that are not over by the tenant's settings, the last used first, at most a hundred.
+// ExpiresAt is when a session ends unless it is refreshed before.
+func (a *Auth) Sessions(ctx context.Context, u *ent.User, home settings.Tenant) ([]*ent.RefreshToken, error) {
+	now, limit := a.opts.Clock(), a.opts.Lifetimes.In(home).RefreshIdle
 	sessions, err := a.client.RefreshToken.Query().Where(
 		refreshtoken.UserID(u.ID), refreshtoken.Revoked(false), refreshtoken.PasswordVersion(u.PasswordVersion),
-		refreshtoken.ExpiresAtGT(now), refreshtoken.RotatedAtGT(now.Add(-a.opts.RefreshIdleTTL)),
+		refreshtoken.ExpiresAtGT(now), refreshtoken.RotatedAtGT(now.Add(-limit)),
 	).Order(refreshtoken.ByRotatedAt(sql.OrderDesc()), refreshtoken.ByID(sql.OrderDesc())).Limit(maxSessions).All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
 	}
 	for _, s := range sessions {
-		if idle := s.RotatedAt.Add(a.opts.RefreshIdleTTL); idle.Before(s.ExpiresAt) {
+		if idle := s.RotatedAt.Add(limit); idle.Before(s.ExpiresAt) {
 			s.ExpiresAt = idle
 		}
 	}

@@ -50,7 +50,7 @@ func TestStatement_budgets(t *testing.T) {
 			{"GET", "/api/v1/users?include=roles", nil, "3"},
 			{"GET", "/api/v1/users/" + ada, nil, "2"},
 			{"GET", "/api/v1/users/" + ada + "?include=roles,tenant", nil, "4"},
-			{"GET", "/api/v1/users/" + ada + "/sessions", nil, "3"},
+			{"GET", "/api/v1/users/" + ada + "/sessions", nil, "4"},
 			{"POST", "/api/v1/users", map[string]any{"email": "new@acme.test"}, "7"},
 			{"PATCH", "/api/v1/users/" + ada, map[string]any{"full_name": "Ada"}, "7"},
 			{"PATCH", "/api/v1/users/" + ada, map[string]any{"is_active": false}, "8"},

@@ -88,7 +88,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 		roles.HTTP{Roles: roles.New(db.Client)},
 		users.HTTP{Users: users.New(db.Client, parts.Hasher, signIn, cursors)},
 		tenants.HTTP{Tenants: tenants.New(db.Client, tenants.Options{
-			Hasher: parts.Hasher, Auth: signIn, Cursors: cursors, Signup: cfg.Signup == config.SignupOpen,
+			Hasher: parts.Hasher, Auth: signIn, Cursors: cursors, Lifetimes: opts.Lifetimes, Signup: cfg.Signup == config.SignupOpen,
 		})},
 		health{db: db, draining: &s.draining},
 	}, httpapi.Options{
@@ -110,7 +110,7 @@ func authOptions(cfg config.Config, secret []byte, clock func() time.Time, log *
 	return auth.Options{
 		Secret: secret, PreviousSecret: []byte(cfg.SecretPrevious), Issuer: cfg.PublicURL, Algorithm: cfg.JWTAlgorithm,
 		KeyRotation: cfg.KeyRotation, DefaultTenant: cfg.DefaultTenant,
-		AccessTokenTTL: cfg.AccessTokenTTL, RefreshTokenTTL: cfg.RefreshTokenTTL, RefreshIdleTTL: cfg.RefreshIdleTTL,
+		Lifetimes:    auth.Lifetimes{AccessToken: cfg.AccessTokenTTL, RefreshToken: cfg.RefreshTokenTTL, RefreshIdle: cfg.RefreshIdleTTL},
 		RefreshGrace: cfg.RefreshGrace, AccountAttempts: cfg.SignInAccountAttempts, AddressAttempts: cfg.SignInAddressAttempts,
 		Clock: clock, Log: log,
 	}

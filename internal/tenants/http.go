@@ -19,7 +19,7 @@ func (h HTTP) GetOwnTenant(ctx context.Context, _ api.GetOwnTenantRequestObject)
 	if err != nil {
 		return nil, err
 	}
-	return api.GetOwnTenant200JSONResponse{TenantJSONResponse: api.TenantJSONResponse(response(own))}, nil
+	return api.GetOwnTenant200JSONResponse{TenantJSONResponse: api.TenantJSONResponse(h.response(own))}, nil
 }
 
 // UpdateOwnTenant answers PATCH /api/v1/tenant.
@@ -28,7 +28,7 @@ func (h HTTP) UpdateOwnTenant(ctx context.Context, r api.UpdateOwnTenantRequestO
 	if err != nil {
 		return nil, err
 	}
-	return api.UpdateOwnTenant200JSONResponse{TenantJSONResponse: api.TenantJSONResponse(response(changed))}, nil
+	return api.UpdateOwnTenant200JSONResponse{TenantJSONResponse: api.TenantJSONResponse(h.response(changed))}, nil
 }
 
 // ListTenants answers GET /api/v1/tenants.
@@ -39,7 +39,7 @@ func (h HTTP) ListTenants(ctx context.Context, r api.ListTenantsRequestObject) (
 	}
 	answer := api.ListTenants200JSONResponse{Body: api.Tenants{Items: make([]api.Tenant, 0, len(page.Items))}}
 	for _, t := range page.Items {
-		answer.Body.Items = append(answer.Body.Items, response(t))
+		answer.Body.Items = append(answer.Body.Items, h.response(t))
 	}
 	if page.Next != "" {
 		link := httpapi.NextLink(ctx, page.Next)
@@ -58,7 +58,7 @@ func (h HTTP) CreateTenant(ctx context.Context, r api.CreateTenantRequestObject)
 	if err != nil {
 		return nil, err
 	}
-	return api.CreateTenant201JSONResponse{TenantJSONResponse: api.TenantJSONResponse(response(made))}, nil
+	return api.CreateTenant201JSONResponse{TenantJSONResponse: api.TenantJSONResponse(h.response(made))}, nil
 }
 
 // SignUp answers POST /api/v1/signup.
@@ -80,7 +80,7 @@ func (h HTTP) GetTenant(ctx context.Context, r api.GetTenantRequestObject) (api.
 	if err != nil {
 		return nil, err
 	}
-	return api.GetTenant200JSONResponse{TenantJSONResponse: api.TenantJSONResponse(response(found))}, nil
+	return api.GetTenant200JSONResponse{TenantJSONResponse: api.TenantJSONResponse(h.response(found))}, nil
 }
 
 // UpdateTenant answers PATCH /api/v1/tenants/{id}.
@@ -89,7 +89,7 @@ func (h HTTP) UpdateTenant(ctx context.Context, r api.UpdateTenantRequestObject)
 	if err != nil {
 		return nil, err
 	}
-	return api.UpdateTenant200JSONResponse{TenantJSONResponse: api.TenantJSONResponse(response(changed))}, nil
+	return api.UpdateTenant200JSONResponse{TenantJSONResponse: api.TenantJSONResponse(h.response(changed))}, nil
 }
 
 // DeleteTenant answers DELETE /api/v1/tenants/{id}.
@@ -119,19 +119,31 @@ func (h HTTP) ResumeTenant(ctx context.Context, r api.ResumeTenantRequestObject)
 func change(name *string, s *api.TenantSettings) Change {
 	c := Change{Name: name}
 	if s != nil {
-		c.Registration, c.PasswordMinLength = (*string)(s.Registration), s.PasswordMinLength
+		c.Settings = SettingsChange{
+			Registration: (*settings.Registration)(s.Registration), PasswordMinLength: s.PasswordMinLength,
+			AccessTokenTTL: s.AccessTokenTTL, RefreshTokenTTL: s.RefreshTokenTTL, RefreshIdleTTL: s.RefreshIdleTTL,
+			RedirectURIs: s.RedirectUris,
+		}
 	}
 	return c
 }
 
-// response shows a tenant with the settings that hold, whether they are its own or the default.
-func response(t *ent.Tenant) api.Tenant {
-	registration, least := api.TenantSettingsRegistration(settings.RegistrationClosed), t.Settings.MinPassword()
+// response shows a tenant with the settings that hold, whether they are its own or the server's.
+func (h HTTP) response(t *ent.Tenant) api.Tenant {
+	hold := h.opts.Lifetimes.In(t.Settings)
+	shown := api.TenantSettings{
+		Registration:      new(api.TenantSettingsRegistration(settings.RegistrationClosed)),
+		AccessTokenTTL:    new(int(hold.AccessToken.Seconds())),
+		RefreshTokenTTL:   new(int(hold.RefreshToken.Seconds())),
+		RefreshIdleTTL:    new(int(hold.RefreshIdle.Seconds())),
+		PasswordMinLength: new(t.Settings.MinPassword()),
+		RedirectUris:      new(append([]string{}, t.Settings.RedirectURIs...)),
+	}
 	if t.Settings.RegistrationOpen() {
-		registration = api.TenantSettingsRegistration(settings.RegistrationOpen)
+		*shown.Registration = api.TenantSettingsRegistration(settings.RegistrationOpen)
 	}
 	return api.Tenant{
 		ID: t.ID, Slug: t.Slug, Name: t.Name, IsActive: t.IsActive, CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(),
-		Settings: api.TenantSettings{Registration: &registration, PasswordMinLength: &least},
+		Settings: shown,
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"tenantry/ent"
-	"tenantry/ent/schema/settings"
 	"tenantry/ent/tenant"
 	"tenantry/internal/auth"
 	"tenantry/internal/database"
@@ -33,6 +32,8 @@ type Options struct {
 	Hasher  *auth.Hasher
 	Auth    *auth.Auth
 	Cursors httpapi.Cursors
+	// Lifetimes are the server's, which a tenant may shorten.
+	Lifetimes auth.Lifetimes
 	// Signup says whether anybody may make a tenant.
 	Signup bool
 }
@@ -45,12 +46,6 @@ type Tenants struct {
 
 // New returns the tenants of a database.
 func New(client *ent.Client, opts Options) *Tenants { return &Tenants{client, opts} }
-
-// Change is what may be changed of a tenant; nil leaves a field as it is.
-type Change struct {
-	Name, Registration *string
-	PasswordMinLength  *int
-}
 
 // Page is one page of a list.
 type Page struct {
@@ -179,12 +174,12 @@ func (t *Tenants) get(ctx context.Context, id uuid.UUID) (*ent.Tenant, error) {
 	return found, nil
 }
 
-// Update changes a tenant: 404 if there is no such tenant.
+// Update changes a tenant: 404 if there is no such tenant, 422 for settings that the server does not allow.
 func (t *Tenants) Update(ctx context.Context, id uuid.UUID, change Change) (*ent.Tenant, error) {
 	return t.update(ofPlatform(ctx), id, change)
 }
 
-// UpdateOwn changes the tenant that the context acts for.
+// UpdateOwn changes the tenant that the context acts for: 422 for settings that the server does not allow.
 func (t *Tenants) UpdateOwn(ctx context.Context, change Change) (*ent.Tenant, error) {
 	p, _ := principal.FromContext(ctx)
 	return t.update(ctx, p.TenantID, change)
@@ -202,7 +197,11 @@ func (t *Tenants) update(ctx context.Context, id uuid.UUID, change Change) (chan
 		if err != nil {
 			return fmt.Errorf("read tenant: %w", err)
 		}
-		update := tx.Tenant.UpdateOne(found).SetSettings(change.of(found.Settings))
+		changedSettings := change.Settings.of(found.Settings)
+		if err := t.check(change.Settings, changedSettings); err != nil {
+			return err
+		}
+		update := tx.Tenant.UpdateOne(found).SetSettings(changedSettings)
 		if change.Name != nil {
 			update.SetName(norm.NFC.String(*change.Name))
 		}
@@ -212,16 +211,6 @@ func (t *Tenants) update(ctx context.Context, id uuid.UUID, change Change) (chan
 		return nil
 	})
 	return changed, err
-}
-
-func (c Change) of(s settings.Tenant) settings.Tenant {
-	if c.Registration != nil {
-		s.Registration = settings.Registration(*c.Registration)
-	}
-	if c.PasswordMinLength != nil {
-		s.PasswordMinLength = *c.PasswordMinLength
-	}
-	return s
 }
 
 // SetActive suspends a tenant or lets it go on: 404 if there is no such tenant, 409 for the caller's own.

@@ -135,11 +135,15 @@ func (u *Users) Delete(ctx context.Context, id uuid.UUID) error {
 
 // Sessions returns the sessions of a user that are not over: 404 if there is no such user.
 func (u *Users) Sessions(ctx context.Context, id uuid.UUID) ([]*ent.RefreshToken, error) {
-	of, err := u.Get(ctx, id)
+	of, err := u.withRelated(ctx, id, edges{tenant: true})
 	if err != nil {
 		return nil, err
 	}
-	return u.auth.Sessions(ctx, of)
+	home, err := of.Edges.TenantOrErr()
+	if err != nil {
+		return nil, fmt.Errorf("read tenant: %w", err)
+	}
+	return u.auth.Sessions(ctx, of, home.Settings)
 }
 
 // EndSessions signs a user out everywhere, by the rules of roles.Guarded.

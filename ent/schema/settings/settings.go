@@ -15,6 +15,12 @@ type Tenant struct {
 	Registration Registration `json:"registration,omitempty"`
 	// PasswordMinLength is the least number of code points of a new password, from MinPasswordLength to MaxPasswordMinLength.
 	PasswordMinLength int `json:"password_min_length,omitempty"`
+	// AccessTokenTTL, RefreshTokenTTL and RefreshIdleTTL are lifetimes in seconds. They shorten the server's and never extend them.
+	AccessTokenTTL  int `json:"access_token_ttl,omitempty"`
+	RefreshTokenTTL int `json:"refresh_token_ttl,omitempty"`
+	RefreshIdleTTL  int `json:"refresh_idle_ttl,omitempty"`
+	// RedirectURIs are where a sign-in at a provider may lead back to. They are compared letter by letter (RFC 9700 §2.1).
+	RedirectURIs []string `json:"redirect_uris,omitempty"`
 }
 
 const (
