@@ -38,6 +38,7 @@ var layers = map[string]layer{
 	"internal/httpapi":  {level: 2},
 	"internal/roles":    {level: 3},
 	"internal/auth":     {level: 4},
+	"internal/demo":     {level: 4},
 	"internal/users":    {level: 5},
 	"internal/tenants":  {level: 5},
 	"internal/oauth":    {level: 5},

@@ -17,14 +17,29 @@ const (
 	Member = "member"
 )
 
+// SystemRole is a role that every tenant has.
+type SystemRole struct {
+	Name, Description string
+	Permissions       []Permission
+}
+
+// System returns the system roles, the highest first.
+func System() []SystemRole {
+	administration := []Permission{UsersRead, UsersWrite, RolesRead, RolesWrite, TenantRead, SessionsRead, SessionsWrite}
+	return []SystemRole{
+		{Owner, "Everything in the tenant", All()},
+		{Admin, "Users, roles and sessions", administration},
+		{Member, "A user without administrative rights", []Permission{}},
+	}
+}
+
 // CreateSystem gives a new tenant its system roles. The context must act for that tenant.
 func CreateSystem(ctx context.Context, client *ent.Client) error {
-	administration := []Permission{UsersRead, UsersWrite, RolesRead, RolesWrite, TenantRead, SessionsRead, SessionsWrite}
-	if err := client.Role.CreateBulk(
-		client.Role.Create().SetName(Owner).SetDescription("Everything in the tenant").SetPermissions(All()).SetIsSystem(true),
-		client.Role.Create().SetName(Admin).SetDescription("Users, roles and sessions").SetPermissions(administration).SetIsSystem(true),
-		client.Role.Create().SetName(Member).SetDescription("A user without administrative rights").SetIsSystem(true),
-	).Exec(ctx); err != nil {
+	var rows []*ent.RoleCreate
+	for _, r := range System() {
+		rows = append(rows, client.Role.Create().SetName(r.Name).SetDescription(r.Description).SetPermissions(r.Permissions).SetIsSystem(true))
+	}
+	if err := client.Role.CreateBulk(rows...).Exec(ctx); err != nil {
 		return fmt.Errorf("create system roles: %w", err)
 	}
 	return nil
