@@ -182,8 +182,13 @@ func below(p principal.Principal, target *ent.User) error {
 	return nil
 }
 
+// ownerLeft goes from the role to those who have it, however many users the tenant has.
 func ownerLeft(ctx context.Context, tx *ent.Client) error {
-	left, err := tx.User.Query().Where(user.IsActive(true), user.HasRolesWith(role.Name(Owner), role.IsSystem(true))).Exist(ctx)
+	p, _ := principal.FromContext(ctx)
+	left, err := tx.RoleAssignment.Query().Where(
+		roleassignment.HasRoleWith(role.TenantID(p.TenantID), role.Name(Owner), role.IsSystem(true)),
+		roleassignment.HasUserWith(user.IsActive(true)),
+	).Exist(ctx)
 	if err != nil {
 		return fmt.Errorf("look for an owner: %w", err)
 	}
