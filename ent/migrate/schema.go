@@ -54,6 +54,11 @@ var (
 				Unique:  false,
 				Columns: []*schema.Column{OauthStatesColumns[4]},
 			},
+			{
+				Name:    "idx_oauth_state_user",
+				Unique:  false,
+				Columns: []*schema.Column{OauthStatesColumns[11]},
+			},
 		},
 	}
 	// OneTimeTokensColumns holds the columns for the "one_time_tokens" table.
@@ -92,6 +97,11 @@ var (
 				Name:    "idx_one_time_token_expires",
 				Unique:  false,
 				Columns: []*schema.Column{OneTimeTokensColumns[6]},
+			},
+			{
+				Name:    "idx_one_time_token_user",
+				Unique:  false,
+				Columns: []*schema.Column{OneTimeTokensColumns[8]},
 			},
 		},
 	}
@@ -215,9 +225,9 @@ var (
 		},
 		Indexes: []*schema.Index{
 			{
-				Name:    "idx_user_role_role",
+				Name:    "idx_user_role_role_user",
 				Unique:  false,
-				Columns: []*schema.Column{UserRolesColumns[4]},
+				Columns: []*schema.Column{UserRolesColumns[4], UserRolesColumns[3]},
 			},
 		},
 	}
@@ -331,6 +341,11 @@ var (
 				Name:    "idx_user_tenant_id",
 				Unique:  false,
 				Columns: []*schema.Column{UsersColumns[13], UsersColumns[0]},
+			},
+			{
+				Name:    "idx_user_tenant_active",
+				Unique:  false,
+				Columns: []*schema.Column{UsersColumns[13], UsersColumns[8], UsersColumns[0]},
 			},
 			{
 				Name:    "idx_user_tenant_email",

@@ -55,6 +55,7 @@ func (OAuthState) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("expires_at").StorageKey("idx_oauth_state_expires"),
 		index.Fields("provider").StorageKey("idx_oauth_state_provider"),
+		index.Fields("user_id").StorageKey("idx_oauth_state_user"),
 	}
 }
 

@@ -51,6 +51,7 @@ func (OneTimeToken) Edges() []ent.Edge {
 func (OneTimeToken) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("expires_at").StorageKey("idx_one_time_token_expires"),
+		index.Fields("user_id").StorageKey("idx_one_time_token_user"),
 	}
 }
 

@@ -47,7 +47,8 @@ func (RoleAssignment) Edges() []ent.Edge {
 // Indexes of the RoleAssignment.
 func (RoleAssignment) Indexes() []ent.Index {
 	return []ent.Index{
-		index.Fields("role_id").StorageKey("idx_user_role_role"),
+		// Keyset pages of those who have a role.
+		index.Fields("role_id", "user_id").StorageKey("idx_user_role_role_user"),
 	}
 }
 

@@ -64,6 +64,7 @@ func (User) Indexes() []ent.Index {
 		index.Fields("oauth_provider", "oauth_id", "tenant_id").Unique().StorageKey("idx_user_oauth"),
 		// Keyset pages of one tenant.
 		index.Fields("tenant_id", "id").StorageKey("idx_user_tenant_id"),
+		index.Fields("tenant_id", "is_active", "id").StorageKey("idx_user_tenant_active"),
 		// Search by how a text begins, whatever the collation of the database.
 		index.Fields("tenant_id", "email").StorageKey("idx_user_tenant_email").
 			Annotations(entsql.OpClassColumn("email", "text_pattern_ops")),

@@ -47,7 +47,7 @@ func (p *pool) ExecContext(ctx context.Context, query string, args ...any) (sql.
 
 func (p *pool) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	return run(ctx, p.deadline, args, func(ctx context.Context, args []any) (*sql.Rows, error) {
-		if p.statements == nil {
+		if p.statements == nil || planAnew(ctx) {
 			return p.db.QueryContext(ctx, query, args...)
 		}
 		stmt, err := p.statements.prepare(ctx, query) //nolint:sqlclosecheck // the cache closes it

@@ -51,3 +51,14 @@ func (s *statements) prepare(ctx context.Context, query string) (*sql.Stmt, erro
 
 // prepared returns the prepared form of query if there is one already.
 func (s *statements) prepared(query string) (*sql.Stmt, bool) { return s.cache.Get(query) }
+
+type planAnewKey struct{}
+
+// PlanAnew returns a context whose queries are planned each time, for the values that they have. A prepared statement that was
+// run a few times gets one plan for all values, which suits a tenant of average size: to one that is a thousand times larger it
+// may cost a thousand times as much. It costs a second round trip and the planning.
+func PlanAnew(ctx context.Context) context.Context {
+	return context.WithValue(ctx, planAnewKey{}, true)
+}
+
+func planAnew(ctx context.Context) bool { return ctx.Value(planAnewKey{}) != nil }

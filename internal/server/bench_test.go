@@ -67,5 +67,5 @@ func serve(b *testing.B, s *instance, r *http.Request, status int) answer {
 	if w.Code != status {
 		b.Fatalf("status %d: %s", w.Code, w.Body)
 	}
-	return answer{body: w.Body.Bytes()}
+	return answer{status: w.Code, header: w.Header(), body: w.Body.Bytes()}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -256,6 +257,16 @@ func (a answer) statements(t testing.TB) string {
 		t.Fatalf("no Server-Timing in %v", a.header)
 	}
 	return n
+}
+
+// milliseconds is how long the statements of an answer have taken, by its own account.
+func (a answer) milliseconds(t testing.TB) (ms float64) {
+	t.Helper()
+	_, duration, _ := strings.Cut(a.header.Get("Server-Timing"), "dur=")
+	if _, err := fmt.Sscan(duration, &ms); err != nil {
+		t.Fatalf("Server-Timing %v: %v", a.header, err)
+	}
+	return ms
 }
 
 func credentials(email, password string) map[string]string {
