@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"tenantry/ent/migrate"
 	"tenantry/ent/privacy"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
@@ -29,4 +30,25 @@ func TestRow_of_one_tenant_never_refers_to_a_user_of_another(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A row that is deleted takes those with it that refer to it. Without an index each of them would be looked for in the whole
+// table. A tenant goes seldom, and once.
+func TestReferences_are_indexed(t *testing.T) {
+	t.Parallel()
+	for _, table := range migrate.Tables {
+		for _, key := range table.ForeignKeys {
+			if key.RefTable.Name == "tenants" {
+				continue
+			}
+			column := key.Columns[0]
+			leads := len(table.PrimaryKey) > 0 && table.PrimaryKey[0] == column
+			for _, index := range table.Indexes {
+				leads = leads || index.Columns[0] == column
+			}
+			if !leads {
+				t.Errorf("no index of %s begins with %s", table.Name, column.Name)
+			}
+		}
+	}
 }

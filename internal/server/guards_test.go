@@ -64,7 +64,7 @@ func TestStatement_budgets(t *testing.T) {
 			{"PATCH", "/api/v1/tenants/" + other, map[string]any{"name": "Other"}, "4"},
 			{"POST", "/api/v1/tenants/" + other + "/suspend", nil, "3"},
 			{"POST", "/api/v1/tenants/" + other + "/resume", nil, "3"},
-			{"DELETE", "/api/v1/tenants/" + other, nil, "2"},
+			{"DELETE", "/api/v1/tenants/" + other, nil, "5"},
 			{"GET", "/api/v1/permissions", nil, "1"},
 			{"POST", "/api/v1/permissions/check", map[string]any{"permissions": []string{"users:read"}}, "1"},
 			{"GET", "/api/v1/roles", nil, "2"},

@@ -12,6 +12,7 @@ import (
 
 	"tenantry/ent"
 	"tenantry/ent/tenant"
+	"tenantry/ent/user"
 	"tenantry/internal/auth"
 	"tenantry/internal/database"
 	"tenantry/internal/httpapi"
@@ -26,6 +27,9 @@ var reserved = []string{
 	"identity", "imap", "localhost", "login", "mail", "ns", "oauth", "openid", "platform", "pop", "postmaster", "root", "security",
 	"signup", "smtp", "sso", "static", "status", "support", "system", "tenant", "tenantry", "tenants", "well-known", "www",
 }
+
+// deletedAtOnce is how many users one statement deletes.
+const deletedAtOnce = 1000
 
 // Options are what tenants are made and listed with. Who makes none needs none.
 type Options struct {
@@ -226,10 +230,25 @@ func (t *Tenants) SetActive(ctx context.Context, id uuid.UUID, active bool) erro
 	return nil
 }
 
-// Delete deletes a tenant with everything in it: 404 if there is no such tenant, 409 for the caller's own.
+// Delete deletes a tenant with everything in it: 404 if there is no such tenant, 409 for the caller's own. It suspends the
+// tenant and deletes the users in parts, since no statement may take as long as a large tenant needs. A deletion that was
+// interrupted goes on when it is asked for again.
 func (t *Tenants) Delete(ctx context.Context, id uuid.UUID) error {
-	if err := notOwn(ctx, id); err != nil {
+	if err := t.SetActive(ctx, id, false); err != nil {
 		return err
+	}
+	inside := principal.NewContext(ctx, principal.InTenant(id))
+	for {
+		last, err := t.client.User.Query().Order(user.ByID()).Offset(deletedAtOnce - 1).FirstID(inside)
+		if ent.IsNotFound(err) {
+			break // the fewer that are left go with the tenant
+		}
+		if err == nil {
+			_, err = t.client.User.Delete().Where(user.IDLTE(last)).Exec(inside)
+		}
+		if err != nil {
+			return fmt.Errorf("delete users of tenant: %w", err)
+		}
 	}
 	if err := t.client.Tenant.DeleteOneID(id).Exec(ofPlatform(ctx)); ent.IsNotFound(err) {
 		return problem.NotFound()
