@@ -29,6 +29,7 @@ type answer struct {
 	status int
 	header http.Header
 	tokens
+	ID       string `json:"id"`
 	Email    string `json:"email"`
 	FullName string `json:"full_name"`
 	Code     string `json:"code"`
