@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+	"tenantry/ent/oauthprovider"
 	"tenantry/ent/oauthstate"
 	"tenantry/ent/onetimetoken"
 	"tenantry/ent/refreshtoken"
@@ -81,6 +82,7 @@ var (
 func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
+			oauthprovider.Table:  oauthprovider.ValidColumn,
 			oauthstate.Table:     oauthstate.ValidColumn,
 			onetimetoken.Table:   onetimetoken.ValidColumn,
 			refreshtoken.Table:   refreshtoken.ValidColumn,

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"tenantry/ent"
+	"tenantry/ent/oauthprovider"
 	"tenantry/ent/oauthstate"
 	"tenantry/ent/onetimetoken"
 	"tenantry/ent/predicate"
@@ -75,6 +76,33 @@ func (f TraverseFunc) Traverse(ctx context.Context, q ent.Query) error {
 		return err
 	}
 	return f(ctx, query)
+}
+
+// The OAuthProviderFunc type is an adapter to allow the use of ordinary function as a Querier.
+type OAuthProviderFunc func(context.Context, *ent.OAuthProviderQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f OAuthProviderFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.OAuthProviderQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.OAuthProviderQuery", q)
+}
+
+// The TraverseOAuthProvider type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseOAuthProvider func(context.Context, *ent.OAuthProviderQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseOAuthProvider) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseOAuthProvider) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.OAuthProviderQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.OAuthProviderQuery", q)
 }
 
 // The OAuthStateFunc type is an adapter to allow the use of ordinary function as a Querier.
@@ -323,6 +351,8 @@ func (f TraverseUser) Traverse(ctx context.Context, q ent.Query) error {
 // NewQuery returns the generic Query interface for the given typed query.
 func NewQuery(q ent.Query) (Query, error) {
 	switch q := q.(type) {
+	case *ent.OAuthProviderQuery:
+		return &query[*ent.OAuthProviderQuery, predicate.OAuthProvider, oauthprovider.OrderOption]{typ: ent.TypeOAuthProvider, tq: q}, nil
 	case *ent.OAuthStateQuery:
 		return &query[*ent.OAuthStateQuery, predicate.OAuthState, oauthstate.OrderOption]{typ: ent.TypeOAuthState, tq: q}, nil
 	case *ent.OneTimeTokenQuery:

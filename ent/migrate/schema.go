@@ -9,6 +9,45 @@ import (
 )
 
 var (
+	// OauthProvidersColumns holds the columns for the "oauth_providers" table.
+	OauthProvidersColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "updated_at", Type: field.TypeTime},
+		{Name: "name", Type: field.TypeString, Size: 32},
+		{Name: "kind", Type: field.TypeEnum, Enums: []string{"google", "github", "microsoft", "gitlab", "apple", "oidc", "oauth2"}},
+		{Name: "label", Type: field.TypeString, Size: 100},
+		{Name: "enabled", Type: field.TypeBool, Default: true},
+		{Name: "client_id", Type: field.TypeString, Size: 255},
+		{Name: "client_secret", Type: field.TypeBytes, Nullable: true},
+		{Name: "issuer", Type: field.TypeString, Size: 2000, Default: ""},
+		{Name: "authorization_endpoint", Type: field.TypeString, Size: 2000, Default: ""},
+		{Name: "token_endpoint", Type: field.TypeString, Size: 2000, Default: ""},
+		{Name: "userinfo_endpoint", Type: field.TypeString, Size: 2000, Default: ""},
+		{Name: "scopes", Type: field.TypeJSON},
+		{Name: "tenant_id", Type: field.TypeUUID},
+	}
+	// OauthProvidersTable holds the schema information for the "oauth_providers" table.
+	OauthProvidersTable = &schema.Table{
+		Name:       "oauth_providers",
+		Columns:    OauthProvidersColumns,
+		PrimaryKey: []*schema.Column{OauthProvidersColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "oauth_providers_tenants_tenant",
+				Columns:    []*schema.Column{OauthProvidersColumns[14]},
+				RefColumns: []*schema.Column{TenantsColumns[0]},
+				OnDelete:   schema.Cascade,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "idx_oauth_provider_tenant_name",
+				Unique:  true,
+				Columns: []*schema.Column{OauthProvidersColumns[14], OauthProvidersColumns[3]},
+			},
+		},
+	}
 	// OauthStatesColumns holds the columns for the "oauth_states" table.
 	OauthStatesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -371,6 +410,7 @@ var (
 	}
 	// Tables holds all the tables in the schema.
 	Tables = []*schema.Table{
+		OauthProvidersTable,
 		OauthStatesTable,
 		OneTimeTokensTable,
 		RefreshTokensTable,
@@ -384,6 +424,10 @@ var (
 )
 
 func init() {
+	OauthProvidersTable.ForeignKeys[0].RefTable = TenantsTable
+	OauthProvidersTable.Annotation = &entsql.Annotation{
+		Table: "oauth_providers",
+	}
 	OauthStatesTable.ForeignKeys[0].RefTable = TenantsTable
 	OauthStatesTable.ForeignKeys[1].RefTable = UsersTable
 	OauthStatesTable.Annotation = &entsql.Annotation{

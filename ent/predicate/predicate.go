@@ -6,6 +6,9 @@ import (
 	"entgo.io/ent/dialect/sql"
 )
 
+// OAuthProvider is the predicate function for oauthprovider builders.
+type OAuthProvider func(*sql.Selector)
+
 // OAuthState is the predicate function for oauthstate builders.
 type OAuthState func(*sql.Selector)
 

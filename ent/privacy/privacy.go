@@ -110,6 +110,30 @@ func DenyMutationOperationRule(op ent.Op) MutationRule {
 	return OnMutationOperation(rule, op)
 }
 
+// The OAuthProviderQueryRuleFunc type is an adapter to allow the use of ordinary
+// functions as a query rule.
+type OAuthProviderQueryRuleFunc func(context.Context, *ent.OAuthProviderQuery) error
+
+// EvalQuery return f(ctx, q).
+func (f OAuthProviderQueryRuleFunc) EvalQuery(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.OAuthProviderQuery); ok {
+		return f(ctx, q)
+	}
+	return Denyf("ent/privacy: unexpected query type %T, expect *ent.OAuthProviderQuery", q)
+}
+
+// The OAuthProviderMutationRuleFunc type is an adapter to allow the use of ordinary
+// functions as a mutation rule.
+type OAuthProviderMutationRuleFunc func(context.Context, *ent.OAuthProviderMutation) error
+
+// EvalMutation calls f(ctx, m).
+func (f OAuthProviderMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutation) error {
+	if m, ok := m.(*ent.OAuthProviderMutation); ok {
+		return f(ctx, m)
+	}
+	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.OAuthProviderMutation", m)
+}
+
 // The OAuthStateQueryRuleFunc type is an adapter to allow the use of ordinary
 // functions as a query rule.
 type OAuthStateQueryRuleFunc func(context.Context, *ent.OAuthStateQuery) error

@@ -5,6 +5,7 @@ package runtime
 import (
 	"context"
 	"encoding/json"
+	"tenantry/ent/oauthprovider"
 	"tenantry/ent/oauthstate"
 	"tenantry/ent/onetimetoken"
 	"tenantry/ent/refreshtoken"
@@ -28,6 +29,122 @@ import (
 // (default values, validators, hooks and policies) and stitches it
 // to their package variables.
 func init() {
+	oauthproviderMixin := schema.OAuthProvider{}.Mixin()
+	oauthprovider.Policy = privacy.NewPolicies(oauthproviderMixin[0], schema.OAuthProvider{})
+	oauthprovider.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := oauthprovider.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	oauthproviderMixinFields1 := oauthproviderMixin[1].Fields()
+	_ = oauthproviderMixinFields1
+	oauthproviderMixinFields2 := oauthproviderMixin[2].Fields()
+	_ = oauthproviderMixinFields2
+	oauthproviderFields := schema.OAuthProvider{}.Fields()
+	_ = oauthproviderFields
+	// oauthproviderDescCreatedAt is the schema descriptor for created_at field.
+	oauthproviderDescCreatedAt := oauthproviderMixinFields2[0].Descriptor()
+	// oauthprovider.DefaultCreatedAt holds the default value on creation for the created_at field.
+	oauthprovider.DefaultCreatedAt = oauthproviderDescCreatedAt.Default.(func() time.Time)
+	// oauthproviderDescUpdatedAt is the schema descriptor for updated_at field.
+	oauthproviderDescUpdatedAt := oauthproviderMixinFields2[1].Descriptor()
+	// oauthprovider.DefaultUpdatedAt holds the default value on creation for the updated_at field.
+	oauthprovider.DefaultUpdatedAt = oauthproviderDescUpdatedAt.Default.(func() time.Time)
+	// oauthprovider.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
+	oauthprovider.UpdateDefaultUpdatedAt = oauthproviderDescUpdatedAt.UpdateDefault.(func() time.Time)
+	// oauthproviderDescName is the schema descriptor for name field.
+	oauthproviderDescName := oauthproviderFields[0].Descriptor()
+	// oauthprovider.NameValidator is a validator for the "name" field. It is called by the builders before save.
+	oauthprovider.NameValidator = func() func(string) error {
+		validators := oauthproviderDescName.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(name string) error {
+			for _, fn := range fns {
+				if err := fn(name); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// oauthproviderDescLabel is the schema descriptor for label field.
+	oauthproviderDescLabel := oauthproviderFields[2].Descriptor()
+	// oauthprovider.LabelValidator is a validator for the "label" field. It is called by the builders before save.
+	oauthprovider.LabelValidator = func() func(string) error {
+		validators := oauthproviderDescLabel.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(label string) error {
+			for _, fn := range fns {
+				if err := fn(label); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// oauthproviderDescEnabled is the schema descriptor for enabled field.
+	oauthproviderDescEnabled := oauthproviderFields[3].Descriptor()
+	// oauthprovider.DefaultEnabled holds the default value on creation for the enabled field.
+	oauthprovider.DefaultEnabled = oauthproviderDescEnabled.Default.(bool)
+	// oauthproviderDescClientID is the schema descriptor for client_id field.
+	oauthproviderDescClientID := oauthproviderFields[4].Descriptor()
+	// oauthprovider.ClientIDValidator is a validator for the "client_id" field. It is called by the builders before save.
+	oauthprovider.ClientIDValidator = func() func(string) error {
+		validators := oauthproviderDescClientID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(client_id string) error {
+			for _, fn := range fns {
+				if err := fn(client_id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// oauthproviderDescIssuer is the schema descriptor for issuer field.
+	oauthproviderDescIssuer := oauthproviderFields[6].Descriptor()
+	// oauthprovider.DefaultIssuer holds the default value on creation for the issuer field.
+	oauthprovider.DefaultIssuer = oauthproviderDescIssuer.Default.(string)
+	// oauthprovider.IssuerValidator is a validator for the "issuer" field. It is called by the builders before save.
+	oauthprovider.IssuerValidator = oauthproviderDescIssuer.Validators[0].(func(string) error)
+	// oauthproviderDescAuthorizationEndpoint is the schema descriptor for authorization_endpoint field.
+	oauthproviderDescAuthorizationEndpoint := oauthproviderFields[7].Descriptor()
+	// oauthprovider.DefaultAuthorizationEndpoint holds the default value on creation for the authorization_endpoint field.
+	oauthprovider.DefaultAuthorizationEndpoint = oauthproviderDescAuthorizationEndpoint.Default.(string)
+	// oauthprovider.AuthorizationEndpointValidator is a validator for the "authorization_endpoint" field. It is called by the builders before save.
+	oauthprovider.AuthorizationEndpointValidator = oauthproviderDescAuthorizationEndpoint.Validators[0].(func(string) error)
+	// oauthproviderDescTokenEndpoint is the schema descriptor for token_endpoint field.
+	oauthproviderDescTokenEndpoint := oauthproviderFields[8].Descriptor()
+	// oauthprovider.DefaultTokenEndpoint holds the default value on creation for the token_endpoint field.
+	oauthprovider.DefaultTokenEndpoint = oauthproviderDescTokenEndpoint.Default.(string)
+	// oauthprovider.TokenEndpointValidator is a validator for the "token_endpoint" field. It is called by the builders before save.
+	oauthprovider.TokenEndpointValidator = oauthproviderDescTokenEndpoint.Validators[0].(func(string) error)
+	// oauthproviderDescUserinfoEndpoint is the schema descriptor for userinfo_endpoint field.
+	oauthproviderDescUserinfoEndpoint := oauthproviderFields[9].Descriptor()
+	// oauthprovider.DefaultUserinfoEndpoint holds the default value on creation for the userinfo_endpoint field.
+	oauthprovider.DefaultUserinfoEndpoint = oauthproviderDescUserinfoEndpoint.Default.(string)
+	// oauthprovider.UserinfoEndpointValidator is a validator for the "userinfo_endpoint" field. It is called by the builders before save.
+	oauthprovider.UserinfoEndpointValidator = oauthproviderDescUserinfoEndpoint.Validators[0].(func(string) error)
+	// oauthproviderDescScopes is the schema descriptor for scopes field.
+	oauthproviderDescScopes := oauthproviderFields[10].Descriptor()
+	// oauthprovider.DefaultScopes holds the default value on creation for the scopes field.
+	oauthprovider.DefaultScopes = oauthproviderDescScopes.Default.([]string)
+	// oauthproviderDescID is the schema descriptor for id field.
+	oauthproviderDescID := oauthproviderMixinFields1[0].Descriptor()
+	// oauthprovider.DefaultID holds the default value on creation for the id field.
+	oauthprovider.DefaultID = oauthproviderDescID.Default.(func() uuid.UUID)
 	oauthstateMixin := schema.OAuthState{}.Mixin()
 	oauthstate.Policy = privacy.NewPolicies(oauthstateMixin[0], schema.OAuthState{})
 	oauthstate.Hooks[0] = func(next ent.Mutator) ent.Mutator {

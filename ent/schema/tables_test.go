@@ -3,6 +3,7 @@ package schema_test
 import (
 	"context"
 	"crypto/rand"
+	"strings"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
@@ -70,6 +71,21 @@ var tables = map[string]access{
 		deleteOne: func(c *ent.Client, r row) execer { return c.Role.DeleteOneID(r.id) },
 		delete: func(ctx context.Context, c *ent.Client, p where) (int, error) {
 			return c.Role.Delete().Where(predicate.Role(p)).Exec(ctx)
+		},
+	},
+	"oauth_providers": {
+		create: func(c *ent.Client, r row) execer { return newOAuthProvider(c, r) },
+		bulk: func(c *ent.Client, rows ...row) execer {
+			return c.OAuthProvider.CreateBulk(each(c, rows, newOAuthProvider)...)
+		},
+		read:      func(c *ent.Client) scanner { return c.OAuthProvider.Query().Select("tenant_id") },
+		updateOne: func(c *ent.Client, r row) execer { return c.OAuthProvider.UpdateOneID(r.id).SetUpdatedAt(changed) },
+		update: func(ctx context.Context, c *ent.Client, p where) (int, error) {
+			return c.OAuthProvider.Update().Where(predicate.OAuthProvider(p)).SetUpdatedAt(changed).Save(ctx)
+		},
+		deleteOne: func(c *ent.Client, r row) execer { return c.OAuthProvider.DeleteOneID(r.id) },
+		delete: func(ctx context.Context, c *ent.Client, p where) (int, error) {
+			return c.OAuthProvider.Delete().Where(predicate.OAuthProvider(p)).Exec(ctx)
 		},
 	},
 	"user_roles": {
@@ -144,6 +160,10 @@ func newUser(c *ent.Client, r row) *ent.UserCreate {
 
 func newRole(c *ent.Client, r row) *ent.RoleCreate {
 	return named(c.Role.Create().SetID(r.id).SetName(rand.Text()).SetPermissions([]string{"users:read"}), r)
+}
+
+func newOAuthProvider(c *ent.Client, r row) *ent.OAuthProviderCreate {
+	return named(c.OAuthProvider.Create().SetID(r.id).SetName("p"+strings.ToLower(rand.Text())).SetKind("oidc").SetLabel("Provider").SetClientID("id"), r)
 }
 
 func newAssignment(c *ent.Client, r row) *ent.RoleAssignmentCreate {

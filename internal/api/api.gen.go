@@ -89,6 +89,39 @@ func (e JWKUse) Valid() bool {
 	}
 }
 
+// Defines values for OAuthProviderKind.
+const (
+	Apple     OAuthProviderKind = "apple"
+	Github    OAuthProviderKind = "github"
+	Gitlab    OAuthProviderKind = "gitlab"
+	Google    OAuthProviderKind = "google"
+	Microsoft OAuthProviderKind = "microsoft"
+	Oauth2    OAuthProviderKind = "oauth2"
+	Oidc      OAuthProviderKind = "oidc"
+)
+
+// Valid indicates whether the value is a known member of the OAuthProviderKind enum.
+func (e OAuthProviderKind) Valid() bool {
+	switch e {
+	case Apple:
+		return true
+	case Github:
+		return true
+	case Gitlab:
+		return true
+	case Google:
+		return true
+	case Microsoft:
+		return true
+	case Oauth2:
+		return true
+	case Oidc:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Related.
 const (
 	RelatedRoles  Related = "roles"
@@ -185,8 +218,23 @@ func (e ListUsersParamsInclude) Valid() bool {
 	}
 }
 
+// ClientID The client that the provider knows the tenant by.
+//
+// Example: tenantry
+type ClientID = string
+
+// ClientSecret The secret of the client. It is stored sealed and never shown. A public client has none.
+//
+// Example: a secret of the provider
+type ClientSecret = string
+
 // Email Example: ada@example.com
 type Email = string
+
+// Endpoint That of an OAuth 2.0 server.
+//
+// Example: https://accounts.example.com/oauth
+type Endpoint = string
 
 // FullName Example: Ada Lovelace
 type FullName = string
@@ -251,6 +299,70 @@ type NewTenant struct {
 	//
 	// Example: default
 	Slug Slug `json:"slug"`
+}
+
+// OAuthOffer defines model for OAuthOffer.
+type OAuthOffer struct {
+	// Kind Which protocol it speaks, and what is known of it. `oidc` is any OpenID provider, `oauth2` any OAuth 2.0 server.
+	//
+	// Example: oauth2
+	Kind  OAuthProviderKind `json:"kind"`
+	Label string            `json:"label"`
+	Name  string            `json:"name"`
+}
+
+// OAuthOffers defines model for OAuthOffers.
+type OAuthOffers struct {
+	Items []OAuthOffer `json:"items"`
+}
+
+// OAuthProvider defines model for OAuthProvider.
+type OAuthProvider struct {
+	AuthorizationEndpoint *string   `json:"authorization_endpoint,omitempty"`
+	ClientID              string    `json:"client_id"`
+	CreatedAt             time.Time `json:"created_at"`
+	Enabled               bool      `json:"enabled"`
+
+	// HasClientSecret Whether there is one. It is never shown.
+	HasClientSecret bool               `json:"has_client_secret"`
+	ID              openapi_types.UUID `json:"id"`
+	Issuer          *string            `json:"issuer,omitempty"`
+
+	// Kind Which protocol it speaks, and what is known of it. `oidc` is any OpenID provider, `oauth2` any OAuth 2.0 server.
+	//
+	// Example: oauth2
+	Kind             OAuthProviderKind `json:"kind"`
+	Label            string            `json:"label"`
+	Name             string            `json:"name"`
+	Scopes           []string          `json:"scopes"`
+	TokenEndpoint    *string           `json:"token_endpoint,omitempty"`
+	UpdatedAt        time.Time         `json:"updated_at"`
+	UserinfoEndpoint *string           `json:"userinfo_endpoint,omitempty"`
+}
+
+// OAuthProviderEnabled Whether it signs anybody in.
+//
+// Example: true
+type OAuthProviderEnabled = bool
+
+// OAuthProviderKind Which protocol it speaks, and what is known of it. `oidc` is any OpenID provider, `oauth2` any OAuth 2.0 server.
+//
+// Example: oauth2
+type OAuthProviderKind string
+
+// OAuthProviderLabel What a sign-in page calls it.
+//
+// Example: Acme single sign-on
+type OAuthProviderLabel = string
+
+// OAuthProviderName How it is called in URLs.
+//
+// Example: corporate
+type OAuthProviderName = string
+
+// OAuthProviders defines model for OAuthProviders.
+type OAuthProviders struct {
+	Items []OAuthProvider `json:"items"`
 }
 
 // Password A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
@@ -356,6 +468,11 @@ type RoleSummary struct {
 type Roles struct {
 	Items []Role `json:"items"`
 }
+
+// Scopes What is asked for, in place of what the kind asks for.
+//
+// Example: ["openid","email","profile"]
+type Scopes = []string
 
 // Session defines model for Session.
 type Session struct {
@@ -543,6 +660,11 @@ type LoginJSONBody struct {
 	Tenant *Slug `json:"tenant,omitempty"`
 }
 
+// ListOAuthOffersParams defines parameters for ListOAuthOffers.
+type ListOAuthOffersParams struct {
+	Tenant *Slug `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
 // ChangePasswordJSONBody defines parameters for ChangePassword.
 type ChangePasswordJSONBody struct {
 	// CurrentPassword A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
@@ -579,6 +701,123 @@ type RegisterJSONBody struct {
 	//
 	// Example: default
 	Tenant *Slug `json:"tenant,omitempty"`
+}
+
+// ListOAuthProvidersParams defines parameters for ListOAuthProviders.
+type ListOAuthProvidersParams struct {
+	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
+// CreateOAuthProviderJSONBody defines parameters for CreateOAuthProvider.
+type CreateOAuthProviderJSONBody struct {
+	// AuthorizationEndpoint That of an OAuth 2.0 server.
+	//
+	// Example: https://accounts.example.com/oauth
+	AuthorizationEndpoint *Endpoint `json:"authorization_endpoint,omitempty"`
+
+	// ClientID The client that the provider knows the tenant by.
+	//
+	// Example: tenantry
+	ClientID ClientID `json:"client_id"`
+
+	// ClientSecret The secret of the client. It is stored sealed and never shown. A public client has none.
+	//
+	// Example: a secret of the provider
+	ClientSecret *ClientSecret `json:"client_secret,omitempty"`
+
+	// Enabled Whether it signs anybody in.
+	//
+	// Example: true
+	Enabled *OAuthProviderEnabled `json:"enabled,omitempty"`
+
+	// Issuer That of an OpenID provider, letter by letter; Google, GitLab and Apple have one by default. An OAuth 2.0 server may have one, by which its answers are told from others' (RFC 9207).
+	//
+	//
+	// Example: https://accounts.example.com
+	Issuer *string `json:"issuer,omitempty"`
+
+	// Kind Which protocol it speaks, and what is known of it. `oidc` is any OpenID provider, `oauth2` any OAuth 2.0 server.
+	//
+	// Example: oauth2
+	Kind OAuthProviderKind `json:"kind"`
+
+	// Label What a sign-in page calls it.
+	//
+	// Example: Acme single sign-on
+	Label *OAuthProviderLabel `json:"label,omitempty"`
+
+	// Name How it is called in URLs.
+	//
+	// Example: corporate
+	Name OAuthProviderName `json:"name"`
+
+	// Scopes What is asked for, in place of what the kind asks for.
+	//
+	// Example: ["openid","email","profile"]
+	Scopes *Scopes `json:"scopes,omitempty"`
+
+	// TokenEndpoint That of an OAuth 2.0 server.
+	//
+	// Example: https://accounts.example.com/oauth
+	TokenEndpoint *Endpoint `json:"token_endpoint,omitempty"`
+
+	// UserinfoEndpoint That of an OAuth 2.0 server.
+	//
+	// Example: https://accounts.example.com/oauth
+	UserinfoEndpoint *Endpoint `json:"userinfo_endpoint,omitempty"`
+}
+
+// CreateOAuthProviderParams defines parameters for CreateOAuthProvider.
+type CreateOAuthProviderParams struct {
+	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
+// DeleteOAuthProviderParams defines parameters for DeleteOAuthProvider.
+type DeleteOAuthProviderParams struct {
+	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
+// GetOAuthProviderParams defines parameters for GetOAuthProvider.
+type GetOAuthProviderParams struct {
+	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
+// UpdateOAuthProviderJSONBody defines parameters for UpdateOAuthProvider.
+type UpdateOAuthProviderJSONBody struct {
+	// ClientID The client that the provider knows the tenant by.
+	//
+	// Example: tenantry
+	ClientID *ClientID `json:"client_id,omitempty"`
+
+	// ClientSecret The secret of the client. It is stored sealed and never shown. A public client has none.
+	//
+	// Example: a secret of the provider
+	ClientSecret *ClientSecret `json:"client_secret,omitempty"`
+
+	// Enabled Whether it signs anybody in.
+	//
+	// Example: true
+	Enabled *OAuthProviderEnabled `json:"enabled,omitempty"`
+
+	// Label What a sign-in page calls it.
+	//
+	// Example: Acme single sign-on
+	Label *OAuthProviderLabel `json:"label,omitempty"`
+
+	// Scopes What is asked for, in place of what the kind asks for.
+	//
+	// Example: ["openid","email","profile"]
+	Scopes *Scopes `json:"scopes,omitempty"`
+}
+
+// UpdateOAuthProviderParams defines parameters for UpdateOAuthProvider.
+type UpdateOAuthProviderParams struct {
+	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
 // CheckPermissionsJSONBody defines parameters for CheckPermissions.
@@ -880,6 +1119,12 @@ type RefreshJSONRequestBody = RefreshTokenRequest
 // RegisterJSONRequestBody defines body for Register for application/json ContentType.
 type RegisterJSONRequestBody RegisterJSONBody
 
+// CreateOAuthProviderJSONRequestBody defines body for CreateOAuthProvider for application/json ContentType.
+type CreateOAuthProviderJSONRequestBody CreateOAuthProviderJSONBody
+
+// UpdateOAuthProviderJSONRequestBody defines body for UpdateOAuthProvider for application/json ContentType.
+type UpdateOAuthProviderJSONRequestBody UpdateOAuthProviderJSONBody
+
 // CheckPermissionsJSONRequestBody defines body for CheckPermissions for application/json ContentType.
 type CheckPermissionsJSONRequestBody CheckPermissionsJSONBody
 
@@ -927,6 +1172,9 @@ type ServerInterface interface {
 	// LogoutAll End every session of the signed-in user, this one included
 	// (POST /api/v1/auth/logout-all)
 	LogoutAll(c *gin.Context)
+	// ListOAuthOffers List the providers that sign people in to a tenant
+	// (GET /api/v1/auth/oauth/providers)
+	ListOAuthOffers(c *gin.Context, params ListOAuthOffersParams)
 	// ChangePassword Change the password of the signed-in user
 	// (POST /api/v1/auth/password)
 	ChangePassword(c *gin.Context)
@@ -942,6 +1190,21 @@ type ServerInterface interface {
 	// EndSession End a session of the signed-in user
 	// (DELETE /api/v1/auth/sessions/{id})
 	EndSession(c *gin.Context, id ID)
+	// ListOAuthProviders List the providers that the tenant has set up, by name
+	// (GET /api/v1/oauth-providers)
+	ListOAuthProviders(c *gin.Context, params ListOAuthProvidersParams)
+	// CreateOAuthProvider Set up a provider
+	// (POST /api/v1/oauth-providers)
+	CreateOAuthProvider(c *gin.Context, params CreateOAuthProviderParams)
+	// DeleteOAuthProvider Delete a provider
+	// (DELETE /api/v1/oauth-providers/{id})
+	DeleteOAuthProvider(c *gin.Context, id ID, params DeleteOAuthProviderParams)
+	// GetOAuthProvider Read a provider
+	// (GET /api/v1/oauth-providers/{id})
+	GetOAuthProvider(c *gin.Context, id ID, params GetOAuthProviderParams)
+	// UpdateOAuthProvider Change a provider
+	// (PATCH /api/v1/oauth-providers/{id})
+	UpdateOAuthProvider(c *gin.Context, id ID, params UpdateOAuthProviderParams)
 	// ListPermissions List the permissions that a role may hold
 	// (GET /api/v1/permissions)
 	ListPermissions(c *gin.Context)
@@ -1098,6 +1361,33 @@ func (siw *ServerInterfaceWrapper) LogoutAll(c *gin.Context) {
 	siw.Handler.LogoutAll(c)
 }
 
+// ListOAuthOffers operation middleware
+func (siw *ServerInterfaceWrapper) ListOAuthOffers(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOAuthOffersParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOAuthOffers(c, params)
+}
+
 // ChangePassword operation middleware
 func (siw *ServerInterfaceWrapper) ChangePassword(c *gin.Context) {
 
@@ -1173,6 +1463,168 @@ func (siw *ServerInterfaceWrapper) EndSession(c *gin.Context) {
 	}
 
 	siw.Handler.EndSession(c, id)
+}
+
+// ListOAuthProviders operation middleware
+func (siw *ServerInterfaceWrapper) ListOAuthProviders(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOAuthProvidersParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOAuthProviders(c, params)
+}
+
+// CreateOAuthProvider operation middleware
+func (siw *ServerInterfaceWrapper) CreateOAuthProvider(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateOAuthProviderParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateOAuthProvider(c, params)
+}
+
+// DeleteOAuthProvider operation middleware
+func (siw *ServerInterfaceWrapper) DeleteOAuthProvider(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteOAuthProviderParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteOAuthProvider(c, id, params)
+}
+
+// GetOAuthProvider operation middleware
+func (siw *ServerInterfaceWrapper) GetOAuthProvider(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetOAuthProviderParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetOAuthProvider(c, id, params)
+}
+
+// UpdateOAuthProvider operation middleware
+func (siw *ServerInterfaceWrapper) UpdateOAuthProvider(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateOAuthProviderParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.UpdateOAuthProvider(c, id, params)
 }
 
 // ListPermissions operation middleware
@@ -2152,6 +2604,12 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.DELETE(options.BaseURL+"/api/v1/roles/:id", wrapper.DeleteRole)
 	router.GET(options.BaseURL+"/api/v1/roles/:id", wrapper.GetRole)
 	router.PATCH(options.BaseURL+"/api/v1/roles/:id", wrapper.UpdateRole)
+	router.GET(options.BaseURL+"/api/v1/auth/oauth/providers", wrapper.ListOAuthOffers)
+	router.GET(options.BaseURL+"/api/v1/oauth-providers", wrapper.ListOAuthProviders)
+	router.POST(options.BaseURL+"/api/v1/oauth-providers", wrapper.CreateOAuthProvider)
+	router.DELETE(options.BaseURL+"/api/v1/oauth-providers/:id", wrapper.DeleteOAuthProvider)
+	router.GET(options.BaseURL+"/api/v1/oauth-providers/:id", wrapper.GetOAuthProvider)
+	router.PATCH(options.BaseURL+"/api/v1/oauth-providers/:id", wrapper.UpdateOAuthProvider)
 	router.PUT(options.BaseURL+"/api/v1/users/:id/roles", wrapper.SetUserRoles)
 	router.DELETE(options.BaseURL+"/api/v1/users/:id/roles/:role_id", wrapper.UnassignRole)
 	router.PUT(options.BaseURL+"/api/v1/users/:id/roles/:role_id", wrapper.AssignRole)
@@ -2169,6 +2627,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness)
 }
+
+type OAuthProviderJSONResponse OAuthProvider
 
 type ProblemApplicationProblemPlusJSONResponse Problem
 
@@ -2319,6 +2779,45 @@ type LogoutAlldefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response LogoutAlldefaultApplicationProblemPlusJSONResponse) VisitLogoutAllResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOAuthOffersRequestObject struct {
+	Params ListOAuthOffersParams
+}
+
+type ListOAuthOffersResponseObject interface {
+	VisitListOAuthOffersResponse(w http.ResponseWriter) error
+}
+
+type ListOAuthOffers200JSONResponse OAuthOffers
+
+func (response ListOAuthOffers200JSONResponse) VisitListOAuthOffersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOAuthOffersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOAuthOffersdefaultApplicationProblemPlusJSONResponse) VisitListOAuthOffersResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2501,6 +3000,200 @@ type EndSessiondefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EndSessiondefaultApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOAuthProvidersRequestObject struct {
+	Params ListOAuthProvidersParams
+}
+
+type ListOAuthProvidersResponseObject interface {
+	VisitListOAuthProvidersResponse(w http.ResponseWriter) error
+}
+
+type ListOAuthProviders200JSONResponse OAuthProviders
+
+func (response ListOAuthProviders200JSONResponse) VisitListOAuthProvidersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOAuthProvidersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOAuthProvidersdefaultApplicationProblemPlusJSONResponse) VisitListOAuthProvidersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOAuthProviderRequestObject struct {
+	Params CreateOAuthProviderParams
+	Body   *CreateOAuthProviderJSONRequestBody
+}
+
+type CreateOAuthProviderResponseObject interface {
+	VisitCreateOAuthProviderResponse(w http.ResponseWriter) error
+}
+
+type CreateOAuthProvider201JSONResponse struct{ OAuthProviderJSONResponse }
+
+func (response CreateOAuthProvider201JSONResponse) VisitCreateOAuthProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOAuthProviderdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateOAuthProviderdefaultApplicationProblemPlusJSONResponse) VisitCreateOAuthProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteOAuthProviderRequestObject struct {
+	ID     ID `json:"id"`
+	Params DeleteOAuthProviderParams
+}
+
+type DeleteOAuthProviderResponseObject interface {
+	VisitDeleteOAuthProviderResponse(w http.ResponseWriter) error
+}
+
+type DeleteOAuthProvider204Response struct {
+}
+
+func (response DeleteOAuthProvider204Response) VisitDeleteOAuthProviderResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteOAuthProviderdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteOAuthProviderdefaultApplicationProblemPlusJSONResponse) VisitDeleteOAuthProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOAuthProviderRequestObject struct {
+	ID     ID `json:"id"`
+	Params GetOAuthProviderParams
+}
+
+type GetOAuthProviderResponseObject interface {
+	VisitGetOAuthProviderResponse(w http.ResponseWriter) error
+}
+
+type GetOAuthProvider200JSONResponse struct{ OAuthProviderJSONResponse }
+
+func (response GetOAuthProvider200JSONResponse) VisitGetOAuthProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOAuthProviderdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetOAuthProviderdefaultApplicationProblemPlusJSONResponse) VisitGetOAuthProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOAuthProviderRequestObject struct {
+	ID     ID `json:"id"`
+	Params UpdateOAuthProviderParams
+	Body   *UpdateOAuthProviderJSONRequestBody
+}
+
+type UpdateOAuthProviderResponseObject interface {
+	VisitUpdateOAuthProviderResponse(w http.ResponseWriter) error
+}
+
+type UpdateOAuthProvider200JSONResponse struct{ OAuthProviderJSONResponse }
+
+func (response UpdateOAuthProvider200JSONResponse) VisitUpdateOAuthProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOAuthProviderdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdateOAuthProviderdefaultApplicationProblemPlusJSONResponse) VisitUpdateOAuthProviderResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3724,6 +4417,9 @@ type StrictServerInterface interface {
 	// LogoutAll End every session of the signed-in user, this one included
 	// (POST /api/v1/auth/logout-all)
 	LogoutAll(ctx context.Context, request LogoutAllRequestObject) (LogoutAllResponseObject, error)
+	// ListOAuthOffers List the providers that sign people in to a tenant
+	// (GET /api/v1/auth/oauth/providers)
+	ListOAuthOffers(ctx context.Context, request ListOAuthOffersRequestObject) (ListOAuthOffersResponseObject, error)
 	// ChangePassword Change the password of the signed-in user
 	// (POST /api/v1/auth/password)
 	ChangePassword(ctx context.Context, request ChangePasswordRequestObject) (ChangePasswordResponseObject, error)
@@ -3739,6 +4435,21 @@ type StrictServerInterface interface {
 	// EndSession End a session of the signed-in user
 	// (DELETE /api/v1/auth/sessions/{id})
 	EndSession(ctx context.Context, request EndSessionRequestObject) (EndSessionResponseObject, error)
+	// ListOAuthProviders List the providers that the tenant has set up, by name
+	// (GET /api/v1/oauth-providers)
+	ListOAuthProviders(ctx context.Context, request ListOAuthProvidersRequestObject) (ListOAuthProvidersResponseObject, error)
+	// CreateOAuthProvider Set up a provider
+	// (POST /api/v1/oauth-providers)
+	CreateOAuthProvider(ctx context.Context, request CreateOAuthProviderRequestObject) (CreateOAuthProviderResponseObject, error)
+	// DeleteOAuthProvider Delete a provider
+	// (DELETE /api/v1/oauth-providers/{id})
+	DeleteOAuthProvider(ctx context.Context, request DeleteOAuthProviderRequestObject) (DeleteOAuthProviderResponseObject, error)
+	// GetOAuthProvider Read a provider
+	// (GET /api/v1/oauth-providers/{id})
+	GetOAuthProvider(ctx context.Context, request GetOAuthProviderRequestObject) (GetOAuthProviderResponseObject, error)
+	// UpdateOAuthProvider Change a provider
+	// (PATCH /api/v1/oauth-providers/{id})
+	UpdateOAuthProvider(ctx context.Context, request UpdateOAuthProviderRequestObject) (UpdateOAuthProviderResponseObject, error)
 	// ListPermissions List the permissions that a role may hold
 	// (GET /api/v1/permissions)
 	ListPermissions(ctx context.Context, request ListPermissionsRequestObject) (ListPermissionsResponseObject, error)
@@ -4023,6 +4734,32 @@ func (sh *strictHandler) LogoutAll(ctx *gin.Context) {
 	}
 }
 
+// ListOAuthOffers operation middleware
+func (sh *strictHandler) ListOAuthOffers(ctx *gin.Context, params ListOAuthOffersParams) {
+	var request ListOAuthOffersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOAuthOffers(ctx, request.(ListOAuthOffersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOAuthOffers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOAuthOffersResponseObject); ok {
+		if err := validResponse.VisitListOAuthOffersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ChangePassword operation middleware
 func (sh *strictHandler) ChangePassword(ctx *gin.Context) {
 	var request ChangePasswordRequestObject
@@ -4192,6 +4929,175 @@ func (sh *strictHandler) EndSession(ctx *gin.Context, id ID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(EndSessionResponseObject); ok {
 		if err := validResponse.VisitEndSessionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListOAuthProviders operation middleware
+func (sh *strictHandler) ListOAuthProviders(ctx *gin.Context, params ListOAuthProvidersParams) {
+	var request ListOAuthProvidersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOAuthProviders(ctx, request.(ListOAuthProvidersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOAuthProviders")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListOAuthProvidersResponseObject); ok {
+		if err := validResponse.VisitListOAuthProvidersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateOAuthProvider operation middleware
+func (sh *strictHandler) CreateOAuthProvider(ctx *gin.Context, params CreateOAuthProviderParams) {
+	var request CreateOAuthProviderRequestObject
+
+	request.Params = params
+
+	var body CreateOAuthProviderJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateOAuthProvider(ctx, request.(CreateOAuthProviderRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateOAuthProvider")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateOAuthProviderResponseObject); ok {
+		if err := validResponse.VisitCreateOAuthProviderResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteOAuthProvider operation middleware
+func (sh *strictHandler) DeleteOAuthProvider(ctx *gin.Context, id ID, params DeleteOAuthProviderParams) {
+	var request DeleteOAuthProviderRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteOAuthProvider(ctx, request.(DeleteOAuthProviderRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteOAuthProvider")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteOAuthProviderResponseObject); ok {
+		if err := validResponse.VisitDeleteOAuthProviderResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetOAuthProvider operation middleware
+func (sh *strictHandler) GetOAuthProvider(ctx *gin.Context, id ID, params GetOAuthProviderParams) {
+	var request GetOAuthProviderRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetOAuthProvider(ctx, request.(GetOAuthProviderRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetOAuthProvider")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetOAuthProviderResponseObject); ok {
+		if err := validResponse.VisitGetOAuthProviderResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateOAuthProvider operation middleware
+func (sh *strictHandler) UpdateOAuthProvider(ctx *gin.Context, id ID, params UpdateOAuthProviderParams) {
+	var request UpdateOAuthProviderRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body UpdateOAuthProviderJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateOAuthProvider(ctx, request.(UpdateOAuthProviderRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateOAuthProvider")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(UpdateOAuthProviderResponseObject); ok {
+		if err := validResponse.VisitUpdateOAuthProviderResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -79,6 +79,11 @@ func New(client *ent.Client, hasher *Hasher, keys *SigningKeys, opts Options) (*
 // CursorKeys returns the keys of the cursors of lists, the one to use first.
 func (o Options) CursorKeys() ([][]byte, error) { return derive(o.secrets(), purposeCursor) }
 
+// ClientSecretSealer seals the secrets by which providers know the clients of tenants.
+func (o Options) ClientSecretSealer() (*Sealer, error) {
+	return newSealer(o.secrets(), purposeClientSecret)
+}
+
 // Tokens are the answer to every way of signing in.
 type Tokens struct {
 	Access    string

@@ -12,6 +12,7 @@ const (
 	purposeSigningKey   = "tenantry/signing-key/v1"
 	purposeThrottle     = "tenantry/throttle/v1"
 	purposeCursor       = "tenantry/cursor/v1"
+	purposeClientSecret = "tenantry/client-secret/v1"
 )
 
 // derive returns the 32-byte key of a purpose under each secret. The first is the one to use; the others belong to secrets

@@ -111,7 +111,7 @@ func (k *SigningKeys) generate(client *ent.Client, state signingkey.State, notBe
 	}
 	kid := rand.Text()
 	return client.SigningKey.Create().SetKid(kid).SetAlg(signingkey.Alg(k.alg)).SetPublicKey(public).
-		SetPrivateKey(k.seal.seal(der, kid)).SetState(state).SetNotBefore(notBefore), nil
+		SetPrivateKey(k.seal.Seal(der, kid)).SetState(state).SetNotBefore(notBefore), nil
 }
 
 // activate lets the pending key sign and the active one verify what it has signed, as long as any of that may live.

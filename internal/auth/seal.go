@@ -6,19 +6,19 @@ import (
 	"fmt"
 )
 
-// sealer encrypts what must be stored and never read from the database alone: AES-256-GCM with a random nonce in front,
+// Sealer encrypts what must be stored and never read from the database alone: AES-256-GCM with a random nonce in front,
 // bound to the name of the row, under keys derived from the server's secrets.
-type sealer struct {
+type Sealer struct {
 	// aeads open; the first also seals.
 	aeads []cipher.AEAD
 }
 
-func newSealer(secrets [][]byte) (*sealer, error) {
-	keys, err := derive(secrets, purposeSigningKey)
+func newSealer(secrets [][]byte, purpose string) (*Sealer, error) {
+	keys, err := derive(secrets, purpose)
 	if err != nil {
 		return nil, fmt.Errorf("derive the sealing key: %w", err)
 	}
-	s := &sealer{}
+	s := &Sealer{}
 	for _, key := range keys {
 		block, err := aes.NewCipher(key)
 		if err != nil {
@@ -33,12 +33,13 @@ func newSealer(secrets [][]byte) (*sealer, error) {
 	return s, nil
 }
 
-func (s *sealer) seal(plain []byte, name string) []byte {
+// Seal encrypts what belongs to the row of a name.
+func (s *Sealer) Seal(plain []byte, name string) []byte {
 	return s.aeads[0].Seal(nil, nil, plain, []byte(name)) //nolint:gosec // the AEAD makes its own nonce
 }
 
-// open reports, too, whether it was sealed under an older secret.
-func (s *sealer) open(sealed []byte, name string) (plain []byte, old bool, err error) {
+// Open returns what was sealed for the row of a name, and whether that was under an older secret.
+func (s *Sealer) Open(sealed []byte, name string) (plain []byte, old bool, err error) {
 	for i, aead := range s.aeads {
 		if plain, err = aead.Open(nil, nil, sealed, []byte(name)); err == nil {
 			return plain, i > 0, nil

@@ -51,7 +51,7 @@ type keySet struct {
 // parts sealed, so that every instance has the same.
 type SigningKeys struct {
 	client   *ent.Client
-	seal     *sealer
+	seal     *Sealer
 	alg      string
 	rotation time.Duration
 	clock    func() time.Time
@@ -64,7 +64,7 @@ type SigningKeys struct {
 // OpenSigningKeys loads the keys and makes the first if there is none. Of several instances that start at once one makes
 // it, and the others take it over.
 func OpenSigningKeys(ctx context.Context, client *ent.Client, opts Options) (*SigningKeys, error) {
-	seal, err := newSealer(opts.secrets())
+	seal, err := newSealer(opts.secrets(), purposeSigningKey)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func (k *SigningKeys) read(row *ent.SigningKey, known *signingKey) (*signingKey,
 }
 
 func (k *SigningKeys) open(row *ent.SigningKey) (crypto.Signer, error) {
-	der, _, err := k.seal.open(row.PrivateKey, row.Kid)
+	der, _, err := k.seal.Open(row.PrivateKey, row.Kid)
 	if err != nil {
 		return nil, fmt.Errorf("signing key %s cannot be opened: it was sealed under another TENANTRY_SECRET, or under the file "+
 			"secret of another data folder: start with that one", row.Kid)
@@ -190,11 +190,11 @@ func (k *SigningKeys) reseal(ctx context.Context) error {
 		return fmt.Errorf("read signing keys: %w", err)
 	}
 	for _, row := range rows {
-		der, old, err := k.seal.open(row.PrivateKey, row.Kid)
+		der, old, err := k.seal.Open(row.PrivateKey, row.Kid)
 		if err != nil || !old {
 			continue // the view is what refuses a key that cannot be opened
 		}
-		if err := k.client.SigningKey.Update().Where(signingkey.ID(row.ID)).SetPrivateKey(k.seal.seal(der, row.Kid)).Exec(ctx); err != nil {
+		if err := k.client.SigningKey.Update().Where(signingkey.ID(row.ID)).SetPrivateKey(k.seal.Seal(der, row.Kid)).Exec(ctx); err != nil {
 			return fmt.Errorf("seal signing key %s anew: %w", row.Kid, err)
 		}
 	}

@@ -42,6 +42,10 @@ type Config struct {
 	PasswordHashMemory      int `env:"PASSWORD_HASH_MEMORY" envDefault:"19456" help:"memory of a password hash in KiB (argon2id m)"`
 	PasswordHashTime        int `env:"PASSWORD_HASH_TIME" envDefault:"2" help:"passes of a password hash (argon2id t)"`
 
+	// OAuthProviders are offered to every tenant.
+	OAuthProviders []OAuthProvider `env:"-"`
+	OAuthLoopback  bool            `env:"OAUTH_LOOPBACK" envDefault:"false" help:"allow OAuth providers on this machine, over plain http, to try them"`
+
 	Signup            string `env:"SIGNUP" envDefault:"closed" help:"open or closed: whether anybody may make a tenant"`
 	DefaultTenant     string `env:"DEFAULT_TENANT" envDefault:"default" help:"slug of the tenant that is meant when a request names none"`
 	BootstrapEmail    string `env:"BOOTSTRAP_EMAIL" help:"e-mail address of the first superuser, on an empty database (default: admin@tenantry.internal)"`

@@ -76,6 +76,9 @@ func load(flags *pflag.FlagSet, environ []string, rules func(*Config) []mistake)
 	var c Config
 	err := env.ParseWithOptions(&c, env.Options{Environment: values, Prefix: Prefix})
 	mistakes = append(mistakes, unparsed(err)...)
+	var wrong []mistake
+	c.OAuthProviders, wrong = oauthProviders(values)
+	mistakes = append(mistakes, wrong...)
 	c.derive()
 	for _, m := range rules(&c) {
 		// A value that could not be read is not held against its rules too.
@@ -144,7 +147,7 @@ func fields() func(yield func(reflect.StructField) bool) {
 	return func(yield func(reflect.StructField) bool) {
 		t := reflect.TypeFor[Config]()
 		for i := range t.NumField() {
-			if !yield(t.Field(i)) {
+			if f := t.Field(i); f.Tag.Get("env") != "-" && !yield(f) {
 				return
 			}
 		}

@@ -51,6 +51,7 @@ var settings = []struct {
 	{name: "PASSWORD_HASH_MEMORY", standard: "19456", other: "65536", want: 65536, get: func(c config.Config) any { return c.PasswordHashMemory }},
 	{name: "PASSWORD_HASH_TIME", standard: "2", other: "3", want: 3, get: func(c config.Config) any { return c.PasswordHashTime }},
 	{name: "PASSWORD_HASH_CONCURRENCY", other: "3", want: 3, get: func(c config.Config) any { return c.PasswordHashConcurrency }},
+	{name: "OAUTH_LOOPBACK", standard: "false", other: "true", want: true, get: func(c config.Config) any { return c.OAuthLoopback }},
 	{name: "SIGNUP", standard: "closed", other: "open", want: "open", get: func(c config.Config) any { return c.Signup }},
 	{name: "DEFAULT_TENANT", standard: "default", other: "acme", want: "acme", get: func(c config.Config) any { return c.DefaultTenant }},
 	{name: "BOOTSTRAP_EMAIL", other: "ada@acme.test", want: "ada@acme.test", get: func(c config.Config) any { return c.BootstrapEmail }},
@@ -91,7 +92,9 @@ func TestSettings_are_all_listed_here(t *testing.T) {
 		listed = append(listed, s.name)
 	}
 	for i := range reflect.TypeFor[config.Config]().NumField() {
-		declared = append(declared, reflect.TypeFor[config.Config]().Field(i).Tag.Get("env"))
+		if name := reflect.TypeFor[config.Config]().Field(i).Tag.Get("env"); name != "-" {
+			declared = append(declared, name)
+		}
 	}
 	slices.Sort(listed)
 	slices.Sort(declared)

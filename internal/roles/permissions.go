@@ -7,14 +7,16 @@ type Permission = string
 
 // The permissions that a role may hold. An operation of the contract names the one that it demands.
 const (
-	UsersRead     Permission = "users:read"
-	UsersWrite    Permission = "users:write"
-	RolesRead     Permission = "roles:read"
-	RolesWrite    Permission = "roles:write"
-	TenantRead    Permission = "tenant:read"
-	TenantWrite   Permission = "tenant:write"
-	SessionsRead  Permission = "sessions:read"
-	SessionsWrite Permission = "sessions:write"
+	UsersRead      Permission = "users:read"
+	UsersWrite     Permission = "users:write"
+	RolesRead      Permission = "roles:read"
+	RolesWrite     Permission = "roles:write"
+	TenantRead     Permission = "tenant:read"
+	TenantWrite    Permission = "tenant:write"
+	SessionsRead   Permission = "sessions:read"
+	SessionsWrite  Permission = "sessions:write"
+	ProvidersRead  Permission = "oauth-providers:read"
+	ProvidersWrite Permission = "oauth-providers:write"
 )
 
 // The permissions of the platform. Superusers hold them, and no role can.
@@ -40,6 +42,8 @@ func Catalogue() []Entry {
 		{TenantWrite, "Change the tenant and its settings"},
 		{SessionsRead, "Read the sessions of users"},
 		{SessionsWrite, "End the sessions of users"},
+		{ProvidersRead, "Read the OAuth providers of the tenant"},
+		{ProvidersWrite, "Set up, change and delete OAuth providers"},
 	}
 }
 

@@ -29,6 +29,7 @@ func TestStatement_budgets(t *testing.T) {
 		s.found("other")
 		other := s.join("other", "owner@other.test", "owner").TenantID.String()
 		ada, member, custom := user.ID.String(), s.systemRole(user, "member"), s.makeRole(access, "custom", "users:read")
+		corporate := s.expect(http.StatusCreated, s.call("POST", providersPath, access, provider("corporate", nil))).field(t, "id")
 		for _, test := range []struct {
 			method, path string
 			body         any
@@ -71,6 +72,12 @@ func TestStatement_budgets(t *testing.T) {
 			{"POST", "/api/v1/roles", map[string]any{"name": "budget", "permissions": []string{"users:read"}}, "3"},
 			{"GET", "/api/v1/roles/" + custom, nil, "2"},
 			{"PATCH", "/api/v1/roles/" + custom, map[string]any{"name": "renamed"}, "4"},
+			{"GET", "/api/v1/auth/oauth/providers", nil, "1"},
+			{"GET", providersPath, nil, "2"},
+			{"POST", providersPath, provider("budget", nil), "3"},
+			{"GET", providersPath + "/" + corporate, nil, "2"},
+			{"PATCH", providersPath + "/" + corporate, map[string]any{"label": "Budget"}, "4"},
+			{"DELETE", providersPath + "/" + corporate, nil, "2"},
 			{"PUT", "/api/v1/users/" + ada + "/roles", map[string]any{"role_ids": []string{custom}}, "9"},
 			{"PUT", "/api/v1/users/" + ada + "/roles/" + member, nil, "9"},
 			{"DELETE", "/api/v1/users/" + ada + "/roles/" + member, nil, "7"},

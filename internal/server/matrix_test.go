@@ -37,7 +37,9 @@ func (s *instance) actors() []actor {
 	s.Helper()
 	s.found("other")
 	s.found("suspended")
-	admin := slices.DeleteFunc(roles.All(), func(p string) bool { return p == roles.TenantWrite })
+	admin := slices.DeleteFunc(roles.All(), func(p string) bool {
+		return slices.Contains([]string{roles.TenantWrite, roles.ProvidersRead, roles.ProvidersWrite}, p)
+	})
 	all := []actor{
 		{name: "anonymous", dead: true},
 		{name: "member", person: s.join("acme", "member@acme.test", "member"), slug: "acme"},
@@ -63,6 +65,9 @@ func (s *instance) object(pattern string, of person, user uuid.UUID) map[string]
 		ids["{id}"] = made.String()
 	case strings.HasPrefix(pattern, "/api/v1/auth/sessions/"):
 		ids["{id}"] = client.RefreshToken.Create().SetUserID(user).SetExpiresAt(time.Now().Add(time.Hour)).SaveX(ctx).ID.String()
+	case strings.HasPrefix(pattern, providersPath):
+		ids["{id}"] = client.OAuthProvider.Create().SetName("p" + strings.ToLower(uuid.NewString()[:8])).SetKind("oidc").SetLabel("Provider").
+			SetClientID("acme").SaveX(ctx).ID.String()
 	case strings.HasPrefix(pattern, "/api/v1/tenants/"):
 		slug := "made-" + uuid.NewString()[:18]
 		ids["{id}"] = client.Tenant.Create().SetSlug(slug).SetName(slug).SaveX(principal.System(s.Context(), "test")).ID.String()

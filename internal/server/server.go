@@ -15,6 +15,7 @@ import (
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/httpapi"
+	"tenantry/internal/oauth"
 	"tenantry/internal/roles"
 	"tenantry/internal/tenants"
 	"tenantry/internal/users"
@@ -36,6 +37,7 @@ type handlers struct {
 	rolesHTTP
 	usersHTTP
 	tenantsHTTP
+	oauthHTTP
 	health
 }
 
@@ -45,6 +47,7 @@ type (
 	rolesHTTP   = roles.HTTP
 	usersHTTP   = users.HTTP
 	tenantsHTTP = tenants.HTTP
+	oauthHTTP   = oauth.HTTP
 )
 
 // Parts are what a server is made of.
@@ -77,6 +80,16 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 		return nil, fmt.Errorf("derive the keys of cursors: %w", err)
 	}
 	cursors := httpapi.NewCursors(cursorKeys)
+	seal, err := opts.ClientSecretSealer()
+	if err != nil {
+		return nil, fmt.Errorf("derive the key of client secrets: %w", err)
+	}
+	providers, err := oauth.New(ctx, db.Client, oauth.Options{
+		Sealer: seal, Providers: serverProviders(cfg), Rules: oauth.Rules{Loopback: cfg.OAuthLoopback}, DefaultTenant: cfg.DefaultTenant,
+	})
+	if err != nil {
+		return nil, err
+	}
 	contract, err := api.Contract()
 	if err != nil {
 		return nil, err
@@ -90,6 +103,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 		tenants.HTTP{Tenants: tenants.New(db.Client, tenants.Options{
 			Hasher: parts.Hasher, Auth: signIn, Cursors: cursors, Lifetimes: opts.Lifetimes, Signup: cfg.Signup == config.SignupOpen,
 		})},
+		oauth.HTTP{OAuth: providers},
 		health{db: db, draining: &s.draining},
 	}, httpapi.Options{
 		Log: log, CORSOrigins: cfg.CORSOrigins, TrustedProxies: cfg.TrustedProxies, ServerTiming: cfg.ServerTiming,
@@ -114,6 +128,18 @@ func authOptions(cfg config.Config, secret []byte, clock func() time.Time, log *
 		RefreshGrace: cfg.RefreshGrace, AccountAttempts: cfg.SignInAccountAttempts, AddressAttempts: cfg.SignInAddressAttempts,
 		Clock: clock, Log: log,
 	}
+}
+
+// serverProviders are the providers that a configuration offers to every tenant.
+func serverProviders(cfg config.Config) []oauth.Provider {
+	var providers []oauth.Provider
+	for _, p := range cfg.OAuthProviders {
+		providers = append(providers, oauth.Provider{
+			Name: p.Name, Kind: oauth.Kind(p.Kind), Label: p.Label, ClientID: p.ClientID, ClientSecret: p.ClientSecret, Scopes: p.Scopes, Issuer: p.Issuer,
+			Endpoints: oauth.Endpoints{Authorization: p.AuthorizationEndpoint, Token: p.TokenEndpoint, Userinfo: p.UserinfoEndpoint},
+		})
+	}
+	return providers
 }
 
 // newHasher returns the hasher of a configuration.

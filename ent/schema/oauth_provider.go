@@ -1,0 +1,54 @@
+package schema
+
+import (
+	"regexp"
+
+	"entgo.io/ent"
+	"entgo.io/ent/dialect/entsql"
+	"entgo.io/ent/schema"
+	"entgo.io/ent/schema/field"
+	"entgo.io/ent/schema/index"
+)
+
+// OAuthProvider is an OAuth 2.0 or OpenID Connect provider that a tenant has set up for itself. Its id, with the subject that the
+// provider names, is who a user is there: what would make another provider of it is immutable.
+type OAuthProvider struct{ ent.Schema }
+
+// providerName is a segment of a path.
+var providerName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+
+// Annotations of the OAuthProvider.
+func (OAuthProvider) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsql.Table("oauth_providers")}
+}
+
+// Mixin of the OAuthProvider.
+func (OAuthProvider) Mixin() []ent.Mixin {
+	return []ent.Mixin{TenantMixin{}, IDMixin{}, TimeMixin{}}
+}
+
+// Fields of the OAuthProvider.
+func (OAuthProvider) Fields() []ent.Field {
+	return []ent.Field{
+		field.String("name").Match(providerName).MaxLen(32).Immutable(),
+		field.Enum("kind").Values("google", "github", "microsoft", "gitlab", "apple", "oidc", "oauth2").Immutable(),
+		field.String("label").NotEmpty().MaxRuneLen(100),
+		field.Bool("enabled").Default(true),
+		field.String("client_id").NotEmpty().MaxLen(255),
+		// Sealed, and bound to the row's id. A public client has none.
+		field.Bytes("client_secret").Optional().Nillable().Sensitive(),
+		// Of an OpenID provider. The endpoints are those of an OAuth 2.0 server, which has no issuer.
+		field.String("issuer").Default("").MaxLen(2000).Immutable(),
+		field.String("authorization_endpoint").Default("").MaxLen(2000).Immutable(),
+		field.String("token_endpoint").Default("").MaxLen(2000).Immutable(),
+		field.String("userinfo_endpoint").Default("").MaxLen(2000).Immutable(),
+		field.Strings("scopes").Default([]string{}),
+	}
+}
+
+// Indexes of the OAuthProvider.
+func (OAuthProvider) Indexes() []ent.Index {
+	return []ent.Index{
+		index.Fields("tenant_id", "name").Unique().StorageKey("idx_oauth_provider_tenant_name"),
+	}
+}

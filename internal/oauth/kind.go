@@ -1,0 +1,44 @@
+package oauth
+
+import "tenantry/ent/oauthprovider"
+
+// Kind is which protocol a provider speaks, and what is known of it.
+type Kind = oauthprovider.Kind
+
+// known is what need not be said of a provider of a kind.
+type known struct {
+	label     string
+	scopes    []string
+	issuer    string
+	endpoints Endpoints
+	// asks is what must, or may, be said.
+	asks asks
+}
+
+type asks struct {
+	// issuer may be named, and must be if there is no default.
+	issuer bool
+	// endpoints must be named.
+	endpoints bool
+}
+
+// Endpoints are the URLs of an OAuth 2.0 server (RFC 6749 §3), and of what tells who has signed in.
+type Endpoints struct{ Authorization, Token, Userinfo string }
+
+var openID = []string{"openid", "email", "profile"}
+
+// kinds returns what is known of each kind.
+func kinds() map[Kind]known {
+	return map[Kind]known{
+		oauthprovider.KindGoogle: {label: "Google", scopes: openID, issuer: "https://accounts.google.com"},
+		oauthprovider.KindApple:  {label: "Apple", scopes: []string{"openid", "email", "name"}, issuer: "https://appleid.apple.com"},
+		oauthprovider.KindGitlab: {label: "GitLab", scopes: openID, issuer: "https://gitlab.com", asks: asks{issuer: true}},
+		// The issuer of one directory: that of all directories takes it from the token, which is no issuer at all.
+		oauthprovider.KindMicrosoft: {label: "Microsoft", scopes: openID, asks: asks{issuer: true}},
+		oauthprovider.KindGithub: {label: "GitHub", scopes: []string{"read:user", "user:email"}, endpoints: Endpoints{
+			"https://github.com/login/oauth/authorize", "https://github.com/login/oauth/access_token", "https://api.github.com/user",
+		}},
+		oauthprovider.KindOidc:   {label: "Single sign-on", scopes: openID, asks: asks{issuer: true}},
+		oauthprovider.KindOauth2: {label: "Single sign-on", scopes: []string{}, asks: asks{issuer: true, endpoints: true}},
+	}
+}

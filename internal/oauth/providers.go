@@ -1,0 +1,177 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"entgo.io/ent/dialect/sql/sqlgraph"
+	"github.com/google/uuid"
+	"golang.org/x/text/unicode/norm"
+
+	"tenantry/ent"
+	"tenantry/ent/oauthprovider"
+	"tenantry/internal/auth"
+	"tenantry/internal/principal"
+	"tenantry/internal/problem"
+)
+
+// maxProviders is how many providers a tenant may set up.
+const maxProviders = 20
+
+// Options are the rules of sign-in at providers.
+type Options struct {
+	Sealer *auth.Sealer
+	// Providers are those that the server offers to every tenant.
+	Providers []Provider
+	Rules     Rules
+	// DefaultTenant is the slug of the tenant that is meant when a request names none.
+	DefaultTenant string
+}
+
+// OAuth is sign-in at other providers.
+type OAuth struct {
+	client *ent.Client
+	opts   Options
+}
+
+// New returns the sign-in of a database. The error says what is wrong with the server's providers. Client secrets that were sealed
+// under a previous secret of the server are sealed anew.
+func New(ctx context.Context, client *ent.Client, opts Options) (*OAuth, error) {
+	opts.Providers = slices.Clone(opts.Providers)
+	var wrong []error
+	for i := range opts.Providers {
+		p := &opts.Providers[i]
+		for _, field := range opts.Rules.complete(p) {
+			wrong = append(wrong, fmt.Errorf("the OAuth provider %s: %s %s", p.Name, strings.TrimPrefix(field.Pointer, "/"), field.Detail))
+		}
+	}
+	if len(wrong) > 0 {
+		return nil, errors.Join(wrong...)
+	}
+	o := &OAuth{client, opts}
+	return o, o.reseal(principal.System(ctx, "start: client secrets of every tenant"))
+}
+
+// Change is what may be changed of a provider; nil leaves a field as it is.
+type Change struct {
+	Label, ClientID, ClientSecret *string
+	Enabled                       *bool
+	Scopes                        *[]string
+}
+
+// List returns the providers that the tenant has set up, by name.
+func (o *OAuth) List(ctx context.Context) ([]*ent.OAuthProvider, error) {
+	all, err := o.client.OAuthProvider.Query().Order(oauthprovider.ByName()).All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list OAuth providers: %w", err)
+	}
+	return all, nil
+}
+
+// Get returns a provider: 404 if there is no such provider.
+func (o *OAuth) Get(ctx context.Context, id uuid.UUID) (*ent.OAuthProvider, error) {
+	found, err := o.client.OAuthProvider.Get(ctx, id)
+	if ent.IsNotFound(err) {
+		return nil, problem.NotFound()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read OAuth provider: %w", err)
+	}
+	return found, nil
+}
+
+// Create sets up a provider: 422 for what does not make one of its kind, 409 for a name that is taken.
+func (o *OAuth) Create(ctx context.Context, p Provider, enabled bool) (*ent.OAuthProvider, error) {
+	if wrong := o.opts.Rules.complete(&p); len(wrong) > 0 {
+		return nil, problem.Invalid(wrong...)
+	}
+	n, err := o.client.OAuthProvider.Query().Count(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("count OAuth providers: %w", err)
+	}
+	if n >= maxProviders {
+		return nil, problem.Conflict("too_many_providers", "The tenant has "+strconv.Itoa(maxProviders)+" providers, and can have no more.")
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, err
+	}
+	create := o.client.OAuthProvider.Create().SetID(id).SetName(p.Name).SetKind(p.Kind).SetLabel(norm.NFC.String(p.Label)).SetEnabled(enabled).
+		SetClientID(p.ClientID).SetIssuer(p.Issuer).SetAuthorizationEndpoint(p.Endpoints.Authorization).
+		SetTokenEndpoint(p.Endpoints.Token).SetUserinfoEndpoint(p.Endpoints.Userinfo).SetScopes(p.Scopes)
+	if p.ClientSecret != "" {
+		create.SetClientSecret(o.opts.Sealer.Seal([]byte(p.ClientSecret), id.String()))
+	}
+	created, err := create.Save(ctx)
+	if sqlgraph.IsUniqueConstraintError(err) {
+		return nil, problem.Conflict("provider_name_taken", "There is a provider of this name.")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("create OAuth provider: %w", err)
+	}
+	return created, nil
+}
+
+// Update changes a provider: 404 if there is no such provider, 422 for what does not make one of its kind.
+func (o *OAuth) Update(ctx context.Context, id uuid.UUID, change Change) (*ent.OAuthProvider, error) {
+	found, err := o.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	update := o.client.OAuthProvider.UpdateOneID(id).SetNillableClientID(change.ClientID).SetNillableEnabled(change.Enabled)
+	if change.Label != nil {
+		update.SetLabel(norm.NFC.String(*change.Label))
+	}
+	if change.ClientSecret != nil {
+		update.SetClientSecret(o.opts.Sealer.Seal([]byte(*change.ClientSecret), id.String()))
+	}
+	if change.Scopes != nil {
+		p := Provider{Kind: found.Kind, Scopes: *change.Scopes}
+		if wrong := p.checkScopes(); len(wrong) > 0 {
+			return nil, problem.Invalid(wrong...)
+		}
+		update.SetScopes(p.Scopes)
+	}
+	changed, err := update.Save(ctx)
+	if ent.IsNotFound(err) {
+		return nil, problem.NotFound()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("update OAuth provider: %w", err)
+	}
+	return changed, nil
+}
+
+// Delete deletes a provider: 404 if there is no such provider.
+func (o *OAuth) Delete(ctx context.Context, id uuid.UUID) error {
+	err := o.client.OAuthProvider.DeleteOneID(id).Exec(ctx)
+	if ent.IsNotFound(err) {
+		return problem.NotFound()
+	}
+	if err != nil {
+		return fmt.Errorf("delete OAuth provider: %w", err)
+	}
+	return nil
+}
+
+// reseal seals under the secret of today what was sealed under the previous one, so that this may go.
+func (o *OAuth) reseal(ctx context.Context) error {
+	rows, err := o.client.OAuthProvider.Query().Where(oauthprovider.ClientSecretNotNil()).All(ctx)
+	if err != nil {
+		return fmt.Errorf("read client secrets: %w", err)
+	}
+	for _, row := range rows {
+		plain, old, err := o.opts.Sealer.Open(*row.ClientSecret, row.ID.String())
+		if err != nil || !old {
+			continue // who signs in there is told
+		}
+		if err := o.client.OAuthProvider.UpdateOneID(row.ID).SetClientSecret(o.opts.Sealer.Seal(plain, row.ID.String())).Exec(ctx); err != nil {
+			return fmt.Errorf("seal a client secret anew: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,6 @@
+-- Create "oauth_providers" table
+CREATE TABLE "oauth_providers" ("id" uuid NOT NULL, "created_at" timestamptz NOT NULL, "updated_at" timestamptz NOT NULL, "name" character varying NOT NULL, "kind" character varying NOT NULL, "label" character varying NOT NULL, "enabled" boolean NOT NULL DEFAULT true, "client_id" character varying NOT NULL, "client_secret" bytea NULL, "issuer" character varying NOT NULL DEFAULT '', "authorization_endpoint" character varying NOT NULL DEFAULT '', "token_endpoint" character varying NOT NULL DEFAULT '', "userinfo_endpoint" character varying NOT NULL DEFAULT '', "scopes" jsonb NOT NULL, "tenant_id" uuid NOT NULL, PRIMARY KEY ("id"), CONSTRAINT "oauth_providers_tenants_tenant" FOREIGN KEY ("tenant_id") REFERENCES "tenants" ("id") ON UPDATE NO ACTION ON DELETE CASCADE);
+-- Create index "idx_oauth_provider_tenant_name" to table: "oauth_providers"
+CREATE UNIQUE INDEX "idx_oauth_provider_tenant_name" ON "oauth_providers" ("tenant_id", "name");
+-- The owners of the tenants that are there hold the new permissions too.
+UPDATE "roles" SET "permissions" = '["users:read","users:write","roles:read","roles:write","tenant:read","tenant:write","sessions:read","sessions:write","oauth-providers:read","oauth-providers:write"]' WHERE "is_system" AND "name" = 'owner';
