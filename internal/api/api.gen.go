@@ -536,7 +536,7 @@ type TenantSettings struct {
 	// RedirectUris Where a sign-in at a provider may lead back to, compared letter by letter. Each is https, http on this machine, or a scheme of an application's own such as `com.example.app:/done`.
 	RedirectUris *[]string `json:"redirect_uris,omitempty"`
 
-	// RefreshIdleTTL Seconds after which a session that was not refreshed is over, from 60 to what the server's configuration allows. It holds at once, for every session.
+	// RefreshIdleTTL Seconds after which a session cannot be refreshed any more, from 60 to what the server's configuration allows. It holds at once, for every session; access tokens that were issued expire by themselves.
 	RefreshIdleTTL *int `json:"refresh_idle_ttl,omitempty"`
 
 	// RefreshTokenTTL Seconds that a session lasts at most, from 60 to what the server's configuration allows. It holds for sessions that begin afterwards.

@@ -90,18 +90,21 @@ func TestTenant_settings_that_the_server_does_not_allow_change_nothing(t *testin
 		const kept = "https://app.example.com/done"
 		s.settings(access, `{"redirect_uris":["`+kept+`","com.example.app:/done"]}`)
 		for change, pointer := range map[string]string{
-			`{"access_token_ttl":59}`:                                         "/settings/access_token_ttl",
-			`{"access_token_ttl":901}`:                                        "/settings/access_token_ttl",
-			`{"access_token_ttl":0}`:                                          "/settings/access_token_ttl",
-			`{"refresh_token_ttl":2592001}`:                                   "/settings/refresh_token_ttl",
-			`{"refresh_idle_ttl":604801}`:                                     "/settings/refresh_idle_ttl",
-			`{"refresh_idle_ttl":-1}`:                                         "/settings/refresh_idle_ttl",
-			`{"refresh_idle_ttl":600}`:                                        "/settings/access_token_ttl",
-			`{"refresh_token_ttl":600}`:                                       "/settings/access_token_ttl",
-			`{"redirect_uris":["` + kept + `","http://app.example.com/"]}`:    "/settings/redirect_uris/1",
-			`{"redirect_uris":["javascript:alert(1)"]}`:                       "/settings/redirect_uris/0",
-			`{"redirect_uris":[""]}`:                                          "/settings/redirect_uris/0",
-			`{"registration":"open","redirect_uris":["https://*.acme.test"]}`: "/settings/redirect_uris/0",
+			`{"access_token_ttl":59}`:                                                             "/settings/access_token_ttl",
+			`{"access_token_ttl":901}`:                                                            "/settings/access_token_ttl",
+			`{"access_token_ttl":0}`:                                                              "/settings/access_token_ttl",
+			`{"refresh_token_ttl":2592001}`:                                                       "/settings/refresh_token_ttl",
+			`{"refresh_idle_ttl":604801}`:                                                         "/settings/refresh_idle_ttl",
+			`{"refresh_idle_ttl":-1}`:                                                             "/settings/refresh_idle_ttl",
+			`{"refresh_idle_ttl":600}`:                                                            "/settings/refresh_idle_ttl",
+			`{"refresh_token_ttl":600}`:                                                           "/settings/refresh_token_ttl",
+			`{"access_token_ttl":120,"refresh_idle_ttl":60}`:                                      "/settings/access_token_ttl",
+			`{"refresh_idle_ttl":1000000000000000000}`:                                            "/settings/refresh_idle_ttl",
+			`{"redirect_uris":["https://a.test","https://a.test"]}`:                               "/settings/redirect_uris",
+			`{"redirect_uris":["` + kept + `","http://app.example.com/"]}`:                        "/settings/redirect_uris/1",
+			`{"redirect_uris":["javascript:alert(1)"]}`:                                           "/settings/redirect_uris/0",
+			`{"redirect_uris":[""]}`:                                                              "/settings/redirect_uris/0",
+			`{"registration":"open","redirect_uris":["https://*.acme.test"]}`:                     "/settings/redirect_uris/0",
 			`{"redirect_uris":[` + strings.Repeat(`"https://a.test",`, 50) + `"https://a.test"]}`: "/settings/redirect_uris",
 		} {
 			a := s.expect(http.StatusUnprocessableEntity, s.call("PATCH", "/api/v1/tenant", access, `{"name":"Other","settings":`+change+`}`))

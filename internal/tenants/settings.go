@@ -67,8 +67,18 @@ func (t *Tenants) check(c SettingsChange, changed settings.Tenant) error {
 			}
 		}
 	}
-	if hold := t.opts.Lifetimes.In(changed); len(wrong) == 0 && min(hold.RefreshIdle, hold.RefreshToken) < hold.AccessToken {
-		wrong = append(wrong, problem.Field{Pointer: "/settings/access_token_ttl", Detail: "must not be longer than a session may last"})
+	hold := t.opts.Lifetimes.In(changed)
+	short := func(pointer, detail string) {
+		wrong = append(wrong, problem.Field{Pointer: "/settings/" + pointer, Detail: detail})
+	}
+	switch shortest := min(hold.RefreshIdle, hold.RefreshToken); {
+	case len(wrong) > 0 || hold.AccessToken <= shortest:
+	case c.AccessTokenTTL != nil:
+		short("access_token_ttl", "must not be longer than a session may last")
+	case c.RefreshIdleTTL != nil && hold.RefreshIdle < hold.AccessToken:
+		short("refresh_idle_ttl", "must not be shorter than access_token_ttl")
+	case c.RefreshTokenTTL != nil && hold.RefreshToken < hold.AccessToken:
+		short("refresh_token_ttl", "must not be shorter than access_token_ttl")
 	}
 	if len(wrong) > 0 {
 		return problem.Invalid(wrong...)

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"net/netip"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
+	"unicode"
 )
 
 // MaxRedirectURI is the length of the longest address that is accepted, in bytes.
-const MaxRedirectURI = 2000
+const MaxRedirectURI = 1000
 
 var errRedirectURI = errors.New("is not an absolute URI that is written in one way only: https, http on this machine, or a scheme of your own such as com.example.app, without user, fragment or dots in the path")
 
@@ -24,35 +27,50 @@ func CheckRedirectURI(s string) error {
 			return errRedirectURI
 		}
 	}
-	for segment := range strings.SplitSeq(strings.ReplaceAll(strings.ToLower(u.EscapedPath()), "%2e", "."), "/") {
-		if segment == "." || segment == ".." {
-			return errRedirectURI
-		}
+	if !onePath(u) {
+		return errRedirectURI
 	}
 	switch {
 	case u.Scheme == "https" && wellFormedHost(u):
 	case u.Scheme == "http" && wellFormedHost(u) && loopback(u.Hostname()):
-	case strings.Contains(u.Scheme, ".") && u.Opaque == "":
+	case strings.Contains(u.Scheme, ".") && u.Opaque == "" && u.Host+u.Path != "":
 	default:
 		return errRedirectURI
 	}
 	return nil
 }
 
-// wellFormedHost reports whether the host is a name in lower case without a dot at the end, or an address. An international
-// name is written as its A-labels.
+// onePath reports whether a path means the same to everybody: nothing to resolve, and no separator or control character in
+// disguise.
+func onePath(u *url.URL) bool {
+	for segment := range strings.SplitSeq(u.Path, "/") {
+		name, _, _ := strings.Cut(segment, ";")
+		if name == "." || name == ".." {
+			return false
+		}
+	}
+	return !strings.ContainsAny(u.Path, "\\%") && !strings.ContainsFunc(u.Path, unicode.IsControl) &&
+		!strings.Contains(strings.ToLower(u.EscapedPath()), "%2f")
+}
+
+// wellFormedHost reports whether the host is a name in lower case without a dot at the end, or an address in its own spelling,
+// and the port one that is not the scheme's. An international name is written as its A-labels.
 func wellFormedHost(u *url.URL) bool {
-	host := u.Hostname()
-	if host == "" || strings.HasSuffix(u.Host, ":") {
+	host, port := u.Hostname(), u.Port()
+	if n, err := strconv.ParseUint(port, 10, 16); port != "" && (err != nil || n == 0 || strconv.FormatUint(n, 10) != port || n == standardPort[u.Scheme]) {
 		return false
 	}
-	if strings.HasPrefix(u.Host, "[") {
-		ip, err := netip.ParseAddr(host)
-		return err == nil && ip.Zone() == ""
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.String() == host && ip.Zone() == "" && !ip.Is4In6() && !strings.HasSuffix(u.Host, ":")
 	}
-	return strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789.-") == "" && !strings.HasPrefix(host, ".") &&
-		!strings.HasSuffix(host, ".") && !strings.Contains(host, "..")
+	return hostName.MatchString(host) && len(host) <= 253 && !strings.HasSuffix(u.Host, ":")
 }
+
+var standardPort = map[string]uint64{"https": 443, "http": 80}
+
+// hostName is labels of letters, digits and inner hyphens (RFC 1123 §2.1), the last of which begins with a letter: what ends in
+// a number is an address to some (WHATWG URL §3.5).
+var hostName = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 func loopback(host string) bool {
 	ip, err := netip.ParseAddr(host)

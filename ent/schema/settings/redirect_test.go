@@ -24,7 +24,11 @@ var refused = []string{
 	"https://app.example.com/.", "https://app.example.com/./b", "https://app.example.com:/", "https://app.example.com:port/", "https://app.example.com/a b",
 	"https://app.example.com/\r\nLocation: https://evil.test", "https://app.example.com/\x00", "https://app.example.com/%zz", " https://app.example.com/",
 	"https://app.example.com/ ", "https://[fe80::1%25eth0]/", "javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "urn:ietf:wg:oauth:2.0:oob",
-	"myapp:/done", "com.example.app:done", "https://app.example.com/" + strings.Repeat("a", settings.MaxRedirectURI),
+	"https://app.example.com:443/", "http://localhost:80/", "https://app.example.com:0/", "https://app.example.com:99999/", "https://app.example.com:08443/",
+	"http://[0:0:0:0:0:0:0:1]/", "http://[::ffff:127.0.0.1]/", "https://127.1/", "https://0x7f.1/", "https://2130706433/", "https://-a.example/", "https://a-.example/",
+	"https://" + strings.Repeat("a", 64) + ".example/", "https://app.example.com/..;/b", "https://app.example.com/.;x", "https://app.example.com/a%2f..%2fb",
+	"https://app.example.com/a%2Fb", "https://app.example.com/%5c..%5c", "https://app.example.com/%00", "https://app.example.com/%0d%0aX", "https://app.example.com/%252f",
+	"a.b:", "myapp:/done", "com.example.app:done", "https://app.example.com/" + strings.Repeat("a", settings.MaxRedirectURI),
 }
 
 func TestRedirectURI_is_written_in_one_way_only(t *testing.T) {
