@@ -53,6 +53,9 @@ func (a Account) Prepare(ctx context.Context, hasher *Hasher, home *ent.Tenant) 
 	return prepared, nil
 }
 
+// PasswordHash is what is stored of the password, nil if there is none.
+func (p *PreparedAccount) PasswordHash() *string { return p.hash }
+
 // Insert stores the user, without a role, in the tenant that the context acts for: 409 if the address is taken there.
 func (p *PreparedAccount) Insert(ctx context.Context, tx *ent.Client) (*ent.User, error) {
 	u, err := tx.User.Create().SetEmail(p.email).SetNillablePasswordHash(p.hash).SetFullName(p.account.FullName).

@@ -38,7 +38,11 @@ func Load(ctx context.Context, db *DB, load func(*Bulk) error) (err error) {
 		return fmt.Errorf("begin: %w", err)
 	}
 	if err := load(&Bulk{tx, db.Dialect()}); err != nil {
-		return errors.Join(err, tx.Rollback())
+		_ = tx.Rollback() // whose failure would only hide the reason: what was not committed is not there
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return err
 	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)

@@ -19,7 +19,7 @@ import (
 )
 
 // usersAtOnce is how many users are made before their roles and sessions are.
-const usersAtOnce = 20_000
+const usersAtOnce = 5_000
 
 // Options say what Fill makes. Equal options make equal rows, on either database.
 type Options struct {

@@ -155,7 +155,8 @@ func TestFill_that_is_interrupted_leaves_nothing(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		ctx, cancel := context.WithCancel(t.Context())
 		opts := options
-		opts.Progress = func(int) { cancel() }
+		opts.Users = 6_000 // more than are made at once
+		opts.Progress = func(int) { time.AfterFunc(5*time.Millisecond, cancel) }
 		if _, err := demo.Fill(ctx, db, opts); !errors.Is(err, context.Canceled) {
 			t.Errorf("%v", err)
 		}

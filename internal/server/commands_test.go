@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -81,5 +82,28 @@ func TestOperator_manages_tenants_and_users(t *testing.T) {
 		if got := printed(c.RoleList(ctx, "beta", true)); strings.Count(got, "\n") != 3 || !strings.Contains(got, `"name":"owner"`) {
 			t.Errorf("roles: %s", got)
 		}
+	})
+}
+
+func TestDemo_needs_an_operator_and_an_acceptable_password(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		var out bytes.Buffer
+		c := server.Commands{Config: testConfig(opts), Out: &out, Log: slog.New(slog.DiscardHandler)}
+		data := server.DemoData{Tenants: 2, Users: 5}
+		if err := c.Demo(t.Context(), data, nil, os.Stderr); err == nil || !strings.Contains(err.Error(), "start the server once") {
+			t.Errorf("on an empty database: %v", err)
+		}
+		s := start(t, opts)
+		for _, weak := range []string{"", "short"} {
+			if err := c.Demo(t.Context(), data, strings.NewReader(weak), os.Stderr); err == nil || !strings.Contains(err.Error(), "at least 15") {
+				t.Errorf("with the password %q: %v", weak, err)
+			}
+		}
+		if err := c.Demo(t.Context(), data, strings.NewReader(ownerPassword+"\n"), os.Stderr); err != nil || !strings.Contains(out.String(), "made 2 tenants, 5 users") {
+			t.Fatalf("%v, %s", err, out.String())
+		}
+		a := s.expect(http.StatusOK, s.call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": "demo-1", "email": "owner@demo-1.example", "password": ownerPassword}))
+		s.expect(http.StatusOK, s.call("GET", "/api/v1/users?role=owner", a.field(t, "access_token"), nil))
 	})
 }

@@ -11,8 +11,11 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"tenantry/ent"
+	"tenantry/internal/auth"
 	"tenantry/internal/database"
 	"tenantry/internal/demo"
+	"tenantry/internal/principal"
 )
 
 // DemoData is what Demo makes.
@@ -30,11 +33,21 @@ func (c Commands) Demo(ctx context.Context, data DemoData, in io.Reader, termina
 		if err != nil {
 			return err
 		}
-		if opts.PasswordHash, err = newHasher(c.Config).Hash(ctx, password); err != nil {
-			return fmt.Errorf("hash the password: %w", err)
+		anybody := auth.Account{Email: "anybody@example.com", Password: &password}
+		prepared, err := anybody.Prepare(ctx, newHasher(c.Config), &ent.Tenant{Slug: "demo"})
+		if err != nil {
+			return errors.New(reasons(err))
 		}
+		opts.PasswordHash = *prepared.PasswordHash()
 	}
 	return c.database(ctx, func(db *database.DB) error {
+		started, err := db.Client.Tenant.Query().Exist(principal.System(ctx, "demo: looks whether there is an operator"))
+		if err != nil {
+			return fmt.Errorf("look for a tenant: %w", err)
+		}
+		if !started {
+			return errors.New("start the server once before: it makes the first tenant and its owner on an empty database")
+		}
 		bar := progressbar.NewOptions(data.Users, progressbar.OptionSetWriter(terminal), progressbar.OptionSetDescription("users"),
 			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("users"), progressbar.OptionClearOnFinish(),
 			progressbar.OptionSetVisibility(term.IsTerminal(int(terminal.Fd()))))
