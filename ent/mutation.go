@@ -6272,6 +6272,7 @@ type TenantMutation struct {
 	name          *string
 	is_active     *bool
 	settings      *settings.Tenant
+	is_deleting   *bool
 	clearedFields map[string]struct{}
 	done          bool
 	oldValue      func(context.Context) (*Tenant, error)
@@ -6598,6 +6599,42 @@ func (m *TenantMutation) ResetSettings() {
 	m.settings = nil
 }
 
+// SetIsDeleting sets the "is_deleting" field.
+func (m *TenantMutation) SetIsDeleting(b bool) {
+	m.is_deleting = &b
+}
+
+// IsDeleting returns the value of the "is_deleting" field in the mutation.
+func (m *TenantMutation) IsDeleting() (r bool, exists bool) {
+	v := m.is_deleting
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldIsDeleting returns the old "is_deleting" field's value of the Tenant entity.
+// If the Tenant object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TenantMutation) OldIsDeleting(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldIsDeleting is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldIsDeleting requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldIsDeleting: %w", err)
+	}
+	return oldValue.IsDeleting, nil
+}
+
+// ResetIsDeleting resets all changes to the "is_deleting" field.
+func (m *TenantMutation) ResetIsDeleting() {
+	m.is_deleting = nil
+}
+
 // Where appends a list predicates to the TenantMutation builder.
 func (m *TenantMutation) Where(ps ...predicate.Tenant) {
 	m.predicates = append(m.predicates, ps...)
@@ -6632,7 +6669,7 @@ func (m *TenantMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *TenantMutation) Fields() []string {
-	fields := make([]string, 0, 6)
+	fields := make([]string, 0, 7)
 	if m.created_at != nil {
 		fields = append(fields, tenant.FieldCreatedAt)
 	}
@@ -6650,6 +6687,9 @@ func (m *TenantMutation) Fields() []string {
 	}
 	if m.settings != nil {
 		fields = append(fields, tenant.FieldSettings)
+	}
+	if m.is_deleting != nil {
+		fields = append(fields, tenant.FieldIsDeleting)
 	}
 	return fields
 }
@@ -6671,6 +6711,8 @@ func (m *TenantMutation) Field(name string) (ent.Value, bool) {
 		return m.IsActive()
 	case tenant.FieldSettings:
 		return m.Settings()
+	case tenant.FieldIsDeleting:
+		return m.IsDeleting()
 	}
 	return nil, false
 }
@@ -6692,6 +6734,8 @@ func (m *TenantMutation) OldField(ctx context.Context, name string) (ent.Value, 
 		return m.OldIsActive(ctx)
 	case tenant.FieldSettings:
 		return m.OldSettings(ctx)
+	case tenant.FieldIsDeleting:
+		return m.OldIsDeleting(ctx)
 	}
 	return nil, fmt.Errorf("unknown Tenant field %s", name)
 }
@@ -6742,6 +6786,13 @@ func (m *TenantMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetSettings(v)
+		return nil
+	case tenant.FieldIsDeleting:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetIsDeleting(v)
 		return nil
 	}
 	return fmt.Errorf("unknown Tenant field %s", name)
@@ -6809,6 +6860,9 @@ func (m *TenantMutation) ResetField(name string) error {
 		return nil
 	case tenant.FieldSettings:
 		m.ResetSettings()
+		return nil
+	case tenant.FieldIsDeleting:
+		m.ResetIsDeleting()
 		return nil
 	}
 	return fmt.Errorf("unknown Tenant field %s", name)

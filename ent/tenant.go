@@ -31,7 +31,9 @@ type Tenant struct {
 	// IsActive holds the value of the "is_active" field.
 	IsActive bool `json:"is_active,omitempty"`
 	// Settings holds the value of the "settings" field.
-	Settings     settings.Tenant `json:"settings,omitempty"`
+	Settings settings.Tenant `json:"settings,omitempty"`
+	// IsDeleting holds the value of the "is_deleting" field.
+	IsDeleting   bool `json:"is_deleting,omitempty"`
 	selectValues sql.SelectValues
 }
 
@@ -42,7 +44,7 @@ func (*Tenant) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case tenant.FieldSettings:
 			values[i] = new([]byte)
-		case tenant.FieldIsActive:
+		case tenant.FieldIsActive, tenant.FieldIsDeleting:
 			values[i] = new(sql.NullBool)
 		case tenant.FieldSlug, tenant.FieldName:
 			values[i] = new(sql.NullString)
@@ -109,6 +111,12 @@ func (_m *Tenant) assignValues(columns []string, values []any) error {
 					return fmt.Errorf("unmarshal field settings: %w", err)
 				}
 			}
+		case tenant.FieldIsDeleting:
+			if value, ok := values[i].(*sql.NullBool); !ok {
+				return fmt.Errorf("unexpected type %T for field is_deleting", values[i])
+			} else if value.Valid {
+				_m.IsDeleting = value.Bool
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -162,6 +170,9 @@ func (_m *Tenant) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("settings=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Settings))
+	builder.WriteString(", ")
+	builder.WriteString("is_deleting=")
+	builder.WriteString(fmt.Sprintf("%v", _m.IsDeleting))
 	builder.WriteByte(')')
 	return builder.String()
 }

@@ -90,6 +90,20 @@ func (_c *TenantCreate) SetNillableSettings(v *settings.Tenant) *TenantCreate {
 	return _c
 }
 
+// SetIsDeleting sets the "is_deleting" field.
+func (_c *TenantCreate) SetIsDeleting(v bool) *TenantCreate {
+	_c.mutation.SetIsDeleting(v)
+	return _c
+}
+
+// SetNillableIsDeleting sets the "is_deleting" field if the given value is not nil.
+func (_c *TenantCreate) SetNillableIsDeleting(v *bool) *TenantCreate {
+	if v != nil {
+		_c.SetIsDeleting(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *TenantCreate) SetID(v uuid.UUID) *TenantCreate {
 	_c.mutation.SetID(v)
@@ -163,6 +177,10 @@ func (_c *TenantCreate) defaults() error {
 		v := tenant.DefaultSettings
 		_c.mutation.SetSettings(v)
 	}
+	if _, ok := _c.mutation.IsDeleting(); !ok {
+		v := tenant.DefaultIsDeleting
+		_c.mutation.SetIsDeleting(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		if tenant.DefaultID == nil {
 			return fmt.Errorf("ent: uninitialized tenant.DefaultID (forgotten import ent/runtime?)")
@@ -202,6 +220,9 @@ func (_c *TenantCreate) check() error {
 	}
 	if _, ok := _c.mutation.Settings(); !ok {
 		return &ValidationError{Name: "settings", err: errors.New(`ent: missing required field "Tenant.settings"`)}
+	}
+	if _, ok := _c.mutation.IsDeleting(); !ok {
+		return &ValidationError{Name: "is_deleting", err: errors.New(`ent: missing required field "Tenant.is_deleting"`)}
 	}
 	return nil
 }
@@ -261,6 +282,10 @@ func (_c *TenantCreate) createSpec() (*Tenant, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Settings(); ok {
 		_spec.SetField(tenant.FieldSettings, field.TypeJSON, value)
 		_node.Settings = value
+	}
+	if value, ok := _c.mutation.IsDeleting(); ok {
+		_spec.SetField(tenant.FieldIsDeleting, field.TypeBool, value)
+		_node.IsDeleting = value
 	}
 	return _node, _spec
 }

@@ -92,6 +92,20 @@ func (_u *TenantUpdate) SetNillableSettings(v *settings.Tenant) *TenantUpdate {
 	return _u
 }
 
+// SetIsDeleting sets the "is_deleting" field.
+func (_u *TenantUpdate) SetIsDeleting(v bool) *TenantUpdate {
+	_u.mutation.SetIsDeleting(v)
+	return _u
+}
+
+// SetNillableIsDeleting sets the "is_deleting" field if the given value is not nil.
+func (_u *TenantUpdate) SetNillableIsDeleting(v *bool) *TenantUpdate {
+	if v != nil {
+		_u.SetIsDeleting(*v)
+	}
+	return _u
+}
+
 // Mutation returns the TenantMutation object of the builder.
 func (_u *TenantUpdate) Mutation() *TenantMutation {
 	return _u.mutation
@@ -187,6 +201,9 @@ func (_u *TenantUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.Settings(); ok {
 		_spec.SetField(tenant.FieldSettings, field.TypeJSON, value)
 	}
+	if value, ok := _u.mutation.IsDeleting(); ok {
+		_spec.SetField(tenant.FieldIsDeleting, field.TypeBool, value)
+	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -267,6 +284,20 @@ func (_u *TenantUpdateOne) SetSettings(v settings.Tenant) *TenantUpdateOne {
 func (_u *TenantUpdateOne) SetNillableSettings(v *settings.Tenant) *TenantUpdateOne {
 	if v != nil {
 		_u.SetSettings(*v)
+	}
+	return _u
+}
+
+// SetIsDeleting sets the "is_deleting" field.
+func (_u *TenantUpdateOne) SetIsDeleting(v bool) *TenantUpdateOne {
+	_u.mutation.SetIsDeleting(v)
+	return _u
+}
+
+// SetNillableIsDeleting sets the "is_deleting" field if the given value is not nil.
+func (_u *TenantUpdateOne) SetNillableIsDeleting(v *bool) *TenantUpdateOne {
+	if v != nil {
+		_u.SetIsDeleting(*v)
 	}
 	return _u
 }
@@ -395,6 +426,9 @@ func (_u *TenantUpdateOne) sqlSave(ctx context.Context) (_node *Tenant, err erro
 	}
 	if value, ok := _u.mutation.Settings(); ok {
 		_spec.SetField(tenant.FieldSettings, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.IsDeleting(); ok {
+		_spec.SetField(tenant.FieldIsDeleting, field.TypeBool, value)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &Tenant{config: _u.config}

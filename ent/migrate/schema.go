@@ -308,6 +308,7 @@ var (
 		{Name: "name", Type: field.TypeString, Size: 200},
 		{Name: "is_active", Type: field.TypeBool, Default: true},
 		{Name: "settings", Type: field.TypeJSON},
+		{Name: "is_deleting", Type: field.TypeBool, Default: false},
 	}
 	// TenantsTable holds the schema information for the "tenants" table.
 	TenantsTable = &schema.Table{

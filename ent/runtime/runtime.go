@@ -617,6 +617,10 @@ func init() {
 	tenantDescSettings := tenantFields[3].Descriptor()
 	// tenant.DefaultSettings holds the default value on creation for the settings field.
 	tenant.DefaultSettings = tenantDescSettings.Default.(settings.Tenant)
+	// tenantDescIsDeleting is the schema descriptor for is_deleting field.
+	tenantDescIsDeleting := tenantFields[4].Descriptor()
+	// tenant.DefaultIsDeleting holds the default value on creation for the is_deleting field.
+	tenant.DefaultIsDeleting = tenantDescIsDeleting.Default.(bool)
 	// tenantDescID is the schema descriptor for id field.
 	tenantDescID := tenantMixinFields0[0].Descriptor()
 	// tenant.DefaultID holds the default value on creation for the id field.

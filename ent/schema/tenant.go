@@ -35,6 +35,8 @@ func (Tenant) Fields() []ent.Field {
 		field.String("name").NotEmpty().MaxRuneLen(200),
 		field.Bool("is_active").Default(true),
 		field.JSON("settings", settings.Tenant{}).Default(settings.Tenant{}),
+		// Set for good when its deletion begins: a part of its users may be gone.
+		field.Bool("is_deleting").Default(false),
 	}
 }
 

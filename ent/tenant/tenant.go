@@ -28,6 +28,8 @@ const (
 	FieldIsActive = "is_active"
 	// FieldSettings holds the string denoting the settings field in the database.
 	FieldSettings = "settings"
+	// FieldIsDeleting holds the string denoting the is_deleting field in the database.
+	FieldIsDeleting = "is_deleting"
 	// Table holds the table name of the tenant in the database.
 	Table = "tenants"
 )
@@ -41,6 +43,7 @@ var Columns = []string{
 	FieldName,
 	FieldIsActive,
 	FieldSettings,
+	FieldIsDeleting,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -75,6 +78,8 @@ var (
 	DefaultIsActive bool
 	// DefaultSettings holds the default value on creation for the "settings" field.
 	DefaultSettings settings.Tenant
+	// DefaultIsDeleting holds the default value on creation for the "is_deleting" field.
+	DefaultIsDeleting bool
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() uuid.UUID
 )
@@ -110,4 +115,9 @@ func ByName(opts ...sql.OrderTermOption) OrderOption {
 // ByIsActive orders the results by the is_active field.
 func ByIsActive(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldIsActive, opts...).ToFunc()
+}
+
+// ByIsDeleting orders the results by the is_deleting field.
+func ByIsDeleting(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldIsDeleting, opts...).ToFunc()
 }

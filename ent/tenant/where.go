@@ -80,6 +80,11 @@ func IsActive(v bool) predicate.Tenant {
 	return predicate.Tenant(sql.FieldEQ(FieldIsActive, v))
 }
 
+// IsDeleting applies equality check predicate on the "is_deleting" field. It's identical to IsDeletingEQ.
+func IsDeleting(v bool) predicate.Tenant {
+	return predicate.Tenant(sql.FieldEQ(FieldIsDeleting, v))
+}
+
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
 func CreatedAtEQ(v time.Time) predicate.Tenant {
 	return predicate.Tenant(sql.FieldEQ(FieldCreatedAt, v))
@@ -298,6 +303,16 @@ func IsActiveEQ(v bool) predicate.Tenant {
 // IsActiveNEQ applies the NEQ predicate on the "is_active" field.
 func IsActiveNEQ(v bool) predicate.Tenant {
 	return predicate.Tenant(sql.FieldNEQ(FieldIsActive, v))
+}
+
+// IsDeletingEQ applies the EQ predicate on the "is_deleting" field.
+func IsDeletingEQ(v bool) predicate.Tenant {
+	return predicate.Tenant(sql.FieldEQ(FieldIsDeleting, v))
+}
+
+// IsDeletingNEQ applies the NEQ predicate on the "is_deleting" field.
+func IsDeletingNEQ(v bool) predicate.Tenant {
+	return predicate.Tenant(sql.FieldNEQ(FieldIsDeleting, v))
 }
 
 // And groups predicates with the AND operator between them.

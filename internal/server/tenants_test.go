@@ -136,6 +136,26 @@ func TestTenant_that_is_deleted_leaves_no_row(t *testing.T) {
 	})
 }
 
+// A deletion that was cut off goes on when it is asked for again, and there is no way back: a part may be gone, owners first.
+func TestTenant_whose_deletion_was_cut_off_can_only_be_deleted(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		s := start(t, opts)
+		s.found("doomed")
+		root, _ := s.login()
+		owner := s.join("doomed", "owner@doomed.test", "owner")
+		path := "/api/v1/tenants/" + owner.TenantID.String()
+		s.db.Client.Tenant.UpdateOneID(owner.TenantID).SetIsActive(false).SetIsDeleting(true).ExecX(principal.System(t.Context(), "test"))
+		for _, act := range []string{"/resume", "/suspend"} {
+			if a := s.expect(http.StatusConflict, s.call("POST", path+act, root, nil)); a.field(t, "code") != "tenant_deleting" {
+				t.Errorf("%s: %s", act, a.body)
+			}
+		}
+		s.expect(http.StatusNoContent, s.call("DELETE", path, root, nil))
+		s.expect(http.StatusNotFound, s.call("DELETE", path, root, nil))
+	})
+}
+
 func TestSign_up_makes_a_tenant_and_its_owner(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {

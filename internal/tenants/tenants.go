@@ -217,25 +217,38 @@ func (t *Tenants) update(ctx context.Context, id uuid.UUID, change Change) (chan
 	return changed, err
 }
 
-// SetActive suspends a tenant or lets it go on: 404 if there is no such tenant, 409 for the caller's own.
+// SetActive suspends a tenant or lets it go on: 404 if there is no such tenant, 409 for the caller's own and for one whose
+// deletion has begun.
 func (t *Tenants) SetActive(ctx context.Context, id uuid.UUID, active bool) error {
 	if err := notOwn(ctx, id); err != nil {
 		return err
 	}
-	if err := t.client.Tenant.UpdateOneID(id).SetIsActive(active).Exec(ofPlatform(ctx)); ent.IsNotFound(err) {
-		return problem.NotFound()
-	} else if err != nil {
+	changed, err := t.client.Tenant.Update().Where(tenant.ID(id), tenant.IsDeleting(false)).SetIsActive(active).Save(ofPlatform(ctx))
+	if err != nil {
 		return fmt.Errorf("set tenant active: %w", err)
 	}
-	return nil
+	if changed == 1 {
+		return nil
+	}
+	if _, err := t.Get(ctx, id); err != nil {
+		return err
+	}
+	return problem.Conflict("tenant_deleting", "The tenant is being deleted.")
 }
 
 // Delete deletes a tenant with everything in it: 404 if there is no such tenant, 409 for the caller's own. It suspends the
 // tenant and deletes the users in parts, since no statement may take as long as a large tenant needs. A deletion that was
 // interrupted goes on when it is asked for again.
 func (t *Tenants) Delete(ctx context.Context, id uuid.UUID) error {
-	if err := t.SetActive(ctx, id, false); err != nil {
+	if err := notOwn(ctx, id); err != nil {
 		return err
+	}
+	begun, err := t.client.Tenant.Update().Where(tenant.ID(id)).SetIsActive(false).SetIsDeleting(true).Save(ofPlatform(ctx))
+	if err != nil {
+		return fmt.Errorf("begin to delete tenant: %w", err)
+	}
+	if begun == 0 {
+		return problem.NotFound()
 	}
 	inside := principal.NewContext(ctx, principal.InTenant(id))
 	for {
