@@ -2,14 +2,17 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
+	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/google/uuid"
 
 	"tenantry/ent"
+	"tenantry/ent/privacy"
 	"tenantry/ent/refreshtoken"
 	"tenantry/ent/schema/settings"
 	"tenantry/internal/principal"
@@ -32,6 +35,9 @@ func (a *Auth) startSession(ctx context.Context, client *ent.Client, p *Projecti
 		SetRotatedAt(now).SetExpiresAt(now.Add(a.opts.Lifetimes.In(p.TenantSettings).RefreshToken)).SetPasswordVersion(p.PasswordVersion).
 		SetIP(from.IP).SetUserAgent(text(from.UserAgent, maxUserAgent)).
 		Save(ctx)
+	if sqlgraph.IsForeignKeyConstraintError(err) || errors.Is(err, privacy.Deny) {
+		return nil, errCredentials // the user was deleted just now
+	}
 	if err != nil {
 		return nil, fmt.Errorf("start session: %w", err)
 	}

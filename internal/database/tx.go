@@ -59,6 +59,13 @@ func withTx(ctx context.Context, client *ent.Client, fn func(tx *ent.Client) err
 	return nil
 }
 
+// KeepRow makes a query of a transaction keep others from deleting the rows that it reads.
+func KeepRow(s *sql.Selector) {
+	if s.Dialect() == dialect.Postgres {
+		s.For("KEY SHARE")
+	}
+}
+
 // LockRow makes a query of a transaction keep others from changing the rows that it reads. The keys of the rows stay free for
 // those who refer to them. On SQLite a transaction is the one writer from its beginning.
 func LockRow(s *sql.Selector) {

@@ -35,6 +35,9 @@ const loginBody = `{"email":"ada@acme.test","password":"` + canary + `"}`
 
 const mePath, loginPath = "/api/v1/users/me", "/api/v1/auth/login"
 
+// errGone is what the tests' Gone takes for a row that is gone.
+var errGone = errors.New("gone")
+
 // errOutage is what the tests' Unavailable takes for an outage.
 var errOutage = errors.New("connection to db.internal refused")
 
@@ -96,6 +99,7 @@ func start(t testing.TB, changes ...func(*setup)) *app {
 				return ctx, func() (int64, time.Duration) { return 3, 1500 * time.Microsecond }
 			},
 			Unavailable: func(err error) bool { return errors.Is(err, errOutage) },
+			Gone:        func(err error) bool { return errors.Is(err, errGone) },
 		},
 	}
 	for _, change := range changes {

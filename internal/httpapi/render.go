@@ -61,6 +61,9 @@ func (r *router) problem(err error) *problem.Problem {
 	if p, ok := errors.AsType[*problem.Problem](err); ok {
 		return p
 	}
+	if r.Gone(err) {
+		return problem.Conflict("gone_meanwhile", "What the request refers to was deleted meanwhile.")
+	}
 	return problem.Internal(err)
 }
 

@@ -38,6 +38,7 @@ func TestErrors_of_a_handler_are_answered(t *testing.T) {
 		{"outage", fmt.Errorf("read user: %w", errOutage), 503, "unavailable", "1", "WARN"},
 		{"outage_on_the_way_to_a_problem", problem.NotFound().Because(errOutage), 503, "unavailable", "1", "WARN"},
 		{"outage_that_knows_when", fmt.Errorf("%w: %w", busy, errOutage), 503, "unavailable", "7", "WARN"},
+		{"gone_meanwhile", fmt.Errorf("create user: %w", errGone), 409, "gone_meanwhile", "", ""},
 		{"full_queue", busy, 503, "unavailable", "7", "WARN"},
 		{"deadline", fmt.Errorf("read user: %w", context.DeadlineExceeded), 503, "unavailable", "1", "WARN"},
 		{"client_that_left", fmt.Errorf("read user: %w", context.Canceled), 503, "unavailable", "1", "WARN"},

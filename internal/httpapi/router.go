@@ -33,6 +33,8 @@ type Options struct {
 	CountStatements func(context.Context) (context.Context, func() (int64, time.Duration))
 	// Unavailable tells an outage of the database from a mistake.
 	Unavailable func(error) bool
+	// Gone says that what a request was about to refer to was deleted meanwhile.
+	Gone func(error) bool
 }
 
 // step is one part of the way. Its name is its file's.

@@ -40,7 +40,9 @@ func Grant(ctx context.Context, tx *ent.Client, userID uuid.UUID, roleIDs []uuid
 
 // named returns the roles of these ids by name: 422 if one does not exist.
 func named(ctx context.Context, tx *ent.Client, ids []uuid.UUID) ([]*ent.Role, error) {
-	found, err := tx.Role.Query().Where(role.IDIn(ids...)).Order(role.ByName()).All(ctx)
+	q := tx.Role.Query().Where(role.IDIn(ids...)).Order(role.ByName())
+	q.Modify(database.KeepRow)
+	found, err := q.All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read roles: %w", err)
 	}
@@ -59,7 +61,9 @@ func named(ctx context.Context, tx *ent.Client, ids []uuid.UUID) ([]*ent.Role, e
 // Add gives a role to a user who may have it already. The errors are those of Set, with 404 for either.
 func (r *Roles) Add(ctx context.Context, userID, roleID uuid.UUID) error {
 	_, err := r.assign(ctx, userID, func(ctx context.Context, tx *ent.Client, has []*ent.Role) ([]*ent.Role, error) {
-		added, err := (&Roles{tx}).Get(ctx, roleID)
+		q := tx.Role.Query().Where(role.ID(roleID))
+		q.Modify(database.KeepRow)
+		added, err := found(q.Only(ctx))
 		if err != nil || slices.ContainsFunc(has, func(h *ent.Role) bool { return h.ID == roleID }) {
 			return has, err
 		}

@@ -47,14 +47,18 @@ func (r *Roles) List(ctx context.Context) ([]*ent.Role, error) {
 
 // Get returns a role: 404 if there is no such role.
 func (r *Roles) Get(ctx context.Context, id uuid.UUID) (*ent.Role, error) {
-	found, err := r.client.Role.Get(ctx, id)
+	return found(r.client.Role.Get(ctx, id))
+}
+
+// found is a role that was looked for: 404 if it was not there.
+func found(r *ent.Role, err error) (*ent.Role, error) {
 	if ent.IsNotFound(err) {
 		return nil, problem.NotFound()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read role: %w", err)
 	}
-	return found, nil
+	return r, nil
 }
 
 // Create makes a role: 403 for a permission that the caller does not hold, 409 for a name that is taken.
@@ -106,14 +110,14 @@ func (r *Roles) Delete(ctx context.Context, id uuid.UUID) error {
 
 // changeable refuses a role that the caller may not change.
 func (r *Roles) changeable(ctx context.Context, id uuid.UUID) error {
-	found, err := r.Get(ctx, id)
+	changing, err := r.Get(ctx, id)
 	if err != nil {
 		return err
 	}
-	if found.IsSystem {
+	if changing.IsSystem {
 		return problem.Forbidden("system_role", "Every tenant has this role, and it cannot be changed.")
 	}
-	return held(ctx, found.Permissions)
+	return held(ctx, changing.Permissions)
 }
 
 // check refuses values that no role may have, and permissions that the caller does not hold (ASVS 8.2.1). It brings the rest

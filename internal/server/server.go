@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/gin-gonic/gin"
 
 	"tenantry/internal/api"
@@ -109,6 +110,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 		Log: log, CORSOrigins: cfg.CORSOrigins, TrustedProxies: cfg.TrustedProxies, ServerTiming: cfg.ServerTiming,
 		Authenticate: signIn.Authenticate, Authorize: signIn.Authorize, ActIn: signIn.ActIn,
 		CountStatements: database.CountStatements, Unavailable: database.Unavailable,
+		Gone: sqlgraph.IsForeignKeyConstraintError,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("build the router: %w", err)

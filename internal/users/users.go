@@ -112,6 +112,9 @@ func (u *Users) Update(ctx context.Context, id uuid.UUID, change Change) (change
 		if change.Email != nil && *change.Email != target.Email {
 			update.SetEmail(*change.Email).ClearEmailVerifiedAt()
 		}
+		if target.IsActive && change.IsActive != nil && !*change.IsActive {
+			update.AddPasswordVersion(1) // a sign-in that is under way has read the old one
+		}
 		if changed, err = update.Save(ctx); err != nil {
 			return auth.EmailTaken(err, "update user")
 		}
