@@ -13,6 +13,7 @@ import (
 
 	"tenantry/ent"
 	"tenantry/ent/role"
+	"tenantry/internal/database"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 )
@@ -80,44 +81,49 @@ func (r *Roles) Create(ctx context.Context, change Change) (*ent.Role, error) {
 
 // Update changes a role: 403 for a system role, and for a permission, before or after, that the caller does not hold.
 func (r *Roles) Update(ctx context.Context, id uuid.UUID, change Change) (*ent.Role, error) {
-	if err := r.changeable(ctx, id); err != nil {
-		return nil, err
-	}
-	if err := change.check(ctx); err != nil {
-		return nil, err
-	}
-	update := r.client.Role.UpdateOneID(id).SetNillableName(change.Name).SetNillableDescription(change.Description)
-	if change.Permissions != nil {
-		update.SetPermissions(*change.Permissions)
-	}
-	changed, err := update.Save(ctx)
-	if ent.IsNotFound(err) {
-		return nil, problem.NotFound()
-	}
-	return changed, taken(err, "update role")
+	var changed *ent.Role
+	err := r.change(ctx, id, func(tx *ent.Client, old *ent.Role) (err error) {
+		if err := change.check(ctx); err != nil {
+			return err
+		}
+		update := tx.Role.UpdateOne(old).SetNillableName(change.Name).SetNillableDescription(change.Description)
+		if change.Permissions != nil {
+			update.SetPermissions(*change.Permissions)
+		}
+		changed, err = update.Save(ctx)
+		return taken(err, "update role")
+	})
+	return changed, err
 }
 
 // Delete deletes a role, and with it every assignment of it.
 func (r *Roles) Delete(ctx context.Context, id uuid.UUID) error {
-	if err := r.changeable(ctx, id); err != nil {
-		return err
-	}
-	if err := r.client.Role.DeleteOneID(id).Exec(ctx); err != nil && !ent.IsNotFound(err) {
-		return fmt.Errorf("delete role: %w", err)
-	}
-	return nil
+	return r.change(ctx, id, func(tx *ent.Client, old *ent.Role) error {
+		if err := tx.Role.DeleteOne(old).Exec(ctx); err != nil {
+			return fmt.Errorf("delete role: %w", err)
+		}
+		return nil
+	})
 }
 
-// changeable refuses a role that the caller may not change.
-func (r *Roles) changeable(ctx context.Context, id uuid.UUID) error {
-	changing, err := r.Get(ctx, id)
-	if err != nil {
-		return err
-	}
-	if changing.IsSystem {
-		return problem.Forbidden("system_role", "Every tenant has this role, and it cannot be changed.")
-	}
-	return held(ctx, changing.Permissions)
+// change does something to a role that the caller may change, in one transaction: nobody widens it between the look and the
+// change.
+func (r *Roles) change(ctx context.Context, id uuid.UUID, do func(*ent.Client, *ent.Role) error) error {
+	return database.WithTx(ctx, r.client, func(tx *ent.Client) error {
+		q := tx.Role.Query().Where(role.ID(id))
+		q.Modify(database.LockRow)
+		old, err := found(q.Only(ctx))
+		if err != nil {
+			return err
+		}
+		if old.IsSystem {
+			return problem.Forbidden("system_role", "Every tenant has this role, and it cannot be changed.")
+		}
+		if err := held(ctx, old.Permissions); err != nil {
+			return err
+		}
+		return do(tx, old)
+	})
 }
 
 // check refuses values that no role may have, and permissions that the caller does not hold (ASVS 8.2.1). It brings the rest
