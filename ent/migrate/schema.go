@@ -388,6 +388,14 @@ var (
 				Columns: []*schema.Column{UsersColumns[13], UsersColumns[8], UsersColumns[0]},
 			},
 			{
+				Name:    "idx_user_superuser",
+				Unique:  false,
+				Columns: []*schema.Column{UsersColumns[9]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "is_superuser",
+				},
+			},
+			{
 				Name:    "idx_user_tenant_email",
 				Unique:  false,
 				Columns: []*schema.Column{UsersColumns[13], UsersColumns[3]},

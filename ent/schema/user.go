@@ -66,6 +66,7 @@ func (User) Indexes() []ent.Index {
 		// Keyset pages of one tenant.
 		index.Fields("tenant_id", "id").StorageKey("idx_user_tenant_id"),
 		index.Fields("tenant_id", "is_active", "id").StorageKey("idx_user_tenant_active"),
+		index.Fields("is_superuser").StorageKey("idx_user_superuser").Annotations(entsql.IndexWhere("is_superuser")),
 		// Search by how a text begins, whatever the collation of the database.
 		index.Fields("tenant_id", "email").StorageKey("idx_user_tenant_email").
 			Annotations(entsql.OpClassColumn("email", "text_pattern_ops")),

@@ -183,3 +183,39 @@ func TestOwners_who_remove_each_other_leave_one(t *testing.T) {
 		first.expect(http.StatusConflict, first.call("DELETE", path(one), one.access, nil))
 	})
 }
+
+// Two superusers, each in a tenant of their own with another owner, take each other and themselves. One is left.
+func TestLast_superuser_stays(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		s := start(t, opts)
+		s.found("other")
+		s.join("acme", "second@acme.test", "owner")
+		s.join("other", "second@other.test", "owner")
+		root, ctx := s.signIn("acme", s.owner()), principal.System(t.Context(), "test")
+		path := "/api/v1/users/" + root.ID.String()
+		for _, a := range []answer{s.call("DELETE", path, root.access, nil), s.call("PATCH", path, root.access, map[string]any{"is_active": false})} {
+			if a.status != http.StatusConflict || a.field(t, "code") != "last_superuser" {
+				t.Errorf("the last superuser: %d %s", a.status, a.body)
+			}
+		}
+		other := s.join("other", "root@other.test", "owner")
+		for range 10 {
+			s.db.Client.User.Update().Where(user.IDIn(root.ID, other.ID)).SetIsActive(true).SetIsSuperuser(true).ExecX(ctx)
+			root, other = s.signIn("acme", root.User), s.signIn("other", other.User)
+			var both sync.WaitGroup
+			disable := func(by person, slug string, target uuid.UUID) {
+				a := s.call("PATCH", "/api/v1/users/"+target.String()+"?tenant="+slug, by.access, map[string]any{"is_active": false})
+				if !slices.Contains([]int{http.StatusOK, http.StatusConflict, http.StatusUnauthorized}, a.status) {
+					t.Errorf("%d %s", a.status, a.body)
+				}
+			}
+			both.Go(func() { disable(root, "other", other.ID) })
+			both.Go(func() { disable(other, "acme", root.ID) })
+			both.Wait()
+			if n := s.db.Client.User.Query().Where(user.IsSuperuser(true), user.IsActive(true)).CountX(ctx); n != 1 {
+				t.Fatalf("%d superusers are left", n)
+			}
+		}
+	})
+}

@@ -3,11 +3,13 @@ package users
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 
 	"tenantry/ent"
 	"tenantry/ent/refreshtoken"
+	"tenantry/ent/tenant"
 	"tenantry/ent/user"
 	"tenantry/internal/auth"
 	"tenantry/internal/database"
@@ -108,6 +110,11 @@ func (u *Users) Update(ctx context.Context, id uuid.UUID, change Change) (change
 		change.Email = &canonical
 	}
 	err = roles.Guarded(ctx, u.client, id, func(tx *ent.Client, target *ent.User) error {
+		if change.IsActive != nil && !*change.IsActive {
+			if err := superuserLeft(ctx, tx, target); err != nil {
+				return err
+			}
+		}
 		update := tx.User.UpdateOne(target).SetNillableFullName(change.FullName).SetNillableIsActive(change.IsActive)
 		if change.Email != nil && *change.Email != target.Email {
 			update.SetEmail(*change.Email).ClearEmailVerifiedAt()
@@ -129,11 +136,32 @@ func (u *Users) Update(ctx context.Context, id uuid.UUID, change Change) (change
 // Delete deletes a user by the rules of roles.Guarded, with everything that is theirs.
 func (u *Users) Delete(ctx context.Context, id uuid.UUID) error {
 	return roles.Guarded(ctx, u.client, id, func(tx *ent.Client, target *ent.User) error {
+		if err := superuserLeft(ctx, tx, target); err != nil {
+			return err
+		}
 		if err := tx.User.DeleteOne(target).Exec(ctx); err != nil {
 			return fmt.Errorf("delete user: %w", err)
 		}
 		return nil
 	})
+}
+
+// superuserLeft refuses, with 409, to take the last superuser who can act: only the command line would bring one back. Two
+// superusers who take each other wait for each other.
+func superuserLeft(ctx context.Context, tx *ent.Client, target *ent.User) error {
+	if !target.IsSuperuser {
+		return nil
+	}
+	q := tx.User.Query().Where(user.IsSuperuser(true), user.IsActive(true), user.HasTenantWith(tenant.IsActive(true))).Order(user.ByID())
+	q.Modify(database.LockRow)
+	left, err := q.IDs(principal.System(ctx, "superusers are of every tenant"))
+	if err != nil {
+		return fmt.Errorf("look for a superuser: %w", err)
+	}
+	if !slices.ContainsFunc(left, func(id uuid.UUID) bool { return id != target.ID }) {
+		return problem.Conflict("last_superuser", "There must be a superuser who is active.")
+	}
+	return nil
 }
 
 // Sessions returns the sessions of a user that are not over: 404 if there is no such user.
