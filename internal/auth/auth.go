@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"tenantry/ent"
@@ -15,38 +14,6 @@ import (
 	"tenantry/internal/problem"
 	"tenantry/internal/roles"
 )
-
-// Options are the rules of sign-in.
-type Options struct {
-	// Secret is what every key is derived from, at least 32 bytes. What was made under PreviousSecret, if there is one, is
-	// accepted as well.
-	Secret, PreviousSecret []byte
-	// Issuer is the URL that access tokens are issued by and for.
-	Issuer string
-	// Algorithm signs access tokens: ES256, EdDSA or RS256.
-	Algorithm string
-	// KeyRotation is how long a key signs. At least 2 seconds.
-	KeyRotation time.Duration
-	// DefaultTenant is the slug of the tenant that is meant when a request names none.
-	DefaultTenant string
-
-	// Lifetimes are the longest; a tenant may have shorter ones.
-	Lifetimes    Lifetimes
-	RefreshGrace time.Duration
-
-	// AccountAttempts and AddressAttempts are how many attempts to sign in may fail before the next has to wait. At least 2.
-	AccountAttempts, AddressAttempts int
-
-	Clock func() time.Time
-	Log   *slog.Logger
-}
-
-func (o Options) secrets() [][]byte {
-	if len(o.PreviousSecret) == 0 {
-		return [][]byte{o.Secret}
-	}
-	return [][]byte{o.Secret, o.PreviousSecret}
-}
 
 // Auth signs people in and keeps them signed in.
 type Auth struct {
@@ -74,14 +41,6 @@ func New(client *ent.Client, hasher *Hasher, keys *SigningKeys, opts Options) (*
 		throttle: &throttle{client: client, key: counting[0], clock: opts.Clock, account: opts.AccountAttempts, address: opts.AddressAttempts},
 		opts:     opts,
 	}, nil
-}
-
-// CursorKeys returns the keys of the cursors of lists, the one to use first.
-func (o Options) CursorKeys() ([][]byte, error) { return derive(o.secrets(), purposeCursor) }
-
-// ClientSecretSealer seals the secrets by which providers know the clients of tenants.
-func (o Options) ClientSecretSealer() (*Sealer, error) {
-	return newSealer(o.secrets(), purposeClientSecret)
 }
 
 // Tokens are the answer to every way of signing in.

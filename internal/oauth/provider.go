@@ -2,12 +2,12 @@ package oauth
 
 import (
 	"errors"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 
 	"tenantry/ent/oauthprovider"
+	"tenantry/ent/schema/settings"
 	"tenantry/internal/problem"
 )
 
@@ -92,13 +92,8 @@ func (r Rules) checkURL(s string) error {
 	if err != nil || u.Host == "" || u.Hostname() == "" || u.User != nil || strings.Contains(s, "#") || u.String() != s {
 		return errURL
 	}
-	if u.Scheme == "https" || (r.Loopback && u.Scheme == "http" && loopback(u.Hostname())) {
+	if u.Scheme == "https" || (r.Loopback && u.Scheme == "http" && settings.Loopback(u.Hostname())) {
 		return nil
 	}
 	return errURL
-}
-
-func loopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || (err == nil && ip.IsLoopback())
 }

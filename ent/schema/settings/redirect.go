@@ -32,7 +32,7 @@ func CheckRedirectURI(s string) error {
 	}
 	switch {
 	case u.Scheme == "https" && wellFormedHost(u):
-	case u.Scheme == "http" && wellFormedHost(u) && loopback(u.Hostname()):
+	case u.Scheme == "http" && wellFormedHost(u) && Loopback(u.Hostname()):
 	case strings.Contains(u.Scheme, ".") && u.Opaque == "" && u.Host+u.Path != "":
 	default:
 		return errRedirectURI
@@ -72,7 +72,8 @@ var standardPort = map[string]uint64{"https": 443, "http": 80}
 // a number is an address to some (WHATWG URL §3.5).
 var hostName = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
-func loopback(host string) bool {
+// Loopback reports whether a host is this machine.
+func Loopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || (err == nil && ip.IsLoopback())
 }

@@ -1,0 +1,46 @@
+package auth
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Options are the rules of sign-in.
+type Options struct {
+	// Secret is what every key is derived from, at least 32 bytes. What was made under PreviousSecret, if there is one, is
+	// accepted as well.
+	Secret, PreviousSecret []byte
+	// Issuer is the URL that access tokens are issued by and for.
+	Issuer string
+	// Algorithm signs access tokens: ES256, EdDSA or RS256.
+	Algorithm string
+	// KeyRotation is how long a key signs. At least 2 seconds.
+	KeyRotation time.Duration
+	// DefaultTenant is the slug of the tenant that is meant when a request names none.
+	DefaultTenant string
+
+	// Lifetimes are the longest; a tenant may have shorter ones.
+	Lifetimes    Lifetimes
+	RefreshGrace time.Duration
+
+	// AccountAttempts and AddressAttempts are how many attempts to sign in may fail before the next has to wait. At least 2.
+	AccountAttempts, AddressAttempts int
+
+	Clock func() time.Time
+	Log   *slog.Logger
+}
+
+func (o Options) secrets() [][]byte {
+	if len(o.PreviousSecret) == 0 {
+		return [][]byte{o.Secret}
+	}
+	return [][]byte{o.Secret, o.PreviousSecret}
+}
+
+// CursorKeys returns the keys of the cursors of lists, the one to use first.
+func (o Options) CursorKeys() ([][]byte, error) { return derive(o.secrets(), purposeCursor) }
+
+// ClientSecretSealer seals the secrets by which providers know the clients of tenants.
+func (o Options) ClientSecretSealer() (*Sealer, error) {
+	return newSealer(o.secrets(), purposeClientSecret)
+}
