@@ -37,7 +37,7 @@ func (OAuthProvider) Fields() []ent.Field {
 		field.String("client_id").NotEmpty().MaxLen(255),
 		// Sealed, and bound to the row's id. A public client has none.
 		field.Bytes("client_secret").Optional().Nillable().Sensitive(),
-		// Of an OpenID provider. The endpoints are those of an OAuth 2.0 server, which has no issuer.
+		// Of an OpenID provider. The endpoints are those of an OAuth 2.0 server, which may have an issuer too (RFC 9207).
 		field.String("issuer").Default("").MaxLen(2000).Immutable(),
 		field.String("authorization_endpoint").Default("").MaxLen(2000).Immutable(),
 		field.String("token_endpoint").Default("").MaxLen(2000).Immutable(),

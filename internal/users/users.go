@@ -110,7 +110,8 @@ func (u *Users) Update(ctx context.Context, id uuid.UUID, change Change) (change
 		change.Email = &canonical
 	}
 	err = roles.Guarded(ctx, u.client, id, func(tx *ent.Client, target *ent.User) error {
-		if change.IsActive != nil && !*change.IsActive {
+		shutOut := target.IsActive && change.IsActive != nil && !*change.IsActive
+		if shutOut {
 			if err := superuserLeft(ctx, tx, target); err != nil {
 				return err
 			}
@@ -119,13 +120,13 @@ func (u *Users) Update(ctx context.Context, id uuid.UUID, change Change) (change
 		if change.Email != nil && *change.Email != target.Email {
 			update.SetEmail(*change.Email).ClearEmailVerifiedAt()
 		}
-		if target.IsActive && change.IsActive != nil && !*change.IsActive {
+		if shutOut {
 			update.AddPasswordVersion(1) // a sign-in that is under way has read the old one
 		}
 		if changed, err = update.Save(ctx); err != nil {
 			return auth.EmailTaken(err, "update user")
 		}
-		if changed.IsActive || !target.IsActive {
+		if !shutOut {
 			return nil
 		}
 		return auth.EndSessions(ctx, tx, id, refreshtoken.RevokedReasonUserInactive)
