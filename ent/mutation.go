@@ -1177,26 +1177,28 @@ func (m *OAuthProviderMutation) ResetEdge(name string) error {
 // OAuthStateMutation represents an operation that mutates the OAuthState nodes in the graph.
 type OAuthStateMutation struct {
 	config
-	op            Op
-	typ           string
-	id            *uuid.UUID
-	created_at    *time.Time
-	updated_at    *time.Time
-	state_hash    *[]byte
-	provider      *string
-	code_verifier *string
-	nonce         *string
-	browser_hash  *[]byte
-	redirect_uri  *string
-	expires_at    *time.Time
-	clearedFields map[string]struct{}
-	tenant        *uuid.UUID
-	clearedtenant bool
-	user          *uuid.UUID
-	cleareduser   bool
-	done          bool
-	oldValue      func(context.Context) (*OAuthState, error)
-	predicates    []predicate.OAuthState
+	op             Op
+	typ            string
+	id             *uuid.UUID
+	created_at     *time.Time
+	updated_at     *time.Time
+	state_hash     *[]byte
+	provider       *string
+	session_id     *uuid.UUID
+	code_verifier  *string
+	nonce          *string
+	browser_hash   *[]byte
+	redirect_uri   *string
+	code_challenge *string
+	expires_at     *time.Time
+	clearedFields  map[string]struct{}
+	tenant         *uuid.UUID
+	clearedtenant  bool
+	user           *uuid.UUID
+	cleareduser    bool
+	done           bool
+	oldValue       func(context.Context) (*OAuthState, error)
+	predicates     []predicate.OAuthState
 }
 
 var _ ent.Mutation = (*OAuthStateMutation)(nil)
@@ -1532,6 +1534,55 @@ func (m *OAuthStateMutation) ResetUserID() {
 	delete(m.clearedFields, oauthstate.FieldUserID)
 }
 
+// SetSessionID sets the "session_id" field.
+func (m *OAuthStateMutation) SetSessionID(u uuid.UUID) {
+	m.session_id = &u
+}
+
+// SessionID returns the value of the "session_id" field in the mutation.
+func (m *OAuthStateMutation) SessionID() (r uuid.UUID, exists bool) {
+	v := m.session_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSessionID returns the old "session_id" field's value of the OAuthState entity.
+// If the OAuthState object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OAuthStateMutation) OldSessionID(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSessionID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSessionID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSessionID: %w", err)
+	}
+	return oldValue.SessionID, nil
+}
+
+// ClearSessionID clears the value of the "session_id" field.
+func (m *OAuthStateMutation) ClearSessionID() {
+	m.session_id = nil
+	m.clearedFields[oauthstate.FieldSessionID] = struct{}{}
+}
+
+// SessionIDCleared returns if the "session_id" field was cleared in this mutation.
+func (m *OAuthStateMutation) SessionIDCleared() bool {
+	_, ok := m.clearedFields[oauthstate.FieldSessionID]
+	return ok
+}
+
+// ResetSessionID resets all changes to the "session_id" field.
+func (m *OAuthStateMutation) ResetSessionID() {
+	m.session_id = nil
+	delete(m.clearedFields, oauthstate.FieldSessionID)
+}
+
 // SetCodeVerifier sets the "code_verifier" field.
 func (m *OAuthStateMutation) SetCodeVerifier(s string) {
 	m.code_verifier = &s
@@ -1676,6 +1727,42 @@ func (m *OAuthStateMutation) ResetRedirectURI() {
 	m.redirect_uri = nil
 }
 
+// SetCodeChallenge sets the "code_challenge" field.
+func (m *OAuthStateMutation) SetCodeChallenge(s string) {
+	m.code_challenge = &s
+}
+
+// CodeChallenge returns the value of the "code_challenge" field in the mutation.
+func (m *OAuthStateMutation) CodeChallenge() (r string, exists bool) {
+	v := m.code_challenge
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCodeChallenge returns the old "code_challenge" field's value of the OAuthState entity.
+// If the OAuthState object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OAuthStateMutation) OldCodeChallenge(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCodeChallenge is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCodeChallenge requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCodeChallenge: %w", err)
+	}
+	return oldValue.CodeChallenge, nil
+}
+
+// ResetCodeChallenge resets all changes to the "code_challenge" field.
+func (m *OAuthStateMutation) ResetCodeChallenge() {
+	m.code_challenge = nil
+}
+
 // SetExpiresAt sets the "expires_at" field.
 func (m *OAuthStateMutation) SetExpiresAt(t time.Time) {
 	m.expires_at = &t
@@ -1800,7 +1887,7 @@ func (m *OAuthStateMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *OAuthStateMutation) Fields() []string {
-	fields := make([]string, 0, 11)
+	fields := make([]string, 0, 13)
 	if m.tenant != nil {
 		fields = append(fields, oauthstate.FieldTenantID)
 	}
@@ -1819,6 +1906,9 @@ func (m *OAuthStateMutation) Fields() []string {
 	if m.user != nil {
 		fields = append(fields, oauthstate.FieldUserID)
 	}
+	if m.session_id != nil {
+		fields = append(fields, oauthstate.FieldSessionID)
+	}
 	if m.code_verifier != nil {
 		fields = append(fields, oauthstate.FieldCodeVerifier)
 	}
@@ -1830,6 +1920,9 @@ func (m *OAuthStateMutation) Fields() []string {
 	}
 	if m.redirect_uri != nil {
 		fields = append(fields, oauthstate.FieldRedirectURI)
+	}
+	if m.code_challenge != nil {
+		fields = append(fields, oauthstate.FieldCodeChallenge)
 	}
 	if m.expires_at != nil {
 		fields = append(fields, oauthstate.FieldExpiresAt)
@@ -1854,6 +1947,8 @@ func (m *OAuthStateMutation) Field(name string) (ent.Value, bool) {
 		return m.Provider()
 	case oauthstate.FieldUserID:
 		return m.UserID()
+	case oauthstate.FieldSessionID:
+		return m.SessionID()
 	case oauthstate.FieldCodeVerifier:
 		return m.CodeVerifier()
 	case oauthstate.FieldNonce:
@@ -1862,6 +1957,8 @@ func (m *OAuthStateMutation) Field(name string) (ent.Value, bool) {
 		return m.BrowserHash()
 	case oauthstate.FieldRedirectURI:
 		return m.RedirectURI()
+	case oauthstate.FieldCodeChallenge:
+		return m.CodeChallenge()
 	case oauthstate.FieldExpiresAt:
 		return m.ExpiresAt()
 	}
@@ -1885,6 +1982,8 @@ func (m *OAuthStateMutation) OldField(ctx context.Context, name string) (ent.Val
 		return m.OldProvider(ctx)
 	case oauthstate.FieldUserID:
 		return m.OldUserID(ctx)
+	case oauthstate.FieldSessionID:
+		return m.OldSessionID(ctx)
 	case oauthstate.FieldCodeVerifier:
 		return m.OldCodeVerifier(ctx)
 	case oauthstate.FieldNonce:
@@ -1893,6 +1992,8 @@ func (m *OAuthStateMutation) OldField(ctx context.Context, name string) (ent.Val
 		return m.OldBrowserHash(ctx)
 	case oauthstate.FieldRedirectURI:
 		return m.OldRedirectURI(ctx)
+	case oauthstate.FieldCodeChallenge:
+		return m.OldCodeChallenge(ctx)
 	case oauthstate.FieldExpiresAt:
 		return m.OldExpiresAt(ctx)
 	}
@@ -1946,6 +2047,13 @@ func (m *OAuthStateMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetUserID(v)
 		return nil
+	case oauthstate.FieldSessionID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSessionID(v)
+		return nil
 	case oauthstate.FieldCodeVerifier:
 		v, ok := value.(string)
 		if !ok {
@@ -1973,6 +2081,13 @@ func (m *OAuthStateMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetRedirectURI(v)
+		return nil
+	case oauthstate.FieldCodeChallenge:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCodeChallenge(v)
 		return nil
 	case oauthstate.FieldExpiresAt:
 		v, ok := value.(time.Time)
@@ -2014,6 +2129,9 @@ func (m *OAuthStateMutation) ClearedFields() []string {
 	if m.FieldCleared(oauthstate.FieldUserID) {
 		fields = append(fields, oauthstate.FieldUserID)
 	}
+	if m.FieldCleared(oauthstate.FieldSessionID) {
+		fields = append(fields, oauthstate.FieldSessionID)
+	}
 	return fields
 }
 
@@ -2030,6 +2148,9 @@ func (m *OAuthStateMutation) ClearField(name string) error {
 	switch name {
 	case oauthstate.FieldUserID:
 		m.ClearUserID()
+		return nil
+	case oauthstate.FieldSessionID:
+		m.ClearSessionID()
 		return nil
 	}
 	return fmt.Errorf("unknown OAuthState nullable field %s", name)
@@ -2057,6 +2178,9 @@ func (m *OAuthStateMutation) ResetField(name string) error {
 	case oauthstate.FieldUserID:
 		m.ResetUserID()
 		return nil
+	case oauthstate.FieldSessionID:
+		m.ResetSessionID()
+		return nil
 	case oauthstate.FieldCodeVerifier:
 		m.ResetCodeVerifier()
 		return nil
@@ -2068,6 +2192,9 @@ func (m *OAuthStateMutation) ResetField(name string) error {
 		return nil
 	case oauthstate.FieldRedirectURI:
 		m.ResetRedirectURI()
+		return nil
+	case oauthstate.FieldCodeChallenge:
+		m.ResetCodeChallenge()
 		return nil
 	case oauthstate.FieldExpiresAt:
 		m.ResetExpiresAt()

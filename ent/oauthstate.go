@@ -32,6 +32,8 @@ type OAuthState struct {
 	Provider string `json:"provider,omitempty"`
 	// UserID holds the value of the "user_id" field.
 	UserID *uuid.UUID `json:"user_id,omitempty"`
+	// SessionID holds the value of the "session_id" field.
+	SessionID *uuid.UUID `json:"session_id,omitempty"`
 	// CodeVerifier holds the value of the "code_verifier" field.
 	CodeVerifier string `json:"-"`
 	// Nonce holds the value of the "nonce" field.
@@ -40,6 +42,8 @@ type OAuthState struct {
 	BrowserHash []byte `json:"-"`
 	// RedirectURI holds the value of the "redirect_uri" field.
 	RedirectURI string `json:"redirect_uri,omitempty"`
+	// CodeChallenge holds the value of the "code_challenge" field.
+	CodeChallenge string `json:"code_challenge,omitempty"`
 	// ExpiresAt holds the value of the "expires_at" field.
 	ExpiresAt time.Time `json:"expires_at,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
@@ -86,11 +90,11 @@ func (*OAuthState) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case oauthstate.FieldUserID:
+		case oauthstate.FieldUserID, oauthstate.FieldSessionID:
 			values[i] = &sql.NullScanner{S: new(uuid.UUID)}
 		case oauthstate.FieldStateHash, oauthstate.FieldBrowserHash:
 			values[i] = new([]byte)
-		case oauthstate.FieldProvider, oauthstate.FieldCodeVerifier, oauthstate.FieldNonce, oauthstate.FieldRedirectURI:
+		case oauthstate.FieldProvider, oauthstate.FieldCodeVerifier, oauthstate.FieldNonce, oauthstate.FieldRedirectURI, oauthstate.FieldCodeChallenge:
 			values[i] = new(sql.NullString)
 		case oauthstate.FieldCreatedAt, oauthstate.FieldUpdatedAt, oauthstate.FieldExpiresAt:
 			values[i] = new(sql.NullTime)
@@ -154,6 +158,13 @@ func (_m *OAuthState) assignValues(columns []string, values []any) error {
 				_m.UserID = new(uuid.UUID)
 				*_m.UserID = *value.S.(*uuid.UUID)
 			}
+		case oauthstate.FieldSessionID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field session_id", values[i])
+			} else if value.Valid {
+				_m.SessionID = new(uuid.UUID)
+				*_m.SessionID = *value.S.(*uuid.UUID)
+			}
 		case oauthstate.FieldCodeVerifier:
 			if value, ok := values[i].(*sql.NullString); !ok {
 				return fmt.Errorf("unexpected type %T for field code_verifier", values[i])
@@ -177,6 +188,12 @@ func (_m *OAuthState) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field redirect_uri", values[i])
 			} else if value.Valid {
 				_m.RedirectURI = value.String
+			}
+		case oauthstate.FieldCodeChallenge:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field code_challenge", values[i])
+			} else if value.Valid {
+				_m.CodeChallenge = value.String
 			}
 		case oauthstate.FieldExpiresAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -249,6 +266,11 @@ func (_m *OAuthState) String() string {
 		builder.WriteString(fmt.Sprintf("%v", *v))
 	}
 	builder.WriteString(", ")
+	if v := _m.SessionID; v != nil {
+		builder.WriteString("session_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
 	builder.WriteString("code_verifier=<sensitive>")
 	builder.WriteString(", ")
 	builder.WriteString("nonce=<sensitive>")
@@ -257,6 +279,9 @@ func (_m *OAuthState) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("redirect_uri=")
 	builder.WriteString(_m.RedirectURI)
+	builder.WriteString(", ")
+	builder.WriteString("code_challenge=")
+	builder.WriteString(_m.CodeChallenge)
 	builder.WriteString(", ")
 	builder.WriteString("expires_at=")
 	builder.WriteString(_m.ExpiresAt.Format(time.ANSIC))

@@ -83,6 +83,20 @@ func (_c *OAuthStateCreate) SetNillableUserID(v *uuid.UUID) *OAuthStateCreate {
 	return _c
 }
 
+// SetSessionID sets the "session_id" field.
+func (_c *OAuthStateCreate) SetSessionID(v uuid.UUID) *OAuthStateCreate {
+	_c.mutation.SetSessionID(v)
+	return _c
+}
+
+// SetNillableSessionID sets the "session_id" field if the given value is not nil.
+func (_c *OAuthStateCreate) SetNillableSessionID(v *uuid.UUID) *OAuthStateCreate {
+	if v != nil {
+		_c.SetSessionID(*v)
+	}
+	return _c
+}
+
 // SetCodeVerifier sets the "code_verifier" field.
 func (_c *OAuthStateCreate) SetCodeVerifier(v string) *OAuthStateCreate {
 	_c.mutation.SetCodeVerifier(v)
@@ -111,6 +125,20 @@ func (_c *OAuthStateCreate) SetRedirectURI(v string) *OAuthStateCreate {
 func (_c *OAuthStateCreate) SetNillableRedirectURI(v *string) *OAuthStateCreate {
 	if v != nil {
 		_c.SetRedirectURI(*v)
+	}
+	return _c
+}
+
+// SetCodeChallenge sets the "code_challenge" field.
+func (_c *OAuthStateCreate) SetCodeChallenge(v string) *OAuthStateCreate {
+	_c.mutation.SetCodeChallenge(v)
+	return _c
+}
+
+// SetNillableCodeChallenge sets the "code_challenge" field if the given value is not nil.
+func (_c *OAuthStateCreate) SetNillableCodeChallenge(v *string) *OAuthStateCreate {
+	if v != nil {
+		_c.SetCodeChallenge(*v)
 	}
 	return _c
 }
@@ -200,6 +228,10 @@ func (_c *OAuthStateCreate) defaults() error {
 		v := oauthstate.DefaultRedirectURI
 		_c.mutation.SetRedirectURI(v)
 	}
+	if _, ok := _c.mutation.CodeChallenge(); !ok {
+		v := oauthstate.DefaultCodeChallenge
+		_c.mutation.SetCodeChallenge(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		if oauthstate.DefaultID == nil {
 			return fmt.Errorf("ent: uninitialized oauthstate.DefaultID (forgotten import ent/runtime?)")
@@ -269,6 +301,14 @@ func (_c *OAuthStateCreate) check() error {
 			return &ValidationError{Name: "redirect_uri", err: fmt.Errorf(`ent: validator failed for field "OAuthState.redirect_uri": %w`, err)}
 		}
 	}
+	if _, ok := _c.mutation.CodeChallenge(); !ok {
+		return &ValidationError{Name: "code_challenge", err: errors.New(`ent: missing required field "OAuthState.code_challenge"`)}
+	}
+	if v, ok := _c.mutation.CodeChallenge(); ok {
+		if err := oauthstate.CodeChallengeValidator(v); err != nil {
+			return &ValidationError{Name: "code_challenge", err: fmt.Errorf(`ent: validator failed for field "OAuthState.code_challenge": %w`, err)}
+		}
+	}
 	if _, ok := _c.mutation.ExpiresAt(); !ok {
 		return &ValidationError{Name: "expires_at", err: errors.New(`ent: missing required field "OAuthState.expires_at"`)}
 	}
@@ -326,6 +366,10 @@ func (_c *OAuthStateCreate) createSpec() (*OAuthState, *sqlgraph.CreateSpec) {
 		_spec.SetField(oauthstate.FieldProvider, field.TypeString, value)
 		_node.Provider = value
 	}
+	if value, ok := _c.mutation.SessionID(); ok {
+		_spec.SetField(oauthstate.FieldSessionID, field.TypeUUID, value)
+		_node.SessionID = &value
+	}
 	if value, ok := _c.mutation.CodeVerifier(); ok {
 		_spec.SetField(oauthstate.FieldCodeVerifier, field.TypeString, value)
 		_node.CodeVerifier = value
@@ -341,6 +385,10 @@ func (_c *OAuthStateCreate) createSpec() (*OAuthState, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.RedirectURI(); ok {
 		_spec.SetField(oauthstate.FieldRedirectURI, field.TypeString, value)
 		_node.RedirectURI = value
+	}
+	if value, ok := _c.mutation.CodeChallenge(); ok {
+		_spec.SetField(oauthstate.FieldCodeChallenge, field.TypeString, value)
+		_node.CodeChallenge = value
 	}
 	if value, ok := _c.mutation.ExpiresAt(); ok {
 		_spec.SetField(oauthstate.FieldExpiresAt, field.TypeTime, value)

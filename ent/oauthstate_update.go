@@ -111,6 +111,9 @@ func (_u *OAuthStateUpdate) sqlSave(ctx context.Context) (_node int, err error) 
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(oauthstate.FieldUpdatedAt, field.TypeTime, value)
 	}
+	if _u.mutation.SessionIDCleared() {
+		_spec.ClearField(oauthstate.FieldSessionID, field.TypeUUID)
+	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -244,6 +247,9 @@ func (_u *OAuthStateUpdateOne) sqlSave(ctx context.Context) (_node *OAuthState, 
 	}
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(oauthstate.FieldUpdatedAt, field.TypeTime, value)
+	}
+	if _u.mutation.SessionIDCleared() {
+		_spec.ClearField(oauthstate.FieldSessionID, field.TypeUUID)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &OAuthState{config: _u.config}

@@ -55,10 +55,12 @@ var (
 		{Name: "updated_at", Type: field.TypeTime},
 		{Name: "state_hash", Type: field.TypeBytes, Unique: true, Size: 32},
 		{Name: "provider", Type: field.TypeString, Size: 64},
+		{Name: "session_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "code_verifier", Type: field.TypeString, Size: 128},
 		{Name: "nonce", Type: field.TypeString, Size: 128},
 		{Name: "browser_hash", Type: field.TypeBytes, Size: 32},
 		{Name: "redirect_uri", Type: field.TypeString, Size: 2048, Default: ""},
+		{Name: "code_challenge", Type: field.TypeString, Size: 43, Default: ""},
 		{Name: "expires_at", Type: field.TypeTime},
 		{Name: "tenant_id", Type: field.TypeUUID},
 		{Name: "user_id", Type: field.TypeUUID, Nullable: true},
@@ -71,13 +73,13 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "oauth_states_tenants_tenant",
-				Columns:    []*schema.Column{OauthStatesColumns[10]},
+				Columns:    []*schema.Column{OauthStatesColumns[12]},
 				RefColumns: []*schema.Column{TenantsColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
 			{
 				Symbol:     "oauth_states_users_user",
-				Columns:    []*schema.Column{OauthStatesColumns[11]},
+				Columns:    []*schema.Column{OauthStatesColumns[13]},
 				RefColumns: []*schema.Column{UsersColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
@@ -86,7 +88,7 @@ var (
 			{
 				Name:    "idx_oauth_state_expires",
 				Unique:  false,
-				Columns: []*schema.Column{OauthStatesColumns[9]},
+				Columns: []*schema.Column{OauthStatesColumns[11]},
 			},
 			{
 				Name:    "idx_oauth_state_provider",
@@ -96,7 +98,7 @@ var (
 			{
 				Name:    "idx_oauth_state_user",
 				Unique:  false,
-				Columns: []*schema.Column{OauthStatesColumns[11]},
+				Columns: []*schema.Column{OauthStatesColumns[13]},
 			},
 		},
 	}

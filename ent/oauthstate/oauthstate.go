@@ -28,6 +28,8 @@ const (
 	FieldProvider = "provider"
 	// FieldUserID holds the string denoting the user_id field in the database.
 	FieldUserID = "user_id"
+	// FieldSessionID holds the string denoting the session_id field in the database.
+	FieldSessionID = "session_id"
 	// FieldCodeVerifier holds the string denoting the code_verifier field in the database.
 	FieldCodeVerifier = "code_verifier"
 	// FieldNonce holds the string denoting the nonce field in the database.
@@ -36,6 +38,8 @@ const (
 	FieldBrowserHash = "browser_hash"
 	// FieldRedirectURI holds the string denoting the redirect_uri field in the database.
 	FieldRedirectURI = "redirect_uri"
+	// FieldCodeChallenge holds the string denoting the code_challenge field in the database.
+	FieldCodeChallenge = "code_challenge"
 	// FieldExpiresAt holds the string denoting the expires_at field in the database.
 	FieldExpiresAt = "expires_at"
 	// EdgeTenant holds the string denoting the tenant edge name in mutations.
@@ -69,10 +73,12 @@ var Columns = []string{
 	FieldStateHash,
 	FieldProvider,
 	FieldUserID,
+	FieldSessionID,
 	FieldCodeVerifier,
 	FieldNonce,
 	FieldBrowserHash,
 	FieldRedirectURI,
+	FieldCodeChallenge,
 	FieldExpiresAt,
 }
 
@@ -114,6 +120,10 @@ var (
 	DefaultRedirectURI string
 	// RedirectURIValidator is a validator for the "redirect_uri" field. It is called by the builders before save.
 	RedirectURIValidator func(string) error
+	// DefaultCodeChallenge holds the default value on creation for the "code_challenge" field.
+	DefaultCodeChallenge string
+	// CodeChallengeValidator is a validator for the "code_challenge" field. It is called by the builders before save.
+	CodeChallengeValidator func(string) error
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() uuid.UUID
 )
@@ -151,6 +161,11 @@ func ByUserID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldUserID, opts...).ToFunc()
 }
 
+// BySessionID orders the results by the session_id field.
+func BySessionID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldSessionID, opts...).ToFunc()
+}
+
 // ByCodeVerifier orders the results by the code_verifier field.
 func ByCodeVerifier(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldCodeVerifier, opts...).ToFunc()
@@ -164,6 +179,11 @@ func ByNonce(opts ...sql.OrderTermOption) OrderOption {
 // ByRedirectURI orders the results by the redirect_uri field.
 func ByRedirectURI(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldRedirectURI, opts...).ToFunc()
+}
+
+// ByCodeChallenge orders the results by the code_challenge field.
+func ByCodeChallenge(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldCodeChallenge, opts...).ToFunc()
 }
 
 // ByExpiresAt orders the results by the expires_at field.

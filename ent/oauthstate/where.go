@@ -86,6 +86,11 @@ func UserID(v uuid.UUID) predicate.OAuthState {
 	return predicate.OAuthState(sql.FieldEQ(FieldUserID, v))
 }
 
+// SessionID applies equality check predicate on the "session_id" field. It's identical to SessionIDEQ.
+func SessionID(v uuid.UUID) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldEQ(FieldSessionID, v))
+}
+
 // CodeVerifier applies equality check predicate on the "code_verifier" field. It's identical to CodeVerifierEQ.
 func CodeVerifier(v string) predicate.OAuthState {
 	return predicate.OAuthState(sql.FieldEQ(FieldCodeVerifier, v))
@@ -104,6 +109,11 @@ func BrowserHash(v []byte) predicate.OAuthState {
 // RedirectURI applies equality check predicate on the "redirect_uri" field. It's identical to RedirectURIEQ.
 func RedirectURI(v string) predicate.OAuthState {
 	return predicate.OAuthState(sql.FieldEQ(FieldRedirectURI, v))
+}
+
+// CodeChallenge applies equality check predicate on the "code_challenge" field. It's identical to CodeChallengeEQ.
+func CodeChallenge(v string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldEQ(FieldCodeChallenge, v))
 }
 
 // ExpiresAt applies equality check predicate on the "expires_at" field. It's identical to ExpiresAtEQ.
@@ -346,6 +356,56 @@ func UserIDNotNil() predicate.OAuthState {
 	return predicate.OAuthState(sql.FieldNotNull(FieldUserID))
 }
 
+// SessionIDEQ applies the EQ predicate on the "session_id" field.
+func SessionIDEQ(v uuid.UUID) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldEQ(FieldSessionID, v))
+}
+
+// SessionIDNEQ applies the NEQ predicate on the "session_id" field.
+func SessionIDNEQ(v uuid.UUID) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldNEQ(FieldSessionID, v))
+}
+
+// SessionIDIn applies the In predicate on the "session_id" field.
+func SessionIDIn(vs ...uuid.UUID) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldIn(FieldSessionID, vs...))
+}
+
+// SessionIDNotIn applies the NotIn predicate on the "session_id" field.
+func SessionIDNotIn(vs ...uuid.UUID) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldNotIn(FieldSessionID, vs...))
+}
+
+// SessionIDGT applies the GT predicate on the "session_id" field.
+func SessionIDGT(v uuid.UUID) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldGT(FieldSessionID, v))
+}
+
+// SessionIDGTE applies the GTE predicate on the "session_id" field.
+func SessionIDGTE(v uuid.UUID) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldGTE(FieldSessionID, v))
+}
+
+// SessionIDLT applies the LT predicate on the "session_id" field.
+func SessionIDLT(v uuid.UUID) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldLT(FieldSessionID, v))
+}
+
+// SessionIDLTE applies the LTE predicate on the "session_id" field.
+func SessionIDLTE(v uuid.UUID) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldLTE(FieldSessionID, v))
+}
+
+// SessionIDIsNil applies the IsNil predicate on the "session_id" field.
+func SessionIDIsNil() predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldIsNull(FieldSessionID))
+}
+
+// SessionIDNotNil applies the NotNil predicate on the "session_id" field.
+func SessionIDNotNil() predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldNotNull(FieldSessionID))
+}
+
 // CodeVerifierEQ applies the EQ predicate on the "code_verifier" field.
 func CodeVerifierEQ(v string) predicate.OAuthState {
 	return predicate.OAuthState(sql.FieldEQ(FieldCodeVerifier, v))
@@ -579,6 +639,71 @@ func RedirectURIEqualFold(v string) predicate.OAuthState {
 // RedirectURIContainsFold applies the ContainsFold predicate on the "redirect_uri" field.
 func RedirectURIContainsFold(v string) predicate.OAuthState {
 	return predicate.OAuthState(sql.FieldContainsFold(FieldRedirectURI, v))
+}
+
+// CodeChallengeEQ applies the EQ predicate on the "code_challenge" field.
+func CodeChallengeEQ(v string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldEQ(FieldCodeChallenge, v))
+}
+
+// CodeChallengeNEQ applies the NEQ predicate on the "code_challenge" field.
+func CodeChallengeNEQ(v string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldNEQ(FieldCodeChallenge, v))
+}
+
+// CodeChallengeIn applies the In predicate on the "code_challenge" field.
+func CodeChallengeIn(vs ...string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldIn(FieldCodeChallenge, vs...))
+}
+
+// CodeChallengeNotIn applies the NotIn predicate on the "code_challenge" field.
+func CodeChallengeNotIn(vs ...string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldNotIn(FieldCodeChallenge, vs...))
+}
+
+// CodeChallengeGT applies the GT predicate on the "code_challenge" field.
+func CodeChallengeGT(v string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldGT(FieldCodeChallenge, v))
+}
+
+// CodeChallengeGTE applies the GTE predicate on the "code_challenge" field.
+func CodeChallengeGTE(v string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldGTE(FieldCodeChallenge, v))
+}
+
+// CodeChallengeLT applies the LT predicate on the "code_challenge" field.
+func CodeChallengeLT(v string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldLT(FieldCodeChallenge, v))
+}
+
+// CodeChallengeLTE applies the LTE predicate on the "code_challenge" field.
+func CodeChallengeLTE(v string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldLTE(FieldCodeChallenge, v))
+}
+
+// CodeChallengeContains applies the Contains predicate on the "code_challenge" field.
+func CodeChallengeContains(v string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldContains(FieldCodeChallenge, v))
+}
+
+// CodeChallengeHasPrefix applies the HasPrefix predicate on the "code_challenge" field.
+func CodeChallengeHasPrefix(v string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldHasPrefix(FieldCodeChallenge, v))
+}
+
+// CodeChallengeHasSuffix applies the HasSuffix predicate on the "code_challenge" field.
+func CodeChallengeHasSuffix(v string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldHasSuffix(FieldCodeChallenge, v))
+}
+
+// CodeChallengeEqualFold applies the EqualFold predicate on the "code_challenge" field.
+func CodeChallengeEqualFold(v string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldEqualFold(FieldCodeChallenge, v))
+}
+
+// CodeChallengeContainsFold applies the ContainsFold predicate on the "code_challenge" field.
+func CodeChallengeContainsFold(v string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldContainsFold(FieldCodeChallenge, v))
 }
 
 // ExpiresAtEQ applies the EQ predicate on the "expires_at" field.

@@ -208,7 +208,7 @@ func init() {
 		}
 	}()
 	// oauthstateDescCodeVerifier is the schema descriptor for code_verifier field.
-	oauthstateDescCodeVerifier := oauthstateFields[3].Descriptor()
+	oauthstateDescCodeVerifier := oauthstateFields[4].Descriptor()
 	// oauthstate.CodeVerifierValidator is a validator for the "code_verifier" field. It is called by the builders before save.
 	oauthstate.CodeVerifierValidator = func() func(string) error {
 		validators := oauthstateDescCodeVerifier.Validators
@@ -226,7 +226,7 @@ func init() {
 		}
 	}()
 	// oauthstateDescNonce is the schema descriptor for nonce field.
-	oauthstateDescNonce := oauthstateFields[4].Descriptor()
+	oauthstateDescNonce := oauthstateFields[5].Descriptor()
 	// oauthstate.NonceValidator is a validator for the "nonce" field. It is called by the builders before save.
 	oauthstate.NonceValidator = func() func(string) error {
 		validators := oauthstateDescNonce.Validators
@@ -244,7 +244,7 @@ func init() {
 		}
 	}()
 	// oauthstateDescBrowserHash is the schema descriptor for browser_hash field.
-	oauthstateDescBrowserHash := oauthstateFields[5].Descriptor()
+	oauthstateDescBrowserHash := oauthstateFields[6].Descriptor()
 	// oauthstate.BrowserHashValidator is a validator for the "browser_hash" field. It is called by the builders before save.
 	oauthstate.BrowserHashValidator = func() func([]byte) error {
 		validators := oauthstateDescBrowserHash.Validators
@@ -262,11 +262,17 @@ func init() {
 		}
 	}()
 	// oauthstateDescRedirectURI is the schema descriptor for redirect_uri field.
-	oauthstateDescRedirectURI := oauthstateFields[6].Descriptor()
+	oauthstateDescRedirectURI := oauthstateFields[7].Descriptor()
 	// oauthstate.DefaultRedirectURI holds the default value on creation for the redirect_uri field.
 	oauthstate.DefaultRedirectURI = oauthstateDescRedirectURI.Default.(string)
 	// oauthstate.RedirectURIValidator is a validator for the "redirect_uri" field. It is called by the builders before save.
 	oauthstate.RedirectURIValidator = oauthstateDescRedirectURI.Validators[0].(func(string) error)
+	// oauthstateDescCodeChallenge is the schema descriptor for code_challenge field.
+	oauthstateDescCodeChallenge := oauthstateFields[8].Descriptor()
+	// oauthstate.DefaultCodeChallenge holds the default value on creation for the code_challenge field.
+	oauthstate.DefaultCodeChallenge = oauthstateDescCodeChallenge.Default.(string)
+	// oauthstate.CodeChallengeValidator is a validator for the "code_challenge" field. It is called by the builders before save.
+	oauthstate.CodeChallengeValidator = oauthstateDescCodeChallenge.Validators[0].(func(string) error)
 	// oauthstateDescID is the schema descriptor for id field.
 	oauthstateDescID := oauthstateMixinFields1[0].Descriptor()
 	// oauthstate.DefaultID holds the default value on creation for the id field.

@@ -29,15 +29,20 @@ func (OAuthState) Mixin() []ent.Mixin {
 func (OAuthState) Fields() []ent.Field {
 	return []ent.Field{
 		field.Bytes("state_hash").MinLen(32).MaxLen(32).Unique().Immutable().Sensitive(),
+		// The name of a provider of the server, or the id of one of the tenant.
 		field.String("provider").NotEmpty().MaxLen(64).Immutable(),
 		// Set when a signed-in user links an identity.
 		field.UUID("user_id", uuid.UUID{}).Optional().Nillable().Immutable(),
+		// The session from which that is asked: what it began ends with it.
+		field.UUID("session_id", uuid.UUID{}).Optional().Nillable().Immutable(),
 		// RFC 7636 §4.1: 43 to 128 characters.
 		field.String("code_verifier").MinLen(43).MaxLen(128).Immutable().Sensitive(),
 		field.String("nonce").NotEmpty().MaxLen(128).Immutable().Sensitive(),
 		// SHA-256 of the cookie that binds the state to the browser (RFC 9700 §4.7).
 		field.Bytes("browser_hash").MinLen(32).MaxLen(32).Immutable().Sensitive(),
 		field.String("redirect_uri").Default("").MaxLen(2048).Immutable(),
+		// What the client wants to prove when it exchanges its code (RFC 7636 §4.2, S256).
+		field.String("code_challenge").Default("").MaxLen(43).Immutable(),
 		field.Time("expires_at").Immutable(),
 	}
 }

@@ -15,7 +15,6 @@ import (
 	"tenantry/ent/privacy"
 	"tenantry/ent/refreshtoken"
 	"tenantry/ent/schema/settings"
-	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 )
 
@@ -24,8 +23,6 @@ const (
 	maxUserAgent = 255
 	// maxSessions is how many sessions are listed.
 	maxSessions = 100
-	// removedAtOnce is how many sessions one statement deletes.
-	removedAtOnce = 500
 )
 
 // startSession makes the row of a new session and its first tokens.
@@ -96,24 +93,6 @@ func EndSessions(ctx context.Context, client *ent.Client, user uuid.UUID, reason
 		return fmt.Errorf("end sessions: %w", err)
 	}
 	return nil
-}
-
-// RemoveSessions deletes sessions that are over by age. Those that were revoked stay until then, so that a token of theirs
-// that comes back is known.
-func (a *Auth) RemoveSessions(ctx context.Context) error {
-	ctx = principal.System(ctx, "housekeeping: sessions of every tenant")
-	for {
-		ids, err := a.client.RefreshToken.Query().Where(refreshtoken.ExpiresAtLT(a.opts.Clock())).Limit(removedAtOnce).IDs(ctx)
-		if err != nil {
-			return fmt.Errorf("find sessions that are over: %w", err)
-		}
-		if len(ids) == 0 {
-			return nil
-		}
-		if _, err := a.client.RefreshToken.Delete().Where(refreshtoken.IDIn(ids...)).Exec(ctx); err != nil {
-			return fmt.Errorf("remove sessions: %w", err)
-		}
-	}
 }
 
 // text makes what a client said of itself fit to be stored: valid UTF-8 without NUL, which Postgres refuses, and short.

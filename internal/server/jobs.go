@@ -2,10 +2,14 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
+	"tenantry/ent/oauthstate"
+	"tenantry/ent/onetimetoken"
+	"tenantry/ent/refreshtoken"
 	"tenantry/internal/auth"
 )
 
@@ -18,8 +22,32 @@ func (s *Server) Work(ctx context.Context) {
 	jobs.Go(func() { s.every(ctx, auth.KeysMaintained, "maintain signing keys", s.keys.Maintain) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "remove signing keys", s.keys.RemoveGone) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "forget attempts", s.Auth.ForgetAttempts) })
-	jobs.Go(func() { s.every(ctx, forgetEvery, "remove sessions", s.Auth.RemoveSessions) })
+	// Sessions that were revoked stay until they are over by age, so that a token of theirs that comes back is known.
+	for _, table := range []string{refreshtoken.Table, oauthstate.Table, onetimetoken.Table} {
+		jobs.Go(func() {
+			s.every(ctx, forgetEvery, "remove expired "+table, func(ctx context.Context) error { return s.removeExpired(ctx, table) })
+		})
+	}
 	jobs.Wait()
+}
+
+// removeExpired empties a table of what has expired. It says how much that was, and how much is left of what lives for minutes
+// only: a table that grows is a flood.
+func (s *Server) removeExpired(ctx context.Context, table string) error {
+	removed, err := s.db.DeleteExpired(ctx, table, s.clock())
+	if err != nil || removed == 0 {
+		return err
+	}
+	attrs := []slog.Attr{slog.String("table", table), slog.Int64("removed", removed)}
+	if table != refreshtoken.Table {
+		var left int64
+		if err := s.db.SQL.QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&left); err != nil { //nolint:gosec // a name of ent's
+			return fmt.Errorf("count rows of %s: %w", table, err)
+		}
+		attrs = append(attrs, slog.Int64("left", left))
+	}
+	s.log.LogAttrs(ctx, slog.LevelInfo, "removed expired rows", attrs...)
+	return nil
 }
 
 // every runs a job again and again. A job that fails is tried again in its turn.

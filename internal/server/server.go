@@ -27,7 +27,9 @@ type Server struct {
 	Handler http.Handler
 	Auth    *auth.Auth
 
+	db       *database.DB
 	keys     *auth.SigningKeys
+	clock    func() time.Time
 	log      *slog.Logger
 	draining atomic.Bool
 }
@@ -95,7 +97,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Auth: signIn, keys: keys, log: log}
+	s := &Server{Auth: signIn, db: db, keys: keys, clock: parts.Clock, log: log}
 	gin.SetMode(gin.ReleaseMode)
 	router, err := httpapi.NewRouter(contract, handlers{
 		auth.HTTP{Auth: signIn},
