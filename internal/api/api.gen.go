@@ -188,6 +188,21 @@ func (e Total) Valid() bool {
 	}
 }
 
+// Defines values for AuthorizeOAuthParamsCodeChallengeMethod.
+const (
+	S256 AuthorizeOAuthParamsCodeChallengeMethod = "S256"
+)
+
+// Valid indicates whether the value is a known member of the AuthorizeOAuthParamsCodeChallengeMethod enum.
+func (e AuthorizeOAuthParamsCodeChallengeMethod) Valid() bool {
+	switch e {
+	case S256:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListUsersParamsTotal.
 const (
 	ListUsersParamsTotalExact ListUsersParamsTotal = "exact"
@@ -301,6 +316,11 @@ type NewTenant struct {
 	Slug Slug `json:"slug"`
 }
 
+// OAuthLink defines model for OAuthLink.
+type OAuthLink struct {
+	AuthorizationURL string `json:"authorization_url"`
+}
+
 // OAuthOffer defines model for OAuthOffer.
 type OAuthOffer struct {
 	// Kind Which protocol it speaks, and what is known of it. `oidc` is any OpenID provider, `oauth2` any OAuth 2.0 server.
@@ -318,10 +338,13 @@ type OAuthOffers struct {
 
 // OAuthProvider defines model for OAuthProvider.
 type OAuthProvider struct {
-	AuthorizationEndpoint *string   `json:"authorization_endpoint,omitempty"`
-	ClientID              string    `json:"client_id"`
-	CreatedAt             time.Time `json:"created_at"`
-	Enabled               bool      `json:"enabled"`
+	AuthorizationEndpoint *string `json:"authorization_endpoint,omitempty"`
+
+	// CallbackURL The redirect URI to register at the provider.
+	CallbackURL string    `json:"callback_url"`
+	ClientID    string    `json:"client_id"`
+	CreatedAt   time.Time `json:"created_at"`
+	Enabled     bool      `json:"enabled"`
 
 	// HasClientSecret Whether there is one. It is never shown.
 	HasClientSecret bool               `json:"has_client_secret"`
@@ -530,6 +553,12 @@ type TenantSettings struct {
 	// AccessTokenTTL Seconds that an access token lives, from 60 to what the server's configuration allows.
 	AccessTokenTTL *int `json:"access_token_ttl,omitempty"`
 
+	// LinkByEmail Whether a provider that has proved an e-mail address signs in to the account of that address. An account that has not proved it loses its password and its sessions then. Superusers are left out.
+	//
+	//
+	// Example: true
+	LinkByEmail *bool `json:"link_by_email,omitempty"`
+
 	// PasswordMinLength The least number of characters of a new password.
 	PasswordMinLength *int `json:"password_min_length,omitempty"`
 
@@ -628,6 +657,9 @@ type Include = []Related
 // Limit defines model for Limit.
 type Limit = int
 
+// RedirectURI defines model for RedirectURI.
+type RedirectURI = string
+
 // Total defines model for Total.
 type Total string
 
@@ -660,9 +692,59 @@ type LoginJSONBody struct {
 	Tenant *Slug `json:"tenant,omitempty"`
 }
 
+// ExchangeOAuthCodeJSONBody defines parameters for ExchangeOAuthCode.
+type ExchangeOAuthCodeJSONBody struct {
+	// Code Example: 7IWxDaTUC0MCfn-_4ylCMcp6UuEXmVnoJz3-fmNh1ok
+	Code string `json:"code"`
+
+	// CodeVerifier The secret whose `code_challenge` the flow began with (RFC 7636 §4.1).
+	//
+	// Example: dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk
+	CodeVerifier *string `json:"code_verifier,omitempty"`
+}
+
 // ListOAuthOffersParams defines parameters for ListOAuthOffers.
 type ListOAuthOffersParams struct {
 	Tenant *Slug `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
+// AuthorizeOAuthParams defines parameters for AuthorizeOAuth.
+type AuthorizeOAuthParams struct {
+	Tenant *Slug `form:"tenant,omitempty" json:"tenant,omitempty"`
+
+	// RedirectURI Where the callback leads to. It must be among the `redirect_uris` of the tenant, letter by letter.
+	RedirectURI *RedirectURI `form:"redirect_uri,omitempty" json:"redirect_uri,omitempty"`
+
+	// CodeChallenge The SHA-256 of a secret of the application's, in base64url (RFC 7636, S256): its one-time code is then of use to nobody who does not know the secret.
+	CodeChallenge       *string                                  `form:"code_challenge,omitempty" json:"code_challenge,omitempty"`
+	CodeChallengeMethod *AuthorizeOAuthParamsCodeChallengeMethod `form:"code_challenge_method,omitempty" json:"code_challenge_method,omitempty"`
+}
+
+// AuthorizeOAuthParamsCodeChallengeMethod defines parameters for AuthorizeOAuth.
+type AuthorizeOAuthParamsCodeChallengeMethod string
+
+// CallBackOAuthParams defines parameters for CallBackOAuth.
+type CallBackOAuthParams struct {
+	State string  `form:"state" json:"state"`
+	Code  *string `form:"code,omitempty" json:"code,omitempty"`
+	Error *string `form:"error,omitempty" json:"error,omitempty"`
+
+	// Iss Who answers (RFC 9207).
+	Iss *string `form:"iss,omitempty" json:"iss,omitempty"`
+}
+
+// PostOAuthCallbackFormdataBody defines parameters for PostOAuthCallback.
+type PostOAuthCallbackFormdataBody struct {
+	Code  *string `form:"code,omitempty" json:"code,omitempty"`
+	Error *string `form:"error,omitempty" json:"error,omitempty"`
+	Iss   *string `form:"iss,omitempty" json:"iss,omitempty"`
+	State string  `form:"state" json:"state"`
+}
+
+// LinkOAuthParams defines parameters for LinkOAuth.
+type LinkOAuthParams struct {
+	// RedirectURI Where the callback leads to. It must be among the `redirect_uris` of the tenant, letter by letter.
+	RedirectURI *RedirectURI `form:"redirect_uri,omitempty" json:"redirect_uri,omitempty"`
 }
 
 // ChangePasswordJSONBody defines parameters for ChangePassword.
@@ -1110,6 +1192,12 @@ type LoginJSONRequestBody LoginJSONBody
 // LogoutJSONRequestBody defines body for Logout for application/json ContentType.
 type LogoutJSONRequestBody = RefreshTokenRequest
 
+// ExchangeOAuthCodeJSONRequestBody defines body for ExchangeOAuthCode for application/json ContentType.
+type ExchangeOAuthCodeJSONRequestBody ExchangeOAuthCodeJSONBody
+
+// PostOAuthCallbackFormdataRequestBody defines body for PostOAuthCallback for application/x-www-form-urlencoded ContentType.
+type PostOAuthCallbackFormdataRequestBody PostOAuthCallbackFormdataBody
+
 // ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
 type ChangePasswordJSONRequestBody ChangePasswordJSONBody
 
@@ -1172,9 +1260,27 @@ type ServerInterface interface {
 	// LogoutAll End every session of the signed-in user, this one included
 	// (POST /api/v1/auth/logout-all)
 	LogoutAll(c *gin.Context)
+	// ExchangeOAuthCode Exchange the one-time code of a callback for tokens
+	// (POST /api/v1/auth/oauth/exchange)
+	ExchangeOAuthCode(c *gin.Context)
+	// UnlinkOAuth Unlink the identity of the signed-in user
+	// (DELETE /api/v1/auth/oauth/link)
+	UnlinkOAuth(c *gin.Context)
 	// ListOAuthOffers List the providers that sign people in to a tenant
 	// (GET /api/v1/auth/oauth/providers)
 	ListOAuthOffers(c *gin.Context, params ListOAuthOffersParams)
+	// AuthorizeOAuth Lead a browser to a provider, to sign in
+	// (GET /api/v1/auth/oauth/{provider}/authorize)
+	AuthorizeOAuth(c *gin.Context, provider OAuthProviderName, params AuthorizeOAuthParams)
+	// CallBackOAuth Take what a provider answers by way of the browser
+	// (GET /api/v1/auth/oauth/{provider}/callback)
+	CallBackOAuth(c *gin.Context, provider string, params CallBackOAuthParams)
+	// PostOAuthCallback Take what a provider answers in a form
+	// (POST /api/v1/auth/oauth/{provider}/callback)
+	PostOAuthCallback(c *gin.Context, provider string)
+	// LinkOAuth Begin to link an identity at a provider to the signed-in user
+	// (POST /api/v1/auth/oauth/{provider}/link)
+	LinkOAuth(c *gin.Context, provider OAuthProviderName, params LinkOAuthParams)
 	// ChangePassword Change the password of the signed-in user
 	// (POST /api/v1/auth/password)
 	ChangePassword(c *gin.Context)
@@ -1361,6 +1467,32 @@ func (siw *ServerInterfaceWrapper) LogoutAll(c *gin.Context) {
 	siw.Handler.LogoutAll(c)
 }
 
+// ExchangeOAuthCode operation middleware
+func (siw *ServerInterfaceWrapper) ExchangeOAuthCode(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ExchangeOAuthCode(c)
+}
+
+// UnlinkOAuth operation middleware
+func (siw *ServerInterfaceWrapper) UnlinkOAuth(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.UnlinkOAuth(c)
+}
+
 // ListOAuthOffers operation middleware
 func (siw *ServerInterfaceWrapper) ListOAuthOffers(c *gin.Context) {
 
@@ -1386,6 +1518,187 @@ func (siw *ServerInterfaceWrapper) ListOAuthOffers(c *gin.Context) {
 	}
 
 	siw.Handler.ListOAuthOffers(c, params)
+}
+
+// AuthorizeOAuth operation middleware
+func (siw *ServerInterfaceWrapper) AuthorizeOAuth(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "provider" -------------
+	var provider OAuthProviderName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "provider", c.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter provider: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AuthorizeOAuthParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "redirect_uri" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "redirect_uri", c.Request.URL.Query(), &params.RedirectURI, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter redirect_uri: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "code_challenge" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "code_challenge", c.Request.URL.Query(), &params.CodeChallenge, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter code_challenge: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "code_challenge_method" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "code_challenge_method", c.Request.URL.Query(), &params.CodeChallengeMethod, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter code_challenge_method: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AuthorizeOAuth(c, provider, params)
+}
+
+// CallBackOAuth operation middleware
+func (siw *ServerInterfaceWrapper) CallBackOAuth(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "provider" -------------
+	var provider string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "provider", c.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter provider: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CallBackOAuthParams
+
+	// ------------- Required query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "code" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "code", c.Request.URL.Query(), &params.Code, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter code: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "error" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "error", c.Request.URL.Query(), &params.Error, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter error: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "iss" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "iss", c.Request.URL.Query(), &params.Iss, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter iss: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CallBackOAuth(c, provider, params)
+}
+
+// PostOAuthCallback operation middleware
+func (siw *ServerInterfaceWrapper) PostOAuthCallback(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "provider" -------------
+	var provider string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "provider", c.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter provider: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PostOAuthCallback(c, provider)
+}
+
+// LinkOAuth operation middleware
+func (siw *ServerInterfaceWrapper) LinkOAuth(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "provider" -------------
+	var provider OAuthProviderName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "provider", c.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter provider: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LinkOAuthParams
+
+	// ------------- Optional query parameter "redirect_uri" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "redirect_uri", c.Request.URL.Query(), &params.RedirectURI, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter redirect_uri: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.LinkOAuth(c, provider, params)
 }
 
 // ChangePassword operation middleware
@@ -2605,6 +2918,12 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/roles/:id", wrapper.GetRole)
 	router.PATCH(options.BaseURL+"/api/v1/roles/:id", wrapper.UpdateRole)
 	router.GET(options.BaseURL+"/api/v1/auth/oauth/providers", wrapper.ListOAuthOffers)
+	router.GET(options.BaseURL+"/api/v1/auth/oauth/:provider/authorize", wrapper.AuthorizeOAuth)
+	router.GET(options.BaseURL+"/api/v1/auth/oauth/:provider/callback", wrapper.CallBackOAuth)
+	router.POST(options.BaseURL+"/api/v1/auth/oauth/:provider/callback", wrapper.PostOAuthCallback)
+	router.POST(options.BaseURL+"/api/v1/auth/oauth/exchange", wrapper.ExchangeOAuthCode)
+	router.POST(options.BaseURL+"/api/v1/auth/oauth/:provider/link", wrapper.LinkOAuth)
+	router.DELETE(options.BaseURL+"/api/v1/auth/oauth/link", wrapper.UnlinkOAuth)
 	router.GET(options.BaseURL+"/api/v1/oauth-providers", wrapper.ListOAuthProviders)
 	router.POST(options.BaseURL+"/api/v1/oauth-providers", wrapper.CreateOAuthProvider)
 	router.DELETE(options.BaseURL+"/api/v1/oauth-providers/:id", wrapper.DeleteOAuthProvider)
@@ -2790,6 +3109,77 @@ func (response LogoutAlldefaultApplicationProblemPlusJSONResponse) VisitLogoutAl
 	return err
 }
 
+type ExchangeOAuthCodeRequestObject struct {
+	Body *ExchangeOAuthCodeJSONRequestBody
+}
+
+type ExchangeOAuthCodeResponseObject interface {
+	VisitExchangeOAuthCodeResponse(w http.ResponseWriter) error
+}
+
+type ExchangeOAuthCode200JSONResponse struct{ TokensJSONResponse }
+
+func (response ExchangeOAuthCode200JSONResponse) VisitExchangeOAuthCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExchangeOAuthCodedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ExchangeOAuthCodedefaultApplicationProblemPlusJSONResponse) VisitExchangeOAuthCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlinkOAuthRequestObject struct {
+}
+
+type UnlinkOAuthResponseObject interface {
+	VisitUnlinkOAuthResponse(w http.ResponseWriter) error
+}
+
+type UnlinkOAuth204Response struct {
+}
+
+func (response UnlinkOAuth204Response) VisitUnlinkOAuthResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type UnlinkOAuthdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UnlinkOAuthdefaultApplicationProblemPlusJSONResponse) VisitUnlinkOAuthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListOAuthOffersRequestObject struct {
 	Params ListOAuthOffersParams
 }
@@ -2818,6 +3208,198 @@ type ListOAuthOffersdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListOAuthOffersdefaultApplicationProblemPlusJSONResponse) VisitListOAuthOffersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AuthorizeOAuthRequestObject struct {
+	Provider OAuthProviderName `json:"provider"`
+	Params   AuthorizeOAuthParams
+}
+
+type AuthorizeOAuthResponseObject interface {
+	VisitAuthorizeOAuthResponse(w http.ResponseWriter) error
+}
+
+type AuthorizeOAuth303ResponseHeaders struct {
+	Location  string
+	SetCookie string
+}
+
+type AuthorizeOAuth303Response struct {
+	Headers AuthorizeOAuth303ResponseHeaders
+}
+
+func (response AuthorizeOAuth303Response) VisitAuthorizeOAuthResponse(w http.ResponseWriter) error {
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.Header().Set("Set-Cookie", fmt.Sprint(response.Headers.SetCookie))
+	w.WriteHeader(303)
+	return nil
+}
+
+type AuthorizeOAuthdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AuthorizeOAuthdefaultApplicationProblemPlusJSONResponse) VisitAuthorizeOAuthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallBackOAuthRequestObject struct {
+	Provider string `json:"provider"`
+	Params   CallBackOAuthParams
+}
+
+type CallBackOAuthResponseObject interface {
+	VisitCallBackOAuthResponse(w http.ResponseWriter) error
+}
+
+type CallBackOAuth200JSONResponse struct{ TokensJSONResponse }
+
+func (response CallBackOAuth200JSONResponse) VisitCallBackOAuthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CallBackOAuth204Response struct {
+}
+
+func (response CallBackOAuth204Response) VisitCallBackOAuthResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type CallBackOAuth303ResponseHeaders struct {
+	Location string
+}
+
+type CallBackOAuth303Response struct {
+	Headers CallBackOAuth303ResponseHeaders
+}
+
+func (response CallBackOAuth303Response) VisitCallBackOAuthResponse(w http.ResponseWriter) error {
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(303)
+	return nil
+}
+
+type CallBackOAuthdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CallBackOAuthdefaultApplicationProblemPlusJSONResponse) VisitCallBackOAuthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostOAuthCallbackRequestObject struct {
+	Provider string `json:"provider"`
+	Body     *PostOAuthCallbackFormdataRequestBody
+}
+
+type PostOAuthCallbackResponseObject interface {
+	VisitPostOAuthCallbackResponse(w http.ResponseWriter) error
+}
+
+type PostOAuthCallback303ResponseHeaders struct {
+	Location string
+}
+
+type PostOAuthCallback303Response struct {
+	Headers PostOAuthCallback303ResponseHeaders
+}
+
+func (response PostOAuthCallback303Response) VisitPostOAuthCallbackResponse(w http.ResponseWriter) error {
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(303)
+	return nil
+}
+
+type PostOAuthCallbackdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PostOAuthCallbackdefaultApplicationProblemPlusJSONResponse) VisitPostOAuthCallbackResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkOAuthRequestObject struct {
+	Provider OAuthProviderName `json:"provider"`
+	Params   LinkOAuthParams
+}
+
+type LinkOAuthResponseObject interface {
+	VisitLinkOAuthResponse(w http.ResponseWriter) error
+}
+
+type LinkOAuth200ResponseHeaders struct {
+	SetCookie string
+}
+
+type LinkOAuth200JSONResponse struct {
+	Body    OAuthLink
+	Headers LinkOAuth200ResponseHeaders
+}
+
+func (response LinkOAuth200JSONResponse) VisitLinkOAuthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Set-Cookie", fmt.Sprint(response.Headers.SetCookie))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkOAuthdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response LinkOAuthdefaultApplicationProblemPlusJSONResponse) VisitLinkOAuthResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4417,9 +4999,27 @@ type StrictServerInterface interface {
 	// LogoutAll End every session of the signed-in user, this one included
 	// (POST /api/v1/auth/logout-all)
 	LogoutAll(ctx context.Context, request LogoutAllRequestObject) (LogoutAllResponseObject, error)
+	// ExchangeOAuthCode Exchange the one-time code of a callback for tokens
+	// (POST /api/v1/auth/oauth/exchange)
+	ExchangeOAuthCode(ctx context.Context, request ExchangeOAuthCodeRequestObject) (ExchangeOAuthCodeResponseObject, error)
+	// UnlinkOAuth Unlink the identity of the signed-in user
+	// (DELETE /api/v1/auth/oauth/link)
+	UnlinkOAuth(ctx context.Context, request UnlinkOAuthRequestObject) (UnlinkOAuthResponseObject, error)
 	// ListOAuthOffers List the providers that sign people in to a tenant
 	// (GET /api/v1/auth/oauth/providers)
 	ListOAuthOffers(ctx context.Context, request ListOAuthOffersRequestObject) (ListOAuthOffersResponseObject, error)
+	// AuthorizeOAuth Lead a browser to a provider, to sign in
+	// (GET /api/v1/auth/oauth/{provider}/authorize)
+	AuthorizeOAuth(ctx context.Context, request AuthorizeOAuthRequestObject) (AuthorizeOAuthResponseObject, error)
+	// CallBackOAuth Take what a provider answers by way of the browser
+	// (GET /api/v1/auth/oauth/{provider}/callback)
+	CallBackOAuth(ctx context.Context, request CallBackOAuthRequestObject) (CallBackOAuthResponseObject, error)
+	// PostOAuthCallback Take what a provider answers in a form
+	// (POST /api/v1/auth/oauth/{provider}/callback)
+	PostOAuthCallback(ctx context.Context, request PostOAuthCallbackRequestObject) (PostOAuthCallbackResponseObject, error)
+	// LinkOAuth Begin to link an identity at a provider to the signed-in user
+	// (POST /api/v1/auth/oauth/{provider}/link)
+	LinkOAuth(ctx context.Context, request LinkOAuthRequestObject) (LinkOAuthResponseObject, error)
 	// ChangePassword Change the password of the signed-in user
 	// (POST /api/v1/auth/password)
 	ChangePassword(ctx context.Context, request ChangePasswordRequestObject) (ChangePasswordResponseObject, error)
@@ -4734,6 +5334,72 @@ func (sh *strictHandler) LogoutAll(ctx *gin.Context) {
 	}
 }
 
+// ExchangeOAuthCode operation middleware
+func (sh *strictHandler) ExchangeOAuthCode(ctx *gin.Context) {
+	var request ExchangeOAuthCodeRequestObject
+
+	var body ExchangeOAuthCodeJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExchangeOAuthCode(ctx, request.(ExchangeOAuthCodeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExchangeOAuthCode")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ExchangeOAuthCodeResponseObject); ok {
+		if err := validResponse.VisitExchangeOAuthCodeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UnlinkOAuth operation middleware
+func (sh *strictHandler) UnlinkOAuth(ctx *gin.Context) {
+	var request UnlinkOAuthRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UnlinkOAuth(ctx, request.(UnlinkOAuthRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UnlinkOAuth")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(UnlinkOAuthResponseObject); ok {
+		if err := validResponse.VisitUnlinkOAuthResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListOAuthOffers operation middleware
 func (sh *strictHandler) ListOAuthOffers(ctx *gin.Context, params ListOAuthOffersParams) {
 	var request ListOAuthOffersRequestObject
@@ -4753,6 +5419,124 @@ func (sh *strictHandler) ListOAuthOffers(ctx *gin.Context, params ListOAuthOffer
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListOAuthOffersResponseObject); ok {
 		if err := validResponse.VisitListOAuthOffersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AuthorizeOAuth operation middleware
+func (sh *strictHandler) AuthorizeOAuth(ctx *gin.Context, provider OAuthProviderName, params AuthorizeOAuthParams) {
+	var request AuthorizeOAuthRequestObject
+
+	request.Provider = provider
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AuthorizeOAuth(ctx, request.(AuthorizeOAuthRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AuthorizeOAuth")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AuthorizeOAuthResponseObject); ok {
+		if err := validResponse.VisitAuthorizeOAuthResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CallBackOAuth operation middleware
+func (sh *strictHandler) CallBackOAuth(ctx *gin.Context, provider string, params CallBackOAuthParams) {
+	var request CallBackOAuthRequestObject
+
+	request.Provider = provider
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CallBackOAuth(ctx, request.(CallBackOAuthRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CallBackOAuth")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CallBackOAuthResponseObject); ok {
+		if err := validResponse.VisitCallBackOAuthResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PostOAuthCallback operation middleware
+func (sh *strictHandler) PostOAuthCallback(ctx *gin.Context, provider string) {
+	var request PostOAuthCallbackRequestObject
+
+	request.Provider = provider
+
+	if err := ctx.Request.ParseForm(); err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	var body PostOAuthCallbackFormdataRequestBody
+	if err := runtime.BindForm(&body, ctx.Request.Form, nil, nil); err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PostOAuthCallback(ctx, request.(PostOAuthCallbackRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PostOAuthCallback")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PostOAuthCallbackResponseObject); ok {
+		if err := validResponse.VisitPostOAuthCallbackResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// LinkOAuth operation middleware
+func (sh *strictHandler) LinkOAuth(ctx *gin.Context, provider OAuthProviderName, params LinkOAuthParams) {
+	var request LinkOAuthRequestObject
+
+	request.Provider = provider
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.LinkOAuth(ctx, request.(LinkOAuthRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LinkOAuth")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(LinkOAuthResponseObject); ok {
+		if err := validResponse.VisitLinkOAuthResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -107,7 +107,8 @@ func (a *Auth) ActIn(ctx context.Context, slug string) (context.Context, error) 
 	return principal.NewContext(ctx, p), nil
 }
 
-var errCredentials = problem.Unauthorized("invalid_credentials", "The tenant, e-mail address or password is not right.")
+// ErrCredentials is the answer to everybody who may not sign in, whatever the reason (ASVS 6.3.8).
+var ErrCredentials = problem.Unauthorized("invalid_credentials", "The tenant, e-mail address or password is not right.")
 
 // Login signs a user in with a password. Every failure is the same 401, at the cost of one hash, whatever it was that
 // failed (ASVS 6.3.8).
@@ -139,7 +140,7 @@ func (a *Auth) Login(ctx context.Context, slug, email, password string, from Ori
 		return nil, err
 	}
 	if !matches || !p.Live() {
-		return nil, errCredentials
+		return nil, ErrCredentials
 	}
 	if err := try.succeed(system); err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"tenantry/ent"
+	"tenantry/ent/onetimetoken"
 	"tenantry/ent/refreshtoken"
 	"tenantry/ent/user"
 	"tenantry/internal/database"
@@ -89,6 +90,18 @@ func replacePassword(ctx context.Context, tx *ent.Client, u *ent.User, hash stri
 		refreshtoken.UserID(u.ID), refreshtoken.IDNEQ(session), refreshtoken.Revoked(false),
 	).SetRevoked(true).SetRevokedReason(refreshtoken.RevokedReasonPasswordChange).Exec(ctx); err != nil {
 		return fmt.Errorf("end other sessions: %w", err)
+	}
+	return nil
+}
+
+// VoidProofs ends everything that has proved who a user is: sessions, and the tokens that may be presented once. The caller has raised
+// the version of the password, which ends what begins at this moment.
+func VoidProofs(ctx context.Context, tx *ent.Client, id uuid.UUID) error {
+	if err := EndSessions(ctx, tx, id, refreshtoken.RevokedReasonPasswordChange); err != nil {
+		return err
+	}
+	if _, err := tx.OneTimeToken.Delete().Where(onetimetoken.UserID(id)).Exec(ctx); err != nil {
+		return fmt.Errorf("delete one-time tokens: %w", err)
 	}
 	return nil
 }

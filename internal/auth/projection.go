@@ -29,10 +29,10 @@ type Projection struct {
 	TenantSettings settings.Tenant
 	// Roles are names, Permissions the union of what the roles hold.
 	Roles, Permissions []string
-	// SessionID is the session by which the user was found, and SessionEnds when it is over, whatever happens. Zero if there
-	// was none.
-	SessionID   uuid.UUID
-	SessionEnds time.Time
+	// SessionID is the session by which the user was found, SessionBegan when they signed in, and SessionEnds when it is over,
+	// whatever happens. Zero if there was none.
+	SessionID                 uuid.UUID
+	SessionBegan, SessionEnds time.Time
 }
 
 // Live reports whether the user may act at all.
@@ -66,6 +66,7 @@ type projectionRow struct {
 	TenantSettings  []byte         `sql:"tenant_settings"`
 	RoleName        sql.NullString `sql:"role_name"`
 	Permissions     []byte         `sql:"permissions"`
+	SessionBegan    sql.NullTime   `sql:"session_began"`
 	SessionEnds     sql.NullTime   `sql:"session_ends"`
 }
 
@@ -119,6 +120,7 @@ func fold(rows []projectionRow) (*Projection, error) {
 		},
 		TenantActive: first.TenantActive,
 		Roles:        []string{},
+		SessionBegan: first.SessionBegan.Time,
 		SessionEnds:  first.SessionEnds.Time,
 	}
 	if err := json.Unmarshal(first.TenantSettings, &p.TenantSettings); err != nil {
@@ -152,7 +154,8 @@ func bySession(session uuid.UUID, now time.Time) func(joined) {
 			sql.ColumnsEQ(j.users.C(user.FieldID), sessions.C(refreshtoken.FieldUserID)),
 			sql.ColumnsEQ(j.users.C(user.FieldTenantID), sessions.C(refreshtoken.FieldTenantID)),
 		))
-		j.users.AppendSelectAs(sessions.C(refreshtoken.FieldExpiresAt), "session_ends")
+		j.users.AppendSelectAs(sessions.C(refreshtoken.FieldCreatedAt), "session_began").
+			AppendSelectAs(sessions.C(refreshtoken.FieldExpiresAt), "session_ends")
 		j.users.Where(sql.And(
 			sql.EQ(sessions.C(refreshtoken.FieldID), session),
 			sql.EQ(sessions.C(refreshtoken.FieldRevoked), false),

@@ -15,6 +15,7 @@ import (
 	"tenantry/ent/privacy"
 	"tenantry/ent/refreshtoken"
 	"tenantry/ent/schema/settings"
+	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 )
 
@@ -25,6 +26,19 @@ const (
 	maxSessions = 100
 )
 
+// SignIn begins a session of a user who has proved elsewhere who they are: 401 if they, or their tenant, may not act.
+func (a *Auth) SignIn(ctx context.Context, tenantID, userID uuid.UUID, from Origin) (*Tokens, error) {
+	acting := principal.NewContext(ctx, principal.Principal{TenantID: tenantID, UserID: userID})
+	p, err := loadProjection(acting, a.client, byUser(userID))
+	if err != nil {
+		return nil, err
+	}
+	if p == nil || !p.Live() {
+		return nil, ErrCredentials
+	}
+	return a.startSession(acting, a.client, p, from)
+}
+
 // startSession makes the row of a new session and its first tokens.
 func (a *Auth) startSession(ctx context.Context, client *ent.Client, p *Projection, from Origin) (*Tokens, error) {
 	now := a.opts.Clock()
@@ -33,7 +47,7 @@ func (a *Auth) startSession(ctx context.Context, client *ent.Client, p *Projecti
 		SetIP(from.IP).SetUserAgent(text(from.UserAgent, maxUserAgent)).
 		Save(ctx)
 	if sqlgraph.IsForeignKeyConstraintError(err) || errors.Is(err, privacy.Deny) {
-		return nil, errCredentials // the user was deleted just now
+		return nil, ErrCredentials // the user was deleted just now
 	}
 	if err != nil {
 		return nil, fmt.Errorf("start session: %w", err)
@@ -51,6 +65,29 @@ func (a *Auth) tokens(p *Projection, t refreshToken, end time.Time) (*Tokens, er
 		return nil, err
 	}
 	return &Tokens{Access: access, ExpiresIn: ttl, Refresh: a.refresh.encode(t), User: p}, nil
+}
+
+// OfSession returns who has signed in with a session: 401 if it is over, or they may not act.
+func (a *Auth) OfSession(ctx context.Context, session uuid.UUID) (*Projection, error) {
+	p, err := loadProjection(principal.System(ctx, "session: it was asked from it before"), a.client, bySession(session, a.opts.Clock()))
+	if err != nil {
+		return nil, err
+	}
+	if p == nil || !p.Live() {
+		return nil, ErrCredentials
+	}
+	return p, nil
+}
+
+// recently is how long ago a user has to have signed in who changes the ways in (ASVS 7.5.1).
+const recently = 10 * time.Minute
+
+// Recent refuses with 401 who has not signed in just now (RFC 9470 §3).
+func (a *Auth) Recent(me *Projection) error {
+	if a.opts.Clock().Sub(me.SessionBegan) > recently {
+		return problem.Unauthorized("insufficient_user_authentication", "Sign in again: this is for who has done so in the last ten minutes.")
+	}
+	return nil
 }
 
 // Sessions returns the sessions of a user that are not over by the tenant's settings, the last used first, at most a hundred.

@@ -44,7 +44,8 @@ type Config struct {
 
 	// OAuthProviders are offered to every tenant.
 	OAuthProviders []OAuthProvider `env:"-"`
-	OAuthLoopback  bool            `env:"OAUTH_LOOPBACK" envDefault:"false" help:"allow OAuth providers on this machine, over plain http, to try them"`
+	// OutboundNetworks are named apart from the providers, whose variables begin alike.
+	OutboundNetworks []netip.Prefix `env:"OUTBOUND_NETWORKS" help:"private networks that OAuth providers may be in; over plain http on this machine, if it is among them"`
 
 	Signup            string `env:"SIGNUP" envDefault:"closed" help:"open or closed: whether anybody may make a tenant"`
 	DefaultTenant     string `env:"DEFAULT_TENANT" envDefault:"default" help:"slug of the tenant that is meant when a request names none"`

@@ -47,7 +47,7 @@ func oauthProviders(values map[string]string) (providers []OAuthProvider, mistak
 	named := map[string]*OAuthProvider{}
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		name, found := strings.CutPrefix(key, Prefix+oauthPrefix)
-		if !found || key == Prefix+"OAUTH_LOOPBACK" {
+		if !found {
 			continue
 		}
 		short := strings.TrimPrefix(key, Prefix)

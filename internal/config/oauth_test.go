@@ -13,7 +13,7 @@ func TestOAuth_providers_are_read_by_name(t *testing.T) {
 	c, err := load(t, nil,
 		"TENANTRY_OAUTH_GOOGLE_CLIENT_ID=id", "TENANTRY_OAUTH_GOOGLE_CLIENT_SECRET_FILE="+write(t, "canary\n"),
 		"TENANTRY_OAUTH_CORPORATE_SSO_KIND=oidc", "TENANTRY_OAUTH_CORPORATE_SSO_CLIENT_ID=x", "TENANTRY_OAUTH_CORPORATE_SSO_ISSUER=https://id.example.com",
-		"TENANTRY_OAUTH_CORPORATE_SSO_SCOPES=openid, email", "TENANTRY_OAUTH_LOOPBACK=true",
+		"TENANTRY_OAUTH_CORPORATE_SSO_SCOPES=openid, email",
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -22,7 +22,7 @@ func TestOAuth_providers_are_read_by_name(t *testing.T) {
 		{Name: "corporate-sso", Kind: "oidc", ClientID: "x", Issuer: "https://id.example.com", Scopes: []string{"openid", "email"}},
 		{Name: "google", Kind: "google", ClientID: "id", ClientSecret: "canary"},
 	}
-	if !reflect.DeepEqual(c.OAuthProviders, want) || !c.OAuthLoopback {
+	if !reflect.DeepEqual(c.OAuthProviders, want) {
 		t.Errorf("%+v", c.OAuthProviders)
 	}
 }

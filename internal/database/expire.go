@@ -38,3 +38,12 @@ func (db *DB) DeleteExpired(ctx context.Context, table string, now time.Time) (d
 		}
 	}
 }
+
+// CountRows returns how many rows a table has, of every tenant.
+func (db *DB) CountRows(ctx context.Context, table string) (n int64, err error) {
+	query, args := sql.Dialect(db.Dialect()).Select(sql.Count("*")).From(sql.Table(table)).Query()
+	if err := db.SQL.QueryRowContext(ctx, query, args...).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count rows of %s: %w", table, err)
+	}
+	return n, nil
+}

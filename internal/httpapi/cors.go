@@ -9,18 +9,20 @@ import (
 )
 
 // cors answers preflight requests and names the origins that may read an answer: those of the list, compared exactly.
-// Without a list no origin may, and nothing is said. Credentials are never allowed, since tokens travel in a header.
+// Without a list no origin may, and nothing is said. Tokens travel in a header; the cookies that are allowed bind the browser of
+// a sign-in at a provider, and authorise nobody.
 func (r *router) cors() gin.HandlerFunc {
 	if len(r.CORSOrigins) == 0 {
 		return func(c *gin.Context) { c.Next() }
 	}
 	policy := cors.New(cors.Options{
 		// Not AllowedOrigins, which folds case and reads a star as a pattern.
-		AllowOriginFunc: func(origin string) bool { return slices.Contains(r.CORSOrigins, origin) },
-		AllowedMethods:  []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
-		AllowedHeaders:  []string{"Authorization", "Content-Type", requestIDHeader},
-		ExposedHeaders:  []string{requestIDHeader, "Retry-After", "Link"},
-		MaxAge:          600,
+		AllowOriginFunc:  func(origin string) bool { return slices.Contains(r.CORSOrigins, origin) },
+		AllowedMethods:   []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
+		AllowedHeaders:   []string{"Authorization", "Content-Type", requestIDHeader},
+		ExposedHeaders:   []string{requestIDHeader, "Retry-After", "Link"},
+		AllowCredentials: true,
+		MaxAge:           600,
 	})
 	return func(c *gin.Context) {
 		policy.HandlerFunc(c.Writer, c.Request)

@@ -63,7 +63,7 @@ func TestCORS_names_an_origin_of_the_list(t *testing.T) {
 					t.Errorf("%s is not exposed: %q", name, exposed)
 				}
 			}
-			if value := got.header.Values("Access-Control-Allow-Credentials"); len(value) != 0 {
+			if value := got.header.Values("Access-Control-Allow-Credentials"); !slices.Equal(value, []string{"true"}) {
 				t.Errorf("%s: credentials %q", name, value)
 			}
 		}
@@ -100,7 +100,7 @@ func TestPreflight_is_answered_without_authentication(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"Access-Control-Allow-Origin": "https://app.ok.test", "Access-Control-Allow-Methods": "PATCH", "Access-Control-Max-Age": "600",
-		"Access-Control-Allow-Headers": "authorization,content-type,x-request-id", "Access-Control-Allow-Credentials": "",
+		"Access-Control-Allow-Headers": "authorization,content-type,x-request-id", "Access-Control-Allow-Credentials": "true",
 		"Vary": "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
 	} {
 		if value := got.header.Get(name); value != want {

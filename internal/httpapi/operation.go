@@ -12,13 +12,21 @@ import (
 type operation struct {
 	id         string
 	parameters []*openapi3.Parameter
-	body       *openapi3.Schema
+	// body is JSON, or a form.
+	body *openapi3.Schema
+	form bool
 	// public operations take no credential; the others take one that holds the scopes.
 	public bool
 	scopes []string
 	// elsewhere operations may be called for another tenant than the caller's.
 	elsewhere bool
 }
+
+// The media types of bodies.
+const (
+	mediaJSON = "application/json"
+	mediaForm = "application/x-www-form-urlencoded"
+)
 
 // tenantParameter is the query parameter that names another tenant to act in.
 const tenantParameter = "tenant"
@@ -35,9 +43,12 @@ func readOperations(contract *openapi3.T) (map[string]*operation, error) {
 				o.elsewhere = o.elsewhere || (p.Value.In == openapi3.ParameterInQuery && p.Value.Name == tenantParameter)
 			}
 			if declared.RequestBody != nil {
-				media := declared.RequestBody.Value.Content["application/json"]
+				media := declared.RequestBody.Value.Content[mediaJSON]
+				if media == nil {
+					media, o.form = declared.RequestBody.Value.Content[mediaForm], true
+				}
 				if media == nil || !declared.RequestBody.Value.Required {
-					return nil, fmt.Errorf("contract: the body of %s must be required JSON", o.id)
+					return nil, fmt.Errorf("contract: the body of %s must be required JSON or a required form", o.id)
 				}
 				o.body = media.Schema.Value
 			}

@@ -22,7 +22,7 @@ func (r *router) fail(c *gin.Context, err error) {
 	p := r.problem(err)
 	if p.Status >= http.StatusInternalServerError {
 		level := slog.LevelError
-		if p.Status == http.StatusServiceUnavailable {
+		if p.Status != http.StatusInternalServerError { // somebody else's failure
 			level = slog.LevelWarn
 			if errors.Is(context.Cause(c.Request.Context()), context.Canceled) {
 				level = slog.LevelInfo // the client has gone, and nothing of ours
@@ -67,10 +67,10 @@ func (r *router) problem(err error) *problem.Problem {
 	return problem.Internal(err)
 }
 
-// challenge is the value of WWW-Authenticate (RFC 6750 §3): a reason only for who has shown a token.
+// challenge is the value of WWW-Authenticate (RFC 6750 §3, RFC 9470 §3): a reason only for who has shown a token.
 func challenge(p *problem.Problem) string {
-	if p.Code == "invalid_token" {
-		return `Bearer error="invalid_token"`
+	if p.Code == "invalid_token" || p.Code == "insufficient_user_authentication" {
+		return `Bearer error="` + p.Code + `"`
 	}
 	return "Bearer"
 }

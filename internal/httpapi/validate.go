@@ -32,7 +32,11 @@ func (r *router) validate(c *gin.Context) {
 		return
 	}
 	if o.body != nil {
-		value, err := readBody(c)
+		read, media := readJSON, mediaJSON
+		if o.form {
+			read, media = readForm, mediaForm
+		}
+		value, err := readBody(c, media, read)
 		if err == nil {
 			err = validateBody(o.body, value)
 		}
@@ -92,26 +96,54 @@ func plain(path map[string]string, query url.Values) bool {
 	return true
 }
 
-func readBody(c *gin.Context) (any, error) {
+// readBody reads a body of a media type.
+func readBody(c *gin.Context, want string, read func(*gin.Context) (any, error)) (any, error) {
 	media, parameters, err := mime.ParseMediaType(c.GetHeader("Content-Type"))
-	if err != nil || media != "application/json" || len(c.Request.Header["Content-Type"]) != 1 {
-		return nil, problem.UnsupportedMediaType()
+	if err != nil || media != want || len(c.Request.Header["Content-Type"]) != 1 {
+		return nil, problem.UnsupportedMediaType(want)
 	}
 	if charset := parameters["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return nil, problem.UnsupportedMediaType()
+		return nil, problem.UnsupportedMediaType(want)
 	}
 	if c.GetHeader("Content-Encoding") != "" { // nothing is inflated here (RFC 9110 §8.4)
-		return nil, problem.UnsupportedMediaType()
+		return nil, problem.UnsupportedMediaType(want)
 	}
+	return read(c)
+}
+
+func readJSON(c *gin.Context) (any, error) {
 	body, err := io.ReadAll(c.Request.Body)
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, problem.TooLarge()
-	}
 	if err != nil {
-		// Without its cause: a client that goes away in mid-body is no outage of ours.
-		return nil, problem.Malformed("The body cannot be read.")
+		return nil, unreadable(err)
 	}
 	return decodeStrict(body)
+}
+
+// readForm reads a form whose members are there once (RFC 6749 §3.1). The request keeps it for the generated handlers.
+func readForm(c *gin.Context) (any, error) {
+	if err := c.Request.ParseForm(); err != nil {
+		return nil, unreadable(err)
+	}
+	if !plain(nil, c.Request.PostForm) {
+		return nil, problem.Malformed("The form is not valid text.")
+	}
+	members := map[string]any{}
+	for name, values := range c.Request.PostForm {
+		if len(values) > 1 {
+			return nil, problem.Malformed("The form has a member twice.")
+		}
+		members[name] = values[0]
+	}
+	return members, nil
+}
+
+// unreadable is the problem of a body that ends too early or too late. It has no cause: a client that goes away in mid-body is no
+// outage of ours.
+func unreadable(err error) error {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return problem.TooLarge()
+	}
+	return problem.Malformed("The body cannot be read.")
 }
 
 func validateBody(schema *openapi3.Schema, value any) error {

@@ -2,9 +2,12 @@ package oauth
 
 import (
 	"context"
+	"net/url"
 
 	"tenantry/ent"
 	"tenantry/internal/api"
+	"tenantry/internal/auth"
+	"tenantry/internal/httpapi"
 )
 
 // HTTP serves the operations of this package.
@@ -31,7 +34,7 @@ func (h HTTP) ListOAuthProviders(ctx context.Context, _ api.ListOAuthProvidersRe
 	}
 	answer := api.ListOAuthProviders200JSONResponse{Items: make([]api.OAuthProvider, 0, len(all))}
 	for _, p := range all {
-		answer.Items = append(answer.Items, response(p))
+		answer.Items = append(answer.Items, h.response(p))
 	}
 	return answer, nil
 }
@@ -47,7 +50,7 @@ func (h HTTP) CreateOAuthProvider(ctx context.Context, r api.CreateOAuthProvider
 	if err != nil {
 		return nil, err
 	}
-	return api.CreateOAuthProvider201JSONResponse{OAuthProviderJSONResponse: api.OAuthProviderJSONResponse(response(created))}, nil
+	return api.CreateOAuthProvider201JSONResponse{OAuthProviderJSONResponse: api.OAuthProviderJSONResponse(h.response(created))}, nil
 }
 
 // GetOAuthProvider answers GET /api/v1/oauth-providers/{id}.
@@ -56,7 +59,7 @@ func (h HTTP) GetOAuthProvider(ctx context.Context, r api.GetOAuthProviderReques
 	if err != nil {
 		return nil, err
 	}
-	return api.GetOAuthProvider200JSONResponse{OAuthProviderJSONResponse: api.OAuthProviderJSONResponse(response(found))}, nil
+	return api.GetOAuthProvider200JSONResponse{OAuthProviderJSONResponse: api.OAuthProviderJSONResponse(h.response(found))}, nil
 }
 
 // UpdateOAuthProvider answers PATCH /api/v1/oauth-providers/{id}.
@@ -67,7 +70,7 @@ func (h HTTP) UpdateOAuthProvider(ctx context.Context, r api.UpdateOAuthProvider
 	if err != nil {
 		return nil, err
 	}
-	return api.UpdateOAuthProvider200JSONResponse{OAuthProviderJSONResponse: api.OAuthProviderJSONResponse(response(changed))}, nil
+	return api.UpdateOAuthProvider200JSONResponse{OAuthProviderJSONResponse: api.OAuthProviderJSONResponse(h.response(changed))}, nil
 }
 
 // DeleteOAuthProvider answers DELETE /api/v1/oauth-providers/{id}.
@@ -78,6 +81,80 @@ func (h HTTP) DeleteOAuthProvider(ctx context.Context, r api.DeleteOAuthProvider
 	return api.DeleteOAuthProvider204Response{}, nil
 }
 
+// AuthorizeOAuth answers GET /api/v1/auth/oauth/{provider}/authorize.
+func (h HTTP) AuthorizeOAuth(ctx context.Context, r api.AuthorizeOAuthRequestObject) (api.AuthorizeOAuthResponseObject, error) {
+	start, err := h.Authorize(ctx, value(r.Params.Tenant), r.Provider, value(r.Params.RedirectURI), value(r.Params.CodeChallenge))
+	if err != nil {
+		return nil, err
+	}
+	return api.AuthorizeOAuth303Response{Headers: api.AuthorizeOAuth303ResponseHeaders{Location: start.URL, SetCookie: start.Cookie.String()}}, nil
+}
+
+// CallBackOAuth answers GET /api/v1/auth/oauth/{provider}/callback.
+func (h HTTP) CallBackOAuth(ctx context.Context, r api.CallBackOAuthRequestObject) (api.CallBackOAuthResponseObject, error) {
+	browser := httpapi.Cookie(ctx, h.cookieName(r.Params.State))
+	outcome, err := h.CallBack(ctx, r.Provider, Answer{
+		State: r.Params.State, Code: value(r.Params.Code), Error: value(r.Params.Error), Issuer: value(r.Params.Iss),
+	}, browser, auth.OriginOf(ctx))
+	switch {
+	case err != nil:
+		return nil, err
+	case outcome.URL != "":
+		return api.CallBackOAuth303Response{Headers: api.CallBackOAuth303ResponseHeaders{Location: outcome.URL}}, nil
+	case outcome.Tokens != nil:
+		return api.CallBackOAuth200JSONResponse{TokensJSONResponse: api.TokensJSONResponse(outcome.Tokens.Response())}, nil
+	default:
+		return api.CallBackOAuth204Response{}, nil
+	}
+}
+
+// PostOAuthCallback answers POST /api/v1/auth/oauth/{provider}/callback.
+func (h HTTP) PostOAuthCallback(_ context.Context, r api.PostOAuthCallbackRequestObject) (api.PostOAuthCallbackResponseObject, error) {
+	answer := url.Values{"state": {r.Body.State}}
+	for name, given := range map[string]*string{"code": r.Body.Code, "error": r.Body.Error, "iss": r.Body.Iss} {
+		if given != nil {
+			answer.Set(name, *given)
+		}
+	}
+	return api.PostOAuthCallback303Response{Headers: api.PostOAuthCallback303ResponseHeaders{Location: callbackPath(r.Provider) + "?" + answer.Encode()}}, nil
+}
+
+// ExchangeOAuthCode answers POST /api/v1/auth/oauth/exchange.
+func (h HTTP) ExchangeOAuthCode(ctx context.Context, r api.ExchangeOAuthCodeRequestObject) (api.ExchangeOAuthCodeResponseObject, error) {
+	tokens, err := h.Exchange(ctx, r.Body.Code, value(r.Body.CodeVerifier), auth.OriginOf(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return api.ExchangeOAuthCode200JSONResponse{TokensJSONResponse: api.TokensJSONResponse(tokens.Response())}, nil
+}
+
+// LinkOAuth answers POST /api/v1/auth/oauth/{provider}/link.
+func (h HTTP) LinkOAuth(ctx context.Context, r api.LinkOAuthRequestObject) (api.LinkOAuthResponseObject, error) {
+	me, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	start, err := h.Link(ctx, me, r.Provider, value(r.Params.RedirectURI))
+	if err != nil {
+		return nil, err
+	}
+	return api.LinkOAuth200JSONResponse{
+		Body: api.OAuthLink{AuthorizationURL: start.URL}, Headers: api.LinkOAuth200ResponseHeaders{SetCookie: start.Cookie.String()},
+	}, nil
+}
+
+// UnlinkOAuth answers DELETE /api/v1/auth/oauth/link.
+func (h HTTP) UnlinkOAuth(ctx context.Context, _ api.UnlinkOAuthRequestObject) (api.UnlinkOAuthResponseObject, error) {
+	me, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.Unlink(ctx, me); err != nil {
+		return nil, err
+	}
+	return api.UnlinkOAuth204Response{}, nil
+}
+
 // value returns what was given, or nothing.
 func value[T any](given *T) (v T) {
 	if given != nil {
@@ -86,7 +163,7 @@ func value[T any](given *T) (v T) {
 	return v
 }
 
-func response(p *ent.OAuthProvider) api.OAuthProvider {
+func (h HTTP) response(p *ent.OAuthProvider) api.OAuthProvider {
 	said := func(s string) *string {
 		if s == "" {
 			return nil
@@ -95,7 +172,7 @@ func response(p *ent.OAuthProvider) api.OAuthProvider {
 	}
 	return api.OAuthProvider{
 		ID: p.ID, Name: p.Name, Kind: api.OAuthProviderKind(p.Kind), Label: p.Label, Enabled: p.Enabled, ClientID: p.ClientID,
-		HasClientSecret: p.ClientSecret != nil, Scopes: p.Scopes, Issuer: said(p.Issuer), AuthorizationEndpoint: said(p.AuthorizationEndpoint),
+		HasClientSecret: p.ClientSecret != nil, Scopes: p.Scopes, CallbackURL: h.callbackURL(p.ID.String()), Issuer: said(p.Issuer), AuthorizationEndpoint: said(p.AuthorizationEndpoint),
 		TokenEndpoint: said(p.TokenEndpoint), UserinfoEndpoint: said(p.UserinfoEndpoint),
 		CreatedAt: p.CreatedAt.UTC(), UpdatedAt: p.UpdatedAt.UTC(),
 	}

@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"errors"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -26,8 +27,13 @@ type Provider struct {
 
 // Rules are what every provider of a server must keep.
 type Rules struct {
-	// Loopback allows plain http to this machine, for providers of tests.
-	Loopback bool
+	// Networks are those that are not public and may be called all the same. If this machine is among them, it may be called over
+	// plain http.
+	Networks []netip.Prefix
+}
+
+func (r Rules) loopback() bool {
+	return slices.ContainsFunc(r.Networks, func(n netip.Prefix) bool { return n.Addr().IsLoopback() })
 }
 
 // complete fills in what is known of the kind, and names what is missing or wrong, by JSON pointer.
@@ -92,7 +98,7 @@ func (r Rules) checkURL(s string) error {
 	if err != nil || u.Host == "" || u.Hostname() == "" || u.User != nil || strings.Contains(s, "#") || u.String() != s {
 		return errURL
 	}
-	if u.Scheme == "https" || (r.Loopback && u.Scheme == "http" && settings.Loopback(u.Hostname())) {
+	if u.Scheme == "https" || (r.loopback() && u.Scheme == "http" && settings.Loopback(u.Hostname())) {
 		return nil
 	}
 	return errURL

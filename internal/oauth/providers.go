@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/google/uuid"
@@ -24,18 +26,25 @@ const maxProviders = 20
 
 // Options are the rules of sign-in at providers.
 type Options struct {
+	Auth   *auth.Auth
 	Sealer *auth.Sealer
 	// Providers are those that the server offers to every tenant.
 	Providers []Provider
 	Rules     Rules
 	// DefaultTenant is the slug of the tenant that is meant when a request names none.
 	DefaultTenant string
+	// PublicURL is where providers lead browsers back to.
+	PublicURL string
+
+	Clock func() time.Time
+	Log   *slog.Logger
 }
 
 // OAuth is sign-in at other providers.
 type OAuth struct {
 	client *ent.Client
 	opts   Options
+	peers  *peers
 }
 
 // New returns the sign-in of a database. The error says what is wrong with the server's providers. Client secrets that were sealed
@@ -52,7 +61,11 @@ func New(ctx context.Context, client *ent.Client, opts Options) (*OAuth, error) 
 	if len(wrong) > 0 {
 		return nil, errors.Join(wrong...)
 	}
-	o := &OAuth{client, opts}
+	peers, err := newPeers(opts.Rules.Networks)
+	if err != nil {
+		return nil, err
+	}
+	o := &OAuth{client, opts, peers}
 	return o, o.reseal(principal.System(ctx, "start: client secrets of every tenant"))
 }
 

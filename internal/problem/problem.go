@@ -115,9 +115,9 @@ func TooLarge() *Problem {
 }
 
 // UnsupportedMediaType is a body of another type than the operation takes.
-func UnsupportedMediaType() *Problem {
+func UnsupportedMediaType(want string) *Problem {
 	return &Problem{Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type",
-		Detail: "The body must be application/json in UTF-8."}
+		Detail: "The body must be " + want + " in UTF-8."}
 }
 
 // MethodNotAllowed is a method that the resource does not have.

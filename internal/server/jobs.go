@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -40,9 +39,9 @@ func (s *Server) removeExpired(ctx context.Context, table string) error {
 	}
 	attrs := []slog.Attr{slog.String("table", table), slog.Int64("removed", removed)}
 	if table != refreshtoken.Table {
-		var left int64
-		if err := s.db.SQL.QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&left); err != nil { //nolint:gosec // a name of ent's
-			return fmt.Errorf("count rows of %s: %w", table, err)
+		left, err := s.db.CountRows(ctx, table)
+		if err != nil {
+			return err
 		}
 		attrs = append(attrs, slog.Int64("left", left))
 	}

@@ -39,6 +39,10 @@ func declaredOperations(t testing.TB) []declared {
 	return operations
 }
 
+func (o declared) takesJSON() bool {
+	return o.RequestBody != nil && o.RequestBody.Value.Content["application/json"] != nil
+}
+
 // draft is a request on its way to the wire.
 type draft struct {
 	method, path, query string
@@ -86,19 +90,27 @@ func (m *malformer) draft(o declared) *draft {
 	m.Helper()
 	d := &draft{method: o.method, path: o.pattern}
 	for _, p := range o.Parameters {
-		if p.Value.In == "path" {
+		switch {
+		case p.Value.Name == "provider":
+			d.path = strings.Replace(d.path, "{provider}", "corporate", 1)
+		case p.Value.In == "path":
 			d.path = strings.Replace(d.path, "{"+p.Value.Name+"}", m.id(), 1)
+		case p.Value.Required:
+			d.query = "?" + p.Value.Name + "=x"
 		}
 	}
 	if len(*o.Security) > 0 {
 		d.authorization = "Bearer " + m.access
 	}
-	if o.RequestBody != nil {
+	switch {
+	case o.takesJSON():
 		schema := o.RequestBody.Value.Content["application/json"].Schema.Value
 		for _, name := range slices.Sorted(maps.Keys(schema.Properties)) {
 			d.members = append(d.members, member{name, m.sample(name, schema.Properties[name].Value)})
 		}
 		d.contentType, d.body = "application/json", object(d.members)
+	case o.RequestBody != nil:
+		d.contentType, d.body = "application/x-www-form-urlencoded", "state=s&code=c"
 	}
 	return d
 }
@@ -130,7 +142,7 @@ func (m *malformer) sample(name string, schema *openapi3.Schema) string {
 func (m *malformer) malformed(o declared) string {
 	m.Helper()
 	ways := []func(*draft){m.breakPath, m.breakQuery, m.breakMethod, m.breakHeader}
-	if o.RequestBody != nil {
+	if o.takesJSON() {
 		ways = append(ways, m.breakBody, m.breakBody, m.breakBody, m.breakMember, m.breakMember, m.breakMember, m.breakContentType)
 	}
 	if len(*o.Security) > 0 {

@@ -59,7 +59,7 @@ func (s *instance) object(pattern string, of person, user uuid.UUID) map[string]
 	ctx := principal.NewContext(s.Context(), principal.InTenant(of.TenantID))
 	client := s.db.Client
 	made := client.Role.Create().SetName(uuid.NewString()).SaveX(ctx).ID
-	ids := map[string]string{"{role_id}": made.String()}
+	ids := map[string]string{"{role_id}": made.String(), "{provider}": "p" + strings.ToLower(uuid.NewString()[:8])}
 	switch {
 	case strings.HasPrefix(pattern, "/api/v1/roles/"):
 		ids["{id}"] = made.String()
@@ -68,6 +68,9 @@ func (s *instance) object(pattern string, of person, user uuid.UUID) map[string]
 	case strings.HasPrefix(pattern, providersPath):
 		ids["{id}"] = client.OAuthProvider.Create().SetName("p" + strings.ToLower(uuid.NewString()[:8])).SetKind("oidc").SetLabel("Provider").
 			SetClientID("acme").SaveX(ctx).ID.String()
+	case strings.HasPrefix(pattern, "/api/v1/auth/oauth/{provider}"):
+		client.OAuthProvider.Create().SetName(ids["{provider}"]).SetKind("oauth2").SetLabel("Provider").SetClientID("acme").
+			SetAuthorizationEndpoint("https://a.example.com/a").SaveX(ctx)
 	case strings.HasPrefix(pattern, "/api/v1/tenants/"):
 		slug := "made-" + uuid.NewString()[:18]
 		ids["{id}"] = client.Tenant.Create().SetSlug(slug).SetName(slug).SaveX(principal.System(s.Context(), "test")).ID.String()
@@ -115,7 +118,7 @@ func TestMatrix_of_operations_actors_and_objects(t *testing.T) {
 					}
 				}
 				only := func(status int) func(int) bool { return func(got int) bool { return got == status } }
-				missing := map[string]string{"{id}": uuid.NewString(), "{role_id}": uuid.NewString()}
+				missing := map[string]string{"{id}": uuid.NewString(), "{role_id}": uuid.NewString(), "{provider}": "missing"}
 				switch {
 				case a.dead:
 					expect("missing", ask(missing), only(http.StatusUnauthorized))
@@ -135,6 +138,10 @@ func TestMatrix_of_operations_actors_and_objects(t *testing.T) {
 							t.Errorf("%s: %s %s tells a foreign object from none:\n%s\n%s", a.name, o.method, o.pattern, f, n)
 						}
 					}
+				}
+				if o.OperationID == "LinkOAuth" && a.IsSuperuser {
+					expect("own", ask(s.object(o.pattern, a.person, a.ID)), only(http.StatusForbidden)) // a tenant's provider speaks for none
+					continue
 				}
 				expect("own", ask(s.object(o.pattern, a.person, a.ID)), func(status int) bool {
 					return status < 500 && !slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusBadRequest}, status)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -117,7 +118,7 @@ func TestProvider_that_is_none_of_its_kind_is_refused(t *testing.T) {
 		if n := s.db.Client.OAuthProvider.Query().CountX(principal.System(t.Context(), "test")); n != 0 {
 			t.Errorf("%d are stored", n)
 		}
-		local := start(t, opts, func(c *config.Config) { c.OAuthLoopback = true })
+		local := start(t, opts, func(c *config.Config) { c.OutboundNetworks = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })
 		local.expect(http.StatusCreated, local.call("POST", providersPath, access, provider("local", map[string]any{"issuer": "http://127.0.0.1:9000"})))
 		local.expect(http.StatusUnprocessableEntity, local.call("POST", providersPath, access, provider("near", map[string]any{"issuer": "http://10.0.0.1:9000"})))
 		for i := range 19 {

@@ -88,7 +88,8 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 		return nil, fmt.Errorf("derive the key of client secrets: %w", err)
 	}
 	providers, err := oauth.New(ctx, db.Client, oauth.Options{
-		Sealer: seal, Providers: serverProviders(cfg), Rules: oauth.Rules{Loopback: cfg.OAuthLoopback}, DefaultTenant: cfg.DefaultTenant,
+		Auth: signIn, Sealer: seal, Providers: serverProviders(cfg), Rules: oauth.Rules{Networks: cfg.OutboundNetworks},
+		DefaultTenant: cfg.DefaultTenant, PublicURL: cfg.PublicURL, Clock: parts.Clock, Log: log,
 	})
 	if err != nil {
 		return nil, err

@@ -122,7 +122,7 @@ func change(name *string, s *api.TenantSettings) Change {
 		c.Settings = SettingsChange{
 			Registration: (*settings.Registration)(s.Registration), PasswordMinLength: s.PasswordMinLength,
 			AccessTokenTTL: s.AccessTokenTTL, RefreshTokenTTL: s.RefreshTokenTTL, RefreshIdleTTL: s.RefreshIdleTTL,
-			RedirectURIs: s.RedirectUris,
+			RedirectURIs: s.RedirectUris, LinkByEmail: s.LinkByEmail,
 		}
 	}
 	return c
@@ -138,6 +138,7 @@ func (h HTTP) response(t *ent.Tenant) api.Tenant {
 		RefreshIdleTTL:    new(int(hold.RefreshIdle.Seconds())),
 		PasswordMinLength: new(t.Settings.MinPassword()),
 		RedirectUris:      new(append([]string{}, t.Settings.RedirectURIs...)),
+		LinkByEmail:       new(t.Settings.LinkByEmail),
 	}
 	if t.Settings.RegistrationOpen() {
 		*shown.Registration = api.TenantSettingsRegistration(settings.RegistrationOpen)

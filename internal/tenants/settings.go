@@ -23,6 +23,7 @@ type SettingsChange struct {
 	// Lifetimes are in seconds.
 	PasswordMinLength, AccessTokenTTL, RefreshTokenTTL, RefreshIdleTTL *int
 	RedirectURIs                                                       *[]string
+	LinkByEmail                                                        *bool
 }
 
 // of returns the settings with the change.
@@ -33,6 +34,7 @@ func (c SettingsChange) of(s settings.Tenant) settings.Tenant {
 	set(&s.RefreshTokenTTL, c.RefreshTokenTTL)
 	set(&s.RefreshIdleTTL, c.RefreshIdleTTL)
 	set(&s.RedirectURIs, c.RedirectURIs)
+	set(&s.LinkByEmail, c.LinkByEmail)
 	return s
 }
 

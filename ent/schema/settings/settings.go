@@ -21,6 +21,8 @@ type Tenant struct {
 	RefreshIdleTTL  int `json:"refresh_idle_ttl,omitempty"`
 	// RedirectURIs are where a sign-in at a provider may lead back to. They are compared letter by letter (RFC 9700 §2.1).
 	RedirectURIs []string `json:"redirect_uris,omitempty"`
+	// LinkByEmail lets a provider that has proved an e-mail address sign in to the account of that address.
+	LinkByEmail bool `json:"link_by_email,omitempty"`
 }
 
 const (

@@ -1,0 +1,28 @@
+package database
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+
+	"tenantry/ent"
+)
+
+// Take deletes the rows of a table that where describes, of whatever tenant, and returns these columns of them. It is one statement, so
+// that of two who take the same row one gets it.
+func Take[T any](ctx context.Context, client *ent.Client, table string, columns []string, where *sql.Predicate) (taken []T, err error) {
+	// Both databases read the names and placeholders of Postgres.
+	query, args := sql.Dialect(dialect.Postgres).Delete(table).Where(where).Query()
+	rows, err := client.QueryContext(ctx, query+" RETURNING "+strings.Join(columns, ", "), args...) //nolint:rowserrcheck // ScanSlice does
+	if err != nil {
+		return nil, fmt.Errorf("take from %s: %w", table, err)
+	}
+	defer rows.Close() //nolint:errcheck // ScanSlice says what went wrong
+	if err := sql.ScanSlice(rows, &taken); err != nil {
+		return nil, fmt.Errorf("take from %s: %w", table, err)
+	}
+	return taken, nil
+}

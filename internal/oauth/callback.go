@@ -1,0 +1,193 @@
+package oauth
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"tenantry/internal/auth"
+	"tenantry/internal/principal"
+	"tenantry/internal/problem"
+)
+
+const (
+	// purposeCode is what the one-time code of a callback is for, and codeTTL how long it is.
+	purposeCode = "oauth_code"
+	codeTTL     = time.Minute
+)
+
+// Answer is what a provider answers by way of the browser (RFC 6749 §4.1.2, RFC 9207 §2).
+type Answer struct{ State, Code, Error, Issuer string }
+
+// Outcome is the end of a flow: the address that the browser is led to, or without one the tokens, or neither where an identity was
+// linked.
+type Outcome struct {
+	URL    string
+	Tokens *auth.Tokens
+}
+
+// CallBack ends the flow that an answer belongs to, in the browser that has its cookie. What goes wrong in a flow that has an address
+// to come back to is told there (RFC 6749 §4.1.2.1), unless it is ours: an outage, or something unforeseen. 400 for an answer that
+// belongs to no flow, or proves nothing; 401, 403 and 409 for who may not come in; 502 and 504 for a provider that fails.
+func (o *OAuth) CallBack(ctx context.Context, ref string, a Answer, browser string, from auth.Origin) (*Outcome, error) {
+	f, err := o.consume(ctx, ref, a.State, browser)
+	if err != nil {
+		return nil, err
+	}
+	outcome, err := o.end(ctx, f, ref, a, from)
+	if p, ok := errors.AsType[*problem.Problem](err); ok && f.RedirectURI != "" && p.Status != http.StatusServiceUnavailable {
+		if p.Unwrap() != nil {
+			o.opts.Log.LogAttrs(ctx, slog.LevelWarn, "sign-in at a provider failed", slog.String("provider", ref), slog.Any("error", err))
+		}
+		return &Outcome{URL: with(f.RedirectURI, url.Values{
+			"error": {standardError(p)}, "error_description": {p.Detail}, "error_code": {p.Code},
+		})}, nil
+	}
+	return outcome, err
+}
+
+// end finds out who has signed in, and lets them in or links them.
+func (o *OAuth) end(ctx context.Context, f *flow, ref string, a Answer, from auth.Origin) (*Outcome, error) {
+	h, u, err := o.upstream(ctx, byTenant(f.TenantID), ref)
+	if errors.Is(err, errNotOffered) || (err == nil && u.ref != ref) {
+		// Disabled, deleted or replaced since the flow began (O-11).
+		return nil, &problem.Problem{Status: http.StatusBadRequest, Code: "provider_disabled", Detail: "The provider does not sign anybody in any more."}
+	}
+	if err != nil {
+		return nil, err
+	}
+	is, err := o.identify(ctx, u, f, a)
+	if err != nil {
+		return nil, err
+	}
+	if f.linking() {
+		if err := o.link(ctx, f, u, is); err != nil || f.RedirectURI == "" {
+			return &Outcome{}, err
+		}
+		return &Outcome{URL: with(f.RedirectURI, url.Values{"linked": {u.Name}})}, nil
+	}
+	user, err := o.userOf(ctx, h, u, is)
+	if err != nil {
+		return nil, err
+	}
+	if f.RedirectURI == "" {
+		tokens, err := o.opts.Auth.SignIn(ctx, h.id, user, from)
+		return &Outcome{Tokens: tokens}, err
+	}
+	payload, err := json.Marshal(codePayload{CodeChallenge: f.CodeChallenge})
+	if err != nil {
+		return nil, err
+	}
+	acting := principal.NewContext(ctx, principal.Principal{TenantID: h.id, UserID: user})
+	code, err := o.opts.Auth.IssueOneTimeToken(acting, purposeCode, payload, codeTTL)
+	return &Outcome{URL: with(f.RedirectURI, url.Values{"code": {code}})}, err
+}
+
+// identify holds an answer against its flow and the provider, and asks the provider whose it is. Nothing is sent to a provider before
+// it is known that the answer is its own (RFC 9207 §2.4).
+func (o *OAuth) identify(ctx context.Context, u *upstream, f *flow, a Answer) (*identity, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	m, err := u.metadata(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if (m.NamesItself || a.Issuer != "") && a.Issuer != u.Issuer {
+		return nil, &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_issuer", Detail: "The answer is not from the provider that was asked."}
+	}
+	if a.Error != "" {
+		return nil, refusal(a.Error)
+	}
+	if a.Code == "" {
+		return nil, problem.InvalidParameter("code", "is required where there is no error")
+	}
+	return u.identify(ctx, m, a.Code, o.callbackURL(u.ref), f.Verifier, f.Nonce)
+}
+
+// codePayload is what a one-time code holds beside its user.
+type codePayload struct {
+	CodeChallenge string `json:"code_challenge,omitempty"`
+}
+
+var errCode = &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_grant", Detail: "The code is not valid, or was exchanged already."}
+
+// Exchange gives the tokens of a session for a one-time code: 400 if it is none, was exchanged already, is older than a minute, or
+// belongs to another application (RFC 7636 §4.6), 401 if the user may not sign in any more.
+func (o *OAuth) Exchange(ctx context.Context, code, verifier string, from auth.Origin) (*auth.Tokens, error) {
+	redeemed, err := o.opts.Auth.RedeemOneTimeToken(ctx, purposeCode, code)
+	if err != nil {
+		return nil, err
+	}
+	if redeemed == nil {
+		return nil, errCode
+	}
+	var payload codePayload
+	if err := json.Unmarshal(redeemed.Payload, &payload); err != nil {
+		return nil, fmt.Errorf("read the payload of a code: %w", err)
+	}
+	proof := ""
+	if verifier != "" {
+		proof = oauth2.S256ChallengeFromVerifier(verifier)
+	}
+	// A verifier without challenge is refused too: somebody has taken the challenge away (RFC 9700 §4.8.2).
+	if subtle.ConstantTimeCompare([]byte(proof), []byte(payload.CodeChallenge)) != 1 {
+		return nil, errCode
+	}
+	return o.opts.Auth.SignIn(ctx, redeemed.TenantID, redeemed.UserID, from)
+}
+
+// standardErrors are those of RFC 6749 §4.1.2.1 and OIDC Core §3.1.2.6.
+var standardErrors = []string{
+	"access_denied", "invalid_request", "invalid_scope", "server_error", "temporarily_unavailable", "unauthorized_client", "unsupported_response_type",
+	"interaction_required", "login_required", "account_selection_required", "consent_required",
+}
+
+// refusal is the problem of a provider that answers with an error: 502 for one of its own, else 400.
+func refusal(code string) error {
+	p := &problem.Problem{Status: http.StatusBadRequest, Code: code, Detail: "The provider has refused the sign-in."}
+	if !slices.Contains(standardErrors, code) {
+		p.Code = "server_error" // nothing that somebody else has written is repeated
+	}
+	if p.Code == "server_error" || p.Code == "temporarily_unavailable" {
+		p.Status, p.Detail = http.StatusBadGateway, "The provider has failed."
+	}
+	return p
+}
+
+// standardError is the error of RFC 6749 that a problem comes closest to.
+func standardError(p *problem.Problem) string {
+	switch {
+	case slices.Contains(standardErrors, p.Code):
+		return p.Code
+	case p.Status == http.StatusGatewayTimeout:
+		return "temporarily_unavailable"
+	case p.Status >= http.StatusInternalServerError:
+		return "server_error"
+	case p.Status == http.StatusBadRequest:
+		return "invalid_request"
+	default:
+		return "access_denied"
+	}
+}
+
+// with adds parameters to the query of an address that was checked when it was set.
+func with(redirectURI string, parameters url.Values) string {
+	u, err := url.Parse(redirectURI)
+	if err != nil {
+		return redirectURI
+	}
+	if u.RawQuery != "" {
+		u.RawQuery += "&"
+	}
+	u.RawQuery += parameters.Encode()
+	return u.String()
+}

@@ -1,0 +1,139 @@
+package oauth
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/oauth2"
+
+	"tenantry/ent/oauthprovider"
+)
+
+// maxKeys is how many signing keys of a provider are kept.
+const maxKeys = 100
+
+// metadata is what a flow needs to know of a provider beyond what was set up (OpenID Connect Discovery §3, RFC 8414 §2).
+type metadata struct {
+	Endpoints
+	JWKS string
+	// Algorithms sign ID tokens.
+	Algorithms []string
+	AuthStyle  oauth2.AuthStyle
+	// NamesItself says that each answer by way of the browser has an iss (RFC 9207 §3).
+	NamesItself bool
+}
+
+// openID reports whether a provider issues ID tokens.
+func (u *upstream) openID() bool {
+	return u.Kind != oauthprovider.KindGithub && u.Kind != oauthprovider.KindOauth2
+}
+
+// metadata returns what is known of the provider, which is asked for it if it is an OpenID provider.
+func (u *upstream) metadata(ctx context.Context) (metadata, error) {
+	if !u.openID() {
+		style := oauth2.AuthStyleInHeader // what every server has (RFC 6749 §2.3.1)
+		if u.ClientSecret == "" || u.Kind == oauthprovider.KindGithub {
+			style = oauth2.AuthStyleInParams
+		}
+		return metadata{Endpoints: u.Endpoints, AuthStyle: style, NamesItself: u.Issuer != ""}, nil
+	}
+	whole := func(metadata) bool { return true }
+	known, err := u.peer.metadata.get(u.now(), whole, func() (metadata, error) { return u.discover(ctx) })
+	if u.ClientSecret == "" {
+		known.AuthStyle = oauth2.AuthStyleInParams
+	}
+	return known, err
+}
+
+// discover asks the issuer for what it says of itself. Who waits for the answer may leave before it comes.
+func (u *upstream) discover(ctx context.Context) (metadata, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, u.peer.client()), u.Issuer)
+	if err != nil {
+		return metadata{}, failed("discover "+u.Issuer, err)
+	}
+	var said struct {
+		Authorization string   `json:"authorization_endpoint"`
+		Token         string   `json:"token_endpoint"`
+		Userinfo      string   `json:"userinfo_endpoint"`
+		JWKS          string   `json:"jwks_uri"`
+		Algorithms    []string `json:"id_token_signing_alg_values_supported"`
+		AuthMethods   []string `json:"token_endpoint_auth_methods_supported"`
+		NamesItself   bool     `json:"authorization_response_iss_parameter_supported"`
+	}
+	if err := provider.Claims(&said); err != nil {
+		return metadata{}, failed("discover "+u.Issuer, err)
+	}
+	for _, endpoint := range []string{said.Authorization, said.Token, said.JWKS, said.Userinfo} {
+		if err := u.rules.checkURL(endpoint); err != nil && (endpoint != "" || endpoint != said.Userinfo) {
+			return metadata{}, failed("discover "+u.Issuer, fmt.Errorf("an endpoint %w", err))
+		}
+	}
+	m := metadata{
+		Endpoints: Endpoints{said.Authorization, said.Token, said.Userinfo}, JWKS: said.JWKS,
+		AuthStyle: oauth2.AuthStyleInHeader, NamesItself: said.NamesItself,
+	}
+	if len(said.AuthMethods) > 0 && !slices.Contains(said.AuthMethods, "client_secret_basic") {
+		m.AuthStyle = oauth2.AuthStyleInParams
+	}
+	for _, alg := range []string{oidc.RS256, oidc.RS384, oidc.RS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.PS256, oidc.PS384, oidc.PS512, oidc.EdDSA} {
+		if slices.Contains(said.Algorithms, alg) { // never none, nor one whose key is the client's secret
+			m.Algorithms = append(m.Algorithms, alg)
+		}
+	}
+	if m.Algorithms == nil {
+		m.Algorithms = []string{oidc.RS256}
+	}
+	return m, nil
+}
+
+// signingKeys returns the keys of the provider's key set. It is read again when it lacks the key of an id, though not at every turn.
+func (u *upstream) signingKeys(ctx context.Context, url, kid string) ([]jose.JSONWebKey, error) {
+	has := func(keys []jose.JSONWebKey) bool {
+		return kid == "" || slices.ContainsFunc(keys, func(k jose.JSONWebKey) bool { return k.KeyID == kid })
+	}
+	return u.peer.keys.get(u.now(), has, func() ([]jose.JSONWebKey, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		var set jose.JSONWebKeySet
+		if err := getJSON(ctx, u.peer.client(), url, "", &set); err != nil {
+			return nil, failed("read the keys of "+u.Issuer, err)
+		}
+		var keys []jose.JSONWebKey
+		for _, k := range set.Keys {
+			if k.Use != "enc" && k.IsPublic() && k.Valid() && len(keys) < maxKeys {
+				keys = append(keys, jose.JSONWebKey{Key: k.Key, KeyID: k.KeyID, Algorithm: k.Algorithm})
+			}
+		}
+		return keys, nil
+	})
+}
+
+// getJSON reads a JSON document, with a bearer token if there is one.
+func getJSON(ctx context.Context, client *http.Client, url, token string, into any) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Accept", "application/json")
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close() //nolint:errcheck // it is read whole by now
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %d", r.URL.Host, response.StatusCode)
+	}
+	decoder := json.NewDecoder(response.Body)
+	decoder.UseNumber() // an id may be longer than a float is exact
+	return decoder.Decode(into)
+}

@@ -1,0 +1,148 @@
+package oauth
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"entgo.io/ent/dialect/sql"
+	"github.com/google/uuid"
+
+	"tenantry/ent/oauthprovider"
+	"tenantry/ent/schema/settings"
+	"tenantry/ent/tenant"
+	"tenantry/internal/principal"
+	"tenantry/internal/problem"
+)
+
+// maxProviderName is the length of the longest name: what is longer is an id.
+const maxProviderName = 32
+
+// upstream is a provider as a flow of a tenant uses it.
+type upstream struct {
+	Provider
+	// ref names it in its callback: each has one of its own, so that no answer of one is taken for another's (RFC 9700 §4.4.2).
+	ref string
+	// own says that the tenant has set it up, and so decides who is who there.
+	own bool
+
+	peer  *peer
+	rules Rules
+	now   func() time.Time
+}
+
+// home is the tenant of a flow.
+type home struct {
+	id       uuid.UUID
+	settings settings.Tenant
+}
+
+// key is what the subjects of the provider are distinguished by from those of others (OIDC Core §5.7): of a provider of the server
+// also by its issuer, which may be another one after the next start.
+func (u *upstream) key() string {
+	if u.own {
+		return u.ref
+	}
+	hash := sha256.Sum256([]byte(u.Issuer + "\n" + u.Endpoints.Token))
+	return u.ref + ":" + base64.RawURLEncoding.EncodeToString(hash[:16])
+}
+
+var errNotOffered = problem.NotFound()
+
+// upstreamRow is a tenant joined with the provider of its own that is asked for, if there is one.
+type upstreamRow struct {
+	TenantID       uuid.UUID      `sql:"id"`
+	TenantActive   bool           `sql:"is_active"`
+	TenantSettings []byte         `sql:"settings"`
+	ID             uuid.NullUUID  `sql:"provider_id"`
+	Name           sql.NullString `sql:"name"`
+	Kind           sql.NullString `sql:"kind"`
+	Enabled        sql.NullBool   `sql:"enabled"`
+	ClientID       sql.NullString `sql:"client_id"`
+	ClientSecret   []byte         `sql:"client_secret"`
+	Issuer         sql.NullString `sql:"issuer"`
+	Authorization  sql.NullString `sql:"authorization_endpoint"`
+	Token          sql.NullString `sql:"token_endpoint"`
+	Userinfo       sql.NullString `sql:"userinfo_endpoint"`
+	Scopes         []byte         `sql:"scopes"`
+}
+
+// upstream returns a provider that signs people in to a tenant, by its name or its ref, in one statement: 404 if the tenant has none
+// that is enabled, or may not act.
+func (o *OAuth) upstream(ctx context.Context, of func(*sql.Selector) *sql.Predicate, called string) (home, *upstream, error) {
+	column, value := oauthprovider.FieldName, any(called)
+	if id, err := uuid.Parse(called); err == nil && len(called) > maxProviderName {
+		column, value = oauthprovider.FieldID, id
+	}
+	var rows []upstreamRow
+	err := o.client.Tenant.Query().Modify(func(s *sql.Selector) {
+		p := sql.Table(oauthprovider.Table).As("p")
+		s.LeftJoin(p).OnP(sql.And(
+			sql.ColumnsEQ(s.C(tenant.FieldID), p.C(oauthprovider.FieldTenantID)), sql.EQ(p.C(column), value),
+		))
+		s.Where(of(s)).Select(s.C(tenant.FieldID), s.C(tenant.FieldSettings), s.C(tenant.FieldIsActive)).
+			AppendSelectAs(p.C(oauthprovider.FieldID), "provider_id")
+		s.AppendSelect(p.Columns(oauthprovider.FieldName, oauthprovider.FieldKind, oauthprovider.FieldEnabled, oauthprovider.FieldClientID,
+			oauthprovider.FieldClientSecret, oauthprovider.FieldIssuer, oauthprovider.FieldAuthorizationEndpoint,
+			oauthprovider.FieldTokenEndpoint, oauthprovider.FieldUserinfoEndpoint, oauthprovider.FieldScopes)...)
+	}).Scan(principal.System(ctx, "OAuth: nobody is known yet"), &rows)
+	if err != nil {
+		return home{}, nil, fmt.Errorf("read tenant and OAuth provider: %w", err)
+	}
+	if len(rows) == 0 || !rows[0].TenantActive {
+		return home{}, nil, errNotOffered
+	}
+	row := rows[0]
+	h := home{id: row.TenantID}
+	if err := json.Unmarshal(row.TenantSettings, &h.settings); err != nil {
+		return home{}, nil, fmt.Errorf("read settings of tenant: %w", err)
+	}
+	u, err := o.provider(&row, called)
+	return h, u, err
+}
+
+// provider returns the provider of a row, or the server's.
+func (o *OAuth) provider(row *upstreamRow, called string) (*upstream, error) {
+	u := &upstream{rules: o.opts.Rules, now: o.opts.Clock}
+	if !row.ID.Valid {
+		for _, p := range o.opts.Providers {
+			if p.Name == called {
+				u.Provider, u.ref = p, p.Name
+				u.peer = o.peers.of(u.ref)
+				return u, nil
+			}
+		}
+		return nil, errNotOffered
+	}
+	if !row.Enabled.Bool {
+		return nil, errNotOffered
+	}
+	u.own, u.ref = true, row.ID.UUID.String()
+	u.peer = o.peers.of(u.ref)
+	u.Provider = Provider{
+		Name: row.Name.String, Kind: Kind(row.Kind.String), ClientID: row.ClientID.String, Issuer: row.Issuer.String,
+		Endpoints: Endpoints{row.Authorization.String, row.Token.String, row.Userinfo.String},
+	}
+	if err := json.Unmarshal(row.Scopes, &u.Scopes); err != nil {
+		return nil, fmt.Errorf("read scopes of OAuth provider: %w", err)
+	}
+	if row.ClientSecret != nil {
+		secret, _, err := o.opts.Sealer.Open(row.ClientSecret, u.ref)
+		if err != nil {
+			return nil, fmt.Errorf("open the client secret of OAuth provider %s: %w", u.ref, err)
+		}
+		u.ClientSecret = string(secret)
+	}
+	return u, nil
+}
+
+func bySlug(slug string) func(*sql.Selector) *sql.Predicate {
+	return func(s *sql.Selector) *sql.Predicate { return sql.EQ(s.C(tenant.FieldSlug), slug) }
+}
+
+func byTenant(id uuid.UUID) func(*sql.Selector) *sql.Predicate {
+	return func(s *sql.Selector) *sql.Predicate { return sql.EQ(s.C(tenant.FieldID), id) }
+}
