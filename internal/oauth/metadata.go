@@ -70,8 +70,12 @@ func (u *upstream) discover(ctx context.Context) (metadata, error) {
 	if err := provider.Claims(&said); err != nil {
 		return metadata{}, failed("discover "+u.Issuer, err)
 	}
-	for _, endpoint := range []string{said.Authorization, said.Token, said.JWKS, said.Userinfo} {
-		if err := u.rules.checkURL(endpoint); err != nil && (endpoint != "" || endpoint != said.Userinfo) {
+	endpoints := []string{said.Authorization, said.Token, said.JWKS}
+	if said.Userinfo != "" {
+		endpoints = append(endpoints, said.Userinfo)
+	}
+	for _, endpoint := range endpoints {
+		if err := u.rules.checkURL(endpoint); err != nil {
 			return metadata{}, failed("discover "+u.Issuer, fmt.Errorf("an endpoint %w", err))
 		}
 	}

@@ -32,7 +32,7 @@ func (s *instance) browser() *browser {
 	}
 	b := &browser{instance: s}
 	b.Client = &http.Client{Jar: jar, Transport: b, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
-		if strings.HasSuffix(r.URL.Host, ".test") && r.URL.Host != publicHost || strings.Contains(r.URL.Scheme, ".") {
+		if strings.HasSuffix(r.URL.Host, ".test") && r.URL.Host != publicHost || strings.Contains(r.URL.Scheme, ".") || r.URL.Hostname() == "localhost" {
 			return http.ErrUseLastResponse
 		}
 		return nil
