@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 	"github.com/rs/cors"
@@ -25,6 +26,10 @@ func (r *router) cors() gin.HandlerFunc {
 		MaxAge:           600,
 	})
 	return func(c *gin.Context) {
+		if r.led(c.Request.URL.Path) {
+			c.Next()
+			return
+		}
 		policy.HandlerFunc(c.Writer, c.Request)
 		if c.Request.Method == http.MethodOptions && c.GetHeader("Access-Control-Request-Method") != "" {
 			c.AbortWithStatus(http.StatusNoContent)
@@ -32,4 +37,15 @@ func (r *router) cors() gin.HandlerFunc {
 		}
 		c.Next()
 	}
+}
+
+// led reports whether a path leads browsers on. They are led to it as well, and no script has any business there (RFC 9700 §2.6).
+func (r *router) led(path string) bool {
+	segments := strings.Split(path, "/")
+	for pattern := range r.leading {
+		if slices.EqualFunc(strings.Split(pattern, "/"), segments, func(want, got string) bool { return want == got || strings.HasPrefix(want, ":") }) {
+			return true
+		}
+	}
+	return false
 }

@@ -70,6 +70,17 @@ func TestCORS_names_an_origin_of_the_list(t *testing.T) {
 	}
 }
 
+// No script has any business where browsers are led (RFC 9700 §2.6).
+func TestCORS_is_silent_where_browsers_are_led(t *testing.T) {
+	t.Parallel()
+	a := start(t, withOrigins(allowedOrigins...))
+	for _, path := range []string{"/api/v1/auth/oauth/google/authorize", "/api/v1/auth/oauth/google/callback?state=x"} {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodOptions} {
+			a.expectNoCORS(method+" "+path, a.do(a.request(method, path, http.NoBody, "Origin: "+allowedOrigins[0], "Access-Control-Request-Method: GET")))
+		}
+	}
+}
+
 func TestCORS_says_Vary_to_everybody(t *testing.T) {
 	t.Parallel()
 	a := start(t, withOrigins(allowedOrigins...))

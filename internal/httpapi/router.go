@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -46,6 +47,8 @@ type step struct {
 type router struct {
 	Options
 	operations map[string]*operation
+	// leading are the paths of operations that answer with another address.
+	leading map[string]bool
 }
 
 // NewRouter returns the engine that serves the contract through handlers.
@@ -54,7 +57,14 @@ func NewRouter(contract *openapi3.T, handlers api.StrictServerInterface, opts Op
 	if err != nil {
 		return nil, err
 	}
-	r := &router{Options: opts, operations: operations}
+	r := &router{Options: opts, operations: operations, leading: map[string]bool{}}
+	for path, item := range contract.Paths.Map() {
+		for _, o := range item.Operations() {
+			if o.Responses.Status(http.StatusSeeOther) != nil {
+				r.leading[ginPath(path)] = true
+			}
+		}
+	}
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false

@@ -175,7 +175,7 @@ func (o *OAuth) link(ctx context.Context, f *flow, u *upstream, is *identity) er
 	if linked == 0 {
 		return errLinkedAlready
 	}
-	o.tell(ctx, "oauth_linked", asking.ID, u.ref, slog.Bool("by_address", false))
+	o.tell(acting, "oauth_linked", asking.ID, u.ref, slog.Bool("by_address", false))
 	return nil
 }
 
@@ -237,6 +237,9 @@ func nothingElse(ctx context.Context, tx *ent.Client, id uuid.UUID) error {
 
 // tell logs what was done to an account.
 func (o *OAuth) tell(ctx context.Context, event string, id uuid.UUID, ref string, more ...slog.Attr) {
-	attrs := append([]slog.Attr{slog.String("event", event), slog.String("user_id", id.String()), slog.String("provider", ref)}, more...)
+	p, _ := principal.FromContext(ctx)
+	attrs := append([]slog.Attr{
+		slog.String("event", event), slog.String("tenant_id", p.TenantID.String()), slog.String("user_id", id.String()), slog.String("provider", ref),
+	}, more...)
 	o.opts.Log.LogAttrs(ctx, slog.LevelInfo, "identity at a provider", attrs...)
 }
