@@ -16,7 +16,7 @@ var (
 		{Name: "updated_at", Type: field.TypeTime},
 		{Name: "name", Type: field.TypeString, Size: 32},
 		{Name: "kind", Type: field.TypeEnum, Enums: []string{"google", "github", "microsoft", "gitlab", "apple", "oidc", "oauth2"}},
-		{Name: "label", Type: field.TypeString, Size: 100},
+		{Name: "label", Type: field.TypeString, Size: 300},
 		{Name: "enabled", Type: field.TypeBool, Default: true},
 		{Name: "client_id", Type: field.TypeString, Size: 255},
 		{Name: "client_secret", Type: field.TypeBytes, Nullable: true},

@@ -32,7 +32,8 @@ func (OAuthProvider) Fields() []ent.Field {
 	return []ent.Field{
 		field.String("name").Match(providerName).MaxLen(32).Immutable(),
 		field.Enum("kind").Values("google", "github", "microsoft", "gitlab", "apple", "oidc", "oauth2").Immutable(),
-		field.String("label").NotEmpty().MaxRuneLen(100),
+		// The contract takes 100 code points, and NFC may triple them.
+		field.String("label").NotEmpty().MaxRuneLen(300),
 		field.Bool("enabled").Default(true),
 		field.String("client_id").NotEmpty().MaxLen(255),
 		// Sealed, and bound to the row's id. A public client has none.

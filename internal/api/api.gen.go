@@ -553,7 +553,7 @@ type TenantSettings struct {
 	// AccessTokenTTL Seconds that an access token lives, from 60 to what the server's configuration allows.
 	AccessTokenTTL *int `json:"access_token_ttl,omitempty"`
 
-	// LinkByEmail Whether a provider that has proved an e-mail address signs in to the account of that address. An account that has not proved it loses its password and its sessions then. Superusers are left out.
+	// LinkByEmail Whether a provider of the server that has proved an e-mail address signs in to the account of that address. An account that has not proved it loses its password and its sessions then. Superusers are left out.
 	//
 	//
 	// Example: true

@@ -7,7 +7,6 @@ import (
 	"github.com/google/uuid"
 
 	"tenantry/ent"
-	"tenantry/ent/onetimetoken"
 	"tenantry/ent/refreshtoken"
 	"tenantry/ent/user"
 	"tenantry/internal/database"
@@ -82,26 +81,19 @@ func replacePassword(ctx context.Context, tx *ent.Client, u *ent.User, hash stri
 	if replaced == 0 {
 		return problem.Conflict("password_changed", "The password was changed meanwhile.")
 	}
-	if err := tx.RefreshToken.Update().Where(refreshtoken.ID(session), refreshtoken.UserID(u.ID)).
+	return KeepSession(ctx, tx, u.ID, session, version)
+}
+
+// KeepSession leaves one session of a user alive whose version was raised to this one, and ends the others.
+func KeepSession(ctx context.Context, tx *ent.Client, id, session uuid.UUID, version int) error {
+	if err := tx.RefreshToken.Update().Where(refreshtoken.ID(session), refreshtoken.UserID(id)).
 		SetPasswordVersion(version).Exec(ctx); err != nil {
 		return fmt.Errorf("keep session: %w", err)
 	}
 	if err := tx.RefreshToken.Update().Where(
-		refreshtoken.UserID(u.ID), refreshtoken.IDNEQ(session), refreshtoken.Revoked(false),
+		refreshtoken.UserID(id), refreshtoken.IDNEQ(session), refreshtoken.Revoked(false),
 	).SetRevoked(true).SetRevokedReason(refreshtoken.RevokedReasonPasswordChange).Exec(ctx); err != nil {
 		return fmt.Errorf("end other sessions: %w", err)
-	}
-	return nil
-}
-
-// VoidProofs ends everything that has proved who a user is: sessions, and the tokens that may be presented once. The caller has raised
-// the version of the password, which ends what begins at this moment.
-func VoidProofs(ctx context.Context, tx *ent.Client, id uuid.UUID) error {
-	if err := EndSessions(ctx, tx, id, refreshtoken.RevokedReasonPasswordChange); err != nil {
-		return err
-	}
-	if _, err := tx.OneTimeToken.Delete().Where(onetimetoken.UserID(id)).Exec(ctx); err != nil {
-		return fmt.Errorf("delete one-time tokens: %w", err)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"tenantry/ent"
+	"tenantry/ent/onetimetoken"
 	"tenantry/ent/privacy"
 	"tenantry/ent/refreshtoken"
 	"tenantry/ent/schema/settings"
@@ -26,14 +27,15 @@ const (
 	maxSessions = 100
 )
 
-// SignIn begins a session of a user who has proved elsewhere who they are: 401 if they, or their tenant, may not act.
-func (a *Auth) SignIn(ctx context.Context, tenantID, userID uuid.UUID, from Origin) (*Tokens, error) {
+// SignIn begins a session of a user who has proved elsewhere who they are, at a version of their password: 401 if it is another by
+// now, which voids that proof too, or if they, or their tenant, may not act.
+func (a *Auth) SignIn(ctx context.Context, tenantID, userID uuid.UUID, version int, from Origin) (*Tokens, error) {
 	acting := principal.NewContext(ctx, principal.Principal{TenantID: tenantID, UserID: userID})
 	p, err := loadProjection(acting, a.client, byUser(userID))
 	if err != nil {
 		return nil, err
 	}
-	if p == nil || !p.Live() {
+	if p == nil || !p.Live() || p.PasswordVersion != version {
 		return nil, ErrCredentials
 	}
 	return a.startSession(acting, a.client, p, from)
@@ -123,11 +125,14 @@ func (a *Auth) EndSession(ctx context.Context, user, session uuid.UUID) error {
 	return nil
 }
 
-// EndSessions ends every session of a user.
+// EndSessions ends every session of a user, and every code that would begin another.
 func EndSessions(ctx context.Context, client *ent.Client, user uuid.UUID, reason refreshtoken.RevokedReason) error {
 	if err := client.RefreshToken.Update().Where(refreshtoken.UserID(user), refreshtoken.Revoked(false)).
 		SetRevoked(true).SetRevokedReason(reason).Exec(ctx); err != nil {
 		return fmt.Errorf("end sessions: %w", err)
+	}
+	if _, err := client.OneTimeToken.Delete().Where(onetimetoken.UserID(user)).Exec(ctx); err != nil {
+		return fmt.Errorf("delete one-time tokens: %w", err)
 	}
 	return nil
 }

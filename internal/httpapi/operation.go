@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -15,6 +16,8 @@ type operation struct {
 	// body is JSON, or a form.
 	body *openapi3.Schema
 	form bool
+	// leading operations lead browsers on. What others say by way of the browser is judged as far as it is declared.
+	leading bool
 	// public operations take no credential; the others take one that holds the scopes.
 	public bool
 	scopes []string
@@ -42,6 +45,7 @@ func readOperations(contract *openapi3.T) (map[string]*operation, error) {
 				o.parameters = append(o.parameters, p.Value)
 				o.elsewhere = o.elsewhere || (p.Value.In == openapi3.ParameterInQuery && p.Value.Name == tenantParameter)
 			}
+			o.leading = declared.Responses.Status(http.StatusSeeOther) != nil
 			if declared.RequestBody != nil {
 				media := declared.RequestBody.Value.Content[mediaJSON]
 				if media == nil {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -58,11 +58,9 @@ func NewRouter(contract *openapi3.T, handlers api.StrictServerInterface, opts Op
 		return nil, err
 	}
 	r := &router{Options: opts, operations: operations, leading: map[string]bool{}}
-	for path, item := range contract.Paths.Map() {
-		for _, o := range item.Operations() {
-			if o.Responses.Status(http.StatusSeeOther) != nil {
-				r.leading[ginPath(path)] = true
-			}
+	for route, o := range operations {
+		if _, path, _ := strings.Cut(route, " "); o.leading {
+			r.leading[path] = true
 		}
 	}
 	engine := gin.New()

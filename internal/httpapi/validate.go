@@ -34,7 +34,7 @@ func (r *router) validate(c *gin.Context) {
 	if o.body != nil {
 		read, media := readJSON, mediaJSON
 		if o.form {
-			read, media = readForm, mediaForm
+			read, media = o.readForm, mediaForm
 		}
 		value, err := readBody(c, media, read)
 		if err == nil {
@@ -66,6 +66,11 @@ func validateParameters(c *gin.Context, o *operation) error {
 	path := make(map[string]string, len(c.Params))
 	for _, p := range c.Params {
 		path[p.Key] = p.Value
+	}
+	if o.leading {
+		maps.DeleteFunc(query, func(name string, _ []string) bool {
+			return !slices.ContainsFunc(o.parameters, func(p *openapi3.Parameter) bool { return p.Name == name })
+		})
 	}
 	if !plain(path, query) {
 		return problem.Malformed("A parameter is not valid text.")
@@ -119,20 +124,23 @@ func readJSON(c *gin.Context) (any, error) {
 	return decodeStrict(body)
 }
 
-// readForm reads a form whose members are there once (RFC 6749 §3.1). The request keeps it for the generated handlers.
-func readForm(c *gin.Context) (any, error) {
+// readForm reads the declared members of a form, each of which is there once (RFC 6749 §3.1). The request keeps it for the generated
+// handlers.
+func (o *operation) readForm(c *gin.Context) (any, error) {
 	if err := c.Request.ParseForm(); err != nil {
 		return nil, unreadable(err)
 	}
-	if !plain(nil, c.Request.PostForm) {
-		return nil, problem.Malformed("The form is not valid text.")
-	}
 	members := map[string]any{}
 	for name, values := range c.Request.PostForm {
-		if len(values) > 1 {
+		switch {
+		case o.body.Properties[name] == nil:
+		case len(values) > 1:
 			return nil, problem.Malformed("The form has a member twice.")
+		case !plain(nil, url.Values{name: values}):
+			return nil, problem.Malformed("The form is not valid text.")
+		default:
+			members[name] = values[0]
 		}
-		members[name] = values[0]
 	}
 	return members, nil
 }

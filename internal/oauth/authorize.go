@@ -19,10 +19,15 @@ type Start struct {
 	Cookie *http.Cookie
 }
 
+var errRedirect error = problem.InvalidParameter("redirect_uri", "is not among the redirect_uris of the tenant")
+
 // Authorize begins a sign-in: 404 if the tenant has no such provider, 400 if the address to come back to is not one of its own, 502
 // and 504 for a provider that does not say where to sign in. An empty slug means the default tenant. The challenge is that of the
 // application (RFC 7636), empty if it has none.
 func (o *OAuth) Authorize(ctx context.Context, slug, provider, redirectURI, challenge string) (*Start, error) {
+	if challenge != "" && redirectURI == "" {
+		return nil, problem.InvalidParameter("code_challenge", "is of no use without a redirect_uri")
+	}
 	h, u, err := o.upstream(ctx, bySlug(cmp.Or(slug, o.opts.DefaultTenant)), provider)
 	if err != nil {
 		return nil, err
@@ -34,7 +39,7 @@ func (o *OAuth) Authorize(ctx context.Context, slug, provider, redirectURI, chal
 func (o *OAuth) start(ctx context.Context, h home, u *upstream, f *flow) (*Start, error) {
 	// Letter by letter, against what was checked when it was set (RFC 9700 §2.1).
 	if f.RedirectURI != "" && !slices.Contains(h.settings.RedirectURIs, f.RedirectURI) {
-		return nil, problem.InvalidParameter("redirect_uri", "is not among the redirect_uris of the tenant")
+		return nil, errRedirect
 	}
 	m, err := u.metadata(ctx)
 	if err != nil {
@@ -56,7 +61,5 @@ func (o *OAuth) start(ctx context.Context, h home, u *upstream, f *flow) (*Start
 
 // callbackURL is where a provider leads back to.
 func (o *OAuth) callbackURL(ref string) string {
-	return o.opts.PublicURL + callbackPath(ref)
+	return o.opts.PublicURL + "/api/v1/auth/oauth/" + ref + "/callback"
 }
-
-func callbackPath(ref string) string { return "/api/v1/auth/oauth/" + ref + "/callback" }

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/json"
@@ -44,10 +45,14 @@ func (o *OAuth) CallBack(ctx context.Context, ref string, a Answer, browser stri
 		return nil, err
 	}
 	outcome, err := o.end(ctx, f, ref, a, from)
-	if p, ok := errors.AsType[*problem.Problem](err); ok && f.RedirectURI != "" && p.Status != http.StatusServiceUnavailable {
-		if p.Unwrap() != nil {
-			o.opts.Log.LogAttrs(ctx, slog.LevelWarn, "sign-in at a provider failed", slog.String("provider", ref), slog.Any("error", err))
-		}
+	p, ok := errors.AsType[*problem.Problem](err)
+	if !ok || p.Status == http.StatusServiceUnavailable {
+		return outcome, err
+	}
+	if p.Unwrap() != nil && (f.RedirectURI != "" || p.Status < http.StatusInternalServerError) { // otherwise it is logged with the answer
+		o.opts.Log.LogAttrs(ctx, slog.LevelWarn, "sign-in at a provider failed", slog.String("provider", ref), slog.Any("error", err))
+	}
+	if f.RedirectURI != "" {
 		return &Outcome{URL: with(f.RedirectURI, url.Values{
 			"error": {standardError(p)}, "error_description": {p.Detail}, "error_code": {p.Code},
 		})}, nil
@@ -58,6 +63,9 @@ func (o *OAuth) CallBack(ctx context.Context, ref string, a Answer, browser stri
 // end finds out who has signed in, and lets them in or links them.
 func (o *OAuth) end(ctx context.Context, f *flow, ref string, a Answer, from auth.Origin) (*Outcome, error) {
 	h, u, err := o.upstream(ctx, byTenant(f.TenantID), ref)
+	if f.RedirectURI != "" && !slices.Contains(h.settings.RedirectURIs, f.RedirectURI) { // taken from the list since the flow began
+		f.RedirectURI, err = "", cmp.Or(err, errRedirect)
+	}
 	if errors.Is(err, errNotOffered) || (err == nil && u.ref != ref) {
 		// Disabled, deleted or replaced since the flow began (O-11).
 		return nil, &problem.Problem{Status: http.StatusBadRequest, Code: "provider_disabled", Detail: "The provider does not sign anybody in any more."}
@@ -75,19 +83,19 @@ func (o *OAuth) end(ctx context.Context, f *flow, ref string, a Answer, from aut
 		}
 		return &Outcome{URL: with(f.RedirectURI, url.Values{"linked": {u.Name}})}, nil
 	}
-	user, err := o.userOf(ctx, h, u, is)
+	who, err := o.userOf(ctx, h, u, is)
 	if err != nil {
 		return nil, err
 	}
 	if f.RedirectURI == "" {
-		tokens, err := o.opts.Auth.SignIn(ctx, h.id, user, from)
+		tokens, err := o.opts.Auth.SignIn(ctx, h.id, who.id, who.version, from)
 		return &Outcome{Tokens: tokens}, err
 	}
-	payload, err := json.Marshal(codePayload{CodeChallenge: f.CodeChallenge})
+	payload, err := json.Marshal(codePayload{CodeChallenge: f.CodeChallenge, Version: who.version})
 	if err != nil {
 		return nil, err
 	}
-	acting := principal.NewContext(ctx, principal.Principal{TenantID: h.id, UserID: user})
+	acting := principal.NewContext(ctx, principal.Principal{TenantID: h.id, UserID: who.id})
 	code, err := o.opts.Auth.IssueOneTimeToken(acting, purposeCode, payload, codeTTL)
 	return &Outcome{URL: with(f.RedirectURI, url.Values{"code": {code}})}, err
 }
@@ -101,7 +109,8 @@ func (o *OAuth) identify(ctx context.Context, u *upstream, f *flow, a Answer) (*
 	if err != nil {
 		return nil, err
 	}
-	if (m.NamesItself || a.Issuer != "") && a.Issuer != u.Issuer {
+	// Who has set up no issuer has nothing to compare it with (RFC 9207 §2.4).
+	if (m.NamesItself || a.Issuer != "") && u.Issuer != "" && a.Issuer != u.Issuer {
 		return nil, &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_issuer", Detail: "The answer is not from the provider that was asked."}
 	}
 	if a.Error != "" {
@@ -116,6 +125,8 @@ func (o *OAuth) identify(ctx context.Context, u *upstream, f *flow, a Answer) (*
 // codePayload is what a one-time code holds beside its user.
 type codePayload struct {
 	CodeChallenge string `json:"code_challenge,omitempty"`
+	// Version is that of the password when it was found out who has signed in.
+	Version int `json:"version"`
 }
 
 var errCode = &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_grant", Detail: "The code is not valid, or was exchanged already."}
@@ -142,7 +153,7 @@ func (o *OAuth) Exchange(ctx context.Context, code, verifier string, from auth.O
 	if subtle.ConstantTimeCompare([]byte(proof), []byte(payload.CodeChallenge)) != 1 {
 		return nil, errCode
 	}
-	return o.opts.Auth.SignIn(ctx, redeemed.TenantID, redeemed.UserID, from)
+	return o.opts.Auth.SignIn(ctx, redeemed.TenantID, redeemed.UserID, payload.Version, from)
 }
 
 // standardErrors are those of RFC 6749 §4.1.2.1 and OIDC Core §3.1.2.6.

@@ -8,6 +8,7 @@ import (
 	"tenantry/internal/api"
 	"tenantry/internal/auth"
 	"tenantry/internal/httpapi"
+	"tenantry/internal/problem"
 )
 
 // HTTP serves the operations of this package.
@@ -83,6 +84,9 @@ func (h HTTP) DeleteOAuthProvider(ctx context.Context, r api.DeleteOAuthProvider
 
 // AuthorizeOAuth answers GET /api/v1/auth/oauth/{provider}/authorize.
 func (h HTTP) AuthorizeOAuth(ctx context.Context, r api.AuthorizeOAuthRequestObject) (api.AuthorizeOAuthResponseObject, error) {
+	if r.Params.CodeChallengeMethod != nil && r.Params.CodeChallenge == nil {
+		return nil, problem.InvalidParameter("code_challenge", "is required where there is a method")
+	}
 	start, err := h.Authorize(ctx, value(r.Params.Tenant), r.Provider, value(r.Params.RedirectURI), value(r.Params.CodeChallenge))
 	if err != nil {
 		return nil, err
@@ -116,7 +120,7 @@ func (h HTTP) PostOAuthCallback(_ context.Context, r api.PostOAuthCallbackReques
 			answer.Set(name, *given)
 		}
 	}
-	return api.PostOAuthCallback303Response{Headers: api.PostOAuthCallback303ResponseHeaders{Location: callbackPath(r.Provider) + "?" + answer.Encode()}}, nil
+	return api.PostOAuthCallback303Response{Headers: api.PostOAuthCallback303ResponseHeaders{Location: h.callbackURL(r.Provider) + "?" + answer.Encode()}}, nil
 }
 
 // ExchangeOAuthCode answers POST /api/v1/auth/oauth/exchange.

@@ -1,11 +1,13 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -29,6 +31,9 @@ const (
 	skew = time.Minute
 )
 
+// wholeNumber is an id that is one, however long.
+var wholeNumber = regexp.MustCompile(`^[1-9][0-9]*$`)
+
 // identity is who a provider says has signed in.
 type identity struct {
 	// Subject is who that is for ever, there.
@@ -39,12 +44,15 @@ type identity struct {
 	Name     string
 }
 
-// claims are what a provider says of a user, in an ID token or as user information.
-type claims map[string]any
+// claims are what a provider says of a user, in an ID token or as user information: by their exact names, and nothing decoded that is
+// not asked for.
+type claims map[string]json.RawMessage
 
 // text returns a claim that is a string, "" for any other.
-func (c claims) text(name string) string {
-	s, _ := c[name].(string)
+func (c claims) text(name string) (s string) {
+	if json.Unmarshal(c[name], &s) != nil {
+		return ""
+	}
 	return s
 }
 
@@ -55,8 +63,7 @@ func (c claims) email() (address string, verified bool) {
 	if err != nil {
 		return "", false
 	}
-	verified, _ = c["email_verified"].(bool)
-	return address, verified
+	return address, string(c["email_verified"]) == "true"
 }
 
 // identify exchanges the code of a callback and returns whose it is: 400 for what is not genuine, 502 and 504 for a provider that
@@ -111,11 +118,13 @@ func (u *upstream) byIDToken(ctx context.Context, m metadata, token *oauth2.Toke
 	if err := verified.Claims(&said); err != nil {
 		return nil, notGenuine(err.Error())
 	}
-	azp, named := said["azp"]
+	_, named := said["azp"]
 	switch {
+	case said.text("sub") != verified.Subject:
+		return nil, notGenuine("there are two subjects") // in letters that the library takes for each other
 	case subtle.ConstantTimeCompare([]byte(verified.Nonce), []byte(nonce)) != 1:
 		return nil, notGenuine("the nonce is another")
-	case (named || len(verified.Audience) > 1) && azp != u.ClientID:
+	case (named || len(verified.Audience) > 1) && said.text("azp") != u.ClientID:
 		return nil, notGenuine("the authorized party is another")
 	case verified.IssuedAt.IsZero() || verified.IssuedAt.After(u.now().Add(skew)):
 		return nil, notGenuine("it is not said when it was issued, or that is yet to come")
@@ -136,7 +145,7 @@ func (u *upstream) byIDToken(ctx context.Context, m metadata, token *oauth2.Toke
 	switch {
 	case is.Email == "":
 		is.Email, is.Verified = address, proved
-	case address != "" && address != is.Email, more["email_verified"] == false:
+	case address != "" && address != is.Email, string(more["email_verified"]) == "false":
 		is.Verified = false // two documents, and not one opinion
 	}
 	if is.Name == "" {
@@ -152,31 +161,27 @@ func (u *upstream) byUserinfo(ctx context.Context, m metadata, token *oauth2.Tok
 	if err != nil {
 		return nil, err
 	}
-	is := &identity{Subject: said.text("sub"), Name: said.text("name")}
-	switch id := said["id"].(type) {
-	case string:
-		if is.Subject == "" {
-			is.Subject = id
-		}
-	case json.Number:
-		if is.Subject == "" && !strings.ContainsAny(string(id), ".eE-") {
-			is.Subject = string(id)
-		}
+	is := &identity{Subject: cmp.Or(said.text("sub"), said.text("id")), Name: said.text("name")}
+	if id := string(said["id"]); is.Subject == "" && wholeNumber.MatchString(id) {
+		is.Subject = id
 	}
 	if u.Kind != oauthprovider.KindGithub {
 		is.Email, is.Verified = said.email()
 		return is, nil
 	}
 	var addresses []struct {
-		Email             string `json:"email"`
-		Primary, Verified bool
+		Email    string `json:"email"`
+		Primary  bool   `json:"primary"`
+		Verified bool   `json:"verified"`
 	}
 	if err := getJSON(ctx, u.peer.client(), m.Userinfo+"/emails", token.AccessToken, &addresses); err != nil {
 		return nil, failed("read the addresses of the user", err)
 	}
 	for _, a := range addresses {
 		if a.Primary {
-			is.Email, is.Verified = claims{"email": a.Email, "email_verified": a.Verified}.email()
+			if is.Email, err = auth.CanonicalEmail(a.Email); err == nil {
+				is.Verified = a.Verified
+			}
 		}
 	}
 	return is, nil

@@ -10,7 +10,8 @@ import (
 	"github.com/google/uuid"
 
 	"tenantry/ent"
-	"tenantry/ent/onetimetoken"
+	"tenantry/ent/oauthstate"
+	"tenantry/ent/refreshtoken"
 	"tenantry/ent/user"
 	"tenantry/internal/auth"
 	"tenantry/internal/database"
@@ -23,61 +24,69 @@ import (
 //
 //	it is linked                                                  → that user, if they may act
 //	there is an account of its address; the tenant links by       → that user, from now on; and if the account had not proved its
-//	address, and the provider has proved it                         address, nobody who had only claimed it comes in any more
+//	address, and a provider of the server has proved it             address, nobody who had only claimed it comes in any more
 //	there is an account of its address, otherwise                 → refused: sign in there, and link
 //	there is none, and the tenant takes registrations             → a new user
 //	there is none, otherwise                                      → refused
 //
-// A superuser is above the tenants: what one of them has set up never speaks for one, and no address alone does.
+// What a tenant has set up is believed about who is linked to it, and nobody else: who may set up a provider is not therefore everybody
+// in the tenant. A superuser is above the tenants: what one of them has set up never speaks for one, and no address alone does.
 var (
 	errAccountExists = problem.Conflict("account_exists",
 		"There is an account with this e-mail address. Sign in to it in its own way, and link the provider there.")
 	errRegistrationClosed = problem.Forbidden("registration_closed", "The tenant does not take registrations. Ask its administrator for an account.")
 	errNoEmail            = problem.Forbidden("email_missing",
-		"The provider tells no e-mail address, without which there is no account. Let it tell the address, or sign in otherwise.")
+		"The provider tells no e-mail address that an account can have. Let it tell one, or sign in otherwise.")
 	errIdentityTaken = problem.Conflict("identity_taken", "The identity at the provider belongs to another account.")
 	errLinkedAlready = problem.Conflict("linked_already", "The account is linked to an identity already. Unlink that first.")
+	errChanged       = problem.Conflict("account_changed", "The account was changed meanwhile. Begin again.")
 	errSuperuser     = problem.Forbidden("superuser", "A superuser does not sign in at a provider that a tenant has set up.")
 )
 
+// signer is who has signed in, and the version of their password at which that was found out: whatever raises it voids what follows.
+type signer struct {
+	id      uuid.UUID
+	version int
+}
+
 // userOf returns the user of an identity, by the table above.
-func (o *OAuth) userOf(ctx context.Context, h home, u *upstream, is *identity) (uuid.UUID, error) {
+func (o *OAuth) userOf(ctx context.Context, h home, u *upstream, is *identity) (signer, error) {
 	acting := principal.NewContext(ctx, principal.InTenant(h.id))
-	id, err := o.decide(acting, h, u, is)
+	who, err := o.decide(acting, h, u, is)
 	if sqlgraph.IsUniqueConstraintError(err) || errors.Is(err, errMeanwhile) {
 		// Somebody else was as fast, with the same identity or the same address. Now there is an account.
-		id, err = o.decide(acting, h, u, is)
+		who, err = o.decide(acting, h, u, is)
 	}
 	if sqlgraph.IsUniqueConstraintError(err) || errors.Is(err, errMeanwhile) {
-		return uuid.Nil, problem.Conflict("account_changed", "The account was changed meanwhile. Begin again.").Because(err)
+		return signer{}, errChanged.Because(err)
 	}
-	return id, err
+	return who, err
 }
 
 // errMeanwhile says that an account is not any more what it was when it was looked at.
 var errMeanwhile = errors.New("the account was changed meanwhile")
 
-func (o *OAuth) decide(ctx context.Context, h home, u *upstream, is *identity) (uuid.UUID, error) {
+func (o *OAuth) decide(ctx context.Context, h home, u *upstream, is *identity) (signer, error) {
 	known, namesake, err := o.find(ctx, u, is)
 	switch {
 	case err != nil:
-		return uuid.Nil, err
+		return signer{}, err
 	case known != nil && (!known.IsActive || known.IsSuperuser && u.own):
-		return uuid.Nil, auth.ErrCredentials
+		return signer{}, auth.ErrCredentials
 	case known != nil:
-		return known.ID, nil
+		return signer{known.ID, known.PasswordVersion}, nil
 	case is.Email == "":
-		return uuid.Nil, errNoEmail
-	case namesake != nil && (!h.settings.LinkByEmail || !is.Verified || namesake.IsSuperuser):
-		return uuid.Nil, errAccountExists
+		return signer{}, errNoEmail
+	case namesake != nil && (!h.settings.LinkByEmail || !is.Verified || u.own || namesake.IsSuperuser):
+		return signer{}, errAccountExists
 	case namesake != nil && namesake.OauthID != nil && namesake.EmailVerifiedAt != nil:
-		return uuid.Nil, errAccountExists
+		return signer{}, errAccountExists
 	case namesake != nil && !namesake.IsActive:
-		return uuid.Nil, auth.ErrCredentials
+		return signer{}, auth.ErrCredentials
 	case namesake != nil:
-		return namesake.ID, o.adopt(ctx, u, is, namesake)
+		return o.adopt(ctx, u, is, namesake)
 	case !h.settings.RegistrationOpen():
-		return uuid.Nil, errRegistrationClosed
+		return signer{}, errRegistrationClosed
 	default:
 		return o.enroll(ctx, u, is)
 	}
@@ -101,7 +110,7 @@ func (o *OAuth) find(ctx context.Context, u *upstream, is *identity) (known, nam
 }
 
 // enroll makes a user who signs in at the provider alone.
-func (o *OAuth) enroll(ctx context.Context, u *upstream, is *identity) (id uuid.UUID, err error) {
+func (o *OAuth) enroll(ctx context.Context, u *upstream, is *identity) (who signer, err error) {
 	err = database.WithTx(ctx, o.client, func(tx *ent.Client) error {
 		create := tx.User.Create().SetEmail(is.Email).SetFullName(is.Name).SetOauthProvider(u.key()).SetOauthID(is.Subject)
 		if is.Verified {
@@ -111,22 +120,25 @@ func (o *OAuth) enroll(ctx context.Context, u *upstream, is *identity) (id uuid.
 		if err != nil {
 			return fmt.Errorf("create user: %w", err)
 		}
-		id = created.ID
-		return roles.AssignSystem(ctx, tx, id, roles.Member)
+		who = signer{created.ID, created.PasswordVersion}
+		return roles.AssignSystem(ctx, tx, created.ID, roles.Member)
 	})
-	return id, err
+	return who, err
 }
 
 // adopt links an identity to the account of its address, both of which prove it. An account that did not is somebody's who may only
 // have claimed the address: password, other identity, sessions and tokens of theirs are void (O-09).
-func (o *OAuth) adopt(ctx context.Context, u *upstream, is *identity, namesake *ent.User) error {
-	unproved := namesake.EmailVerifiedAt == nil
+func (o *OAuth) adopt(ctx context.Context, u *upstream, is *identity, namesake *ent.User) (signer, error) {
+	unproved, who := namesake.EmailVerifiedAt == nil, signer{namesake.ID, namesake.PasswordVersion}
+	if unproved {
+		who.version++
+	}
 	err := database.WithTx(ctx, o.client, func(tx *ent.Client) error {
 		update := tx.User.Update().Where(
 			user.ID(namesake.ID), user.Email(is.Email), user.IsActive(true), user.IsSuperuser(false), user.PasswordVersion(namesake.PasswordVersion),
 		)
 		if unproved {
-			update.Where(user.EmailVerifiedAtIsNil()).ClearPasswordHash().AddPasswordVersion(1).SetEmailVerifiedAt(o.opts.Clock())
+			update.Where(user.EmailVerifiedAtIsNil()).ClearPasswordHash().SetPasswordVersion(who.version).SetEmailVerifiedAt(o.opts.Clock())
 		} else {
 			update.Where(user.EmailVerifiedAtNotNil(), user.OauthIDIsNil())
 		}
@@ -140,12 +152,12 @@ func (o *OAuth) adopt(ctx context.Context, u *upstream, is *identity, namesake *
 		if !unproved {
 			return nil
 		}
-		return auth.VoidProofs(ctx, tx, namesake.ID)
+		return auth.EndSessions(ctx, tx, namesake.ID, refreshtoken.RevokedReasonPasswordChange)
 	})
 	if err == nil {
 		o.tell(ctx, "oauth_linked", namesake.ID, u.ref, slog.Bool("by_address", true), slog.Bool("password_voided", unproved))
 	}
-	return err
+	return who, err
 }
 
 // link links an identity to the user who has asked for it: 401 if their session is over by now, 403 for a superuser at a provider of a
@@ -197,25 +209,28 @@ func (o *OAuth) Link(ctx context.Context, me *auth.Projection, provider, redirec
 	})
 }
 
-// Unlink takes the identity from the signed-in user, who has signed in just now, with every code that it was good for: 401 for a session
+// Unlink takes the identity from the signed-in user, who has signed in just now, with every other session and whatever is under way,
+// since the identity may have proved it: 401 for a session
 // that is older, 409 if there is no other way in. That there is no identity is no error.
 func (o *OAuth) Unlink(ctx context.Context, me *auth.Projection) error {
 	if err := o.opts.Auth.Recent(me); err != nil {
 		return err
 	}
 	err := database.WithTx(ctx, o.client, func(tx *ent.Client) error {
-		unlinked, err := tx.User.Update().Where(user.ID(me.ID), user.OauthIDNotNil(), user.PasswordHashNotNil()).
-			ClearOauthProvider().ClearOauthID().Save(ctx)
+		version := me.PasswordVersion + 1
+		unlinked, err := tx.User.Update().Where(
+			user.ID(me.ID), user.OauthIDNotNil(), user.PasswordHashNotNil(), user.PasswordVersion(me.PasswordVersion),
+		).ClearOauthProvider().ClearOauthID().SetPasswordVersion(version).Save(ctx)
 		if err != nil {
 			return fmt.Errorf("unlink identity: %w", err)
 		}
 		if unlinked == 0 {
 			return nothingElse(ctx, tx, me.ID)
 		}
-		if _, err := tx.OneTimeToken.Delete().Where(onetimetoken.UserID(me.ID), onetimetoken.Purpose(purposeCode)).Exec(ctx); err != nil {
-			return fmt.Errorf("delete codes: %w", err)
+		if _, err := tx.OAuthState.Delete().Where(oauthstate.UserID(me.ID)).Exec(ctx); err != nil {
+			return fmt.Errorf("end what is under way: %w", err)
 		}
-		return nil
+		return auth.KeepSession(ctx, tx, me.ID, me.SessionID, version)
 	})
 	if err == nil {
 		o.tell(ctx, "oauth_unlinked", me.ID, "")
@@ -225,14 +240,17 @@ func (o *OAuth) Unlink(ctx context.Context, me *auth.Projection) error {
 
 // nothingElse refuses to take the identity of a user who has one, and no password.
 func nothingElse(ctx context.Context, tx *ent.Client, id uuid.UUID) error {
-	linked, err := tx.User.Query().Where(user.ID(id), user.OauthIDNotNil()).Exist(ctx)
-	if err != nil {
+	found, err := tx.User.Query().Where(user.ID(id), user.OauthIDNotNil()).All(ctx)
+	switch {
+	case err != nil:
 		return fmt.Errorf("look for an identity: %w", err)
-	}
-	if linked {
+	case len(found) == 0:
+		return nil
+	case found[0].PasswordHash == nil:
 		return problem.Conflict("last_way_in", "There is no password, so that nothing else lets the user in.")
+	default:
+		return errChanged
 	}
-	return nil
 }
 
 // tell logs what was done to an account.

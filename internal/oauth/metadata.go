@@ -14,8 +14,8 @@ import (
 	"tenantry/ent/oauthprovider"
 )
 
-// maxKeys is how many signing keys of a provider are kept.
-const maxKeys = 100
+// maxKeys is how many signing keys of a provider are kept, and maxKeyID how long the id of one is.
+const maxKeys, maxKeyID = 100, 255
 
 // metadata is what a flow needs to know of a provider beyond what was set up (OpenID Connect Discovery §3, RFC 8414 §2).
 type metadata struct {
@@ -42,8 +42,10 @@ func (u *upstream) metadata(ctx context.Context) (metadata, error) {
 		}
 		return metadata{Endpoints: u.Endpoints, AuthStyle: style, NamesItself: u.Issuer != ""}, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	whole := func(metadata) bool { return true }
-	known, err := u.peer.metadata.get(u.now(), whole, func() (metadata, error) { return u.discover(ctx) })
+	known, err := u.peer.metadata.get(ctx, u.now, whole, func() (metadata, error) { return u.discover(ctx) })
 	if u.ClientSecret == "" {
 		known.AuthStyle = oauth2.AuthStyleInParams
 	}
@@ -102,16 +104,22 @@ func (u *upstream) signingKeys(ctx context.Context, url, kid string) ([]jose.JSO
 	has := func(keys []jose.JSONWebKey) bool {
 		return kid == "" || slices.ContainsFunc(keys, func(k jose.JSONWebKey) bool { return k.KeyID == kid })
 	}
-	return u.peer.keys.get(u.now(), has, func() ([]jose.JSONWebKey, error) {
+	return u.peer.keys.get(ctx, u.now, has, func() ([]jose.JSONWebKey, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()
-		var set jose.JSONWebKeySet
+		var set struct {
+			Keys []json.RawMessage `json:"keys"`
+		}
 		if err := getJSON(ctx, u.peer.client(), url, "", &set); err != nil {
 			return nil, failed("read the keys of "+u.Issuer, err)
 		}
 		var keys []jose.JSONWebKey
-		for _, k := range set.Keys {
-			if k.Use != "enc" && k.IsPublic() && k.Valid() && len(keys) < maxKeys {
+		for _, raw := range set.Keys {
+			var k jose.JSONWebKey
+			if k.UnmarshalJSON(raw) != nil {
+				continue // one of a kind that is not known here is no reason to refuse the others (RFC 7517 §5)
+			}
+			if k.Use != "enc" && k.IsPublic() && k.Valid() && len(k.KeyID) <= maxKeyID && len(keys) < maxKeys {
 				keys = append(keys, jose.JSONWebKey{Key: k.Key, KeyID: k.KeyID, Algorithm: k.Algorithm})
 			}
 		}
@@ -137,7 +145,5 @@ func getJSON(ctx context.Context, client *http.Client, url, token string, into a
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answers %d", r.URL.Host, response.StatusCode)
 	}
-	decoder := json.NewDecoder(response.Body)
-	decoder.UseNumber() // an id may be longer than a float is exact
-	return decoder.Decode(into)
+	return json.NewDecoder(response.Body).Decode(into)
 }

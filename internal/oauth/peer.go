@@ -25,8 +25,8 @@ import (
 const (
 	// patience is for everything that one request asks of a provider.
 	patience = 5 * time.Second
-	// maxAnswer is the longest answer that is read, in bytes, when it is unpacked.
-	maxAnswer = 1 << 20
+	// maxAnswer is the longest answer that is read, in bytes, when it is unpacked. Key sets of large providers have a tenth of it.
+	maxAnswer = 256 << 10
 	// maxCalls is how many calls to one provider are under way at once.
 	maxCalls = 32
 	// maxPeers is how many providers are remembered.
@@ -58,7 +58,9 @@ func newPeers(networks []netip.Prefix) (*peers, error) {
 	return &peers{all: all, base: &http.Transport{
 		// Without a proxy, which would dial in its own name.
 		DialContext:            (&net.Dialer{Timeout: patience, Control: guard.Safe}).DialContext,
+		TLSHandshakeTimeout:    patience, // a dial goes on without the request that asked for it
 		ForceAttemptHTTP2:      true,
+		MaxIdleConns:           100,
 		MaxIdleConnsPerHost:    4,
 		IdleConnTimeout:        time.Minute,
 		MaxResponseHeaderBytes: 64 << 10,
@@ -70,12 +72,13 @@ func (p *peers) of(ref string) *peer {
 	if known, ok := p.all.Get(ref); ok {
 		return known
 	}
-	made := &peer{base: p.base, calls: semaphore.NewWeighted(maxCalls), breaker: gobreaker.NewCircuitBreaker[*http.Response](gobreaker.Settings{ //nolint:bodyclose // none is open yet
+	made := &peer{base: p.base, calls: semaphore.NewWeighted(maxCalls), metadata: newRemembered[metadata](), keys: newRemembered[[]jose.JSONWebKey]()}
+	made.breaker = gobreaker.NewCircuitBreaker[*http.Response](gobreaker.Settings{ //nolint:bodyclose // none is open yet
 		Timeout:     rest,
 		ReadyToTrip: func(counts gobreaker.Counts) bool { return counts.ConsecutiveFailures >= failuresToRest },
 		// A browser that leaves in the middle says nothing of the provider.
 		IsExcluded: func(err error) bool { return errors.Is(err, context.Canceled) },
-	})}
+	})
 	if known, found, _ := p.all.PeekOrAdd(ref, made); found {
 		return known
 	}
@@ -88,8 +91,8 @@ type peer struct {
 	calls   *semaphore.Weighted
 	breaker *gobreaker.CircuitBreaker[*http.Response]
 
-	metadata remembered[metadata]
-	keys     remembered[[]jose.JSONWebKey]
+	metadata *remembered[metadata]
+	keys     *remembered[[]jose.JSONWebKey]
 }
 
 // client returns a client that follows no redirect (ASVS 15.3.2): where a provider answers is part of who it is.

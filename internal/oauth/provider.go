@@ -90,12 +90,15 @@ func (p *Provider) checkScopes() []problem.Field {
 	return []problem.Field{{Pointer: "/scopes", Detail: "must have openid for an OpenID provider"}}
 }
 
+// maxURL is the length of the longest URL of a provider.
+const maxURL = 2000
+
 var errURL = errors.New("must be an https URL without user and fragment")
 
 // checkURL refuses where the server must not be sent. What a name resolves to is looked at when it is called.
 func (r Rules) checkURL(s string) error {
 	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.Hostname() == "" || u.User != nil || strings.Contains(s, "#") || u.String() != s {
+	if err != nil || len(s) > maxURL || u.Host == "" || u.Hostname() == "" || u.User != nil || strings.Contains(s, "#") || u.String() != s {
 		return errURL
 	}
 	if u.Scheme == "https" || (r.loopback() && u.Scheme == "http" && settings.Loopback(u.Hostname())) {

@@ -16,13 +16,18 @@ import (
 
 	"tenantry/ent"
 	"tenantry/ent/oauthprovider"
+	"tenantry/ent/user"
 	"tenantry/internal/auth"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 )
 
-// maxProviders is how many providers a tenant may set up.
-const maxProviders = 20
+const (
+	// maxProviders is how many providers a tenant may set up.
+	maxProviders = 20
+	// unlinkedAtOnce is how many users one statement unlinks.
+	unlinkedAtOnce = 500
+)
 
 // Options are the rules of sign-in at providers.
 type Options struct {
@@ -159,9 +164,29 @@ func (o *OAuth) Update(ctx context.Context, id uuid.UUID, change Change) (*ent.O
 	return changed, nil
 }
 
-// Delete deletes a provider: 404 if there is no such provider.
+// Delete deletes a provider and the links to it: 404 if there is no such provider. It signs nobody in from the beginning on, and the
+// links go in parts; what was interrupted goes on when it is asked for again.
 func (o *OAuth) Delete(ctx context.Context, id uuid.UUID) error {
-	err := o.client.OAuthProvider.DeleteOneID(id).Exec(ctx)
+	disabled, err := o.client.OAuthProvider.Update().Where(oauthprovider.ID(id)).SetEnabled(false).Save(ctx)
+	if err != nil {
+		return fmt.Errorf("disable OAuth provider: %w", err)
+	}
+	if disabled == 0 {
+		return problem.NotFound()
+	}
+	for more := true; more; {
+		linked, err := o.client.User.Query().Where(user.OauthProvider(id.String())).Limit(unlinkedAtOnce).IDs(ctx)
+		if err != nil {
+			return fmt.Errorf("find users of OAuth provider: %w", err)
+		}
+		if more = len(linked) == unlinkedAtOnce; len(linked) == 0 {
+			break
+		}
+		if err := o.client.User.Update().Where(user.IDIn(linked...), user.OauthProvider(id.String())).ClearOauthProvider().ClearOauthID().Exec(ctx); err != nil {
+			return fmt.Errorf("unlink users of OAuth provider: %w", err)
+		}
+	}
+	err = o.client.OAuthProvider.DeleteOneID(id).Exec(ctx)
 	if ent.IsNotFound(err) {
 		return problem.NotFound()
 	}

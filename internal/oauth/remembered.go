@@ -1,7 +1,7 @@
 package oauth
 
 import (
-	"sync"
+	"context"
 	"time"
 )
 
@@ -16,23 +16,30 @@ const (
 
 // remembered is what a provider has said, asked by one request at a time. The others wait for its answer, good or bad.
 type remembered[T any] struct {
-	mu    sync.Mutex
+	turn  chan struct{}
 	value T
 	err   error
 	at    time.Time
 }
 
+func newRemembered[T any]() *remembered[T] { return &remembered[T]{turn: make(chan struct{}, 1)} }
+
 // get returns the value, loaded anew if it is old, or if it does not suffice and was not asked for just now.
-func (r *remembered[T]) get(now time.Time, suffices func(T) bool, load func() (T, error)) (T, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	age, known := now.Sub(r.at), !r.at.IsZero()
+func (r *remembered[T]) get(ctx context.Context, clock func() time.Time, suffices func(T) bool, load func() (T, error)) (T, error) {
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-ctx.Done():
+		var none T
+		return none, failed("wait for what another request has asked the provider", ctx.Err())
+	}
+	age, known := clock().Sub(r.at), !r.at.IsZero()
 	switch {
 	case known && r.err != nil && age < failedFor:
 	case known && r.err == nil && age < goodFor && (age < askAgain || suffices(r.value)):
 	default:
 		r.value, r.err = load()
-		r.at = now
+		r.at = clock()
 	}
 	return r.value, r.err
 }

@@ -51,6 +51,7 @@ func (b *browser) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	sent := r.Clone(r.Context())
 	sent.URL.Scheme, sent.URL.Host = server.Scheme, server.Host
+	sent.URL.Path = strings.TrimPrefix(sent.URL.Path, "/identity") // as a proxy does where the public URL has a path
 	response, err := http.DefaultTransport.RoundTrip(sent)
 	if err != nil {
 		return nil, err

@@ -84,8 +84,13 @@ func TestLink_is_made_and_removed_by_who_has_just_signed_in(t *testing.T) {
 		}
 		i.change(func() { i.person["sub"] = "sub-1" })
 		code := b.visit(authorizePath + "?redirect_uri=" + url.QueryEscape(application)).arrival(b).Get("code")
+		begun := s.browser()
+		under := begun.returning(begun.beginLink(linkPath, ada.access).field(t, "authorization_url"))
+		other := s.signIn("acme", ada.User)
 		s.expect(http.StatusNoContent, unlink(ada.access))
-		s.expect(http.StatusBadRequest, s.call("POST", "/api/v1/auth/oauth/exchange", "", map[string]string{"code": code}))
+		s.expect(http.StatusUnauthorized, s.call("POST", "/api/v1/auth/oauth/exchange", "", map[string]string{"code": code}))
+		s.expect(http.StatusUnauthorized, s.call("GET", "/api/v1/users/me", other.access, nil)) // the identity may have begun it
+		s.expect(http.StatusBadRequest, begun.visit(under))
 		if u := s.reloaded(ada.User); u.OauthID != nil || u.OauthProvider != nil {
 			t.Error("it is still linked")
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -141,7 +142,10 @@ func (m *malformer) sample(name string, schema *openapi3.Schema) string {
 // malformed returns a request to the operation that must be refused, now and then with what should not matter.
 func (m *malformer) malformed(o declared) string {
 	m.Helper()
-	ways := []func(*draft){m.breakPath, m.breakQuery, m.breakMethod, m.breakHeader}
+	ways := []func(*draft){m.breakPath, m.breakMethod, m.breakHeader}
+	if o.Responses.Status(http.StatusSeeOther) == nil { // what others add by way of the browser does not matter
+		ways = append(ways, m.breakQuery)
+	}
 	if o.takesJSON() {
 		ways = append(ways, m.breakBody, m.breakBody, m.breakBody, m.breakMember, m.breakMember, m.breakMember, m.breakContentType)
 	}
