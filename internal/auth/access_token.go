@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
+	"github.com/maypok86/otter/v2"
 
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
@@ -59,10 +61,23 @@ type accessTokens struct {
 	clock    func() time.Time
 	parser   *jwt.Parser
 	verified atomic.Int64
+	// known are tokens that were verified, by their SHA-256.
+	known *otter.Cache[[sha256.Size]byte, knownToken]
 }
 
+// knownToken is who a token speaks for, until when, by the keys of its time.
+type knownToken struct {
+	principal.Principal
+	expires int64
+	keys    *keySet
+}
+
+// maxKnownTokens is how many verified tokens are remembered: a quarter of a KiB each.
+const maxKnownTokens = 1 << 15
+
 func newAccessTokens(keys *SigningKeys, opts Options) *accessTokens {
-	return &accessTokens{keys: keys, issuer: opts.Issuer, clock: opts.Clock, parser: jwt.NewParser(
+	known := otter.Must(&otter.Options[[sha256.Size]byte, knownToken]{MaximumSize: maxKnownTokens})
+	return &accessTokens{keys: keys, issuer: opts.Issuer, clock: opts.Clock, known: known, parser: jwt.NewParser(
 		jwt.WithValidMethods([]string{"ES256", "EdDSA", "RS256"}),
 		jwt.WithIssuer(opts.Issuer), jwt.WithAudience(opts.Issuer),
 		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(opts.Clock),
@@ -91,11 +106,24 @@ func (a *accessTokens) issue(p *Projection, session uuid.UUID, now time.Time, tt
 	return signed, nil
 }
 
-// verify returns who a token speaks for. Whatever is wrong with it, the client hears the same; only an outage is told apart.
+// verify returns who a token speaks for, which is looked into once as long as the keys stay the same. Whatever is wrong with it, the client
+// hears the same; only an outage is told apart.
 func (a *accessTokens) verify(ctx context.Context, token string) (principal.Principal, error) {
+	hash, keys := sha256.Sum256([]byte(token)), a.keys.current.Load()
+	if t, ok := a.known.GetIfPresent(hash); ok && t.keys == keys && a.clock().Unix() < t.expires {
+		return t.Principal, nil
+	}
+	p, expires, err := a.read(ctx, token)
+	if err == nil {
+		a.known.Set(hash, knownToken{p, expires, keys})
+	}
+	return p, err
+}
+
+// read verifies a token and returns who it speaks for, and until when.
+func (a *accessTokens) read(ctx context.Context, token string) (p principal.Principal, expires int64, err error) {
 	a.verified.Add(1)
 	var c claims
-	var err error
 	if strings.ContainsAny(token, "\r\n") { // which base64 would skip
 		err = errors.New("a line break in the token")
 	} else {
@@ -109,9 +137,9 @@ func (a *accessTokens) verify(ctx context.Context, token string) (principal.Prin
 		user, err = uuid.Parse(c.Subject)
 	}
 	if err != nil {
-		return principal.Principal{}, problem.Unauthorized("invalid_token", "The access token is not valid.").Because(err)
+		return principal.Principal{}, 0, problem.Unauthorized("invalid_token", "The access token is not valid.").Because(err)
 	}
-	return principal.Principal{TenantID: c.TenantID, UserID: user, SessionID: c.SessionID}, nil
+	return principal.Principal{TenantID: c.TenantID, UserID: user, SessionID: c.SessionID}, c.ExpiresAt, nil
 }
 
 // key returns the key that the header names. A header has the three members that this server writes and no other: none is

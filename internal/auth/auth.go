@@ -70,14 +70,13 @@ func (a *Auth) Authorize(ctx context.Context, scopes []string) (context.Context,
 	if !ok {
 		return nil, problem.Unauthorized("unauthorized", "A bearer token is needed.")
 	}
-	projection, err := loadProjection(ctx, a.client, bySession(p.SessionID, a.opts.Clock()))
+	projection, err := a.ofSession(ctx, p.SessionID)
 	if err != nil {
 		return nil, err
 	}
-	if projection == nil || projection.ID != p.UserID || !projection.Live() {
+	if projection == nil || projection.ID != p.UserID || projection.TenantID != p.TenantID || !projection.Live() {
 		return nil, problem.Unauthorized("invalid_token", "The access token is not valid.")
 	}
-	projection.SessionID = p.SessionID
 	p.Superuser, p.Permissions = projection.IsSuperuser, projection.Permissions
 	for _, scope := range scopes {
 		if !p.May(scope) {
@@ -233,7 +232,7 @@ func (a *Auth) Refresh(ctx context.Context, presented string) (*Tokens, error) {
 	}
 	// The token proves the session, whatever its tenant: this server wrote it.
 	ctx = principal.System(ctx, "refresh: the token's MAC names the session")
-	user, err := loadProjection(ctx, a.client, bySession(t.session, a.opts.Clock()))
+	user, err := a.ofSession(ctx, t.session)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,8 @@ package auth
 import (
 	"log/slog"
 	"time"
+
+	"tenantry/internal/cache"
 )
 
 // Options are the rules of sign-in.
@@ -26,6 +28,8 @@ type Options struct {
 	// AccountAttempts and AddressAttempts are how many attempts to sign in may fail before the next has to wait. At least 2.
 	AccountAttempts, AddressAttempts int
 
+	// Cache remembers who has signed in.
+	Cache *cache.Cache
 	Clock func() time.Time
 	Log   *slog.Logger
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
@@ -37,6 +38,15 @@ type Projection struct {
 
 // Live reports whether the user may act at all.
 func (p *Projection) Live() bool { return p.IsActive && p.TenantActive }
+
+// size is about how many bytes the projection takes.
+func (p *Projection) size() int {
+	n := 1024 + len(p.Email) + len(p.FullName)
+	for _, s := range slices.Concat(p.Roles, p.Permissions, p.TenantSettings.RedirectURIs) {
+		n += len(s) + 16
+	}
+	return n
+}
 
 type projectionKey struct{}
 

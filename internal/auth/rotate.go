@@ -12,6 +12,7 @@ import (
 	"tenantry/ent/refreshtoken"
 	"tenantry/ent/tenant"
 	"tenantry/ent/user"
+	"tenantry/internal/database"
 	"tenantry/internal/problem"
 )
 
@@ -26,7 +27,7 @@ func (a *Auth) rotate(ctx context.Context, t refreshToken, idle time.Duration) (
 	moved, err := a.client.RefreshToken.Update().Where(
 		refreshtoken.ID(t.session), refreshtoken.Counter(t.counter), refreshtoken.Revoked(false),
 		refreshtoken.ExpiresAtGT(now), refreshtoken.RotatedAtGT(now.Add(-idle)), ofLiveUser,
-	).SetCounter(next.counter).SetRotatedAt(now).Save(ctx)
+	).SetCounter(next.counter).SetRotatedAt(now).Save(database.Quiet(ctx))
 	if err != nil {
 		return next, fmt.Errorf("rotate refresh token: %w", err)
 	}

@@ -16,6 +16,7 @@ import (
 	"tenantry/ent/privacy"
 	"tenantry/ent/refreshtoken"
 	"tenantry/ent/schema/settings"
+	"tenantry/internal/cache"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 )
@@ -69,9 +70,26 @@ func (a *Auth) tokens(p *Projection, t refreshToken, end time.Time) (*Tokens, er
 	return &Tokens{Access: access, ExpiresIn: ttl, Refresh: a.refresh.encode(t), User: p}, nil
 }
 
+// ofSession returns the projection of who has signed in with a session, nil if that is over. It is shared: nobody may change it.
+func (a *Auth) ofSession(ctx context.Context, session uuid.UUID) (*Projection, error) {
+	now := a.opts.Clock()
+	p, err := cache.Get(a.opts.Cache, cache.Key{Kind: cache.Session, ID: session}, func() (cache.Loaded[*Projection], error) {
+		p, err := loadProjection(ctx, a.client, bySession(session, now))
+		if p == nil || err != nil {
+			return cache.Loaded[*Projection]{}, err
+		}
+		p.SessionID = session
+		return cache.Loaded[*Projection]{Value: p, Rows: []uuid.UUID{session, p.ID, p.TenantID}, Size: p.size()}, nil
+	})
+	if p != nil && !p.SessionEnds.After(now) {
+		return nil, err
+	}
+	return p, err
+}
+
 // OfSession returns who has signed in with a session: 401 if it is over, or they may not act.
 func (a *Auth) OfSession(ctx context.Context, session uuid.UUID) (*Projection, error) {
-	p, err := loadProjection(principal.System(ctx, "session: it was asked from it before"), a.client, bySession(session, a.opts.Clock()))
+	p, err := a.ofSession(principal.System(ctx, "session: it was asked from it before"), session)
 	if err != nil {
 		return nil, err
 	}

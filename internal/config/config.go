@@ -24,9 +24,10 @@ type Config struct {
 	ServerTiming   bool           `env:"SERVER_TIMING" envDefault:"false" help:"tell clients the number of SQL statements (Server-Timing)"`
 	Migrate        bool           `env:"MIGRATE" envDefault:"false" help:"apply pending migrations at start (SQLite always does)"`
 
-	DBPoolSize    int  `env:"DB_POOL_SIZE" envDefault:"25" help:"Postgres connections"`
-	DBMaxOverflow int  `env:"DB_MAX_OVERFLOW" envDefault:"50" help:"further connections under load"`
-	DBPrepared    bool `env:"DB_PREPARED" envDefault:"true" help:"prepare statements; turn off for PgBouncer in transaction mode"`
+	NotifyURL     string `env:"NOTIFY_URL" help:"postgres://… URL where changes are listened for, if DATABASE_URL leads to a pooler" file:"true"`
+	DBPoolSize    int    `env:"DB_POOL_SIZE" envDefault:"25" help:"Postgres connections"`
+	DBMaxOverflow int    `env:"DB_MAX_OVERFLOW" envDefault:"50" help:"further connections under load"`
+	DBPrepared    bool   `env:"DB_PREPARED" envDefault:"true" help:"prepare statements; turn off for PgBouncer in transaction mode"`
 
 	AccessTokenTTL  time.Duration `env:"ACCESS_TOKEN_TTL" envDefault:"15m" help:"lifetime of access tokens, at most 15m"`
 	RefreshTokenTTL time.Duration `env:"REFRESH_TOKEN_TTL" envDefault:"720h" help:"lifetime of a session"`

@@ -37,6 +37,7 @@ var settings = []struct {
 		get: func(c config.Config) any { return c.TrustedProxies }},
 	{name: "SERVER_TIMING", standard: "false", other: "true", want: true, get: func(c config.Config) any { return c.ServerTiming }},
 	{name: "MIGRATE", standard: "false", other: "true", want: true, get: func(c config.Config) any { return c.Migrate }},
+	{name: "NOTIFY_URL", other: "postgres://db/tenantry", want: "postgres://db/tenantry", get: func(c config.Config) any { return c.NotifyURL }},
 	{name: "DB_POOL_SIZE", standard: "25", other: "7", want: 7, get: func(c config.Config) any { return c.DBPoolSize }},
 	{name: "DB_MAX_OVERFLOW", standard: "50", other: "0", want: 0, get: func(c config.Config) any { return c.DBMaxOverflow }},
 	{name: "DB_PREPARED", standard: "true", other: "false", want: false, get: func(c config.Config) any { return c.DBPrepared }},

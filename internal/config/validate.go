@@ -43,8 +43,10 @@ func (c *Config) mistakes() []mistake {
 	wrong(err != nil || public.Host == "" || (public.Scheme != "http" && public.Scheme != "https"),
 		"PUBLIC_URL", "%q is not an http or https URL", c.PublicURL)
 	wrong(strings.HasSuffix(c.PublicURL, "/"), "PUBLIC_URL", "must not end with a slash: issuers are compared exactly")
-	wrong(c.DatabaseURL != "" && !strings.HasPrefix(c.DatabaseURL, "postgres://") && !strings.HasPrefix(c.DatabaseURL, "postgresql://"),
-		"DATABASE_URL", "is not of the form postgres://user:password@host:port/database")
+	for name, dsn := range map[string]string{"DATABASE_URL": c.DatabaseURL, "NOTIFY_URL": c.NotifyURL} {
+		wrong(dsn != "" && !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://"),
+			name, "is not of the form postgres://user:password@host:port/database")
+	}
 	wrong(!slug.MatchString(c.DefaultTenant), "DEFAULT_TENANT", "%q is not a slug: 2 to 63 lower-case letters, digits and hyphens", c.DefaultTenant)
 	wrong(c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json", "LOG_FORMAT", "%q is not text or json", c.LogFormat)
 	for _, origin := range c.CORSOrigins {

@@ -19,17 +19,26 @@ type pool struct {
 	slots      slots
 	// deadline ends a statement where the database has no statement_timeout of its own. Zero is none.
 	deadline time.Duration
+	// written is told of what may have changed what is remembered.
+	written func()
 }
 
 // newPool returns the pool of a *sql.DB whose number of connections is set. A connection is waited for as long as patience.
 func newPool(db *sql.DB, prepared bool, patience time.Duration) (*pool, error) {
-	p := &pool{db: db, slots: slots{make(chan struct{}, db.Stats().MaxOpenConnections), patience}}
+	p := &pool{db: db, slots: slots{make(chan struct{}, db.Stats().MaxOpenConnections), patience}, written: func() {}}
 	if !prepared {
 		return p, nil
 	}
 	var err error
 	p.statements, err = newStatements(db)
 	return p, err
+}
+
+// wrote tells of a statement that may have changed what is remembered, whatever became of it.
+func (p *pool) wrote(ctx context.Context, query string) {
+	if changes(ctx, query) {
+		p.written()
+	}
 }
 
 func (p *pool) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
@@ -63,9 +72,12 @@ func (p *pool) QueryContext(ctx context.Context, query string, args ...any) (*sq
 type transaction struct {
 	*pool
 	tx *sql.Tx
+	// changed says that what is remembered may be something else when it ends.
+	changed bool
 }
 
 func (t *transaction) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	t.changed = t.changed || changes(ctx, query)
 	return run(ctx, t.deadline, args, func(ctx context.Context, args []any) (sql.Result, error) {
 		if stmt, ok := t.prepared(ctx, query); ok { //nolint:sqlclosecheck // the transaction closes it
 			return stmt.ExecContext(ctx, args...)
@@ -75,6 +87,7 @@ func (t *transaction) ExecContext(ctx context.Context, query string, args ...any
 }
 
 func (t *transaction) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	t.changed = t.changed || changes(ctx, query)
 	return run(ctx, t.deadline, args, func(ctx context.Context, args []any) (*sql.Rows, error) {
 		if stmt, ok := t.prepared(ctx, query); ok { //nolint:sqlclosecheck // the transaction closes it
 			return stmt.QueryContext(ctx, args...)
@@ -138,11 +151,13 @@ func portable(args []any) []any {
 type router struct{ read, write *pool }
 
 func (r *router) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	defer r.write.wrote(ctx, query)
 	return r.write.ExecContext(ctx, query, args...)
 }
 
 func (r *router) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return r.of(query).QueryContext(ctx, query, args...)
+	defer r.write.wrote(ctx, query)
+	return r.of(query).QueryContext(ctx, query, args...) //nolint:sqlclosecheck // who asks does
 }
 
 // of returns the pool that serves a query.
@@ -177,8 +192,9 @@ func (d *entDriver) BeginTx(ctx context.Context, opts *sql.TxOptions) (dialect.T
 		release()
 		return nil, err
 	}
-	conn := entsql.NewDriver(d.Dialect(), entsql.Conn{ExecQuerier: &transaction{pool: d.pools.write, tx: tx}}).Conn
-	return slotTx{&entsql.Tx{Conn: conn, Tx: tx}, release}, nil
+	t := &transaction{pool: d.pools.write, tx: tx}
+	conn := entsql.NewDriver(d.Dialect(), entsql.Conn{ExecQuerier: t}).Conn
+	return slotTx{&entsql.Tx{Conn: conn, Tx: tx}, t, release}, nil
 }
 
 // Close closes both pools. Connections that the server has closed already are no error.

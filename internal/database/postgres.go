@@ -69,6 +69,16 @@ func (opts Options) unprepared(q url.Values) {
 // openDSN opens a pool on a Postgres DSN after change has set further parameters. An answer is waited for as long as
 // patience; zero is for ever.
 func openDSN(dsn *url.URL, change func(url.Values), patience time.Duration) (*sql.DB, error) {
+	connector, err := pq.NewConnector(complete(dsn, change))
+	if err != nil {
+		return nil, fmt.Errorf("read database URL: %w", err)
+	}
+	connector.Dialer(&dialer{patience: patience})
+	return sql.OpenDB(connector), nil
+}
+
+// complete is a DSN with the parameters that change sets, and those that every connection has.
+func complete(dsn *url.URL, change func(url.Values)) string {
 	q := dsn.Query()
 	change(q)
 	setDefault(q, "connect_timeout", strconv.Itoa(int(connectTimeout.Seconds())))
@@ -76,12 +86,7 @@ func openDSN(dsn *url.URL, change func(url.Values), patience time.Duration) (*sq
 	withParameters := *dsn
 	splitHosts(&withParameters, q)
 	withParameters.RawQuery = q.Encode()
-	connector, err := pq.NewConnector(withParameters.String())
-	if err != nil {
-		return nil, fmt.Errorf("read database URL: %w", err)
-	}
-	connector.Dialer(&dialer{patience: patience})
-	return sql.OpenDB(connector), nil
+	return withParameters.String()
 }
 
 // splitHosts moves host1:port1,host2:port2 to where lib/pq reads lists: it takes a port from the authority for all only.

@@ -100,11 +100,15 @@ func (r slotRows) Close() error {
 // slotTx gives the connection of a transaction back when it ends.
 type slotTx struct {
 	*entsql.Tx
-	release func()
+	statements *transaction
+	release    func()
 }
 
 func (t slotTx) Commit() error {
 	defer t.release()
+	if t.statements.changed {
+		defer t.statements.written() // whatever becomes of it
+	}
 	return t.Tx.Commit()
 }
 

@@ -38,8 +38,9 @@ func openSQLite(ctx context.Context, opts Options) (*router, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open SQLite: %w", err)
 	}
-	readers.SetMaxOpenConns(max(4, runtime.GOMAXPROCS(0)))
-	readers.SetMaxIdleConns(max(4, runtime.GOMAXPROCS(0)))
+	connections := max(4, runtime.GOMAXPROCS(0)) + 1 // one of them watches
+	readers.SetMaxOpenConns(connections)
+	readers.SetMaxIdleConns(connections)
 	writer, err := sql.Open("sqlite", sqliteDSN(file, "foreign_keys(1)"))
 	if err != nil {
 		return nil, fmt.Errorf("open SQLite: %w", err)

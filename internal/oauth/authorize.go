@@ -28,10 +28,11 @@ func (o *OAuth) Authorize(ctx context.Context, slug, provider, redirectURI, chal
 	if challenge != "" && redirectURI == "" {
 		return nil, problem.InvalidParameter("code_challenge", "is of no use without a redirect_uri")
 	}
-	h, u, err := o.upstream(ctx, bySlug(cmp.Or(slug, o.opts.DefaultTenant)), provider)
+	offered, err := o.offered(ctx, cmp.Or(slug, o.opts.DefaultTenant), provider)
 	if err != nil {
 		return nil, err
 	}
+	h, u := offered.home, offered.upstream
 	return o.start(principal.NewContext(ctx, principal.InTenant(h.id)), h, u, &flow{RedirectURI: redirectURI, CodeChallenge: challenge})
 }
 

@@ -18,6 +18,7 @@ import (
 	"tenantry/ent/oauthprovider"
 	"tenantry/ent/user"
 	"tenantry/internal/auth"
+	"tenantry/internal/cache"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 )
@@ -41,6 +42,8 @@ type Options struct {
 	// PublicURL is where providers lead browsers back to.
 	PublicURL string
 
+	// Cache remembers the providers of tenants.
+	Cache *cache.Cache
 	Clock func() time.Time
 	Log   *slog.Logger
 }

@@ -14,6 +14,7 @@ import (
 	"tenantry/ent/oauthprovider"
 	"tenantry/ent/schema/settings"
 	"tenantry/ent/tenant"
+	"tenantry/internal/cache"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 )
@@ -102,6 +103,27 @@ func (o *OAuth) upstream(ctx context.Context, of func(*sql.Selector) *sql.Predic
 	}
 	u, err := o.provider(&row, called)
 	return h, u, err
+}
+
+// offered is a provider in a tenant, as it is remembered.
+type offered struct {
+	home     home
+	upstream *upstream
+}
+
+// offered returns a provider of a tenant by their names. The end of a flow looks again.
+func (o *OAuth) offered(ctx context.Context, slug, name string) (offered, error) {
+	return cache.Get(o.opts.Cache, cache.Key{Kind: cache.Provider, Name: slug + "/" + name}, func() (cache.Loaded[offered], error) {
+		h, u, err := o.upstream(ctx, bySlug(slug), name)
+		if err != nil {
+			return cache.Loaded[offered]{}, err
+		}
+		size := 1024 + len(u.Issuer) + len(u.Endpoints.Authorization) + len(u.Endpoints.Token) + len(u.ClientSecret)
+		for _, uri := range h.settings.RedirectURIs {
+			size += len(uri) + 16
+		}
+		return cache.Loaded[offered]{Value: offered{h, u}, Rows: []uuid.UUID{h.id}, Size: size}, nil
+	})
 }
 
 // provider returns the provider of a row, or the server's.

@@ -252,14 +252,20 @@ func TestStatement_budgets_of_OAuth(t *testing.T) {
 		s.set("acme", welcoming)
 		b := s.browser()
 		with := authorizePath + "?redirect_uri=" + url.QueryEscape(application)
+		warm := "1"
+		if opts.URL == "" {
+			warm = "2" // every write to the file empties what is remembered
+		}
 		for _, test := range []struct{ name, path, authorize, callback string }{
-			{"first", with, "2", "6"}, {"again", with, "2", "4"}, {"again_without_address", authorizePath, "2", "5"},
+			{"first", with, warm, "6"}, {"again", with, warm, "4"}, {"again_without_address", authorizePath, warm, "5"},
 		} {
+			s.server.CatchUp()
 			before := s.rows("oauth_states")
 			b.returning(test.path)
 			if n := s.rows("oauth_states") - before; n != 1 {
 				t.Errorf("%s: authorize has written %d rows", test.name, n)
 			}
+			s.server.CatchUp()
 			b.visit(test.path)
 			if len(b.hops) != 2 || b.hops[0].statements(t) != test.authorize || b.hops[1].statements(t) != test.callback {
 				t.Errorf("%s: %s and %s statements", test.name, b.hops[0].statements(t), b.hops[1].statements(t))
@@ -271,9 +277,11 @@ func TestStatement_budgets_of_OAuth(t *testing.T) {
 			t.Errorf("exchange: %s statements", n)
 		}
 		access := a.field(t, "access_token")
+		s.server.Forget()
 		if n := s.call("POST", "/api/v1/auth/oauth/corporate/link", access, nil).statements(t); n != "3" {
 			t.Errorf("link: %s statements", n)
 		}
+		s.server.Forget()
 		if n := s.call("DELETE", "/api/v1/auth/oauth/link", access, nil).statements(t); n != "3" {
 			t.Errorf("unlink of the last way in: %s statements", n)
 		}
@@ -284,10 +292,13 @@ func TestStatement_budgets_of_OAuth(t *testing.T) {
 		}
 		i.change(func() { i.person["sub"] = "sub-3" })
 		owner, _ := s.login()
-		s.expect(http.StatusNoContent, b.linked(linkPath, owner))
+		begun := b.beginLink(linkPath, owner)
+		s.server.Forget()
+		s.expect(http.StatusNoContent, b.visit(begun.field(t, "authorization_url")))
 		if n := b.hops[0].statements(t); n != "4" {
 			t.Errorf("end of a link: %s statements", n)
 		}
+		s.server.Forget()
 		if n := s.expect(http.StatusNoContent, s.call("DELETE", "/api/v1/auth/oauth/link", owner, nil)).statements(t); n != "5" {
 			t.Errorf("unlink: %s statements", n)
 		}

@@ -52,6 +52,7 @@ func TestChange_of_password_ends_other_sessions(t *testing.T) {
 			SetPasswordVersion(owner.PasswordVersion).SetExpiresAt(time.Now().Add(time.Hour)).SaveX(ctx)
 
 		for _, s := range []*instance{first, second} {
+			s.server.CatchUp()
 			for _, tokens := range others {
 				s.expect(http.StatusUnauthorized, s.call("GET", "/api/v1/users/me", tokens[0], nil))
 				s.expect(http.StatusUnauthorized, s.refresh(tokens[1]))

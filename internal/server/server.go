@@ -13,6 +13,7 @@ import (
 
 	"tenantry/internal/api"
 	"tenantry/internal/auth"
+	"tenantry/internal/cache"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/httpapi"
@@ -28,6 +29,7 @@ type Server struct {
 	Auth    *auth.Auth
 
 	db       *database.DB
+	cache    *cache.Cache
 	keys     *auth.SigningKeys
 	clock    func() time.Time
 	log      *slog.Logger
@@ -70,6 +72,8 @@ type Parts struct {
 func New(ctx context.Context, parts Parts) (*Server, error) {
 	cfg, db, log := parts.Config, parts.DB, parts.Log
 	opts := authOptions(cfg, parts.Secret, parts.Clock, log)
+	opts.Cache = cache.New()
+	db.Report(opts.Cache)
 	keys, err := auth.OpenSigningKeys(ctx, db.Client, opts)
 	if err != nil {
 		return nil, err
@@ -89,7 +93,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	}
 	providers, err := oauth.New(ctx, db.Client, oauth.Options{
 		Auth: signIn, Sealer: seal, Providers: serverProviders(cfg), Rules: oauth.Rules{Networks: cfg.OutboundNetworks},
-		DefaultTenant: cfg.DefaultTenant, PublicURL: cfg.PublicURL, Clock: parts.Clock, Log: log,
+		DefaultTenant: cfg.DefaultTenant, PublicURL: cfg.PublicURL, Cache: opts.Cache, Clock: parts.Clock, Log: log,
 	})
 	if err != nil {
 		return nil, err
@@ -98,7 +102,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Auth: signIn, db: db, keys: keys, clock: parts.Clock, log: log}
+	s := &Server{Auth: signIn, db: db, cache: opts.Cache, keys: keys, clock: parts.Clock, log: log}
 	gin.SetMode(gin.ReleaseMode)
 	router, err := httpapi.NewRouter(contract, handlers{
 		auth.HTTP{Auth: signIn},

@@ -74,10 +74,12 @@ func TestTenants_are_made_changed_and_deleted(t *testing.T) {
 		}
 
 		first.expect(http.StatusNoContent, first.call("POST", "/api/v1/tenants/"+id+"/suspend", root, nil))
+		second.server.CatchUp()
 		for _, refused := range []answer{second.call("GET", "/api/v1/users/me", access, nil), second.refresh(refresh), login(second)} {
 			second.expect(http.StatusUnauthorized, refused)
 		}
 		first.expect(http.StatusNoContent, first.call("POST", "/api/v1/tenants/"+id+"/resume", root, nil))
+		second.server.CatchUp()
 		second.expect(http.StatusOK, second.call("GET", "/api/v1/users/me", access, nil))
 		second.expect(http.StatusOK, second.refresh(refresh))
 

@@ -57,6 +57,7 @@ func TestUsers_are_listed_in_pages_and_by_filter(t *testing.T) {
 		var all []string
 		cursor, pages := "", 0
 		for query := "limit=5"; ; query = "limit=5&cursor=" + url.QueryEscape(cursor) {
+			s.server.Forget()
 			names, page, a := s.list(owner.access, query)
 			all, pages = append(all, names...), pages+1
 			if a.statements(t) != "2" {

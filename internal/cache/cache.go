@@ -1,0 +1,194 @@
+package cache
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/maypok86/otter/v2"
+)
+
+const (
+	// maxBytes is how much is remembered, by the sizes that loads tell.
+	maxBytes = 16 << 20
+	// overhead is what an entry takes beside its value, in bytes.
+	overhead = 256
+	// slots is how many stamps there are. Rows that share one are taken for each other, which costs a load and nothing else.
+	slots = 1 << 14
+	// Silence is how long the bus may be silent before nothing is believed. A change is heard of at once, or not believed after that.
+	Silence = 600 * time.Millisecond
+)
+
+// Kind is what a value is.
+type Kind uint8
+
+// The kinds, with how long they are remembered at most: a last resort, since changes are heard of.
+const (
+	// Session is who has signed in with a session, and what they may do: 5 minutes.
+	Session Kind = iota
+	// Provider is an OAuth provider of a tenant, as a flow begins with it: an hour.
+	Provider
+
+	kinds
+)
+
+func (k Kind) String() string { return [...]string{"session", "provider"}[k] }
+
+func (k Kind) ttl() time.Duration {
+	return [...]time.Duration{5 * time.Minute, time.Hour}[k]
+}
+
+// Key is where a value is found. It is compared part by part, so that no two are confused.
+type Key struct {
+	Kind Kind
+	ID   uuid.UUID
+	// Name is what is asked for by a name.
+	Name string
+}
+
+// Loaded is what a load has found. It must not be changed afterwards.
+type Loaded[V any] struct {
+	Value V
+	// Rows are the ids of the rows that the value was made of. Without any it is not remembered.
+	Rows []uuid.UUID
+	// Size is about how many bytes the value takes.
+	Size int
+}
+
+type entry struct {
+	value any
+	rows  []uuid.UUID
+	stamp uint64
+	size  uint32
+}
+
+// Cache is the memory of one instance. Any number of requests may use it at once.
+type Cache struct {
+	entries *otter.Cache[Key, entry]
+	stamps  [slots]atomic.Uint64
+	// epoch is a part of every stamp.
+	epoch atomic.Uint64
+	// changes counts everything that was heard of or written.
+	changes atomic.Uint64
+
+	// written counts the writes of this instance, and caughtUp those that the bus has heard of.
+	written, caughtUp atomic.Uint64
+	wake              chan struct{}
+	// heardUntil is the end of the time in which the bus is known to be heard, in nanoseconds since start.
+	heardUntil atomic.Int64
+	start      time.Time
+
+	stats [kinds]struct{ hits, misses atomic.Uint64 }
+}
+
+// New returns an empty cache that believes nothing before it hears the bus.
+func New() *Cache {
+	c := &Cache{wake: make(chan struct{}, 1), start: time.Now()}
+	c.entries = otter.Must(&otter.Options[Key, entry]{
+		MaximumWeight: maxBytes,
+		Weigher:       func(k Key, e entry) uint32 { return e.size },
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[Key, entry]) time.Duration {
+			return e.Key.Kind.ttl()
+		}),
+	})
+	return c
+}
+
+// Get returns what is remembered under a key, or loads it. A value that was loaded while something changed is returned and not
+// remembered.
+func Get[V any](c *Cache, key Key, load func() (Loaded[V], error)) (V, error) {
+	believed := c.believed()
+	if believed {
+		if e, ok := c.entries.GetIfPresent(key); ok && e.stamp == c.stamp(e.rows) {
+			if value, ok := e.value.(V); ok {
+				c.stats[key.Kind].hits.Add(1)
+				return value, nil
+			}
+		}
+	}
+	c.stats[key.Kind].misses.Add(1)
+	before := c.changes.Load()
+	loaded, err := load()
+	if err != nil || len(loaded.Rows) == 0 || !believed {
+		return loaded.Value, err
+	}
+	made := entry{loaded.Value, loaded.Rows, c.stamp(loaded.Rows), uint32(min(loaded.Size, maxBytes) + len(key.Name) + overhead)} //nolint:gosec // bounded
+	if c.changes.Load() == before && c.believed() {
+		c.entries.Set(key, made)
+	}
+	return loaded.Value, nil
+}
+
+// stamp sums up the stamps of rows. Each of them only ever grows, so that the sum is another one after any change.
+func (c *Cache) stamp(rows []uuid.UUID) uint64 {
+	sum := c.epoch.Load()
+	for _, id := range rows {
+		sum += c.slot(id).Load()
+	}
+	return sum
+}
+
+// slot is the stamp of a row. The end of an id is random (RFC 9562 §5.7).
+func (c *Cache) slot(id uuid.UUID) *atomic.Uint64 {
+	return &c.stamps[(int(id[14])<<8|int(id[15]))%slots]
+}
+
+// believed reports whether what is remembered is known to be true.
+func (c *Cache) believed() bool {
+	return c.caughtUp.Load() >= c.written.Load() && int64(time.Since(c.start)) < c.heardUntil.Load()
+}
+
+// Changed forgets what was made of a row.
+func (c *Cache) Changed(id uuid.UUID) {
+	c.slot(id).Add(1)
+	c.changes.Add(1)
+}
+
+// Reset forgets everything.
+func (c *Cache) Reset() {
+	c.epoch.Add(1)
+	c.changes.Add(1)
+	c.entries.InvalidateAll()
+}
+
+// Written says that this instance has changed rows, of which it may not have heard yet.
+func (c *Cache) Written() {
+	c.written.Add(1)
+	c.changes.Add(1)
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Wake receives when something was written.
+func (c *Cache) Wake() <-chan struct{} { return c.wake }
+
+// Writes returns how much was written.
+func (c *Cache) Writes() uint64 { return c.written.Load() }
+
+// Behind returns how long ago the bus was last known to be heard, with everything that this instance has written.
+func (c *Cache) Behind() time.Duration {
+	if c.caughtUp.Load() < c.written.Load() {
+		return time.Since(c.start)
+	}
+	return time.Since(c.start) - time.Duration(c.heardUntil.Load()) + Silence
+}
+
+// Heard says that everything that was changed before a time was heard of, and as much as this instance had written by then.
+func (c *Cache) Heard(before time.Time, writes uint64) {
+	c.caughtUp.Store(writes)
+	c.heardUntil.Store(int64(before.Sub(c.start) + Silence))
+}
+
+// Figures are how often a kind was found and how often not.
+type Figures struct{ Hits, Misses uint64 }
+
+// Figures returns the figures of each kind.
+func (c *Cache) Figures() map[Kind]Figures {
+	all := map[Kind]Figures{}
+	for k := range kinds {
+		all[k] = Figures{c.stats[k].hits.Load(), c.stats[k].misses.Load()}
+	}
+	return all
+}

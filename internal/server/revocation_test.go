@@ -1,0 +1,139 @@
+package server_test
+
+import (
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"tenantry/ent/tenant"
+	"tenantry/internal/database"
+	"tenantry/internal/database/dbtest"
+	"tenantry/internal/principal"
+)
+
+// revocations are what takes a right from somebody, as who has it, and the status that the answer has afterwards.
+var revocations = []struct {
+	name, path string
+	status     int
+	revoke     func(s *instance, root string, of person)
+}{
+	{"deactivation", "/api/v1/users/me", http.StatusUnauthorized, func(s *instance, root string, of person) {
+		s.expect(http.StatusOK, s.call("PATCH", "/api/v1/users/"+of.ID.String()+"?tenant=other", root, map[string]any{"is_active": false}))
+	}},
+	{"role", "/api/v1/users", http.StatusForbidden, func(s *instance, root string, of person) {
+		s.expect(http.StatusNoContent, s.call("DELETE", "/api/v1/users/"+of.ID.String()+"/roles/"+s.systemRole(of, "admin")+"?tenant=other", root, nil))
+	}},
+	{"suspension", "/api/v1/users/me", http.StatusUnauthorized, func(s *instance, root string, of person) {
+		s.expect(http.StatusNoContent, s.call("POST", "/api/v1/tenants/"+of.TenantID.String()+"/suspend", root, nil))
+	}},
+	{"sign_out", "/api/v1/users/me", http.StatusUnauthorized, func(s *instance, _ string, of person) {
+		s.expect(http.StatusNoContent, s.call("POST", "/api/v1/auth/logout", "", map[string]string{"refresh_token": of.refresh}))
+	}},
+	{"sign_out_everywhere", "/api/v1/users/me", http.StatusUnauthorized, func(s *instance, _ string, of person) {
+		s.expect(http.StatusNoContent, s.call("POST", "/api/v1/auth/logout-all", of.access, nil))
+	}},
+	{"password", "/api/v1/users/me", http.StatusUnauthorized, func(s *instance, _ string, of person) {
+		other := s.signIn("other", of.User)
+		s.expect(http.StatusNoContent, s.call("POST", "/api/v1/auth/password", other.access,
+			map[string]string{"current_password": ownerPassword, "new_password": "another horse battery staple"}))
+	}},
+	{"deletion", "/api/v1/users/me", http.StatusUnauthorized, func(s *instance, root string, of person) {
+		s.expect(http.StatusNoContent, s.call("DELETE", "/api/v1/users/"+of.ID.String()+"?tenant=other", root, nil))
+	}},
+}
+
+// What is revoked on one instance is refused by the others within a second, whatever they remember: while they hear the bus, while the
+// connection to it is cut in that very moment, and while it hangs; with requests under way that began before.
+func TestRevocation_is_effective_on_other_instances_within_a_second(t *testing.T) {
+	t.Parallel()
+	opts := dbtest.Postgres(t)
+	proxy, through := dbtest.ThroughProxy(t, opts)
+	disturbed := opts
+	disturbed.NotifyURL = through.URL
+	acting, others := start(t, opts), []*instance{start(t, opts), start(t, disturbed)}
+	acting.found("other")
+	acting.join("other", "owner@other.test", "owner")
+	root, _ := acting.login()
+	n := 0
+	for _, disturbance := range []struct {
+		name string
+		make func() (end func())
+	}{
+		{"none", func() func() { return func() {} }},
+		{"cut", func() func() { proxy.Cut(); return proxy.Restore }},
+		{"hanging", func() func() { return proxy.Stall() }},
+	} {
+		for _, r := range revocations {
+			n++
+			acting.db.Client.Tenant.Update().Where(tenant.Slug("other")).SetIsActive(true).ExecX(principal.System(t.Context(), "test"))
+			of := acting.join("other", "user"+string(rune('a'+n))+"@other.test", "admin")
+			for _, s := range others {
+				s.server.CatchUp()
+				s.expect(http.StatusOK, s.call("GET", r.path, of.access, nil))
+				s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", of.access, nil))
+				if n := s.call("GET", "/api/v1/users/me", of.access, nil).statements(t); n != "0" {
+					t.Errorf("%s, %s: nothing is remembered", disturbance.name, r.name)
+				}
+			}
+			var load sync.WaitGroup
+			stop := make(chan struct{})
+			for _, s := range others {
+				for range 4 {
+					load.Go(func() {
+						for {
+							select {
+							case <-stop:
+								return
+							default:
+								s.call("GET", r.path, of.access, nil)
+							}
+						}
+					})
+				}
+			}
+			end := disturbance.make()
+			r.revoke(acting, root, of)
+			revoked := time.Now()
+			for i, s := range others {
+				for s.call("GET", r.path, of.access, nil).status != r.status {
+					if time.Since(revoked) > 5*time.Second {
+						t.Fatalf("%s, %s: instance %d does not hear of it", disturbance.name, r.name, i)
+					}
+				}
+				if took := time.Since(revoked); took > time.Second {
+					t.Errorf("%s, %s: instance %d after %s", disturbance.name, r.name, i, took)
+				}
+			}
+			for range 50 { // and it stays so
+				for _, s := range others {
+					s.expect(r.status, s.call("GET", r.path, of.access, nil))
+				}
+			}
+			close(stop)
+			load.Wait()
+			end()
+		}
+	}
+}
+
+// What another program writes to the file of SQLite is heard of as well.
+func TestRevocation_by_another_program_on_SQLite(t *testing.T) {
+	t.Parallel()
+	opts := dbtest.SQLite(t)
+	s := start(t, opts)
+	access, _ := s.login()
+	s.server.CatchUp()
+	s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", access, nil))
+	if n := s.call("GET", "/api/v1/users/me", access, nil).statements(t); n != "0" {
+		t.Error("nothing is remembered")
+	}
+	other := dbtest.Open(t, database.Options{DataDir: opts.DataDir})
+	other.Client.User.Update().SetIsActive(false).ExecX(principal.System(t.Context(), "test"))
+	changed := time.Now()
+	for s.call("GET", "/api/v1/users/me", access, nil).status != http.StatusUnauthorized {
+		if time.Since(changed) > time.Second {
+			t.Fatal("not within a second")
+		}
+	}
+}
