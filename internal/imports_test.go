@@ -29,6 +29,7 @@ var layers = map[string]layer{
 	"internal/problem":    {level: 0},
 	"internal/api":        {level: 0},
 	"internal/cache":      {level: 0},
+	"internal/load":       {level: 0},
 	"ent/schema/settings": {level: 0},
 
 	"ent":        {level: 1, only: []string{"internal/principal"}},
@@ -43,7 +44,7 @@ var layers = map[string]layer{
 	"internal/tenants":  {level: 5},
 	"internal/oauth":    {level: 5},
 	"internal/server":   {level: 6},
-	"cmd/tenantry":      {level: 7, only: []string{"internal/config", "internal/database", "internal/server"}},
+	"cmd/tenantry":      {level: 7, only: []string{"internal/config", "internal/database", "internal/load", "internal/server"}},
 
 	"internal/database/dbtest": {level: testOnly, only: []string{"internal/database", "migrations"}},
 	"internal/faults":          {level: testOnly},

@@ -27,7 +27,7 @@ func main() {
 
 func root() *cobra.Command {
 	cmd := &cobra.Command{Use: "tenantry", Short: "Self-hosted, multi-tenant identity API", SilenceUsage: true, SilenceErrors: true}
-	cmd.AddCommand(migrateCommand(), tenantCommand(), userCommand(), roleCommand(), keysCommand(), demoCommand(),
+	cmd.AddCommand(migrateCommand(), tenantCommand(), userCommand(), roleCommand(), keysCommand(), demoCommand(), loadCommand(),
 		configured(config.LoadServer, "serve", "Serve the API", func(cmd *cobra.Command, c server.Commands) error {
 			return server.Run(cmd.Context(), c.Config, c.Out, c.Log)
 		}),
