@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"tenantry/ent"
@@ -24,6 +25,7 @@ type Auth struct {
 	refresh  refreshTokens
 	throttle *throttle
 	opts     Options
+	reuses   atomic.Int64
 }
 
 // New returns the Auth of a database.
@@ -53,6 +55,9 @@ type Tokens struct {
 
 // Origin is where a sign-in came from.
 type Origin struct{ IP, UserAgent string }
+
+// Reuses returns how many refresh tokens came back after their time so far.
+func (a *Auth) Reuses() int64 { return a.reuses.Load() }
 
 // Verifications returns how many access tokens were verified so far.
 func (a *Auth) Verifications() int64 { return a.access.verified.Load() }

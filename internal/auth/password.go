@@ -62,6 +62,12 @@ func NewHasher(opts HashOptions) *Hasher {
 	return h
 }
 
+// Waiting returns how many requests are admitted to hashing, or wait for it.
+func (h *Hasher) Waiting() int { return len(h.queue) }
+
+// Running returns how many hashes are computed now.
+func (h *Hasher) Running() int { return len(h.slots) }
+
 func (h *Hasher) parameters(salt, key []byte) phcHash {
 	return phcHash{memory: h.memory, time: h.time, threads: argonThreads, salt: salt, key: key, size: argonKey}
 }

@@ -71,6 +71,7 @@ func (a *Auth) reuse(ctx context.Context, session *ent.RefreshToken) error {
 	if err := a.revoke(ctx, session.ID, refreshtoken.RevokedReasonReuse); err != nil {
 		return err
 	}
+	a.reuses.Add(1)
 	a.opts.Log.WarnContext(ctx, "refresh token reused, session revoked",
 		"event", "refresh_reuse", "tenant_id", session.TenantID, "user_id", session.UserID, "session_id", session.ID)
 	return errSessionOver

@@ -181,6 +181,9 @@ func (c *Cache) Heard(before time.Time, writes uint64) {
 	c.heardUntil.Store(int64(before.Sub(c.start) + Silence))
 }
 
+// Changes returns how much was heard of or written.
+func (c *Cache) Changes() uint64 { return c.changes.Load() }
+
 // Figures are how often a kind was found and how often not.
 type Figures struct{ Hits, Misses uint64 }
 

@@ -11,20 +11,21 @@ import (
 // Config is the configuration of a server. A field's env tag is its name; its flag is the name in lower case without the
 // prefix. Fields tagged secret have no flag, since every user of the machine could read it.
 type Config struct {
-	Listen         string         `env:"LISTEN" envDefault:"127.0.0.1:8080" help:"address to listen on"`
-	PublicURL      string         `env:"PUBLIC_URL" help:"URL under which clients reach the server; issuer and audience of its tokens (default: http:// and the listen address)"`
-	DatabaseURL    string         `env:"DATABASE_URL" help:"postgres://… URL (default: SQLite in the data folder)" file:"true"`
-	DataDir        string         `env:"DATA_DIR" envDefault:"./data" help:"folder of the SQLite database and its secret"`
-	Secret         string         `env:"SECRET" help:"at least 32 bytes; keys are derived from it (default for SQLite: made in the data folder)" file:"true" secret:"true"`
-	SecretPrevious string         `env:"SECRET_PREVIOUS" help:"another secret that is accepted as well, while the secret is changed" file:"true" secret:"true"`
-	LogLevel       slog.Level     `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
-	LogFormat      string         `env:"LOG_FORMAT" help:"text or json (default: text on a terminal, else json)"`
-	CORSOrigins    []string       `env:"CORS_ORIGINS" help:"origins that browsers may call from, exactly as they send them"`
-	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" help:"networks of the proxies whose X-Forwarded-For is believed"`
-	ServerTiming   bool           `env:"SERVER_TIMING" envDefault:"false" help:"tell clients the number of SQL statements (Server-Timing)"`
-	Migrate        bool           `env:"MIGRATE" envDefault:"false" help:"apply pending migrations at start (SQLite always does)"`
+	Listen           string         `env:"LISTEN" envDefault:"127.0.0.1:8080" help:"address to listen on"`
+	PublicURL        string         `env:"PUBLIC_URL" help:"URL under which clients reach the server; issuer and audience of its tokens (default: http:// and the listen address)"`
+	DatabaseURL      string         `env:"DATABASE_URL" help:"postgres://… URL (default: SQLite in the data folder)" file:"true"`
+	DataDir          string         `env:"DATA_DIR" envDefault:"./data" help:"folder of the SQLite database and its secret"`
+	Secret           string         `env:"SECRET" help:"at least 32 bytes; keys are derived from it (default for SQLite: made in the data folder)" file:"true" secret:"true"`
+	SecretPrevious   string         `env:"SECRET_PREVIOUS" help:"another secret that is accepted as well, while the secret is changed" file:"true" secret:"true"`
+	LogLevel         slog.Level     `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
+	LogFormat        string         `env:"LOG_FORMAT" help:"text or json (default: text on a terminal, else json)"`
+	CORSOrigins      []string       `env:"CORS_ORIGINS" help:"origins that browsers may call from, exactly as they send them"`
+	TrustedProxies   []netip.Prefix `env:"TRUSTED_PROXIES" help:"networks of the proxies whose X-Forwarded-For is believed"`
+	OperationsListen string         `env:"OPERATIONS_LISTEN" help:"address of /metrics and /debug/pprof, for operators alone (default: none)"`
+	ServerTiming     bool           `env:"SERVER_TIMING" envDefault:"false" help:"tell clients the number of SQL statements (Server-Timing)"`
+	Migrate          bool           `env:"MIGRATE" envDefault:"false" help:"apply pending migrations at start (SQLite always does)"`
 
-	NotifyURL     string `env:"NOTIFY_URL" help:"postgres://… URL where changes are listened for, if DATABASE_URL leads to a pooler" file:"true"`
+	NotifyURL     string `env:"NOTIFY_URL" help:"postgres://… URL where changes are listened for; required where DATABASE_URL leads to a pooler" file:"true"`
 	DBPoolSize    int    `env:"DB_POOL_SIZE" envDefault:"25" help:"Postgres connections"`
 	DBMaxOverflow int    `env:"DB_MAX_OVERFLOW" envDefault:"50" help:"further connections under load"`
 	DBPrepared    bool   `env:"DB_PREPARED" envDefault:"true" help:"prepare statements; turn off for PgBouncer in transaction mode"`

@@ -35,6 +35,7 @@ var settings = []struct {
 		get: func(c config.Config) any { return c.CORSOrigins }},
 	{name: "TRUSTED_PROXIES", other: "10.0.0.0/8,fd00::/8", want: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
 		get: func(c config.Config) any { return c.TrustedProxies }},
+	{name: "OPERATIONS_LISTEN", other: "127.0.0.1:9090", want: "127.0.0.1:9090", get: func(c config.Config) any { return c.OperationsListen }},
 	{name: "SERVER_TIMING", standard: "false", other: "true", want: true, get: func(c config.Config) any { return c.ServerTiming }},
 	{name: "MIGRATE", standard: "false", other: "true", want: true, get: func(c config.Config) any { return c.Migrate }},
 	{name: "NOTIFY_URL", other: "postgres://db/tenantry", want: "postgres://db/tenantry", get: func(c config.Config) any { return c.NotifyURL }},

@@ -39,6 +39,8 @@ func (c *Config) mistakes() []mistake {
 	}
 	_, _, err := net.SplitHostPort(c.Listen)
 	wrong(err != nil, "LISTEN", "%q is not host:port", c.Listen)
+	_, _, err = net.SplitHostPort(c.OperationsListen)
+	wrong(c.OperationsListen != "" && err != nil, "OPERATIONS_LISTEN", "%q is not host:port", c.OperationsListen)
 	public, err := url.Parse(c.PublicURL)
 	wrong(err != nil || public.Host == "" || (public.Scheme != "http" && public.Scheme != "https"),
 		"PUBLIC_URL", "%q is not an http or https URL", c.PublicURL)

@@ -54,6 +54,11 @@ func changes(ctx context.Context, query string) bool {
 // Keep keeps a cache true until ctx is done: by what the database says of the changes of every instance, or on SQLite, which has one, by
 // its own writes. What other programs write to the file is heard of within a beat.
 func (db *DB) Keep(ctx context.Context, c *cache.Cache, log *slog.Logger) {
+	if db.Dialect() == dialect.Postgres && !db.opts.Prepared && db.opts.NotifyURL == "" {
+		// A pooler would answer for a connection that nothing is heard on.
+		log.WarnContext(ctx, "nothing is remembered: without prepared statements there may be a pooler; name a way past it in TENANTRY_NOTIFY_URL")
+		return
+	}
 	for ctx.Err() == nil {
 		follow := db.listen
 		if db.Dialect() == dialect.SQLite {

@@ -27,6 +27,13 @@ func (r *router) requestLog(c *gin.Context) {
 			status = http.StatusInternalServerError // a panic is under way to the step before
 		}
 		n, sql := statements()
+		if r.Observe != nil {
+			operation := "none"
+			if o := r.operation(c); o != nil {
+				operation = o.id
+			}
+			r.Observe(operation, status, time.Since(start), n)
+		}
 		attrs := append(make([]slog.Attr, 0, 12),
 			slog.String("request_id", c.GetString(requestIDKey)),
 			slog.String("method", c.Request.Method),

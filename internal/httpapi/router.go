@@ -30,6 +30,8 @@ type Options struct {
 	Authorize func(ctx context.Context, scopes []string) (context.Context, error)
 	// ActIn lets the principal of ctx act in the tenant of a slug, where an operation allows that.
 	ActIn func(ctx context.Context, slug string) (context.Context, error)
+	// Observe is told of each request that was answered: by the id of its operation, or none.
+	Observe func(operation string, status int, took time.Duration, statements int64)
 	// CountStatements starts the count of SQL statements of a request.
 	CountStatements func(context.Context) (context.Context, func() (int64, time.Duration))
 	// Unavailable tells an outage of the database from a mistake.

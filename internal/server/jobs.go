@@ -35,7 +35,8 @@ func (s *Server) Work(ctx context.Context) {
 // only: a table that grows is a flood.
 func (s *Server) removeExpired(ctx context.Context, table string) error {
 	removed, err := s.db.DeleteExpired(ctx, table, s.clock())
-	if err != nil || removed == 0 {
+	s.metrics.removed.WithLabelValues(table).Add(float64(removed))
+	if err != nil {
 		return err
 	}
 	attrs := []slog.Attr{slog.String("table", table), slog.Int64("removed", removed)}
@@ -44,7 +45,11 @@ func (s *Server) removeExpired(ctx context.Context, table string) error {
 		if err != nil {
 			return err
 		}
+		s.metrics.rows.WithLabelValues(table).Set(float64(left))
 		attrs = append(attrs, slog.Int64("left", left))
+	}
+	if removed == 0 {
+		return nil
 	}
 	s.log.LogAttrs(ctx, slog.LevelInfo, "removed expired rows", attrs...)
 	return nil
@@ -59,7 +64,13 @@ func (s *Server) every(ctx context.Context, interval time.Duration, name string,
 		case <-ctx.Done():
 			return
 		case <-ticks.C:
-			if err := job(ctx); err != nil && ctx.Err() == nil {
+			err := job(ctx)
+			outcome := "done"
+			if err != nil {
+				outcome = "failed"
+			}
+			s.metrics.jobs.WithLabelValues(name, outcome).Inc()
+			if err != nil && ctx.Err() == nil {
 				s.log.LogAttrs(ctx, slog.LevelWarn, "job failed", slog.String("job", name), slog.Any("error", err))
 			}
 		}

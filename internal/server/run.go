@@ -54,6 +54,11 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 	if err := bootstrap(ctx, parts, out); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	endOperations, err := s.serveOperations(ctx, cfg.OperationsListen, log)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer endOperations()
 	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "database", db.Dialect())
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	worked := make(chan struct{})
@@ -62,6 +67,25 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 	stop()
 	<-worked // before the database closes
 	return err
+}
+
+// serveOperations serves operators on an address of their own, if there is one, until end is called.
+func (s *Server) serveOperations(ctx context.Context, address string, log *slog.Logger) (end func(), err error) {
+	if address == "" {
+		return func() {}, nil
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+	srv := &http.Server{Handler: s.Operations, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	go func() {
+		if err := srv.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			log.WarnContext(ctx, "operators are not served any more", "error", err)
+		}
+	}()
+	log.InfoContext(ctx, "serving operators", "address", listener.Addr().String())
+	return func() { _ = srv.Close() }, nil
 }
 
 func (s *Server) serve(ctx context.Context, listener net.Listener, log *slog.Logger) error {

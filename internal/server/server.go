@@ -26,10 +26,13 @@ import (
 // Server answers the requests of one instance.
 type Server struct {
 	Handler http.Handler
-	Auth    *auth.Auth
+	// Operations is for operators alone, on a listener of their own.
+	Operations http.Handler
+	Auth       *auth.Auth
 
 	db       *database.DB
 	cache    *cache.Cache
+	metrics  *metrics
 	keys     *auth.SigningKeys
 	clock    func() time.Time
 	log      *slog.Logger
@@ -102,7 +105,8 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Auth: signIn, db: db, cache: opts.Cache, keys: keys, clock: parts.Clock, log: log}
+	figures := newMetrics(db, opts.Cache, parts.Hasher, signIn)
+	s := &Server{Auth: signIn, Operations: figures.handler(), metrics: figures, db: db, cache: opts.Cache, keys: keys, clock: parts.Clock, log: log}
 	gin.SetMode(gin.ReleaseMode)
 	router, err := httpapi.NewRouter(contract, handlers{
 		auth.HTTP{Auth: signIn},
@@ -116,7 +120,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	}, httpapi.Options{
 		Log: log, CORSOrigins: cfg.CORSOrigins, TrustedProxies: cfg.TrustedProxies, ServerTiming: cfg.ServerTiming,
 		Authenticate: signIn.Authenticate, Authorize: signIn.Authorize, ActIn: signIn.ActIn,
-		CountStatements: database.CountStatements, Unavailable: database.Unavailable,
+		Observe: figures.observe, CountStatements: database.CountStatements, Unavailable: database.Unavailable,
 		Gone: sqlgraph.IsForeignKeyConstraintError,
 	})
 	if err != nil {

@@ -1,0 +1,88 @@
+package server
+
+import (
+	"net/http"
+	"net/http/pprof"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"tenantry/internal/auth"
+	"tenantry/internal/cache"
+	"tenantry/internal/database"
+)
+
+// metrics are the figures that operators watch.
+type metrics struct {
+	registry   *prometheus.Registry
+	duration   *prometheus.HistogramVec
+	statements *prometheus.CounterVec
+	jobs       *prometheus.CounterVec
+	removed    *prometheus.CounterVec
+	rows       *prometheus.GaugeVec
+}
+
+func newMetrics(db *database.DB, c *cache.Cache, hasher *auth.Hasher, signIn *auth.Auth) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "tenantry_request_duration_seconds", Help: "Time of requests, by operation of the contract and status.",
+			Buckets: []float64{.00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 15},
+		}, []string{"operation", "status"}),
+		statements: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tenantry_request_statements_total", Help: "SQL statements of requests, by operation.",
+		}, []string{"operation"}),
+		jobs: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tenantry_job_runs_total", Help: "Runs of what no request waits for, by job and outcome.",
+		}, []string{"job", "outcome"}),
+		removed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tenantry_expired_rows_removed_total", Help: "Rows that were deleted because they had expired, by table.",
+		}, []string{"table"}),
+		rows: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "tenantry_short_lived_rows", Help: "Rows of tables whose rows live for minutes, after the last removal.",
+		}, []string{"table"}),
+	}
+	gauge := func(name, help string, value func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+	}
+	counter := func(name, help string, labels prometheus.Labels, value func() float64) {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels}, value))
+	}
+	m.registry.MustRegister(m.duration, m.statements, m.jobs, m.removed, m.rows,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewDBStatsCollector(db.SQL, "tenantry"))
+	for kind := range c.Figures() {
+		counter("tenantry_cache_hits_total", "Values that were remembered, by kind.", prometheus.Labels{"kind": kind.String()},
+			func() float64 { return float64(c.Figures()[kind].Hits) })
+		counter("tenantry_cache_misses_total", "Values that had to be loaded, by kind.", prometheus.Labels{"kind": kind.String()},
+			func() float64 { return float64(c.Figures()[kind].Misses) })
+	}
+	counter("tenantry_cache_changes_total", "Changes that were heard of or written.", nil, func() float64 { return float64(c.Changes()) })
+	gauge("tenantry_cache_behind_seconds", "How long ago changes were last known to be heard.", func() float64 { return c.Behind().Seconds() })
+	gauge("tenantry_password_hashes_waiting", "Requests that are admitted to hashing, or wait for it.", func() float64 { return float64(hasher.Waiting()) })
+	gauge("tenantry_password_hashes_running", "Password hashes that are computed now.", func() float64 { return float64(hasher.Running()) })
+	counter("tenantry_access_tokens_verified_total", "Access tokens whose signature was verified.", nil, func() float64 { return float64(signIn.Verifications()) })
+	counter("tenantry_refresh_reuses_total", "Refresh tokens that came back after their time, which ended their sessions.", nil,
+		func() float64 { return float64(signIn.Reuses()) })
+	return m
+}
+
+// observe records a request that was answered.
+func (m *metrics) observe(operation string, status int, took time.Duration, statements int64) {
+	m.duration.WithLabelValues(operation, strconv.Itoa(status)).Observe(took.Seconds())
+	m.statements.WithLabelValues(operation).Add(float64(statements))
+}
+
+// handler serves operators: the figures, and profiles of the process.
+func (m *metrics) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}
