@@ -30,12 +30,17 @@ func TestStatement_budgets(t *testing.T) {
 		other := s.join("other", "owner@other.test", "owner").TenantID.String()
 		ada, member, custom := user.ID.String(), s.systemRole(user, "member"), s.makeRole(access, "custom", "users:read")
 		corporate := s.expect(http.StatusCreated, s.call("POST", providersPath, access, provider("corporate", nil))).field(t, "id")
+		// Those that lead to a provider and back have a test of their own.
+		held := []string{"AuthorizeOAuth", "CallBackOAuth", "ExchangeOAuthCode", "LinkOAuth", "PostOAuthCallback", "UnlinkOAuth"}
 		for _, test := range []struct {
 			method, path string
 			body         any
 			want         string
 		}{
 			{"GET", "/api/v1/users/me", nil, "0"},
+			{"PATCH", "/api/v1/users/me", map[string]any{"full_name": "Owner"}, "2"},
+			{"GET", "/readyz", nil, "0"}, // it asks for an answer, and for nothing else
+			{"POST", "/api/v1/auth/register", credentials("registered@acme.test", ownerPassword), "8"},
 			{"GET", "/api/v1/users/me?include=tenant", nil, "2"},
 			{"GET", "/api/v1/users/me?include=roles", nil, "2"},
 			{"POST", "/api/v1/auth/login", credentials(ownerEmail, ownerPassword), "4"},
@@ -90,11 +95,31 @@ func TestStatement_budgets(t *testing.T) {
 			// The session of who asks is remembered; where it is not, it is one more.
 			s.server.CatchUp()
 			s.call("GET", "/api/v1/users/me", access, nil)
+			held = append(held, s.operation(test.method, test.path))
 			if got := s.call(test.method, test.path, access, test.body).statements(t); got != test.want {
 				t.Errorf("%s %s: %s statements, want %s", test.method, test.path, got, test.want)
 			}
 		}
+		for _, o := range declaredOperations(t) {
+			if !slices.Contains(held, o.OperationID) {
+				t.Errorf("%s has no budget", o.OperationID)
+			}
+		}
 	})
+}
+
+// operation returns the id of the operation that serves a request.
+func (s *instance) operation(method, path string) string {
+	s.Helper()
+	r, err := http.NewRequestWithContext(s.Context(), method, path, http.NoBody)
+	if err != nil {
+		s.Fatal(err)
+	}
+	route, _, err := s.routes.FindRoute(r)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return route.Operation.OperationID
 }
 
 // Postgres itself says what was asked of it: one statement, and no table beyond the projection's.
