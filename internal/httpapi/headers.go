@@ -7,15 +7,29 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
+// header is a field that every answer has.
+type header struct {
+	name  string
+	value []string
+}
+
+// fixedHeaders are made once.
+func fixedHeaders() []header {
+	return []header{
+		{"Cache-Control", []string{"no-store"}}, {"X-Content-Type-Options", []string{"nosniff"}}, {"Referrer-Policy", []string{"no-referrer"}},
+		{"Content-Security-Policy", []string{"default-src 'none'; frame-ancestors 'none'"}},
+		{"Strict-Transport-Security", []string{"max-age=63072000; includeSubDomains"}},
+	}
+}
+
 // headers sets what every answer carries: nothing is stored, guessed, framed or referred to (ASVS 3.4, 14.3.2). A handler
 // that serves something public replaces what does not fit.
 func (r *router) headers(c *gin.Context) {
 	h := c.Writer.Header()
-	h["Cache-Control"] = []string{"no-store"}
-	h["X-Content-Type-Options"] = []string{"nosniff"}
-	h["Referrer-Policy"] = []string{"no-referrer"}
-	h["Content-Security-Policy"] = []string{"default-src 'none'; frame-ancestors 'none'"}
-	h["Strict-Transport-Security"] = []string{"max-age=63072000; includeSubDomains"}
+	// Who changes one replaces the slice, since its capacity is its length.
+	for _, fixed := range r.fixed {
+		h[fixed.name] = fixed.value
+	}
 	c.Next()
 }
 

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -13,6 +14,8 @@ import (
 type operation struct {
 	id         string
 	parameters []*openapi3.Parameter
+	// bare operations may be called without any of them.
+	bare bool
 	// body is JSON, or a form.
 	body *openapi3.Schema
 	form bool
@@ -34,10 +37,13 @@ const (
 // tenantParameter is the query parameter that names another tenant to act in.
 const tenantParameter = "tenant"
 
+// route is how gin names what it has matched.
+type route struct{ method, path string }
+
 // readOperations indexes the contract by method and gin's own form of the path, so that the route that gin matched finds
 // its operation and no second router is asked.
-func readOperations(contract *openapi3.T) (map[string]*operation, error) {
-	operations := map[string]*operation{}
+func readOperations(contract *openapi3.T) (map[route]*operation, error) {
+	operations := map[route]*operation{}
 	for path, item := range contract.Paths.Map() {
 		for method, declared := range item.Operations() {
 			o := &operation{id: declared.OperationID}
@@ -45,6 +51,7 @@ func readOperations(contract *openapi3.T) (map[string]*operation, error) {
 				o.parameters = append(o.parameters, p.Value)
 				o.elsewhere = o.elsewhere || (p.Value.In == openapi3.ParameterInQuery && p.Value.Name == tenantParameter)
 			}
+			o.bare = !slices.ContainsFunc(o.parameters, func(p *openapi3.Parameter) bool { return !optional(p) })
 			o.leading = declared.Responses.Status(http.StatusSeeOther) != nil
 			if declared.RequestBody != nil {
 				media := declared.RequestBody.Value.Content[mediaJSON]
@@ -67,7 +74,7 @@ func readOperations(contract *openapi3.T) (map[string]*operation, error) {
 			default:
 				return nil, fmt.Errorf("contract: the security of %s is neither empty nor one bearer entry", o.id)
 			}
-			operations[method+" "+ginPath(path)] = o
+			operations[route{method, ginPath(path)}] = o
 		}
 	}
 	return operations, nil
@@ -80,5 +87,5 @@ func ginPath(path string) string {
 
 // operation returns what the contract says of the matched route, nil for one that is not in it.
 func (r *router) operation(c *gin.Context) *operation {
-	return r.operations[c.Request.Method+" "+c.FullPath()]
+	return r.operations[route{c.Request.Method, c.FullPath()}]
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -48,7 +47,8 @@ type step struct {
 
 type router struct {
 	Options
-	operations map[string]*operation
+	operations map[route]*operation
+	fixed      []header
 	// leading are the paths of operations that answer with another address.
 	leading map[string]bool
 }
@@ -59,10 +59,10 @@ func NewRouter(contract *openapi3.T, handlers api.StrictServerInterface, opts Op
 	if err != nil {
 		return nil, err
 	}
-	r := &router{Options: opts, operations: operations, leading: map[string]bool{}}
-	for route, o := range operations {
-		if _, path, _ := strings.Cut(route, " "); o.leading {
-			r.leading[path] = true
+	r := &router{Options: opts, operations: operations, fixed: fixedHeaders(), leading: map[string]bool{}}
+	for at, o := range operations {
+		if o.leading {
+			r.leading[at.path] = true
 		}
 	}
 	engine := gin.New()

@@ -59,6 +59,9 @@ type validatedBody struct {
 func (b validatedBody) ValidatedValue() any { return b.value }
 
 func validateParameters(c *gin.Context, o *operation) error {
+	if c.Request.URL.RawQuery == "" && len(c.Params) == 0 && o.bare {
+		return nil
+	}
 	query, err := url.ParseQuery(c.Request.URL.RawQuery)
 	if err != nil {
 		return problem.Malformed("The query cannot be read.")
@@ -77,11 +80,19 @@ func validateParameters(c *gin.Context, o *operation) error {
 	}
 	input := &openapi3filter.RequestValidationInput{Request: c.Request, PathParams: path, QueryParams: query}
 	for _, p := range o.parameters {
+		if optional(p) && query[p.Name] == nil {
+			continue
+		}
 		if err := openapi3filter.ValidateParameter(c.Request.Context(), input, p); err != nil {
 			return problem.InvalidParameter(p.Name, schemaDetail(err))
 		}
 	}
 	return nil
+}
+
+// optional reports whether nothing is to be done about a parameter of the query that is not there.
+func optional(p *openapi3.Parameter) bool {
+	return p.In == openapi3.ParameterInQuery && !p.Required && p.Schema.Value.Default == nil
 }
 
 // plain reports whether every parameter, and every name of one, is UTF-8 without control characters: Postgres refuses some
