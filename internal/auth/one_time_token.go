@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -27,9 +26,7 @@ type OneTimeToken struct {
 
 // IssueOneTimeToken makes a secret of 256 bits that speaks for the user of the context, once, for a purpose, as long as ttl.
 func (a *Auth) IssueOneTimeToken(ctx context.Context, purpose string, payload json.RawMessage, ttl time.Duration) (string, error) {
-	secret := make([]byte, 32)
-	_, _ = rand.Read(secret) // it never fails
-	token := base64.RawURLEncoding.EncodeToString(secret)
+	token := base64.RawURLEncoding.EncodeToString(random(32))
 	p, _ := principal.FromContext(ctx)
 	err := a.client.OneTimeToken.Create().SetPurpose(purpose).SetTokenHash(tokenHash(token)).SetUserID(p.UserID).SetPayload(payload).
 		SetExpiresAt(a.opts.Clock().Add(ttl)).Exec(ctx)

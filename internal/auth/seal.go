@@ -38,6 +38,16 @@ func (s *Sealer) Seal(plain []byte, name string) []byte {
 	return s.aeads[0].Seal(nil, nil, plain, []byte(name)) //nolint:gosec // the AEAD makes its own nonce
 }
 
+// Renew seals anew what was sealed for the row of a name under an older secret. It returns nil if there is nothing to do: if that was
+// today's, or none that is known, of which those hear who want to open it.
+func (s *Sealer) Renew(sealed []byte, name string) []byte {
+	plain, old, err := s.Open(sealed, name)
+	if err != nil || !old {
+		return nil
+	}
+	return s.Seal(plain, name)
+}
+
 // Open returns what was sealed for the row of a name, and whether that was under an older secret.
 func (s *Sealer) Open(sealed []byte, name string) (plain []byte, old bool, err error) {
 	for i, aead := range s.aeads {

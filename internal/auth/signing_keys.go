@@ -190,11 +190,11 @@ func (k *SigningKeys) reseal(ctx context.Context) error {
 		return fmt.Errorf("read signing keys: %w", err)
 	}
 	for _, row := range rows {
-		der, old, err := k.seal.Open(row.PrivateKey, row.Kid)
-		if err != nil || !old {
-			continue // the view is what refuses a key that cannot be opened
+		renewed := k.seal.Renew(row.PrivateKey, row.Kid)
+		if renewed == nil {
+			continue
 		}
-		if err := k.client.SigningKey.Update().Where(signingkey.ID(row.ID)).SetPrivateKey(k.seal.Seal(der, row.Kid)).Exec(ctx); err != nil {
+		if err := k.client.SigningKey.Update().Where(signingkey.ID(row.ID)).SetPrivateKey(renewed).Exec(ctx); err != nil {
 			return fmt.Errorf("seal signing key %s anew: %w", row.Kid, err)
 		}
 	}

@@ -41,9 +41,8 @@ func changes(ctx context.Context, query string) bool {
 	if verb == "SELECT" || verb == "COPY" || ctx.Value(quietKey{}) != nil {
 		return false
 	}
-	_, rest, _ = strings.Cut(verb+" "+rest, " ")
 	rest = strings.TrimPrefix(strings.TrimPrefix(rest, "FROM "), "INTO ")
-	table, _, _ := strings.Cut(strings.TrimLeft(rest, "\"`"), " ")
+	table, _, _ := strings.Cut(rest, " ")
 	table = strings.Trim(table, "\"`")
 	if verb == "INSERT" && table == "refresh_tokens" {
 		return false // nobody has asked for it before

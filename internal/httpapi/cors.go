@@ -26,7 +26,7 @@ func (r *router) cors() gin.HandlerFunc {
 		MaxAge:           600,
 	})
 	return func(c *gin.Context) {
-		if r.led(c.Request.URL.Path) {
+		if r.led(c) {
 			c.Next()
 			return
 		}
@@ -40,8 +40,12 @@ func (r *router) cors() gin.HandlerFunc {
 }
 
 // led reports whether a path leads browsers on. They are led to it as well, and no script has any business there (RFC 9700 §2.6).
-func (r *router) led(path string) bool {
-	segments := strings.Split(path, "/")
+func (r *router) led(c *gin.Context) bool {
+	if o := r.operation(c); o != nil {
+		return o.leading
+	}
+	// No route is matched by a preflight.
+	segments := strings.Split(c.Request.URL.Path, "/")
 	for pattern := range r.leading {
 		if slices.EqualFunc(strings.Split(pattern, "/"), segments, func(want, got string) bool { return want == got || strings.HasPrefix(want, ":") }) {
 			return true

@@ -94,13 +94,14 @@ func (o *OAuth) decide(ctx context.Context, h home, u *upstream, is *identity) (
 
 // find returns the user that an identity is linked to, and the one who has its address, in one statement.
 func (o *OAuth) find(ctx context.Context, u *upstream, is *identity) (known, namesake *ent.User, err error) {
-	linked := user.And(user.OauthProvider(u.key()), user.OauthID(is.Subject))
+	key := u.key()
+	linked := user.And(user.OauthProvider(key), user.OauthID(is.Subject))
 	found, err := o.client.User.Query().Where(user.Or(linked, user.Email(is.Email))).All(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("find the user of an identity: %w", err)
 	}
 	for _, f := range found {
-		if f.OauthID != nil && *f.OauthID == is.Subject && *f.OauthProvider == u.key() {
+		if f.OauthID != nil && *f.OauthID == is.Subject && *f.OauthProvider == key {
 			known = f
 		} else {
 			namesake = f
@@ -210,8 +211,8 @@ func (o *OAuth) Link(ctx context.Context, me *auth.Projection, provider, redirec
 }
 
 // Unlink takes the identity from the signed-in user, who has signed in just now, with every other session and whatever is under way,
-// since the identity may have proved it: 401 for a session
-// that is older, 409 if there is no other way in. That there is no identity is no error.
+// since the identity may have proved it: 401 for a session that is older, 409 if there is no other way in. That there is no identity is
+// no error.
 func (o *OAuth) Unlink(ctx context.Context, me *auth.Projection) error {
 	if err := o.opts.Auth.Recent(me); err != nil {
 		return err

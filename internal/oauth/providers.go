@@ -206,11 +206,11 @@ func (o *OAuth) reseal(ctx context.Context) error {
 		return fmt.Errorf("read client secrets: %w", err)
 	}
 	for _, row := range rows {
-		plain, old, err := o.opts.Sealer.Open(*row.ClientSecret, row.ID.String())
-		if err != nil || !old {
-			continue // who signs in there is told
+		renewed := o.opts.Sealer.Renew(*row.ClientSecret, row.ID.String())
+		if renewed == nil {
+			continue
 		}
-		if err := o.client.OAuthProvider.UpdateOneID(row.ID).SetClientSecret(o.opts.Sealer.Seal(plain, row.ID.String())).Exec(ctx); err != nil {
+		if err := o.client.OAuthProvider.UpdateOneID(row.ID).SetClientSecret(renewed).Exec(ctx); err != nil {
 			return fmt.Errorf("seal a client secret anew: %w", err)
 		}
 	}

@@ -48,6 +48,9 @@ func set[T any](field, value *T) {
 // bounds were lowered is no reason to refuse another change.
 func (t *Tenants) check(c SettingsChange, changed settings.Tenant) error {
 	var wrong []problem.Field
+	refuse := func(member, detail string) {
+		wrong = append(wrong, problem.Field{Pointer: "/settings/" + member, Detail: detail})
+	}
 	for _, ttl := range []struct {
 		name    string
 		seconds *int
@@ -59,28 +62,25 @@ func (t *Tenants) check(c SettingsChange, changed settings.Tenant) error {
 	} {
 		least, most := int(min(leastTTL, ttl.longest).Seconds()), int(ttl.longest.Seconds())
 		if ttl.seconds != nil && (*ttl.seconds < least || *ttl.seconds > most) {
-			wrong = append(wrong, problem.Field{Pointer: "/settings/" + ttl.name, Detail: fmt.Sprintf("must be from %d to %d", least, most)})
+			refuse(ttl.name, fmt.Sprintf("must be from %d to %d", least, most))
 		}
 	}
 	if c.RedirectURIs != nil {
 		for i, uri := range *c.RedirectURIs {
 			if err := settings.CheckRedirectURI(uri); err != nil {
-				wrong = append(wrong, problem.Field{Pointer: fmt.Sprintf("/settings/redirect_uris/%d", i), Detail: err.Error()})
+				refuse(fmt.Sprintf("redirect_uris/%d", i), err.Error())
 			}
 		}
 	}
 	hold := t.opts.Lifetimes.In(changed)
-	short := func(pointer, detail string) {
-		wrong = append(wrong, problem.Field{Pointer: "/settings/" + pointer, Detail: detail})
-	}
 	switch shortest := min(hold.RefreshIdle, hold.RefreshToken); {
 	case len(wrong) > 0 || hold.AccessToken <= shortest:
 	case c.AccessTokenTTL != nil:
-		short("access_token_ttl", "must not be longer than a session may last")
+		refuse("access_token_ttl", "must not be longer than a session may last")
 	case c.RefreshIdleTTL != nil && hold.RefreshIdle < hold.AccessToken:
-		short("refresh_idle_ttl", "must not be shorter than access_token_ttl")
+		refuse("refresh_idle_ttl", "must not be shorter than access_token_ttl")
 	case c.RefreshTokenTTL != nil && hold.RefreshToken < hold.AccessToken:
-		short("refresh_token_ttl", "must not be shorter than access_token_ttl")
+		refuse("refresh_token_ttl", "must not be shorter than access_token_ttl")
 	}
 	if len(wrong) > 0 {
 		return problem.Invalid(wrong...)
