@@ -47,7 +47,9 @@ func configured(load config.Loader, use, short string, run func(*cobra.Command, 
 		if err != nil {
 			return err
 		}
-		return run(cmd, server.Commands{Config: cfg, Out: cmd.OutOrStdout(), Log: server.NewLogger(cfg, os.Stderr)})
+		log, flush := server.NewLogger(cfg, os.Stderr)
+		defer flush()
+		return run(cmd, server.Commands{Config: cfg, Out: cmd.OutOrStdout(), Log: log})
 	}
 	return cmd
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
@@ -34,6 +35,8 @@ type Projection struct {
 	// whatever happens. Zero if there was none.
 	SessionID                 uuid.UUID
 	SessionBegan, SessionEnds time.Time
+	// Document is the user as the API shows them, in JSON, which is made once.
+	Document func() ([]byte, error)
 }
 
 // Live reports whether the user may act at all.
@@ -133,6 +136,7 @@ func fold(rows []projectionRow) (*Projection, error) {
 		SessionBegan: first.SessionBegan.Time,
 		SessionEnds:  first.SessionEnds.Time,
 	}
+	p.Document = sync.OnceValues(func() ([]byte, error) { return json.Marshal(UserResponse(p.User)) })
 	if err := json.Unmarshal(first.TenantSettings, &p.TenantSettings); err != nil {
 		return nil, fmt.Errorf("read settings of tenant: %w", err)
 	}

@@ -12,28 +12,27 @@ import (
 // authorize lets a request through to its handler if the operation is public, or if the credential is good for what the
 // operation demands. A route outside the contract shows nothing that needs protection.
 func (r *router) authorize(c *gin.Context) {
-	o := r.operation(c)
+	v := visitOf(c)
+	o := v.operation
 	if o == nil || o.public {
 		c.Next()
 		return
 	}
-	ctx := c.Request.Context()
-	shown, _ := ctx.Value(credentialKey{}).(credential)
-	if shown.err != nil {
-		r.fail(c, shown.err)
+	if v.refusal != nil {
+		r.fail(c, v.refusal)
 		return
 	}
-	if _, ok := principal.FromContext(ctx); !ok || !shown.presented {
+	if _, ok := principal.FromContext(v.Context); !ok {
 		r.fail(c, problem.Unauthorized("unauthorized", "A bearer token is needed."))
 		return
 	}
-	allowed, err := r.Authorize(ctx, o.scopes)
+	allowed, err := r.Authorize(v.Context, o.scopes)
 	if err != nil {
 		r.fail(c, err)
 		return
 	}
-	if slug := c.Query(tenantParameter); o.elsewhere && slug != "" {
-		if allowed, err = r.ActIn(allowed, slug); err != nil {
+	if o.elsewhere && c.Query(tenantParameter) != "" {
+		if allowed, err = r.ActIn(allowed, c.Query(tenantParameter)); err != nil {
 			r.fail(c, err)
 			return
 		}
@@ -42,6 +41,6 @@ func (r *router) authorize(c *gin.Context) {
 		r.fail(c, problem.Internal(errors.New("authorization returned no context")))
 		return
 	}
-	c.Request = c.Request.WithContext(allowed)
+	v.Context = allowed
 	c.Next()
 }

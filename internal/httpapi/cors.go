@@ -41,7 +41,7 @@ func (r *router) cors() gin.HandlerFunc {
 
 // led reports whether a path leads browsers on. They are led to it as well, and no script has any business there (RFC 9700 §2.6).
 func (r *router) led(c *gin.Context) bool {
-	if o := r.operation(c); o != nil {
+	if o := visitOf(c).operation; o != nil {
 		return o.leading
 	}
 	// No route is matched by a preflight.

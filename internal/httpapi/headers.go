@@ -41,6 +41,6 @@ type timingWriter struct {
 
 func (w *timingWriter) WriteHeader(status int) {
 	n, took := w.statements()
-	w.Header().Set("Server-Timing", fmt.Sprintf("sql;desc=%q;dur=%.3f", fmt.Sprintf("%d statements", n), milliseconds(took)))
+	w.Header().Set("Server-Timing", fmt.Sprintf(`sql;desc="%d statements";dur=%.3f`, n, took.Seconds()*1e3))
 	w.ResponseWriter.WriteHeader(status)
 }

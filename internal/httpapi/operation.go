@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/gin-gonic/gin"
 )
 
 // operation is what the contract says of one route, prepared for the steps.
@@ -83,9 +82,4 @@ func readOperations(contract *openapi3.T) (map[route]*operation, error) {
 // ginPath turns /users/{id} into /users/:id.
 func ginPath(path string) string {
 	return strings.NewReplacer("{", ":", "}", "").Replace(path)
-}
-
-// operation returns what the contract says of the matched route, nil for one that is not in it.
-func (r *router) operation(c *gin.Context) *operation {
-	return r.operations[route{c.Request.Method, c.FullPath()}]
 }

@@ -29,13 +29,13 @@ func (r *router) fail(c *gin.Context, err error) {
 			}
 		}
 		r.Log.LogAttrs(c.Request.Context(), level, "request failed",
-			slog.String("request_id", c.GetString(requestIDKey)), slog.String("code", p.Code), slog.Any("error", err))
+			slog.String("request_id", visitOf(c).id[0]), slog.String("code", p.Code), slog.Any("error", err))
 	}
 	if c.Writer.Written() {
 		// The answer has begun. The client must see that it was cut off, and net/http has this way alone.
 		panic(http.ErrAbortHandler)
 	}
-	body, err := json.Marshal(document(p, c.GetString(requestIDKey)))
+	body, err := json.Marshal(document(p, visitOf(c).id[0]))
 	if err != nil {
 		c.Status(http.StatusInternalServerError)
 		return

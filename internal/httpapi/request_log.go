@@ -1,8 +1,13 @@
 package httpapi
 
 import (
+	"context"
+	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -14,9 +19,10 @@ import (
 // carry what should not be kept.
 func (r *router) requestLog(c *gin.Context) {
 	start := time.Now()
-	ctx, statements := r.CountStatements(c.Request.Context())
+	v := visitOf(c)
+	ctx, statements := r.CountStatements(v.Context)
 	ctx, trail := principal.WithTrail(ctx)
-	c.Request = c.Request.WithContext(ctx)
+	v.Context = ctx
 	if r.ServerTiming {
 		c.Writer = &timingWriter{ResponseWriter: c.Writer, statements: statements}
 	}
@@ -27,35 +33,115 @@ func (r *router) requestLog(c *gin.Context) {
 			status = http.StatusInternalServerError // a panic is under way to the step before
 		}
 		n, sql := statements()
+		now := time.Now()
 		if r.Observe != nil {
 			operation := "none"
-			if o := r.operation(c); o != nil {
-				operation = o.id
+			if v.operation != nil {
+				operation = v.operation.id
 			}
-			r.Observe(operation, status, time.Since(start), n)
+			r.Observe(operation, status, now.Sub(start), n)
 		}
-		attrs := append(make([]slog.Attr, 0, 12),
-			slog.String("request_id", c.GetString(requestIDKey)),
-			slog.String("method", c.Request.Method),
-			slog.String("path", c.Request.URL.Path),
-			slog.Int("status", status),
-			slog.Float64("duration_ms", milliseconds(time.Since(start))),
-			slog.Int("bytes", max(0, c.Writer.Size())),
-			slog.String("ip", c.ClientIP()),
-			slog.Int64("statements", n),
-			slog.Float64("sql_ms", milliseconds(sql)),
-		)
+		if !r.Log.Enabled(ctx, slog.LevelInfo) {
+			return
+		}
+		l := line{
+			{name: "request_id", text: v.id[0]}, {name: "method", text: c.Request.Method}, {name: "path", text: c.Request.URL.Path},
+			{"status", counted, int64(status)}, {"duration_us", counted, now.Sub(start).Microseconds()},
+			{"bytes", counted, int64(max(0, c.Writer.Size()))}, {name: "ip", text: c.ClientIP()},
+			{"statements", counted, n}, {"sql_us", counted, sql.Microseconds()},
+		}
 		if p, ok := principal.FromContext(ctx); ok {
-			attrs = append(attrs, slog.String("tenant_id", p.TenantID.String()), slog.String("user_id", p.UserID.String()))
+			l[9], l[10] = field{name: "tenant_id", text: p.TenantID.String()}, field{name: "user_id", text: p.UserID.String()}
 		}
-		if reasons := trail.Reasons(); len(reasons) > 0 {
-			attrs = append(attrs, slog.Any("system", reasons))
+		// There is nowhere to say that nothing can be said.
+		if r.Lines == nil {
+			_ = l.log(ctx, r.Log, now, trail.Reasons())
+		} else {
+			_ = l.write(r.Lines, now, trail.Reasons())
 		}
-		r.Log.LogAttrs(ctx, slog.LevelInfo, "request", attrs...)
 	}()
 	c.Next()
 	finished = true
 }
 
-// milliseconds has the resolution of a microsecond.
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+// line is what is logged of a request.
+type line [11]field
+
+// field is a text or a number.
+type field struct {
+	name, text string
+	count      int64
+}
+
+// counted is the text of a field that is a number.
+const counted = "\x00"
+
+// log writes the line by way of the logger.
+func (l *line) log(ctx context.Context, log *slog.Logger, now time.Time, reasons []string) error {
+	record := slog.NewRecord(now, slog.LevelInfo, "request", 0)
+	for _, f := range l {
+		switch {
+		case f.name == "":
+		case f.text == counted:
+			record.AddAttrs(slog.Int64(f.name, f.count))
+		default:
+			record.AddAttrs(slog.String(f.name, f.text))
+		}
+	}
+	if len(reasons) > 0 {
+		record.AddAttrs(slog.Any("system", reasons))
+	}
+	return log.Handler().Handle(ctx, record)
+}
+
+// space is where lines are put together.
+var space = sync.Pool{New: func() any { return new([]byte) }}
+
+// write writes the line as slog would, in a fifth of the time.
+func (l *line) write(out io.Writer, now time.Time, reasons []string) error {
+	buffer := space.Get().(*[]byte) //nolint:forcetypeassert // there is nothing else in it
+	defer space.Put(buffer)
+	*buffer = l.json((*buffer)[:0], now, reasons)
+	_, err := out.Write(*buffer)
+	return err
+}
+
+func (l *line) json(to []byte, now time.Time, reasons []string) []byte {
+	to = append(to, `{"time":"`...)
+	to = now.AppendFormat(to, time.RFC3339Nano)
+	to = append(to, `","level":"INFO","msg":"request"`...)
+	for _, f := range l {
+		if f.name == "" {
+			continue
+		}
+		to = append(append(append(to, `,"`...), f.name...), `":`...)
+		if f.text == counted {
+			to = strconv.AppendInt(to, f.count, 10)
+		} else {
+			to = appendText(to, f.text)
+		}
+	}
+	for i, reason := range reasons {
+		if i == 0 {
+			to = append(to, `,"system":[`...)
+		} else {
+			to = append(to, ',')
+		}
+		to = appendText(to, reason)
+	}
+	if len(reasons) > 0 {
+		to = append(to, ']')
+	}
+	return append(to, "}\n"...)
+}
+
+// appendText appends a string of JSON.
+func appendText(to []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			quoted, _ := json.Marshal(s) // a string can always be written
+			return append(to, quoted...)
+		}
+	}
+	return append(append(append(to, '"'), s...), '"')
+}

@@ -1,11 +1,15 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"log/slog"
 	"net/http"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"tenantry/internal/principal"
 )
@@ -13,6 +17,19 @@ import (
 func TestRequestLog_says_who_did_what_at_which_cost(t *testing.T) {
 	t.Parallel()
 	a := start(t)
+	testRequestLine(t, a)
+}
+
+func TestRequestLog_needs_no_logger(t *testing.T) {
+	t.Parallel()
+	lines := &logBuffer{}
+	a := start(t, func(s *setup) { s.Lines = lines })
+	a.log = lines
+	testRequestLine(t, a)
+}
+
+func testRequestLine(t *testing.T, a *app) {
+	t.Helper()
 	got := a.expect(http.StatusOK, "", a.get(mePath+"?include=roles&access_token="+canary, "Authorization: Bearer "+goodToken))
 	lines := a.lines("request")
 	if len(lines) != 1 {
@@ -21,15 +38,15 @@ func TestRequestLog_says_who_did_what_at_which_cost(t *testing.T) {
 	line := lines[0]
 	for name, want := range map[string]any{
 		"level": "INFO", "request_id": got.header.Get(requestIDHeader), "method": "GET", "path": mePath, "status": 200.0,
-		"bytes": float64(len(got.body)), "ip": "127.0.0.1", "statements": 3.0, "sql_ms": 1.5,
+		"bytes": float64(len(got.body)), "ip": "127.0.0.1", "statements": 3.0, "sql_us": 1500.0,
 		"tenant_id": alice.TenantID.String(), "user_id": alice.UserID.String(),
 	} {
 		if line[name] != want {
 			t.Errorf("%s is %v, want %v", name, line[name], want)
 		}
 	}
-	if took, ok := line["duration_ms"].(float64); !ok || took < 0 {
-		t.Errorf("duration_ms is %v", line["duration_ms"])
+	if took, ok := line["duration_us"].(float64); !ok || took < 0 {
+		t.Errorf("duration_us is %v", line["duration_us"])
 	}
 	if log := a.log.String(); strings.Contains(log, canary) || strings.Contains(log, goodToken) {
 		t.Errorf("a query or a token was logged: %s", log)
@@ -75,6 +92,36 @@ func TestRequestLog_is_one_line_whatever_the_path(t *testing.T) {
 	a.expect(http.StatusNotFound, "not_found", a.get("/%0a%7b%22msg%22:%22forged%22%7d%00%1b[31m"))
 	if n := strings.Count(a.log.String(), "\n"); n != 1 || len(a.lines("forged")) != 0 || len(a.lines("request")) != 1 {
 		t.Errorf("logged %q", a.log)
+	}
+}
+
+// What is written without the logger is what the logger would have written.
+func TestRequestLog_is_the_same_by_either_way(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for name, text := range map[string]string{
+		"plain": "/api/v1/users/me", "quotes": `a"b\c`, "controls": "a\x00\n\x1b\x7f", "not_utf8": "\xff\xc0", "html": "<&>\u2028", "letters": "Zoë 😀", "empty": "",
+	} {
+		for _, reasons := range [][]string{nil, {text}, {"one", text}} {
+			l := line{{name: "path", text: text}, {"status", counted, -3}, {name: "ip", text: "::1"}}
+			var byLogger, byHand bytes.Buffer
+			if err := l.log(t.Context(), slog.New(slog.NewJSONHandler(&byLogger, nil)), now, reasons); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.write(&byHand, now, reasons); err != nil {
+				t.Fatal(err)
+			}
+			var want, got map[string]any
+			if err := json.Unmarshal(byLogger.Bytes(), &want); err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal(byHand.Bytes(), &got); err != nil {
+				t.Fatalf("%s: %q: %v", name, byHand.String(), err)
+			}
+			if !reflect.DeepEqual(got, want) || strings.Count(byHand.String(), "\n") != 1 {
+				t.Errorf("%s: by the logger\n%sby hand\n%s", name, byLogger.String(), byHand.String())
+			}
+		}
 	}
 }
 

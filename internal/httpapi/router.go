@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -17,7 +18,9 @@ import (
 
 // Options are what the steps need from the layers above and beside them.
 type Options struct {
-	Log            *slog.Logger
+	Log *slog.Logger
+	// Lines takes the line of each request in JSON, if that is what Log writes. Otherwise it is nil, and Log takes them.
+	Lines          io.Writer
 	CORSOrigins    []string
 	TrustedProxies []netip.Prefix
 	ServerTiming   bool
@@ -99,6 +102,7 @@ func NewRouter(contract *openapi3.T, handlers api.StrictServerInterface, opts Op
 // last.
 func (r *router) steps() []step {
 	return []step{
+		{"visit", r.visit},
 		{"headers", r.headers},
 		{"cors", r.cors()},
 		{"request_id", r.requestID},

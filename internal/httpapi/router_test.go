@@ -20,7 +20,7 @@ import (
 
 func TestSteps_are_in_order(t *testing.T) {
 	t.Parallel()
-	want := []string{"headers", "cors", "request_id", "recover", "tenant_context", "request_log", "limits", "validate", "authorize"}
+	want := []string{"visit", "headers", "cors", "request_id", "recover", "tenant_context", "request_log", "limits", "validate", "authorize"}
 	var got []string
 	for _, s := range (&router{}).steps() {
 		got = append(got, s.name)

@@ -13,31 +13,22 @@ import (
 // maxAuthorization bounds what is parsed of a client's credential, in bytes (CVE-2025-30204).
 const maxAuthorization = 8 << 10
 
-// credential is what the request showed. Whether that matters is for the operation to say.
-type credential struct {
-	presented bool
-	err       error
-}
-
-type credentialKey struct{}
-
 // tenantContext verifies the bearer token, once, and puts who acts and in which tenant into the request's context. The
 // tenant comes from the token alone: no header, parameter or body names it. Where none is asked for, none is looked at.
 func (r *router) tenantContext(c *gin.Context) {
-	if o := r.operation(c); o == nil || o.public {
+	v := visitOf(c)
+	if v.operation == nil || v.operation.public {
 		c.Next()
 		return
 	}
-	ctx := c.Request.Context()
 	token, presented, err := bearer(c)
 	if err == nil && presented {
 		var p principal.Principal
-		if p, err = r.Authenticate(ctx, token); err == nil {
-			ctx = principal.NewContext(ctx, p)
+		if p, err = r.Authenticate(v.Context, token); err == nil {
+			v.Context = principal.NewContext(v.Context, p)
 		}
 	}
-	ctx = context.WithValue(ctx, credentialKey{}, credential{presented: presented, err: err})
-	c.Request = c.Request.WithContext(ctx)
+	v.refusal = err
 	c.Next()
 }
 

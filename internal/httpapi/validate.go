@@ -22,7 +22,7 @@ import (
 // validate holds parameters and body against what the operation declares. The generated handlers take the value that was
 // validated, so that nothing is decoded twice and nothing else is decoded than was checked.
 func (r *router) validate(c *gin.Context) {
-	o := r.operation(c)
+	o := visitOf(c).operation
 	if o == nil {
 		c.Next()
 		return

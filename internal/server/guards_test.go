@@ -193,7 +193,7 @@ func TestRequest_log_names_request_tenant_and_user_and_no_secret(t *testing.T) {
 			}
 		}
 		for _, want := range []string{
-			`"tenant_id":"` + owner.TenantID.String(), `"user_id":"` + owner.ID.String(), `"status":200`, `"duration_ms":`, `"statements":3`,
+			`"tenant_id":"` + owner.TenantID.String(), `"user_id":"` + owner.ID.String(), `"status":200`, `"duration_us":`, `"statements":3`,
 		} {
 			if !strings.Contains(line, want) {
 				t.Errorf("%s is not in the line of the request: %s", want, line)

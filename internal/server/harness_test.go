@@ -48,6 +48,7 @@ type instance struct {
 type logBuffer struct {
 	mu sync.Mutex
 	bytes.Buffer
+	flush func()
 }
 
 func (b *logBuffer) Write(p []byte) (int, error) {
@@ -57,6 +58,9 @@ func (b *logBuffer) Write(p []byte) (int, error) {
 }
 
 func (b *logBuffer) String() string {
+	if b.flush != nil {
+		b.flush()
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.Buffer.String()
@@ -87,7 +91,8 @@ func startAt(t testing.TB, opts database.Options, clock func() time.Time, change
 		c(&cfg)
 	}
 	logs := &logBuffer{}
-	log := slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	log, flush := server.NewLogger(config.Config{LogLevel: slog.LevelDebug}, logs)
+	logs.flush = flush
 	db, err := database.Open(t.Context(), opts, log)
 	if err != nil {
 		t.Fatal(err)

@@ -1,24 +1,106 @@
 package server
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"os"
+	"sync"
+	"time"
 
 	"golang.org/x/term"
 
 	"tenantry/internal/config"
 )
 
-// NewLogger returns the logger that the configuration asks for: text for a person at a terminal, else JSON.
-func NewLogger(cfg config.Config, out io.Writer) *slog.Logger {
+const (
+	// logDelay is how long a line may wait for others, so that no request waits for its own.
+	logDelay = 50 * time.Millisecond
+	// logBytes is how much may wait.
+	logBytes = 64 << 10
+)
+
+// NewLogger returns the logger that the configuration asks for: text for a person at a terminal, else JSON. Lines of no urgency are
+// written together; flush writes those that still wait.
+func NewLogger(cfg config.Config, out io.Writer) (log *slog.Logger, flush func()) {
 	opts := &slog.HandlerOptions{Level: cfg.LogLevel}
 	format := cfg.LogFormat
 	if f, ok := out.(*os.File); format == "" && ok && term.IsTerminal(int(f.Fd())) {
 		format = "text"
 	}
+	lines := &gathered{out: out, lines: make([]byte, 0, logBytes)}
 	if format == "text" {
-		return slog.New(slog.NewTextHandler(out, opts))
+		return slog.New(urgent{slog.NewTextHandler(lines, opts), lines, false}), lines.flush
 	}
-	return slog.New(slog.NewJSONHandler(out, opts))
+	return slog.New(urgent{slog.NewJSONHandler(lines, opts), lines, true}), lines.flush
+}
+
+// jsonLines returns where a log writes lines that are JSON and nothing else, nil if it does not.
+func jsonLines(log *slog.Logger) io.Writer {
+	if u, ok := log.Handler().(urgent); ok && u.bare {
+		return u.lines
+	}
+	return nil
+}
+
+// gathered writes lines together.
+type gathered struct {
+	out io.Writer
+
+	mu      sync.Mutex
+	lines   []byte
+	waiting bool
+}
+
+// Write takes a line.
+func (g *gathered) Write(line []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.waiting {
+		g.waiting = true
+		time.AfterFunc(logDelay, g.flush)
+	}
+	if len(g.lines)+len(line) > logBytes {
+		g.write()
+	}
+	g.lines = append(g.lines, line...)
+	return len(line), nil
+}
+
+func (g *gathered) flush() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting = false
+	g.write()
+}
+
+func (g *gathered) write() {
+	if len(g.lines) > 0 {
+		_, _ = g.out.Write(g.lines) // there is nowhere to say that nothing can be said
+		g.lines = g.lines[:0]
+	}
+}
+
+// urgent lets nothing wait from warnings on: what is under way then may be the end.
+type urgent struct {
+	slog.Handler
+	lines *gathered
+	// bare lines are JSON that has nothing but its own members.
+	bare bool
+}
+
+func (u urgent) Handle(ctx context.Context, line slog.Record) error {
+	err := u.Handler.Handle(ctx, line)
+	if line.Level >= slog.LevelWarn {
+		u.lines.flush()
+	}
+	return err
+}
+
+func (u urgent) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return urgent{u.Handler.WithAttrs(attrs), u.lines, false}
+}
+
+func (u urgent) WithGroup(name string) slog.Handler {
+	return urgent{u.Handler.WithGroup(name), u.lines, false}
 }

@@ -118,7 +118,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 		oauth.HTTP{OAuth: providers},
 		health{db: db, draining: &s.draining},
 	}, httpapi.Options{
-		Log: log, CORSOrigins: cfg.CORSOrigins, TrustedProxies: cfg.TrustedProxies, ServerTiming: cfg.ServerTiming,
+		Log: log, Lines: jsonLines(log), CORSOrigins: cfg.CORSOrigins, TrustedProxies: cfg.TrustedProxies, ServerTiming: cfg.ServerTiming,
 		Authenticate: signIn.Authenticate, Authorize: signIn.Authorize, ActIn: signIn.ActIn,
 		Observe: figures.observe, CountStatements: database.CountStatements, Unavailable: database.Unavailable,
 		Gone: sqlgraph.IsForeignKeyConstraintError,

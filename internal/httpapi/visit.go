@@ -1,0 +1,33 @@
+package httpapi
+
+import (
+	"context"
+
+	"github.com/gin-gonic/gin"
+)
+
+// visit is one request on its way: what the steps have found out so far. It is the request's context, which the steps extend in place,
+// so that the request is copied once.
+type visit struct {
+	// Context is what the steps extend, and what they derive from. Whatever is derived from the visit itself must not become a part of it.
+	context.Context
+	// id names the request, and stands in a header of the answer.
+	id [1]string
+	// operation is what the contract says of the matched route, nil for one that is not in it.
+	operation *operation
+	// refusal is what is wrong with the credential that was shown. Whether that matters is for the operation to say.
+	refusal error
+}
+
+// visit begins the way of a request.
+func (r *router) visit(c *gin.Context) {
+	c.Request = c.Request.WithContext(&visit{
+		Context: c.Request.Context(), operation: r.operations[route{c.Request.Method, c.FullPath()}],
+	})
+	c.Next()
+}
+
+// visitOf returns the visit of a request that has begun its way.
+func visitOf(c *gin.Context) *visit {
+	return c.Request.Context().(*visit) //nolint:forcetypeassert // the first step has put it there, and nobody replaces it
+}
