@@ -46,6 +46,7 @@ var layers = map[string]layer{
 	"internal/server":   {level: 6},
 	"cmd/tenantry":      {level: 7, only: []string{"internal/config", "internal/database", "internal/load", "internal/server"}},
 
+	"internal/cache/cachetest": {level: testOnly},
 	"internal/database/dbtest": {level: testOnly, only: []string{"internal/database", "migrations"}},
 	"internal/faults":          {level: testOnly},
 	"internal/tools":           {level: tool},

@@ -13,6 +13,8 @@ const (
 	purposeThrottle     = "tenantry/throttle/v1"
 	purposeCursor       = "tenantry/cursor/v1"
 	purposeClientSecret = "tenantry/client-secret/v1"
+	purposeShared       = "tenantry/shared/v1"
+	purposeSharedScope  = "tenantry/shared-scope/v1"
 )
 
 // derive returns the 32-byte key of a purpose under each secret. The first is the one to use; the others belong to secrets

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"encoding/hex"
 	"log/slog"
 	"time"
 
@@ -43,6 +44,25 @@ func (o Options) secrets() [][]byte {
 
 // CursorKeys returns the keys of the cursors of lists, the one to use first.
 func (o Options) CursorKeys() ([][]byte, error) { return derive(o.secrets(), purposeCursor) }
+
+// Sharing is how instances that have the secret share what they remember, in the Redis server of a URL. Nobody else can read or make it.
+func (o Options) Sharing(url string) (cache.Sharing, error) {
+	seal, err := newSealer([][]byte{o.Secret}, purposeShared)
+	if err != nil {
+		return cache.Sharing{}, err
+	}
+	scope, err := derive([][]byte{o.Secret}, purposeSharedScope)
+	if err != nil {
+		return cache.Sharing{}, err
+	}
+	return cache.Sharing{
+		URL: url, Scope: "tenantry:" + hex.EncodeToString(scope[0][:8]), Seal: seal.Seal, Log: o.Log,
+		Open: func(sealed []byte, name string) ([]byte, error) {
+			plain, _, err := seal.Open(sealed, name)
+			return plain, err
+		},
+	}, nil
+}
 
 // ClientSecretSealer seals the secrets by which providers know the clients of tenants.
 func (o Options) ClientSecretSealer() (*Sealer, error) {

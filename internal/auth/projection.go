@@ -36,7 +36,25 @@ type Projection struct {
 	SessionID                 uuid.UUID
 	SessionBegan, SessionEnds time.Time
 	// Document is the user as the API shows them, in JSON, which is made once.
-	Document func() ([]byte, error)
+	Document func() ([]byte, error) `json:"-"`
+}
+
+// UnmarshalJSON reads a projection that was shared.
+func (p *Projection) UnmarshalJSON(text []byte) error {
+	type fields Projection
+	if err := json.Unmarshal(text, (*fields)(p)); err != nil {
+		return err
+	}
+	if p.User == nil {
+		return errors.New("a projection of nobody")
+	}
+	p.prepare()
+	return nil
+}
+
+// prepare makes what is made once.
+func (p *Projection) prepare() {
+	p.Document = sync.OnceValues(func() ([]byte, error) { return json.Marshal(UserResponse(p.User)) })
 }
 
 // Live reports whether the user may act at all.
@@ -136,7 +154,7 @@ func fold(rows []projectionRow) (*Projection, error) {
 		SessionBegan: first.SessionBegan.Time,
 		SessionEnds:  first.SessionEnds.Time,
 	}
-	p.Document = sync.OnceValues(func() ([]byte, error) { return json.Marshal(UserResponse(p.User)) })
+	p.prepare()
 	if err := json.Unmarshal(first.TenantSettings, &p.TenantSettings); err != nil {
 		return nil, fmt.Errorf("read settings of tenant: %w", err)
 	}

@@ -34,6 +34,9 @@ const (
 
 func (k Kind) String() string { return [...]string{"session", "provider"}[k] }
 
+// shared reports whether instances share it.
+func (k Kind) shared() bool { return k == Session }
+
 func (k Kind) ttl() time.Duration {
 	return [...]time.Duration{5 * time.Minute, time.Hour}[k]
 }
@@ -78,7 +81,9 @@ type Cache struct {
 	heardUntil atomic.Int64
 	start      time.Time
 
-	stats [kinds]struct{ hits, misses atomic.Uint64 }
+	// shared is the tier that instances share, nil if they do not.
+	shared *shared
+	stats  [kinds]struct{ hits, found, misses atomic.Uint64 }
 }
 
 // New returns an empty cache that believes nothing before it hears the bus.
@@ -106,17 +111,31 @@ func Get[V any](c *Cache, key Key, load func() (Loaded[V], error)) (V, error) {
 			}
 		}
 	}
-	c.stats[key.Kind].misses.Add(1)
 	before := c.changes.Load()
+	if loaded, ok := find[V](c, key); ok {
+		c.stats[key.Kind].found.Add(1)
+		c.remember(key, entry{value: loaded.Value, rows: loaded.Rows}, loaded.Size, before)
+		return loaded.Value, nil
+	}
+	c.stats[key.Kind].misses.Add(1)
 	loaded, err := load()
 	if err != nil || len(loaded.Rows) == 0 || !believed {
 		return loaded.Value, err
 	}
-	made := entry{loaded.Value, loaded.Rows, c.stamp(loaded.Rows), uint32(min(loaded.Size, maxBytes) + len(key.Name) + overhead)} //nolint:gosec // bounded
-	if c.changes.Load() == before && c.believed() {
-		c.entries.Set(key, made)
+	if made, ok := c.remember(key, entry{value: loaded.Value, rows: loaded.Rows}, loaded.Size, before); ok {
+		c.shared.offer(key, made)
 	}
 	return loaded.Value, nil
+}
+
+// remember keeps what was made while nothing has changed.
+func (c *Cache) remember(key Key, made entry, size int, before uint64) (entry, bool) {
+	made.stamp, made.size = c.stamp(made.rows), uint32(min(size, maxBytes)+len(key.Name)+overhead) //nolint:gosec // bounded
+	if c.changes.Load() != before || !c.believed() {
+		return made, false
+	}
+	c.entries.Set(key, made)
+	return made, true
 }
 
 // stamp sums up the stamps of rows. Each of them only ever grows, so that the sum is another one after any change.
@@ -142,6 +161,7 @@ func (c *Cache) believed() bool {
 func (c *Cache) Changed(id uuid.UUID) {
 	c.slot(id).Add(1)
 	c.changes.Add(1)
+	c.shared.change(id)
 }
 
 // Reset forgets everything.
@@ -175,6 +195,11 @@ func (c *Cache) Behind() time.Duration {
 	return time.Since(c.start) - time.Duration(c.heardUntil.Load()) + Silence
 }
 
+// heardBefore returns the time until which everything that was changed was heard of.
+func (c *Cache) heardBefore() time.Time {
+	return c.start.Add(time.Duration(c.heardUntil.Load()) - Silence)
+}
+
 // Heard says that everything that was changed before a time was heard of, and as much as this instance had written by then.
 func (c *Cache) Heard(before time.Time, writes uint64) {
 	c.caughtUp.Store(writes)
@@ -184,14 +209,14 @@ func (c *Cache) Heard(before time.Time, writes uint64) {
 // Changes returns how much was heard of or written.
 func (c *Cache) Changes() uint64 { return c.changes.Load() }
 
-// Figures are how often a kind was found and how often not.
-type Figures struct{ Hits, Misses uint64 }
+// Figures are how often a kind was remembered, how often it was found to be shared, and how often neither.
+type Figures struct{ Hits, Shared, Misses uint64 }
 
 // Figures returns the figures of each kind.
 func (c *Cache) Figures() map[Kind]Figures {
 	all := map[Kind]Figures{}
 	for k := range kinds {
-		all[k] = Figures{c.stats[k].hits.Load(), c.stats[k].misses.Load()}
+		all[k] = Figures{c.stats[k].hits.Load(), c.stats[k].found.Load(), c.stats[k].misses.Load()}
 	}
 	return all
 }

@@ -25,6 +25,7 @@ type Config struct {
 	ServerTiming     bool           `env:"SERVER_TIMING" envDefault:"false" help:"tell clients the number of SQL statements (Server-Timing)"`
 	Migrate          bool           `env:"MIGRATE" envDefault:"false" help:"apply pending migrations at start (SQLite always does)"`
 
+	RedisURL      string `env:"REDIS_URL" help:"redis://… or rediss://… URL of a server in which instances share what they remember" file:"true"`
 	NotifyURL     string `env:"NOTIFY_URL" help:"postgres://… URL where changes are listened for; required where DATABASE_URL leads to a pooler" file:"true"`
 	DBPoolSize    int    `env:"DB_POOL_SIZE" envDefault:"25" help:"Postgres connections"`
 	DBMaxOverflow int    `env:"DB_MAX_OVERFLOW" envDefault:"50" help:"further connections under load"`

@@ -38,6 +38,7 @@ var settings = []struct {
 	{name: "OPERATIONS_LISTEN", other: "127.0.0.1:9090", want: "127.0.0.1:9090", get: func(c config.Config) any { return c.OperationsListen }},
 	{name: "SERVER_TIMING", standard: "false", other: "true", want: true, get: func(c config.Config) any { return c.ServerTiming }},
 	{name: "MIGRATE", standard: "false", other: "true", want: true, get: func(c config.Config) any { return c.Migrate }},
+	{name: "REDIS_URL", other: "redis://cache/1", want: "redis://cache/1", get: func(c config.Config) any { return c.RedisURL }},
 	{name: "NOTIFY_URL", other: "postgres://db/tenantry", want: "postgres://db/tenantry", get: func(c config.Config) any { return c.NotifyURL }},
 	{name: "DB_POOL_SIZE", standard: "25", other: "7", want: 7, get: func(c config.Config) any { return c.DBPoolSize }},
 	{name: "DB_MAX_OVERFLOW", standard: "50", other: "0", want: 0, get: func(c config.Config) any { return c.DBMaxOverflow }},

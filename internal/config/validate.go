@@ -49,6 +49,8 @@ func (c *Config) mistakes() []mistake {
 		wrong(dsn != "" && !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://"),
 			name, "is not of the form postgres://user:password@host:port/database")
 	}
+	wrong(c.RedisURL != "" && !strings.HasPrefix(c.RedisURL, "redis://") && !strings.HasPrefix(c.RedisURL, "rediss://"),
+		"REDIS_URL", "is not of the form redis://user:password@host:port/number")
 	wrong(!slug.MatchString(c.DefaultTenant), "DEFAULT_TENANT", "%q is not a slug: 2 to 63 lower-case letters, digits and hyphens", c.DefaultTenant)
 	wrong(c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json", "LOG_FORMAT", "%q is not text or json", c.LogFormat)
 	for _, origin := range c.CORSOrigins {

@@ -28,6 +28,7 @@ func TestLoad_refuses(t *testing.T) {
 		{"origin_without_scheme", "CORS_ORIGINS=acme.test", "CORS_ORIGINS"},
 		{"one_bad_origin_of_two", "CORS_ORIGINS=https://acme.test, https://other.test", "CORS_ORIGINS"},
 		{"operations_without_port", "OPERATIONS_LISTEN=127.0.0.1", "OPERATIONS_LISTEN"},
+		{"shared_elsewhere", "REDIS_URL=memcached://cache", "REDIS_URL"},
 		{"notices_from_elsewhere", "NOTIFY_URL=mysql://db", "NOTIFY_URL"},
 		{"proxy_without_length", "TRUSTED_PROXIES=10.0.0.1", "TRUSTED_PROXIES"},
 		{"empty_pool", "DB_POOL_SIZE=0", "DB_POOL_SIZE"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -33,8 +34,12 @@ type timed struct {
 	context.Context
 	deadline time.Time
 
-	once   sync.Once
-	timer  context.Context
+	once    sync.Once
+	running atomic.Pointer[timer]
+}
+
+type timer struct {
+	context.Context
 	cancel context.CancelFunc
 }
 
@@ -42,25 +47,50 @@ type timed struct {
 func (t *timed) Deadline() (time.Time, bool) { return t.deadline, true }
 
 // Done is closed at the end of the time or of the request.
-func (t *timed) Done() <-chan struct{} { return t.started().Done() }
+func (t *timed) Done() <-chan struct{} {
+	if running := t.started(); running != nil {
+		return running.Done()
+	}
+	return over
+}
 
 // Err says which of them it was.
-func (t *timed) Err() error { return t.started().Err() }
+func (t *timed) Err() error {
+	if running := t.started(); running != nil {
+		return running.Err()
+	}
+	return context.Canceled
+}
 
-func (t *timed) started() context.Context {
-	t.once.Do(func() { t.timer, t.cancel = context.WithDeadline(t.Context, t.deadline) })
-	return t.timer
+// Value asks the timer, once it runs, since package context looks there for whom to tell of the end. Otherwise it would have a goroutine
+// wait, which the request would not outlive.
+func (t *timed) Value(key any) any {
+	if running := t.running.Load(); running != nil {
+		return running.Value(key)
+	}
+	return t.Context.Value(key)
+}
+
+// started returns the timer, nil if the request has ended without one.
+func (t *timed) started() *timer {
+	t.once.Do(func() {
+		ctx, cancel := context.WithDeadline(t.Context, t.deadline)
+		t.running.Store(&timer{ctx, cancel})
+	})
+	return t.running.Load()
 }
 
 // end stops the timer. Who begins to wait after it need not.
 func (t *timed) end() {
-	t.once.Do(func() { t.timer, t.cancel = ended, func() {} })
-	t.cancel()
+	t.once.Do(func() {})
+	if running := t.running.Load(); running != nil {
+		running.cancel()
+	}
 }
 
-// ended is the context of what is over.
-var ended = func() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
+// over is what is closed from the beginning.
+var over = func() <-chan struct{} {
+	done := make(chan struct{})
+	close(done)
+	return done
 }()

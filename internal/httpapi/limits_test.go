@@ -31,6 +31,22 @@ func TestDeadline_is_the_requests(t *testing.T) {
 	}
 }
 
+// gin uses the context of a request again for the next one. Run with -race.
+func TestContexts_of_a_request_let_go_of_it(t *testing.T) {
+	t.Parallel()
+	a := start(t, handling(func(ctx context.Context, _ any) error {
+		for range 10 {
+			child, cancel := context.WithTimeout(ctx, time.Hour)
+			t.Cleanup(cancel)
+			context.AfterFunc(child, func() {})
+		}
+		return nil
+	}))
+	for range 50 {
+		a.expect(http.StatusOK, "", a.me())
+	}
+}
+
 func TestTimed_ends_with_the_first_of_time_request_and_answer(t *testing.T) {
 	t.Parallel()
 	parent, hangUp := context.WithCancel(t.Context())

@@ -19,6 +19,7 @@ const forgetEvery = time.Minute
 func (s *Server) Work(ctx context.Context) {
 	var jobs sync.WaitGroup
 	jobs.Go(func() { s.db.Keep(ctx, s.cache, s.log) })
+	jobs.Go(func() { s.cache.KeepShared(ctx) })
 	jobs.Go(func() { s.every(ctx, auth.KeysMaintained, "maintain signing keys", s.keys.Maintain) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "remove signing keys", s.keys.RemoveGone) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "forget attempts", s.Auth.ForgetAttempts) })

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"tenantry/ent/tenant"
+	"tenantry/internal/cache/cachetest"
+	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/principal"
@@ -47,11 +49,23 @@ var revocations = []struct {
 // connection to it is cut in that very moment, and while it hangs; with requests under way that began before.
 func TestRevocation_is_effective_on_other_instances_within_a_second(t *testing.T) {
 	t.Parallel()
+	testRevocations(t, func(*config.Config) {}, nil)
+}
+
+// The same for instances that share what they remember, also while that is out of reach.
+func TestRevocation_is_effective_on_instances_that_share_within_a_second(t *testing.T) {
+	t.Parallel()
+	redis := cachetest.Start(t)
+	testRevocations(t, func(c *config.Config) { c.RedisURL = redis.URL }, redis.Pause)
+}
+
+func testRevocations(t *testing.T, change func(*config.Config), pause func() (resume func())) {
+	t.Helper()
 	opts := dbtest.Postgres(t)
 	proxy, through := dbtest.ThroughProxy(t, opts)
 	disturbed := opts
 	disturbed.NotifyURL = through.URL
-	acting, others := start(t, opts), []*instance{start(t, opts), start(t, disturbed)}
+	acting, others := start(t, opts, change), []*instance{start(t, opts, change), start(t, disturbed, change)}
 	acting.found("other")
 	acting.join("other", "owner@other.test", "owner")
 	root, _ := acting.login()
@@ -63,7 +77,11 @@ func TestRevocation_is_effective_on_other_instances_within_a_second(t *testing.T
 		{"none", func() func() { return func() {} }},
 		{"cut", func() func() { proxy.Cut(); return proxy.Restore }},
 		{"hanging", func() func() { return proxy.Stall() }},
+		{"redis_paused", pause},
 	} {
+		if disturbance.make == nil {
+			continue
+		}
 		for _, r := range revocations {
 			n++
 			acting.db.Client.Tenant.Update().Where(tenant.Slug("other")).SetIsActive(true).ExecX(principal.System(t.Context(), "test"))

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/gin-gonic/gin"
 
@@ -77,6 +78,9 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	opts := authOptions(cfg, parts.Secret, parts.Clock, log)
 	opts.Cache = cache.New()
 	db.Report(opts.Cache)
+	if err := share(ctx, cfg, opts, db); err != nil {
+		return nil, err
+	}
 	keys, err := auth.OpenSigningKeys(ctx, db.Client, opts)
 	if err != nil {
 		return nil, err
@@ -131,6 +135,22 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	}
 	s.Handler = router
 	return s, nil
+}
+
+// share lets the instances of one database share what they remember. SQLite has one.
+func share(ctx context.Context, cfg config.Config, opts auth.Options, db *database.DB) error {
+	if cfg.RedisURL == "" {
+		return nil
+	}
+	if db.Dialect() == dialect.SQLite {
+		opts.Log.WarnContext(ctx, "TENANTRY_REDIS_URL is not used: SQLite has one instance, which shares with nobody")
+		return nil
+	}
+	how, err := opts.Sharing(cfg.RedisURL)
+	if err != nil {
+		return fmt.Errorf("derive the key of what is shared: %w", err)
+	}
+	return opts.Cache.Share(how)
 }
 
 func authOptions(cfg config.Config, secret []byte, clock func() time.Time, log *slog.Logger) auth.Options {

@@ -1,0 +1,296 @@
+package cache_test
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tenantry/internal/cache"
+	"tenantry/internal/cache/cachetest"
+)
+
+// member is an instance that shares, and hears the bus for as long as it is not deaf.
+type member struct {
+	*cache.Cache
+	deaf chan bool
+}
+
+// join makes a member.
+func join(t *testing.T, url string) member {
+	t.Helper()
+	block, err := aes.NewCipher(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := member{cache.New(), make(chan bool)}
+	if err := m.Share(cache.Sharing{
+		URL: url, Scope: "test", Log: slog.New(slog.DiscardHandler),
+		Seal: func(plain []byte, name string) []byte { return aead.Seal(nil, nil, plain, []byte(name)) },
+		Open: func(sealed []byte, name string) ([]byte, error) { return aead.Open(nil, nil, sealed, []byte(name)) },
+	}); err != nil {
+		t.Fatal(err)
+	}
+	m.Heard(time.Now(), 0)
+	go m.KeepShared(t.Context())
+	go func() {
+		beat := time.NewTicker(50 * time.Millisecond)
+		defer beat.Stop()
+		deaf := false
+		for {
+			select {
+			case <-t.Context().Done():
+				return
+			case deaf = <-m.deaf:
+			case <-beat.C:
+				if !deaf {
+					m.Heard(time.Now(), m.Writes())
+				}
+			}
+		}
+	}()
+	return m
+}
+
+// shares waits until a value that one member has loaded is found by another.
+func shares(t *testing.T, from, to member, k cache.Key, value string, rows ...uuid.UUID) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for round := 0; ; round++ {
+		if round%50 == 0 { // what was loaded before there was custody is loaded again
+			for _, row := range rows {
+				from.Changed(row)
+			}
+			get(t, from.Cache, k, value, rows...)
+		}
+		loaded := false
+		before := to.Figures()[cache.Session].Shared
+		got, err := cache.Get(to.Cache, k, func() (cache.Loaded[string], error) {
+			loaded = true
+			return cache.Loaded[string]{Value: value}, nil // without rows it is not remembered
+		})
+		if err != nil || got != value {
+			t.Fatal(got, err)
+		}
+		if !loaded && to.Figures()[cache.Session].Shared > before {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("nothing is shared")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func TestShared_values_are_found_by_others_until_they_change(t *testing.T) {
+	t.Parallel()
+	redis := cachetest.Start(t)
+	a, b := join(t, redis.URL), join(t, redis.URL)
+	user, session := uuid.New(), uuid.New()
+	shares(t, a, b, key(1), "before", session, user)
+	// Each hears of a change by itself. Neither finds what was made before.
+	a.Changed(user)
+	b.Changed(user)
+	for range 100 {
+		for _, m := range []member{a, b} {
+			if got, loaded := get(t, m.Cache, key(1), "after"); !loaded || got != "after" {
+				t.Fatalf("found %q after the change", got)
+			}
+		}
+	}
+	c := join(t, redis.URL)
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if got, loaded := get(t, c.Cache, key(1), "after"); !loaded {
+			t.Fatalf("a newcomer finds %q", got)
+		}
+	}
+	shares(t, a, c, key(2), "other", session)
+}
+
+// What was shared while nobody heard of a change is not believed by who comes later.
+func TestShared_values_end_with_those_who_hear(t *testing.T) {
+	t.Parallel()
+	redis := cachetest.Start(t)
+	a, b := join(t, redis.URL), join(t, redis.URL)
+	user := uuid.New()
+	shares(t, a, b, key(1), "before", user)
+	a.deaf <- true
+	b.deaf <- true
+	time.Sleep(cache.Silence + 1500*time.Millisecond) // a change that nobody hears of
+	c := join(t, redis.URL)
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if got, loaded := get(t, c.Cache, key(1), "after"); !loaded {
+			t.Fatalf("found %q", got)
+		}
+	}
+	shares(t, c, join(t, redis.URL), key(2), "new", user)
+}
+
+func TestShared_values_are_confused_with_no_others(t *testing.T) {
+	t.Parallel()
+	redis := cachetest.Start(t)
+	a, b := join(t, redis.URL), join(t, redis.URL)
+	row := uuid.New()
+	shares(t, a, b, key(1), "first", row)
+	// Names that would be one if the parts of a key were joined by any of these.
+	var hostile []string
+	for _, separator := range []string{":", "|", "*", "\n", "\x00"} {
+		for _, name := range []string{"a" + separator + "b", "a" + separator, separator + "b", "a" + separator + "b" + separator} {
+			hostile = append(hostile, name)
+			get(t, a.Cache, cache.Key{Kind: cache.Session, Name: name}, name, row)
+		}
+	}
+	time.Sleep(time.Second)
+	for _, name := range hostile {
+		if got, loaded := get(t, b.Cache, cache.Key{Kind: cache.Session, Name: name}, "database"); loaded || got != name {
+			t.Errorf("%q has the value of %q (loaded: %t)", name, got, loaded)
+		}
+	}
+}
+
+func TestShared_values_that_were_tampered_with_are_refused(t *testing.T) {
+	t.Parallel()
+	redis := cachetest.Start(t)
+	a, b, c := join(t, redis.URL), join(t, redis.URL), join(t, redis.URL)
+	ctx, row := t.Context(), uuid.New()
+	values := func() map[string]string {
+		values := map[string]string{}
+		for _, name := range redis.Client.Keys(ctx, "test:*:session:*").Val() {
+			values[name] = redis.Client.Get(ctx, name).Val()
+			if strings.Contains(values[name], "mine") || strings.Contains(values[name], row.String()) {
+				t.Errorf("%q = %q can be read", name, values[name])
+			}
+		}
+		return values
+	}
+	shares(t, a, b, key(1), "mine", row)
+	var name, value string
+	for name, value = range values() { // there is one
+	}
+	shares(t, a, b, key(2), "theirs", uuid.New())
+	var other string
+	for n, v := range values() {
+		if n != name {
+			other = v
+		}
+	}
+	if value == "" || other == "" || value == other {
+		t.Fatalf("%q and %q are in Redis", value, other)
+	}
+	shares(t, a, c, key(3), "control", uuid.New()) // from here on c finds what is true
+	for what, poison := range map[string]func() error{
+		"another's": func() error { return redis.Client.Set(ctx, name, other, 0).Err() },
+		"cut":       func() error { return redis.Client.Set(ctx, name, value[:len(value)-1], 0).Err() },
+		"changed":   func() error { return redis.Client.Set(ctx, name, value[:20]+"x"+value[21:], 0).Err() },
+		"empty":     func() error { return redis.Client.Set(ctx, name, "", 0).Err() },
+		"json": func() error {
+			return redis.Client.Set(ctx, name, `{"era":"","rows":[],"stamps":[],"value":"x"}`, 0).Err()
+		},
+		"list": func() error {
+			redis.Client.Del(ctx, name)
+			defer redis.Client.Del(ctx, name)
+			return redis.Client.LPush(ctx, name, "x").Err()
+		},
+	} {
+		if err := poison(); err != nil {
+			t.Fatal(what, err)
+		}
+		if got, loaded := get(t, c.Cache, key(1), "database"); !loaded {
+			t.Errorf("%s: found %q", what, got)
+		}
+	}
+	if err := redis.Client.Set(ctx, name, value, 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if got, loaded := get(t, c.Cache, key(1), "database"); loaded || got != "mine" {
+		t.Errorf("what was put back is not found: %q", got)
+	}
+}
+
+// Whatever becomes of the server, the cache answers at once and with the truth.
+func TestShared_values_are_not_needed(t *testing.T) {
+	t.Parallel()
+	redis := cachetest.Start(t)
+	a, b := join(t, redis.URL), join(t, redis.URL)
+	ctx := t.Context()
+	for _, disturbance := range []struct {
+		name string
+		make func() (end func())
+	}{
+		{"killed", func() func() { redis.Kill(); return redis.Restart }},
+		{"paused", redis.Pause},
+		{"flushed", func() func() { redis.Client.FlushAll(ctx); return func() {} }},
+		{"full", func() func() {
+			redis.Client.ConfigSet(ctx, "maxmemory", "1")
+			return func() { redis.Client.ConfigSet(ctx, "maxmemory", "0") }
+		}},
+		{"wrong_types", func() func() {
+			names := redis.Client.Keys(ctx, "*").Val()
+			for _, name := range names {
+				redis.Client.Del(ctx, name)
+				redis.Client.LPush(ctx, name, "x")
+			}
+			return func() { redis.Client.Del(ctx, names...) }
+		}},
+	} {
+		row := uuid.New()
+		shares(t, a, b, key(1), "before", row)
+		end := disturbance.make()
+		a.Changed(row)
+		b.Changed(row)
+		begun := time.Now()
+		for n := 0; time.Since(begun) < 2*time.Second; n++ {
+			asked := time.Now()
+			got, loaded := get(t, b.Cache, key(1), "after")
+			if !loaded || got != "after" {
+				t.Fatalf("%s: found %q", disturbance.name, got)
+			}
+			if took := time.Since(asked); took > 30*time.Millisecond && time.Since(begun) > time.Second {
+				t.Errorf("%s: answered after %s", disturbance.name, took)
+			}
+		}
+		end()
+	}
+	shares(t, a, b, key(3), "at the end", uuid.New())
+}
+
+// Answers that come too late are taken for nobody's (CVE-2025-29923).
+func TestShared_values_are_not_mixed_up_when_answers_are_late(t *testing.T) {
+	t.Parallel()
+	redis := cachetest.Start(t)
+	a, b := join(t, redis.URL), join(t, redis.Delayed(300*time.Millisecond))
+	const values = 200
+	shares(t, a, b, key(255), "first", uuid.New())
+	for n := range byte(values) {
+		get(t, a.Cache, key(n), fmt.Sprint("value of ", n), uuid.New())
+	}
+	time.Sleep(time.Second)
+	before := b.Figures()[cache.Session].Shared
+	var readers sync.WaitGroup
+	for range 8 {
+		readers.Go(func() {
+			for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
+				n := byte(rand.IntN(values))
+				if got, _ := get(t, b.Cache, key(n), fmt.Sprint("value of ", n)); got != fmt.Sprint("value of ", n) {
+					t.Errorf("%d has the %s", n, got)
+				}
+				b.Evict()
+			}
+		})
+	}
+	readers.Wait()
+	if found := b.Figures()[cache.Session].Shared - before; found < values/10 { // each late answer ends custody for a while
+		t.Errorf("%d were found", found)
+	}
+}
