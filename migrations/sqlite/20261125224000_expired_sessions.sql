@@ -1,0 +1,1 @@
+-- Nothing: the one process that has the database open hears of its own changes.
