@@ -1,16 +1,20 @@
 package database_test
 
 import (
-	"crypto/sha256"
-	"fmt"
+	"context"
+	"errors"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"entgo.io/ent/dialect"
+
 	"tenantry/ent"
-	"tenantry/ent/oauthstate"
+	"tenantry/ent/refreshtoken"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/principal"
@@ -19,38 +23,146 @@ import (
 // Two instances that clean up at once remove what has expired in every tenant, each row once, and nothing else.
 func TestExpired_rows_go_in_batches_and_once(t *testing.T) {
 	t.Parallel()
-	dbtest.Each(t, func(t *testing.T, db *database.DB) {
-		ctx := principal.System(t.Context(), "test")
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		const dead, alive = 2603, 40
+		instances := []*database.DB{dbtest.Open(t, opts), dbtest.Open(t, opts)}
 		now := time.Now().UTC().Truncate(time.Second)
-		const expired, alive = 1203, 40
-		for n, slug := range []string{"one", "two"} {
-			home := db.Client.Tenant.Create().SetSlug(slug).SetName(slug).SaveX(ctx)
-			var rows []*ent.OAuthStateCreate
-			for i := n; i < expired+alive; i += 2 {
-				hash := sha256.Sum256(fmt.Append(nil, i))
-				ends := now.Add(-time.Microsecond)
-				if i >= expired {
-					ends = now
-				}
-				rows = append(rows, db.Client.OAuthState.Create().SetTenantID(home.ID).SetStateHash(hash[:]).SetProvider("p").
-					SetCodeVerifier(strings.Repeat("v", 43)).SetNonce("n").SetBrowserHash(hash[:]).SetExpiresAt(ends))
-			}
-			db.Client.OAuthState.CreateBulk(rows...).ExecX(ctx)
-		}
+		sessions(t, instances[0], now, dead, alive)
 		var removed atomic.Int64
-		var both sync.WaitGroup
-		for range 2 {
-			both.Go(func() {
-				n, err := db.DeleteExpired(t.Context(), oauthstate.Table, now)
-				if err != nil {
-					t.Error(err)
+		var all sync.WaitGroup
+		for _, db := range instances {
+			all.Go(func() {
+				for n, err := range db.DeleteExpired(t.Context(), refreshtoken.Table, now) {
+					if err != nil || n > 500 {
+						t.Errorf("%d rows at once, %v", n, err)
+					}
+					removed.Add(n)
 				}
-				removed.Add(n)
 			})
 		}
-		both.Wait()
-		if left := db.Client.OAuthState.Query().CountX(ctx); removed.Load() != expired || left != alive {
-			t.Errorf("%d removed and %d left, want %d and %d", removed.Load(), left, expired, alive)
+		all.Wait()
+		left, err := instances[1].CountRows(t.Context(), refreshtoken.Table)
+		if err != nil || removed.Load() != dead || left != alive {
+			t.Errorf("%d removed and %d left, %v, want %d and %d", removed.Load(), left, err, dead, alive)
 		}
 	})
+}
+
+// An instance deletes for a tenth of the time and rests for the others.
+func TestExpired_rows_leave_the_database_time_for_others(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		now := time.Now().UTC().Truncate(time.Second)
+		sessions(t, db, now, 2500, 0)
+		ctx, spent := database.CountStatements(t.Context())
+		begun, batches := time.Now(), 0
+		for n, err := range db.DeleteExpired(ctx, refreshtoken.Table, now) {
+			if err != nil || n != 500 {
+				t.Fatalf("%d rows, %v", n, err)
+			}
+			if batches++; batches < 5 {
+				continue
+			}
+			// The last batch has no rest yet.
+			statements, took := spent()
+			if rested := time.Since(begun) - took; statements != 5 || rested < 5*took {
+				t.Errorf("%d statements took %s, with a rest of %s", statements, took, rested)
+			}
+		}
+		if batches != 5 {
+			t.Errorf("%d batches", batches)
+		}
+	})
+}
+
+func TestExpired_rows_are_left_by_who_is_told_to_stop(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		now := time.Now().UTC().Truncate(time.Second)
+		sessions(t, db, now, 1200, 0)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		var ends []error
+		for _, err := range db.DeleteExpired(ctx, refreshtoken.Table, now) {
+			stop()
+			ends = append(ends, err)
+		}
+		if len(ends) != 2 || ends[0] != nil || !errors.Is(ends[1], context.Canceled) {
+			t.Errorf("it went on: %v", ends)
+		}
+		for limit, want := range map[int]int64{100: 100, 10_000: 700} {
+			if left, err := db.CountExpired(t.Context(), refreshtoken.Table, now, limit); left != want || err != nil {
+				t.Errorf("%d are left of at most %d, %v", left, limit, err)
+			}
+		}
+	})
+}
+
+// A batch is found by the index, from where the last has ended: not from the beginning, where Postgres keeps what is dead.
+func TestExpired_rows_are_found_by_the_index(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		now := time.Now().UTC().Truncate(time.Second)
+		sessions(t, db, now, 2000, 500)
+		if _, err := db.Client.ExecContext(t.Context(), "ANALYZE"); err != nil {
+			t.Fatal(err)
+		}
+		explain, bounded := "EXPLAIN ", regexp.MustCompile(`expires_at >= .*expires_at < `)
+		if db.Dialect() == dialect.SQLite {
+			explain, bounded = "EXPLAIN QUERY PLAN ", regexp.MustCompile(`expires_at>\? AND expires_at<\?`)
+		}
+		query, args := database.DeleteExpiredStatement(db, refreshtoken.Table, now)
+		plan := strings.Join(planOf(t, db, explain+query, args), "\n")
+		if !bounded.MatchString(plan) || regexp.MustCompile(`Seq Scan|SCAN |Sort`).MatchString(plan) {
+			t.Error(plan)
+		}
+	})
+}
+
+func planOf(t *testing.T, db *database.DB, query string, args []any) (plan []string) {
+	t.Helper()
+	rows, err := db.SQL.QueryContext(t.Context(), query, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rows.Next() {
+		line := make([]any, len(columns))
+		for i := range line {
+			line[i] = new(any)
+		}
+		line[len(line)-1] = new(string)
+		if err := rows.Scan(line...); err != nil {
+			t.Fatal(err)
+		}
+		plan = append(plan, *line[len(line)-1].(*string))
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return plan
+}
+
+// sessions makes sessions in two tenants: dead ones that were over just before now, one after the other, and others that are over now.
+func sessions(t *testing.T, db *database.DB, now time.Time, dead, alive int) {
+	t.Helper()
+	ctx := principal.System(t.Context(), "test")
+	var owners []*ent.User
+	for _, slug := range []string{"one", "two"} {
+		home := db.Client.Tenant.Create().SetSlug(slug).SetName(slug).SaveX(ctx)
+		owners = append(owners, db.Client.User.Create().SetTenantID(home.ID).SetEmail(slug+"@acme.test").SaveX(ctx))
+	}
+	var rows []*ent.RefreshTokenCreate
+	for i := range dead + alive {
+		owner := owners[i%2]
+		rows = append(rows, db.Client.RefreshToken.Create().SetTenantID(owner.TenantID).SetUserID(owner.ID).
+			SetExpiresAt(now.Add(min(0, time.Duration(i-dead)*time.Microsecond))))
+	}
+	for some := range slices.Chunk(rows, 500) {
+		db.Client.RefreshToken.CreateBulk(some...).ExecX(ctx)
+	}
 }

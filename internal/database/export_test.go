@@ -33,3 +33,8 @@ func EntDriver(db *DB) dialect.Driver { return db.driver.Driver }
 func SetDeadline(db *DB, d time.Duration) {
 	db.driver.pools.read.deadline, db.driver.pools.write.deadline = d, d
 }
+
+// DeleteExpiredStatement is the first statement of DeleteExpired.
+func DeleteExpiredStatement(db *DB, table string, now time.Time) (query string, args []any) {
+	return db.expiredStatement(table), portable([]any{time.Time{}, now})
+}

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -12,8 +13,12 @@ import (
 	"tenantry/internal/auth"
 )
 
-// forgetEvery is how often what no longer counts is removed.
-const forgetEvery = time.Minute
+const (
+	// forgetEvery is how often what no longer counts is removed.
+	forgetEvery = time.Minute
+	// countedExpired is how many expired rows are counted: more are many.
+	countedExpired = 10_000
+)
 
 // Work does what no request waits for, until ctx is done. Every instance may do all of it.
 func (s *Server) Work(ctx context.Context) {
@@ -35,11 +40,21 @@ func (s *Server) Work(ctx context.Context) {
 // removeExpired empties a table of what has expired. It says how much that was, and how much is left of what lives for minutes
 // only: a table that grows is a flood.
 func (s *Server) removeExpired(ctx context.Context, table string) error {
-	removed, err := s.db.DeleteExpired(ctx, table, s.clock())
-	s.metrics.removed.WithLabelValues(table).Add(float64(removed))
+	now := s.clock()
+	waiting, err := s.db.CountExpired(ctx, table, now, countedExpired)
 	if err != nil {
 		return err
 	}
+	s.metrics.expired.WithLabelValues(table).Set(float64(waiting))
+	removed := int64(0)
+	for n, err := range s.db.DeleteExpired(ctx, table, now) {
+		if err != nil {
+			return err
+		}
+		s.metrics.removed.WithLabelValues(table).Add(float64(n))
+		removed += n
+	}
+	s.metrics.expired.WithLabelValues(table).Set(0)
 	attrs := []slog.Attr{slog.String("table", table), slog.Int64("removed", removed)}
 	if table != refreshtoken.Table {
 		left, err := s.db.CountRows(ctx, table)
@@ -56,24 +71,30 @@ func (s *Server) removeExpired(ctx context.Context, table string) error {
 	return nil
 }
 
-// every runs a job again and again. A job that fails is tried again in its turn.
+// every runs a job again and again, for the first time at a random moment of the interval, so that instances that were started together
+// do not run in step. A job that fails is tried again in its turn.
 func (s *Server) every(ctx context.Context, interval time.Duration, name string, job func(context.Context) error) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(rand.N(interval)): //nolint:gosec // nobody gains by guessing it
+	}
 	ticks := time.NewTicker(interval)
 	defer ticks.Stop()
 	for {
+		err := job(ctx)
+		outcome := "done"
+		if err != nil {
+			outcome = "failed"
+		}
+		s.metrics.jobs.WithLabelValues(name, outcome).Inc()
+		if err != nil && ctx.Err() == nil {
+			s.log.LogAttrs(ctx, slog.LevelWarn, "job failed", slog.String("job", name), slog.Any("error", err))
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticks.C:
-			err := job(ctx)
-			outcome := "done"
-			if err != nil {
-				outcome = "failed"
-			}
-			s.metrics.jobs.WithLabelValues(name, outcome).Inc()
-			if err != nil && ctx.Err() == nil {
-				s.log.LogAttrs(ctx, slog.LevelWarn, "job failed", slog.String("job", name), slog.Any("error", err))
-			}
 		}
 	}
 }

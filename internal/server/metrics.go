@@ -23,6 +23,7 @@ type metrics struct {
 	jobs       *prometheus.CounterVec
 	removed    *prometheus.CounterVec
 	rows       *prometheus.GaugeVec
+	expired    *prometheus.GaugeVec
 }
 
 func newMetrics(db *database.DB, c *cache.Cache, hasher *auth.Hasher, signIn *auth.Auth) *metrics {
@@ -44,6 +45,9 @@ func newMetrics(db *database.DB, c *cache.Cache, hasher *auth.Hasher, signIn *au
 		rows: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "tenantry_short_lived_rows", Help: "Rows of tables whose rows live for minutes, after the last removal.",
 		}, []string{"table"}),
+		expired: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "tenantry_expired_rows", Help: "Rows that have expired and wait to be removed, up to 10,000, as counted before each removal.",
+		}, []string{"table"}),
 	}
 	gauge := func(name, help string, value func() float64) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
@@ -51,7 +55,7 @@ func newMetrics(db *database.DB, c *cache.Cache, hasher *auth.Hasher, signIn *au
 	counter := func(name, help string, labels prometheus.Labels, value func() float64) {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels}, value))
 	}
-	m.registry.MustRegister(m.duration, m.statements, m.jobs, m.removed, m.rows,
+	m.registry.MustRegister(m.duration, m.statements, m.jobs, m.removed, m.rows, m.expired,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewDBStatsCollector(db.SQL, "tenantry"))
 	for kind := range c.Figures() {
 		counter("tenantry_cache_hits_total", "Values that were remembered, by kind.", prometheus.Labels{"kind": kind.String()},
