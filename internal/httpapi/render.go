@@ -20,6 +20,9 @@ import (
 func (r *router) fail(c *gin.Context, err error) {
 	c.Abort()
 	p := r.problem(err)
+	if p.Status == http.StatusInternalServerError && r.Unforeseen != nil {
+		r.Unforeseen(err)
+	}
 	if p.Status >= http.StatusInternalServerError {
 		level := slog.LevelError
 		if p.Status != http.StatusInternalServerError { // somebody else's failure

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,8 +48,14 @@ func TestErrors_of_a_handler_are_answered(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			a := start(t, handling(func(context.Context, any) error { return test.err }))
+			var unforeseen atomic.Bool
+			a := start(t, handling(func(context.Context, any) error { return test.err }), func(s *setup) {
+				s.Unforeseen = func(err error) { unforeseen.Store(errors.Is(err, test.err)) }
+			})
 			got := a.expect(test.status, test.code, a.login(loginBody))
+			if unforeseen.Load() != (test.status == http.StatusInternalServerError) {
+				t.Errorf("unforeseen: %t", unforeseen.Load())
+			}
 			if after := got.header.Get("Retry-After"); after != test.retryAfter {
 				t.Errorf("Retry-After %q, want %q", after, test.retryAfter)
 			}

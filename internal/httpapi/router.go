@@ -40,6 +40,8 @@ type Options struct {
 	Unavailable func(error) bool
 	// Gone says that what a request was about to refer to was deleted meanwhile.
 	Gone func(error) bool
+	// Unforeseen is told of each error that is answered with a bare 500.
+	Unforeseen func(error)
 }
 
 // step is one part of the way. Its name is its file's.
