@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"tenantry/ent"
@@ -25,7 +24,8 @@ type Auth struct {
 	refresh  refreshTokens
 	throttle *throttle
 	opts     Options
-	reuses   atomic.Int64
+	// signIns counts sign-ins with a password.
+	signIns, refreshes Tally
 }
 
 // New returns the Auth of a database.
@@ -40,8 +40,10 @@ func New(client *ent.Client, hasher *Hasher, keys *SigningKeys, opts Options) (*
 	}
 	return &Auth{
 		client: client, hasher: hasher, keys: keys, access: newAccessTokens(keys, opts), refresh: refreshTokens{refresh},
-		throttle: &throttle{client: client, key: counting[0], clock: opts.Clock, account: opts.AccountAttempts, address: opts.AddressAttempts},
-		opts:     opts,
+		throttle:  &throttle{client: client, key: counting[0], clock: opts.Clock, account: opts.AccountAttempts, address: opts.AddressAttempts},
+		opts:      opts,
+		signIns:   NewTally(EndOK, EndWrongCredentials, EndDisabled, EndThrottled, EndBusy, EndFailed),
+		refreshes: NewTally(EndRotated, EndGrace, EndRefused, EndReuse, EndFailed),
 	}, nil
 }
 
@@ -56,8 +58,11 @@ type Tokens struct {
 // Origin is where a sign-in came from.
 type Origin struct{ IP, UserAgent string }
 
-// Reuses returns how many refresh tokens came back after their time so far.
-func (a *Auth) Reuses() int64 { return a.reuses.Load() }
+// SignIns returns how sign-ins with a password have ended so far.
+func (a *Auth) SignIns() Tally { return a.signIns }
+
+// Refreshes returns how refreshes have ended so far.
+func (a *Auth) Refreshes() Tally { return a.refreshes }
 
 // Verifications returns how many access tokens were verified so far.
 func (a *Auth) Verifications() int64 { return a.access.verified.Load() }
@@ -117,6 +122,12 @@ var ErrCredentials = problem.Unauthorized("invalid_credentials", "The tenant, e-
 // Login signs a user in with a password. Every failure is the same 401, at the cost of one hash, whatever it was that
 // failed (ASVS 6.3.8).
 func (a *Auth) Login(ctx context.Context, slug, email, password string, from Origin) (*Tokens, error) {
+	tokens, err := a.login(ctx, slug, email, password, from)
+	a.signIns.Count(passwordEnd(err))
+	return tokens, err
+}
+
+func (a *Auth) login(ctx context.Context, slug, email, password string, from Origin) (*Tokens, error) {
 	leave, err := a.hasher.Admit(ctx)
 	if err != nil {
 		return nil, err
@@ -143,8 +154,11 @@ func (a *Auth) Login(ctx context.Context, slug, email, password string, from Ori
 		try.refund(system)
 		return nil, err
 	}
-	if !matches || !p.Live() {
+	if !matches {
 		return nil, ErrCredentials
+	}
+	if !p.Live() {
+		return nil, errDisabled
 	}
 	if err := try.succeed(system); err != nil {
 		return nil, err
@@ -231,25 +245,33 @@ func (a *Auth) renewHash(ctx context.Context, p *Projection, password string) {
 
 // Refresh exchanges a refresh token for its successor and a new access token. User and tenant are checked again.
 func (a *Auth) Refresh(ctx context.Context, presented string) (*Tokens, error) {
+	tokens, again, err := a.exchange(ctx, presented)
+	a.refreshes.Count(refreshEnd(again, err))
+	return tokens, err
+}
+
+// exchange says as well whether the successor had been given before.
+func (a *Auth) exchange(ctx context.Context, presented string) (tokens *Tokens, again bool, err error) {
 	t, err := a.refresh.decode(presented)
 	if err != nil {
-		return nil, errSessionOver
+		return nil, false, errSessionOver
 	}
 	// The token proves the session, whatever its tenant: this server wrote it.
 	ctx = principal.System(ctx, "refresh: the token's MAC names the session")
 	user, err := a.ofSession(ctx, t.session)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if user == nil || !user.Live() {
-		return nil, errSessionOver
+		return nil, false, errSessionOver
 	}
 	// The last statement: who hears of an outage must find the token as it was.
-	next, err := a.rotate(ctx, t, a.opts.Lifetimes.In(user.TenantSettings).RefreshIdle)
+	next, again, err := a.rotate(ctx, t, a.opts.Lifetimes.In(user.TenantSettings).RefreshIdle)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return a.tokens(user, next, user.SessionEnds)
+	tokens, err = a.tokens(user, next, user.SessionEnds)
+	return tokens, again, err
 }
 
 // Logout ends the session of a refresh token. A token that is unknown or dead is no error (RFC 7009 §2.2).

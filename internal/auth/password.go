@@ -46,6 +46,8 @@ type Hasher struct {
 	memory, time       uint32
 	// dummy is what a password is compared with where there is none to compare with.
 	dummy string
+	// waited is told how long a turn was waited for.
+	waited func(stage string, wait time.Duration)
 }
 
 // NewHasher returns a hasher. Options out of bounds are drawn to the nearest bound.
@@ -57,10 +59,22 @@ func NewHasher(opts HashOptions) *Hasher {
 		slots:  make(chan struct{}, slots),
 		memory: uint32(min(max(opts.MemoryKiB, minArgonMemory), maxArgonMemory)),
 		time:   uint32(min(max(opts.Time, minArgonTime), maxArgonTime)),
+		waited: func(string, time.Duration) {},
 	}
 	h.dummy = h.parameters(random(argonSalt), random(argonKey)).String()
 	return h
 }
+
+// The stages in which a password waits.
+const (
+	// StageAdmission is the wait to be let in, before anything is asked of the database.
+	StageAdmission = "admission"
+	// StageTurn is the wait of each hash for one of the cores.
+	StageTurn = "turn"
+)
+
+// Report tells how long each stage was waited for, also by those who gave up. It must be called before anybody hashes beside it.
+func (h *Hasher) Report(waited func(stage string, wait time.Duration)) { h.waited = waited }
 
 // Waiting returns how many requests are admitted to hashing, or wait for it.
 func (h *Hasher) Waiting() int { return len(h.queue) }
@@ -140,24 +154,32 @@ func (h *Hasher) Admit(ctx context.Context) (leave func(), err error) {
 	default:
 		return nil, problem.Unavailable(errBusy)
 	}
-	ctx, cancel := context.WithTimeout(ctx, hashWait)
+	asked := time.Now()
+	defer func() { h.waited(StageAdmission, time.Since(asked)) }()
+	waiting, cancel := context.WithTimeout(ctx, hashWait)
 	defer cancel()
 	select {
 	case h.room <- struct{}{}:
 		return func() { <-h.room; <-h.queue }, nil
-	case <-ctx.Done():
+	case <-waiting.Done():
 		<-h.queue
+		if ctx.Err() == nil {
+			return nil, problem.Unavailable(errBusy)
+		}
 		return nil, problem.Unavailable(fmt.Errorf("wait to be let in to hash: %w", ctx.Err()))
 	}
 }
 
 // compute returns the key of a password under the parameters of p, in its turn.
 func (h *Hasher) compute(ctx context.Context, password string, p phcHash) ([]byte, error) {
+	asked := time.Now()
 	select {
 	case h.slots <- struct{}{}:
+		h.waited(StageTurn, time.Since(asked))
 		// Held until the hash is done, also for a client that has hung up meanwhile.
 		defer func() { <-h.slots }()
 	case <-ctx.Done():
+		h.waited(StageTurn, time.Since(asked))
 		return nil, problem.Unavailable(fmt.Errorf("wait for a turn to hash: %w", ctx.Err()))
 	}
 	key := make(chan []byte, 1)

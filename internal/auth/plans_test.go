@@ -78,7 +78,7 @@ func TestHot_statements_use_indexes(t *testing.T) {
 			},
 			"refresh": func() error {
 				a := &Auth{client: client, opts: Options{Clock: func() time.Time { return now }}}
-				_, err := a.rotate(ctx, refreshToken{session: id}, time.Hour)
+				_, _, err := a.rotate(ctx, refreshToken{session: id}, time.Hour)
 				return err
 			},
 			"revoke": func() error {

@@ -42,9 +42,13 @@ type Outcome struct {
 func (o *OAuth) CallBack(ctx context.Context, ref string, a Answer, browser string, from auth.Origin) (*Outcome, error) {
 	f, err := o.consume(ctx, ref, a.State, browser)
 	if err != nil {
+		o.signIns.Count(signInEnd(err))
 		return nil, err
 	}
 	outcome, err := o.end(ctx, f, ref, a, from)
+	if !f.linking() && (err != nil || outcome.Tokens != nil) {
+		o.signIns.Count(signInEnd(err))
+	}
 	p, ok := errors.AsType[*problem.Problem](err)
 	if !ok || p.Status == http.StatusServiceUnavailable {
 		return outcome, err
@@ -134,6 +138,12 @@ var errCode = &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_gra
 // Exchange gives the tokens of a session for a one-time code: 400 if it is none, was exchanged already, is older than a minute, or
 // belongs to another application (RFC 7636 §4.6), 401 if the user may not sign in any more.
 func (o *OAuth) Exchange(ctx context.Context, code, verifier string, from auth.Origin) (*auth.Tokens, error) {
+	tokens, err := o.exchange(ctx, code, verifier, from)
+	o.signIns.Count(signInEnd(err))
+	return tokens, err
+}
+
+func (o *OAuth) exchange(ctx context.Context, code, verifier string, from auth.Origin) (*auth.Tokens, error) {
 	redeemed, err := o.opts.Auth.RedeemOneTimeToken(ctx, purposeCode, code)
 	if err != nil {
 		return nil, err
@@ -154,6 +164,24 @@ func (o *OAuth) Exchange(ctx context.Context, code, verifier string, from auth.O
 		return nil, errCode
 	}
 	return o.opts.Auth.SignIn(ctx, redeemed.TenantID, redeemed.UserID, payload.Version, from)
+}
+
+// endProviderFailed is a flow that a provider has failed in.
+const endProviderFailed = "provider_failed"
+
+// signInEnd is how a flow has ended.
+func signInEnd(err error) string {
+	p, known := errors.AsType[*problem.Problem](err)
+	switch {
+	case err == nil:
+		return auth.EndOK
+	case known && p.Status < http.StatusInternalServerError:
+		return auth.EndRefused
+	case known && (p.Status == http.StatusBadGateway || p.Status == http.StatusGatewayTimeout):
+		return endProviderFailed
+	default:
+		return auth.EndFailed
+	}
 }
 
 // standardErrors are those of RFC 6749 §4.1.2.1 and OIDC Core §3.1.2.6.

@@ -53,7 +53,12 @@ type OAuth struct {
 	client *ent.Client
 	opts   Options
 	peers  *peers
+	// signIns counts the flows that sign somebody in, by how they have ended.
+	signIns auth.Tally
 }
+
+// SignIns returns how sign-ins at providers have ended so far. A flow that has given a code ends with its exchange.
+func (o *OAuth) SignIns() auth.Tally { return o.signIns }
 
 // New returns the sign-in of a database. The error says what is wrong with the server's providers. Client secrets that were sealed
 // under a previous secret of the server are sealed anew.
@@ -73,7 +78,7 @@ func New(ctx context.Context, client *ent.Client, opts Options) (*OAuth, error) 
 	if err != nil {
 		return nil, err
 	}
-	o := &OAuth{client, opts, peers}
+	o := &OAuth{client, opts, peers, auth.NewTally(auth.EndOK, auth.EndRefused, endProviderFailed, auth.EndFailed)}
 	return o, o.reseal(principal.System(ctx, "start: client secrets of every tenant"))
 }
 

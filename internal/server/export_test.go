@@ -1,6 +1,11 @@
 package server
 
-import "time"
+import (
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Bootstrap makes the first tenant, for tests that wire a server without running it.
 var Bootstrap = bootstrap
@@ -14,3 +19,18 @@ func (s *Server) CatchUp() {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// MetricNames are the names of everything that operators may see, whether it has happened or not.
+func (s *Server) MetricNames() (names []string) {
+	described := make(chan *prometheus.Desc)
+	go func() { defer close(described); s.metrics.registry.Describe(described) }()
+	for d := range described {
+		_, rest, _ := strings.Cut(d.String(), `fqName: "`)
+		name, _, _ := strings.Cut(rest, `"`)
+		names = append(names, name)
+	}
+	return names
+}
+
+// Unforeseen counts an error as the renderer does that nothing was expected of.
+func (s *Server) Unforeseen(err error) { s.metrics.unforeseen(err) }

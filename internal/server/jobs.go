@@ -74,6 +74,8 @@ func (s *Server) removeExpired(ctx context.Context, table string) error {
 // every runs a job again and again, for the first time at a random moment of the interval, so that instances that were started together
 // do not run in step. A job that fails is tried again in its turn.
 func (s *Server) every(ctx context.Context, interval time.Duration, name string, job func(context.Context) error) {
+	// The first failure is seen as one only where there were none before.
+	done, failed := s.metrics.jobs.WithLabelValues(name, "done"), s.metrics.jobs.WithLabelValues(name, "failed")
 	select {
 	case <-ctx.Done():
 		return
@@ -83,11 +85,11 @@ func (s *Server) every(ctx context.Context, interval time.Duration, name string,
 	defer ticks.Stop()
 	for {
 		err := job(ctx)
-		outcome := "done"
-		if err != nil {
-			outcome = "failed"
+		if err == nil {
+			done.Inc()
+		} else {
+			failed.Inc()
 		}
-		s.metrics.jobs.WithLabelValues(name, outcome).Inc()
 		if err != nil && ctx.Err() == nil {
 			s.log.LogAttrs(ctx, slog.LevelWarn, "job failed", slog.String("job", name), slog.Any("error", err))
 		}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"maps"
 	"net/http"
 	"net/http/pprof"
 	"strconv"
@@ -10,9 +11,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"tenantry/ent"
 	"tenantry/internal/auth"
 	"tenantry/internal/cache"
 	"tenantry/internal/database"
+	"tenantry/internal/oauth"
 )
 
 // metrics are the figures that operators watch.
@@ -24,9 +27,11 @@ type metrics struct {
 	removed    *prometheus.CounterVec
 	rows       *prometheus.GaugeVec
 	expired    *prometheus.GaugeVec
+	hashWait   *prometheus.HistogramVec
+	mistakes   *prometheus.CounterVec
 }
 
-func newMetrics(db *database.DB, c *cache.Cache, hasher *auth.Hasher, signIn *auth.Auth) *metrics {
+func newMetrics(db *database.DB, c *cache.Cache, hasher *auth.Hasher, signIn *auth.Auth, providers *oauth.OAuth) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -37,8 +42,8 @@ func newMetrics(db *database.DB, c *cache.Cache, hasher *auth.Hasher, signIn *au
 			Name: "tenantry_request_statements_total", Help: "SQL statements of requests, by operation.",
 		}, []string{"operation"}),
 		jobs: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "tenantry_job_runs_total", Help: "Runs of what no request waits for, by job and outcome.",
-		}, []string{"job", "outcome"}),
+			Name: "tenantry_job_runs_total", Help: "Runs of what no request waits for, by name and outcome.",
+		}, []string{"name", "outcome"}), // Prometheus has another use for the label "job"
 		removed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tenantry_expired_rows_removed_total", Help: "Rows that were deleted because they had expired, by table.",
 		}, []string{"table"}),
@@ -48,6 +53,13 @@ func newMetrics(db *database.DB, c *cache.Cache, hasher *auth.Hasher, signIn *au
 		expired: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "tenantry_expired_rows", Help: "Rows that have expired and wait to be removed, up to 10,000, as counted before each removal.",
 		}, []string{"table"}),
+		hashWait: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "tenantry_password_hash_wait_seconds", Help: "Time that passwords waited to be hashed: for admission, and for the turn of each hash.",
+			Buckets: []float64{.0001, .001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+		}, []string{"stage"}),
+		mistakes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tenantry_unforeseen_errors_total", Help: "Errors that were answered with a bare 500: edges that were read without being loaded, and others.",
+		}, []string{"kind"}),
 	}
 	gauge := func(name, help string, value func() float64) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
@@ -55,7 +67,7 @@ func newMetrics(db *database.DB, c *cache.Cache, hasher *auth.Hasher, signIn *au
 	counter := func(name, help string, labels prometheus.Labels, value func() float64) {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels}, value))
 	}
-	m.registry.MustRegister(m.duration, m.statements, m.jobs, m.removed, m.rows, m.expired,
+	m.registry.MustRegister(m.duration, m.statements, m.jobs, m.removed, m.rows, m.expired, m.hashWait, m.mistakes,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewDBStatsCollector(db.SQL, "tenantry"))
 	for kind := range c.Figures() {
 		counter("tenantry_cache_hits_total", "Values that were remembered, by kind.", prometheus.Labels{"kind": kind.String()},
@@ -68,8 +80,20 @@ func newMetrics(db *database.DB, c *cache.Cache, hasher *auth.Hasher, signIn *au
 	gauge("tenantry_password_hashes_waiting", "Requests that are admitted to hashing, or wait for it.", func() float64 { return float64(hasher.Waiting()) })
 	gauge("tenantry_password_hashes_running", "Password hashes that are computed now.", func() float64 { return float64(hasher.Running()) })
 	counter("tenantry_access_tokens_verified_total", "Access tokens whose signature was verified.", nil, func() float64 { return float64(signIn.Verifications()) })
+	tally := func(name, help string, of auth.Tally, labels prometheus.Labels) {
+		for outcome := range of {
+			all := prometheus.Labels{"outcome": outcome}
+			maps.Copy(all, labels)
+			counter(name, help, all, func() float64 { return float64(of.Of(outcome)) })
+		}
+	}
+	const signIns = "Sign-ins that have ended, by method and outcome."
+	tally("tenantry_sign_ins_total", signIns, signIn.SignIns(), prometheus.Labels{"method": "password"})
+	tally("tenantry_sign_ins_total", signIns, providers.SignIns(), prometheus.Labels{"method": "oauth"})
+	tally("tenantry_refreshes_total", "Refreshes, by outcome.", signIn.Refreshes(), nil)
 	counter("tenantry_refresh_reuses_total", "Refresh tokens that came back after their time, which ended their sessions.", nil,
-		func() float64 { return float64(signIn.Reuses()) })
+		func() float64 { return float64(signIn.Refreshes().Of(auth.EndReuse)) })
+	hasher.Report(func(stage string, wait time.Duration) { m.hashWait.WithLabelValues(stage).Observe(wait.Seconds()) })
 	return m
 }
 
@@ -77,6 +101,15 @@ func newMetrics(db *database.DB, c *cache.Cache, hasher *auth.Hasher, signIn *au
 func (m *metrics) observe(operation string, status int, took time.Duration, statements int64) {
 	m.duration.WithLabelValues(operation, strconv.Itoa(status)).Observe(took.Seconds())
 	m.statements.WithLabelValues(operation).Add(float64(statements))
+}
+
+// unforeseen counts an error that nothing was expected of.
+func (m *metrics) unforeseen(err error) {
+	kind := "other"
+	if ent.IsNotLoaded(err) {
+		kind = "edge_not_loaded"
+	}
+	m.mistakes.WithLabelValues(kind).Inc()
 }
 
 // handler serves operators: the figures, and profiles of the process.

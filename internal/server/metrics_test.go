@@ -1,15 +1,22 @@
 package server_test
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
+	"tenantry/ent"
+	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
+	"tenantry/internal/principal"
 )
 
 // figure returns the value of a line of /metrics, -1 if it is not there.
@@ -56,6 +63,12 @@ func TestMetrics_count_what_has_happened(t *testing.T) {
 			`tenantry_request_duration_seconds_count{operation="Refresh",status="401"}`: 1,
 			`tenantry_request_statements_total{operation="Login"}`:                      4,
 			`tenantry_refresh_reuses_total`:                                             1,
+			`tenantry_refreshes_total{outcome="rotated"}`:                               2,
+			`tenantry_refreshes_total{outcome="reuse"}`:                                 1,
+			`tenantry_refreshes_total{outcome="failed"}`:                                0,
+			`tenantry_sign_ins_total{method="oauth",outcome="ok"}`:                      0,
+			`tenantry_sign_ins_total{method="password",outcome="ok"}`:                   1,
+			`tenantry_password_hash_wait_seconds_count{stage="admission"}`:              1,
 			`tenantry_access_tokens_verified_total`:                                     1,
 			`tenantry_password_hashes_running`:                                          0,
 		} {
@@ -69,9 +82,55 @@ func TestMetrics_count_what_has_happened(t *testing.T) {
 		if open := figure(t, s.server.Operations, `go_sql_open_connections{db_name="tenantry"}`); open < 1 {
 			t.Errorf("%v connections", open)
 		}
+		s.server.Unforeseen(fmt.Errorf("read user: %w", &ent.NotLoadedError{}))
+		s.server.Unforeseen(errors.New("pq: broken"))
+		for _, kind := range []string{"edge_not_loaded", "other"} {
+			if got := figure(t, s.server.Operations, `tenantry_unforeseen_errors_total{kind="`+kind+`"}`); got != 1 {
+				t.Errorf("%v unforeseen errors of kind %s", got, kind)
+			}
+		}
 		// Nothing of it is on the listener of clients (H-10).
 		for _, path := range []string{"/metrics", "/debug/pprof/", "/debug/pprof/cmdline"} {
 			s.expect(http.StatusNotFound, s.call("GET", path, "", nil))
+		}
+	})
+}
+
+// Operators see what clients are not told.
+func TestMetrics_tell_how_sign_ins_and_refreshes_have_ended(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		now := time.Now().UTC() // and stays so: who has to wait a second still has to when a slow machine has hashed
+		s := startAt(t, opts, func() time.Time { return now }, func(c *config.Config) { c.SignInAccountAttempts = 2 })
+		const path = "/api/v1/auth/login"
+		_, refresh := s.login()
+		s.expect(http.StatusOK, s.refresh(refresh))
+		s.expect(http.StatusOK, s.refresh(refresh))
+		s.expect(http.StatusUnauthorized, s.refresh(refresh+"x"))
+		s.expect(http.StatusUnauthorized, s.call("POST", path, "", credentials("nobody@acme.test", ownerPassword)))
+		s.db.Client.User.UpdateOne(s.owner()).SetIsActive(false).ExecX(principal.System(t.Context(), "test"))
+		refused := s.expect(http.StatusUnauthorized, s.call("POST", path, "", credentials(ownerEmail, ownerPassword)))
+		if strings.Contains(string(refused.body), "may not act") {
+			t.Errorf("a client is told why: %s", refused.body)
+		}
+		for range 3 { // four that fail have to be waited for, two of them because somebody has signed in from the address
+			s.expect(http.StatusUnauthorized, s.call("POST", path, "", credentials(ownerEmail, "wrong password")))
+		}
+		s.expect(http.StatusTooManyRequests, s.call("POST", path, "", credentials(ownerEmail, "wrong password")))
+		for name, want := range map[string]float64{
+			`tenantry_sign_ins_total{method="password",outcome="ok"}`:                1,
+			`tenantry_sign_ins_total{method="password",outcome="wrong_credentials"}`: 4,
+			`tenantry_sign_ins_total{method="password",outcome="disabled"}`:          1,
+			`tenantry_sign_ins_total{method="password",outcome="throttled"}`:         1,
+			`tenantry_sign_ins_total{method="password",outcome="busy"}`:              0,
+			`tenantry_sign_ins_total{method="password",outcome="failed"}`:            0,
+			`tenantry_refreshes_total{outcome="rotated"}`:                            1,
+			`tenantry_refreshes_total{outcome="grace"}`:                              1,
+			`tenantry_refreshes_total{outcome="refused"}`:                            1,
+		} {
+			if got := figure(t, s.server.Operations, name); got != want {
+				t.Errorf("%s is %v, want %v", name, got, want)
+			}
 		}
 	})
 }

@@ -127,6 +127,11 @@ func TestSignIn_at_a_certified_OpenID_provider(t *testing.T) {
 		if n := s.db.Client.OAuthState.Query().CountX(ctx) + s.db.Client.OneTimeToken.Query().CountX(ctx); n != 0 {
 			t.Errorf("%d states and codes are left", n)
 		}
+		for outcome, want := range map[string]float64{"ok": 2, "refused": 5, "provider_failed": 0, "failed": 0} {
+			if got := figure(t, s.server.Operations, `tenantry_sign_ins_total{method="oauth",outcome="`+outcome+`"}`); got != want {
+				t.Errorf("%v flows ended %s, want %v", got, outcome, want)
+			}
+		}
 	})
 }
 

@@ -109,7 +109,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	figures := newMetrics(db, opts.Cache, parts.Hasher, signIn)
+	figures := newMetrics(db, opts.Cache, parts.Hasher, signIn, providers)
 	s := &Server{Auth: signIn, Operations: figures.handler(), metrics: figures, db: db, cache: opts.Cache, keys: keys, clock: parts.Clock, log: log}
 	gin.SetMode(gin.ReleaseMode)
 	router, err := httpapi.NewRouter(contract, handlers{
@@ -125,7 +125,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 		Log: log, Lines: jsonLines(log), CORSOrigins: cfg.CORSOrigins, TrustedProxies: cfg.TrustedProxies, ServerTiming: cfg.ServerTiming,
 		Authenticate: signIn.Authenticate, Authorize: signIn.Authorize, ActIn: signIn.ActIn,
 		Observe: figures.observe, CountStatements: database.CountStatements, Unavailable: database.Unavailable,
-		Gone: sqlgraph.IsForeignKeyConstraintError,
+		Gone: sqlgraph.IsForeignKeyConstraintError, Unforeseen: figures.unforeseen,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("build the router: %w", err)
