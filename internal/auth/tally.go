@@ -13,7 +13,7 @@ const (
 	// EndOK is a sign-in that has begun a session.
 	EndOK = "ok"
 	// EndWrongCredentials is a password that is not right, or of nobody.
-	EndWrongCredentials = "wrong_credentials"
+	EndWrongCredentials = "wrong_credentials" //nolint:gosec // the name of an outcome
 	// EndDisabled is a right password of a user or a tenant that may not act.
 	EndDisabled = "disabled"
 	// EndThrottled is an attempt that has to wait.
