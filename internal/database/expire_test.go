@@ -3,6 +3,7 @@ package database_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"tenantry/ent"
 	"tenantry/ent/refreshtoken"
+	"tenantry/internal/cache"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/principal"
@@ -117,6 +119,45 @@ func TestExpired_rows_are_found_by_the_index(t *testing.T) {
 			t.Error(plan)
 		}
 	})
+}
+
+// Nobody is told of a session that is over by itself, however many there are, and everybody of one that was not.
+func TestExpired_sessions_are_no_news(t *testing.T) {
+	t.Parallel()
+	opts := dbtest.Postgres(t)
+	db, other := dbtest.Open(t, opts), dbtest.Open(t, opts)
+	now := time.Now().UTC().Truncate(time.Second)
+	sessions(t, db, now, 600, 0)
+	memory := cache.New()
+	hearing, stop := context.WithCancel(t.Context())
+	var listener sync.WaitGroup
+	listener.Go(func() { other.Keep(hearing, memory, slog.New(slog.DiscardHandler)) })
+	defer listener.Wait()
+	defer stop()
+	caughtUp := func() uint64 {
+		for asked := time.Now(); memory.Behind() > time.Since(asked); time.Sleep(time.Millisecond) {
+			if time.Since(asked) > time.Minute {
+				t.Fatal("changes are not heard")
+			}
+		}
+		return memory.Changes()
+	}
+	before := caughtUp()
+	for _, err := range db.DeleteExpired(t.Context(), refreshtoken.Table, now) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if heard := caughtUp() - before; heard != 0 {
+		t.Errorf("%d changes were heard", heard)
+	}
+	ctx := principal.System(t.Context(), "test")
+	owner := db.Client.User.Query().FirstX(ctx)
+	live := db.Client.RefreshToken.Create().SetTenantID(owner.TenantID).SetUserID(owner.ID).SetExpiresAt(now.Add(time.Hour)).SaveX(ctx)
+	db.Client.RefreshToken.DeleteOne(live).ExecX(ctx)
+	if heard := caughtUp() - before; heard != 1 {
+		t.Errorf("%d changes were heard", heard)
+	}
 }
 
 func planOf(t *testing.T, db *database.DB, query string, args []any) (plan []string) {
