@@ -121,9 +121,10 @@ type offence struct {
 }
 
 // ownsSQL reports whether a file is of the package that speaks SQL, below every tenant, or of a tool, or has a statement that ent has no
-// builder for: one that counts what belongs to no tenant, and one that names its tenant itself.
+// builder for: one that counts what belongs to no tenant, and those that name their tenant themselves.
 func ownsSQL(root, path string) bool {
 	return path == filepath.Join(root, "internal", "auth", "throttle.go") ||
+		path == filepath.Join(root, "internal", "auth", "projection.go") ||
 		path == filepath.Join(root, "internal", "roles", "system.go") ||
 		strings.HasPrefix(path, filepath.Join(root, "internal", "database")+string(filepath.Separator)) ||
 		strings.HasPrefix(path, filepath.Join(root, "internal", "tools")+string(filepath.Separator))

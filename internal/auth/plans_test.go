@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"regexp"
@@ -47,6 +48,10 @@ func (r *recorder) Exec(_ context.Context, query string, args, _ any) error {
 }
 func (r *recorder) Query(_ context.Context, query string, args, _ any) error {
 	return r.record(query, args)
+}
+
+func (r *recorder) QueryContext(_ context.Context, query string, args ...any) (*sql.Rows, error) {
+	return nil, r.record(query, args)
 }
 
 // emptyDriver has the dialect and nothing else.

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,16 +10,11 @@ import (
 	"sync"
 	"time"
 
-	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
 
 	"tenantry/ent"
-	"tenantry/ent/refreshtoken"
-	"tenantry/ent/role"
-	"tenantry/ent/roleassignment"
 	"tenantry/ent/schema/settings"
-	"tenantry/ent/tenant"
-	"tenantry/ent/user"
+	"tenantry/internal/principal"
 )
 
 // Projection is all that a request needs to be authorised, and all that `GET /users/me` answers: the user, whether their
@@ -80,135 +76,108 @@ func FromContext(ctx context.Context) (*Projection, error) {
 	return p, nil
 }
 
-// projectionRow is the user joined with one of their roles: a user without roles has one row, with null for the role.
-type projectionRow struct {
-	ID              uuid.UUID      `sql:"id"`
-	TenantID        uuid.UUID      `sql:"tenant_id"`
-	Email           string         `sql:"email"`
-	PasswordHash    sql.NullString `sql:"password_hash"`
-	PasswordVersion int            `sql:"password_version"`
-	FullName        string         `sql:"full_name"`
-	IsActive        bool           `sql:"is_active"`
-	IsSuperuser     bool           `sql:"is_superuser"`
-	EmailVerifiedAt sql.NullTime   `sql:"email_verified_at"`
-	CreatedAt       time.Time      `sql:"created_at"`
-	UpdatedAt       time.Time      `sql:"updated_at"`
-	TenantActive    bool           `sql:"tenant_active"`
-	TenantSettings  []byte         `sql:"tenant_settings"`
-	RoleName        sql.NullString `sql:"role_name"`
-	Permissions     []byte         `sql:"permissions"`
-	SessionBegan    sql.NullTime   `sql:"session_began"`
-	SessionEnds     sql.NullTime   `sql:"session_ends"`
+// The statement of a projection has a row for each role of the user, and one with null for the role of a user without. It is run for every
+// request that is not remembered, and written out because ent's builder would take longer for it than Postgres does. Sessions count
+// while they are not revoked, not over at the time ($2), and not older than the password.
+const (
+	selectProjection = `SELECT u.id, u.tenant_id, u.email, u.full_name, u.is_active, u.is_superuser, u.password_version, u.email_verified_at,
+	u.created_at, u.updated_at, t.is_active, t.settings, r.name, r.permissions, `
+	fromProjection = ` FROM users AS u
+JOIN tenants AS t ON t.id = u.tenant_id
+LEFT JOIN user_roles AS ra ON ra.user_id = u.id AND ra.tenant_id = u.tenant_id
+LEFT JOIN roles AS r ON r.id = ra.role_id AND r.tenant_id = ra.tenant_id`
+
+	projectionBySession = selectProjection + `s.created_at, s.expires_at, NULL` + fromProjection + `
+JOIN refresh_tokens AS s ON s.user_id = u.id AND s.tenant_id = u.tenant_id
+WHERE s.id = $1 AND NOT s.revoked AND s.expires_at > $2 AND s.password_version = u.password_version`
+	projectionByUser        = selectProjection + `NULL, NULL, NULL` + fromProjection + ` WHERE u.id = $1`
+	projectionByCredentials = selectProjection + `NULL, NULL, u.password_hash` + fromProjection + ` WHERE t.slug = $1 AND u.email = $2`
+
+	// The tenant filter, which no policy adds to a statement that is written out.
+	inTenant2, inTenant3 = ` AND u.tenant_id = $2`, ` AND u.tenant_id = $3`
+)
+
+// wanted is whose projection is wanted.
+type wanted struct {
+	// inTenant is the statement for one tenant, and statement that for the system.
+	statement, inTenant string
+	args                []any
 }
 
-// joined are the tables that a projection may be found by.
-type joined struct {
-	users   *sql.Selector
-	tenants *sql.SelectTable
+// bySession finds the user of a session that counts at a time.
+func bySession(session uuid.UUID, now time.Time) wanted {
+	return wanted{projectionBySession, projectionBySession + inTenant3, []any{session, now}}
 }
 
-// loadProjection reads the projection of the user that find describes, nil if there is none. The tenant filter of the
-// context applies.
-func loadProjection(ctx context.Context, client *ent.Client, find func(joined)) (*Projection, error) {
-	var rows []projectionRow
-	err := client.User.Query().Modify(func(users *sql.Selector) {
-		tenants := sql.Table(tenant.Table).As("t")
-		assignments := sql.Table(roleassignment.Table).As("ra")
-		roles := sql.Table(role.Table).As("r")
-		users.Join(tenants).On(users.C(user.FieldTenantID), tenants.C(tenant.FieldID))
-		users.LeftJoin(assignments).OnP(sql.And(
-			sql.ColumnsEQ(users.C(user.FieldID), assignments.C(roleassignment.FieldUserID)),
-			sql.ColumnsEQ(users.C(user.FieldTenantID), assignments.C(roleassignment.FieldTenantID)),
-		))
-		users.LeftJoin(roles).OnP(sql.And(
-			sql.ColumnsEQ(assignments.C(roleassignment.FieldRoleID), roles.C(role.FieldID)),
-			sql.ColumnsEQ(assignments.C(roleassignment.FieldTenantID), roles.C(role.FieldTenantID)),
-		))
-		users.Select(users.Columns(user.FieldID, user.FieldTenantID, user.FieldEmail, user.FieldFullName, user.FieldIsActive,
-			user.FieldIsSuperuser, user.FieldPasswordVersion, user.FieldEmailVerifiedAt, user.FieldCreatedAt, user.FieldUpdatedAt)...).
-			AppendSelectAs(tenants.C(tenant.FieldIsActive), "tenant_active").
-			AppendSelectAs(tenants.C(tenant.FieldSettings), "tenant_settings").
-			AppendSelectAs(roles.C(role.FieldName), "role_name").
-			AppendSelectAs(roles.C(role.FieldPermissions), "permissions")
-		find(joined{users: users, tenants: tenants})
-	}).Scan(ctx, &rows)
+// byUser finds a user by id.
+func byUser(id uuid.UUID) wanted {
+	return wanted{projectionByUser, projectionByUser + inTenant2, []any{id}}
+}
+
+// byCredentials finds the user of a tenant by the e-mail address in canonical form, with the password hash.
+func byCredentials(slug, email string) wanted {
+	return wanted{projectionByCredentials, projectionByCredentials + inTenant3, []any{slug, email}}
+}
+
+// loadProjection reads the projection of the user that is wanted, nil if there is none. The tenant filter of the context applies.
+func loadProjection(ctx context.Context, client *ent.Client, of wanted) (*Projection, error) {
+	acting, ok := principal.FromContext(ctx)
+	if !ok {
+		return nil, errors.New("read auth projection: nobody acts")
+	}
+	if !acting.IsSystem() {
+		of.statement, of.args = of.inTenant, append(of.args, acting.TenantID)
+	}
+	rows, err := client.QueryContext(ctx, of.statement, of.args...)
 	if err != nil {
 		return nil, fmt.Errorf("read auth projection: %w", err)
 	}
-	return fold(rows)
-}
-
-// fold gathers the roles of one user.
-func fold(rows []projectionRow) (*Projection, error) {
-	if len(rows) == 0 {
-		return nil, nil
-	}
-	first := rows[0]
-	p := &Projection{
-		User: &ent.User{
-			ID: first.ID, TenantID: first.TenantID, Email: first.Email, FullName: first.FullName, IsActive: first.IsActive,
-			IsSuperuser: first.IsSuperuser, PasswordVersion: first.PasswordVersion, CreatedAt: first.CreatedAt, UpdatedAt: first.UpdatedAt,
-		},
-		TenantActive: first.TenantActive,
-		Roles:        []string{},
-		SessionBegan: first.SessionBegan.Time,
-		SessionEnds:  first.SessionEnds.Time,
-	}
-	p.prepare()
-	if err := json.Unmarshal(first.TenantSettings, &p.TenantSettings); err != nil {
-		return nil, fmt.Errorf("read settings of tenant: %w", err)
-	}
-	if first.PasswordHash.Valid {
-		p.PasswordHash = &first.PasswordHash.String
-	}
-	if first.EmailVerifiedAt.Valid {
-		p.EmailVerifiedAt = &first.EmailVerifiedAt.Time
-	}
-	for _, row := range rows {
-		if !row.RoleName.Valid {
-			continue
+	defer rows.Close() //nolint:errcheck // rows.Err says what went wrong
+	var p *Projection
+	for rows.Next() {
+		var row projectionRow
+		if err := row.scan(rows); err != nil {
+			return nil, fmt.Errorf("read auth projection: %w", err)
 		}
-		p.Roles = append(p.Roles, row.RoleName.String)
-		var permissions []string
-		if err := json.Unmarshal(row.Permissions, &permissions); err != nil {
-			return nil, fmt.Errorf("read permissions of role: %w", err)
+		if p == nil {
+			p = row.projection
 		}
-		p.Permissions = append(p.Permissions, permissions...)
+		if row.role.Valid {
+			p.Roles, p.Permissions = append(p.Roles, row.role.String), append(p.Permissions, row.permissions...)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read auth projection: %w", err)
 	}
 	return p, nil
 }
 
-// bySession finds the user of a session that is not revoked, not over at the time, and not older than the password.
-func bySession(session uuid.UUID, now time.Time) func(joined) {
-	return func(j joined) {
-		sessions := sql.Table(refreshtoken.Table).As("s")
-		j.users.Join(sessions).OnP(sql.And(
-			sql.ColumnsEQ(j.users.C(user.FieldID), sessions.C(refreshtoken.FieldUserID)),
-			sql.ColumnsEQ(j.users.C(user.FieldTenantID), sessions.C(refreshtoken.FieldTenantID)),
-		))
-		j.users.AppendSelectAs(sessions.C(refreshtoken.FieldCreatedAt), "session_began").
-			AppendSelectAs(sessions.C(refreshtoken.FieldExpiresAt), "session_ends")
-		j.users.Where(sql.And(
-			sql.EQ(sessions.C(refreshtoken.FieldID), session),
-			sql.EQ(sessions.C(refreshtoken.FieldRevoked), false),
-			sql.GT(sessions.C(refreshtoken.FieldExpiresAt), now),
-			sql.ColumnsEQ(sessions.C(refreshtoken.FieldPasswordVersion), j.users.C(user.FieldPasswordVersion)),
-		))
-	}
+// projectionRow is a user with one of their roles.
+type projectionRow struct {
+	projection  *Projection
+	role        sql.NullString
+	permissions []string
 }
 
-// byUser finds a user by id.
-func byUser(id uuid.UUID) func(joined) {
-	return func(j joined) { j.users.Where(sql.EQ(j.users.C(user.FieldID), id)) }
-}
-
-// byCredentials finds the user of a tenant by the e-mail address in canonical form, with the password hash.
-func byCredentials(slug, email string) func(joined) {
-	return func(j joined) {
-		j.users.AppendSelect(j.users.C(user.FieldPasswordHash))
-		j.users.Where(sql.And(
-			sql.EQ(j.tenants.C(tenant.FieldSlug), slug),
-			sql.EQ(j.users.C(user.FieldEmail), email),
-		))
+func (r *projectionRow) scan(rows *sql.Rows) error {
+	u := &ent.User{}
+	p := &Projection{User: u, Roles: []string{}}
+	var tenantSettings, permissions sql.RawBytes
+	var began, ends sql.NullTime
+	if err := rows.Scan(&u.ID, &u.TenantID, &u.Email, &u.FullName, &u.IsActive, &u.IsSuperuser, &u.PasswordVersion, &u.EmailVerifiedAt,
+		&u.CreatedAt, &u.UpdatedAt, &p.TenantActive, &tenantSettings, &r.role, &permissions, &began, &ends, &u.PasswordHash); err != nil {
+		return err
 	}
+	p.SessionBegan, p.SessionEnds = began.Time, ends.Time
+	if err := json.Unmarshal(tenantSettings, &p.TenantSettings); err != nil {
+		return fmt.Errorf("read settings of tenant: %w", err)
+	}
+	if r.role.Valid {
+		if err := json.Unmarshal(permissions, &r.permissions); err != nil {
+			return fmt.Errorf("read permissions of role: %w", err)
+		}
+	}
+	p.prepare()
+	r.projection = p
+	return nil
 }
