@@ -14,6 +14,7 @@ import (
 
 	"tenantry/ent"
 	"tenantry/ent/schema/settings"
+	"tenantry/internal/database"
 	"tenantry/internal/principal"
 )
 
@@ -128,16 +129,11 @@ func loadProjection(ctx context.Context, client *ent.Client, of wanted) (*Projec
 	if !acting.IsSystem() {
 		of.statement, of.args = of.inTenant, append(of.args, acting.TenantID)
 	}
-	rows, err := client.QueryContext(ctx, of.statement, of.args...)
-	if err != nil {
-		return nil, fmt.Errorf("read auth projection: %w", err)
-	}
-	defer rows.Close() //nolint:errcheck // rows.Err says what went wrong
 	var p *Projection
-	for rows.Next() {
+	err := database.Rows(ctx, client, of.statement, of.args, func(rows *sql.Rows) error {
 		var row projectionRow
 		if err := row.scan(rows); err != nil {
-			return nil, fmt.Errorf("read auth projection: %w", err)
+			return err
 		}
 		if p == nil {
 			p = row.projection
@@ -145,8 +141,9 @@ func loadProjection(ctx context.Context, client *ent.Client, of wanted) (*Projec
 		if row.role.Valid {
 			p.Roles, p.Permissions = append(p.Roles, row.role.String), append(p.Permissions, row.permissions...)
 		}
-	}
-	if err := rows.Err(); err != nil {
+		return nil
+	})
+	if err != nil {
 		return nil, fmt.Errorf("read auth projection: %w", err)
 	}
 	return p, nil

@@ -2,8 +2,10 @@ package database
 
 import (
 	"context"
+	stdsql "database/sql"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -51,11 +53,7 @@ func (db *DB) DeleteExpired(ctx context.Context, table string, now time.Time) it
 			if len(deleted) < expiredAtOnce {
 				return
 			}
-			for _, row := range deleted {
-				if row.At.After(from) {
-					from = row.At
-				}
-			}
+			from = slices.MaxFunc(deleted, time.Time.Compare)
 			select {
 			case <-ctx.Done():
 				yield(0, ctx.Err())
@@ -66,19 +64,17 @@ func (db *DB) DeleteExpired(ctx context.Context, table string, now time.Time) it
 	}
 }
 
-// expired is when a row that was deleted had expired.
-type expired struct {
-	At time.Time `sql:"expires_at"`
-}
-
-// deleteExpired deletes one batch.
-func (db *DB) deleteExpired(ctx context.Context, table string, from, now time.Time) (deleted []expired, err error) {
-	rows, err := db.Client.QueryContext(ctx, db.expiredStatement(table), from, now) //nolint:rowserrcheck // ScanSlice does
+// deleteExpired deletes one batch, and returns when each row had expired.
+func (db *DB) deleteExpired(ctx context.Context, table string, from, now time.Time) (deleted []time.Time, err error) {
+	err = Rows(ctx, db.Client, db.expiredStatement(table), []any{from, now}, func(rows *stdsql.Rows) error {
+		var at time.Time
+		if err := rows.Scan(&at); err != nil {
+			return err
+		}
+		deleted = append(deleted, at)
+		return nil
+	})
 	if err != nil {
-		return nil, fmt.Errorf("delete expired rows of %s: %w", table, err)
-	}
-	defer rows.Close() //nolint:errcheck // ScanSlice says what went wrong
-	if err := sql.ScanSlice(rows, &deleted); err != nil {
 		return nil, fmt.Errorf("delete expired rows of %s: %w", table, err)
 	}
 	return deleted, nil

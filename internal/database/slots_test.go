@@ -2,6 +2,7 @@ package database_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"testing"
 	"time"
@@ -24,6 +25,9 @@ func TestClient_that_waits_for_a_connection_gives_up_at_its_deadline(t *testing.
 			for what, wait := range map[string]func() error{
 				"statement":   func() error { return db.Client.Tenant.Update().SetName("Late").Exec(late) },
 				"transaction": func() error { return database.WithTx(late, db.Client, func(*ent.Client) error { return nil }) },
+				"rows": func() error {
+					return database.Rows(late, db.Client, "DELETE FROM roles RETURNING id", nil, func(*sql.Rows) error { return nil })
+				},
 			} {
 				if err := wait(); !errors.Is(err, context.DeadlineExceeded) || !database.Unavailable(err) {
 					t.Errorf("%s: %v", what, err)
@@ -54,6 +58,7 @@ func TestPool_that_is_full_refuses(t *testing.T) {
 			"statement":         db.Client.Tenant.Update().SetName("Late").Exec(ctx),
 			"statement by hand": func() error { _, err := db.Client.ExecContext(ctx, "DELETE FROM tenants"); return err }(),
 			"transaction":       database.WithTx(ctx, db.Client, func(*ent.Client) error { return nil }),
+			"rows":              database.Rows(ctx, db.Client, "SELECT 1", nil, func(*sql.Rows) error { return nil }),
 		} {
 			if !database.Unavailable(err) || errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("%s: %v", what, err)
@@ -63,6 +68,35 @@ func TestPool_that_is_full_refuses(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if n := db.Client.Tenant.Query().CountX(ctx); n != 1 {
+		t.Errorf("%d tenants", n)
+	}
+}
+
+// The rows of a statement keep its connection until they were read.
+func TestRows_keep_their_connection_and_give_it_back(t *testing.T) {
+	t.Parallel()
+	opts := dbtest.Postgres(t)
+	opts.PoolSize, opts.MaxOverflow = 1, 0
+	db := dbtest.Open(t, opts)
+	ctx, _ := newTenant(t, db)
+	failed := errors.New("read")
+	for _, want := range []error{nil, failed, nil} {
+		read := 0
+		err := database.Rows(ctx, db.Client, "SELECT generate_series(1, $1::int)", []any{3}, func(rows *sql.Rows) error {
+			read++
+			if err := db.Client.Tenant.Update().SetName("Late").Exec(ctx); !database.Unavailable(err) {
+				t.Errorf("beside the rows: %v", err)
+			}
+			return want
+		})
+		if !errors.Is(err, want) || (want == nil && read != 3) {
+			t.Errorf("%d rows, %v, want %v", read, err, want)
+		}
+		if err := database.Rows(ctx, db.Client, "SELECT nothing", nil, nil); err == nil {
+			t.Error("no error")
+		}
 	}
 	if n := db.Client.Tenant.Query().CountX(ctx); n != 1 {
 		t.Errorf("%d tenants", n)
