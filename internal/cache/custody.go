@@ -42,6 +42,9 @@ func (s *shared) trusted(c *Cache) bool {
 	return held != nil && held.epoch == c.epoch.Load() && s.outstanding.Load() == 0 && c.believed()
 }
 
+// Shares reports whether what is remembered is shared now.
+func (c *Cache) Shares() bool { return c.shared != nil && c.shared.trusted(c) }
+
 // release gives up custody.
 func (s *shared) release(why string, err error) {
 	if s.custody.Swap(nil) == nil {

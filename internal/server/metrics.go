@@ -70,13 +70,22 @@ func newMetrics(db *database.DB, c *cache.Cache, hasher *auth.Hasher, signIn *au
 	m.registry.MustRegister(m.duration, m.statements, m.jobs, m.removed, m.rows, m.expired, m.hashWait, m.mistakes,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewDBStatsCollector(db.SQL, "tenantry"))
 	for kind := range c.Figures() {
-		counter("tenantry_cache_hits_total", "Values that were remembered, by kind.", prometheus.Labels{"kind": kind.String()},
+		const hits = "Values that were remembered, by kind, and by this process or in Redis."
+		counter("tenantry_cache_hits_total", hits, prometheus.Labels{"kind": kind.String(), "tier": "redis"},
+			func() float64 { return float64(c.Figures()[kind].Shared) })
+		counter("tenantry_cache_hits_total", hits, prometheus.Labels{"kind": kind.String(), "tier": "process"},
 			func() float64 { return float64(c.Figures()[kind].Hits) })
 		counter("tenantry_cache_misses_total", "Values that had to be loaded, by kind.", prometheus.Labels{"kind": kind.String()},
 			func() float64 { return float64(c.Figures()[kind].Misses) })
 	}
 	counter("tenantry_cache_changes_total", "Changes that were heard of or written.", nil, func() float64 { return float64(c.Changes()) })
 	gauge("tenantry_cache_behind_seconds", "How long ago changes were last known to be heard.", func() float64 { return c.Behind().Seconds() })
+	gauge("tenantry_cache_shares", "1 while what is remembered is shared in Redis.", func() float64 {
+		if c.Shares() {
+			return 1
+		}
+		return 0
+	})
 	gauge("tenantry_password_hashes_waiting", "Requests that are admitted to hashing, or wait for it.", func() float64 { return float64(hasher.Waiting()) })
 	gauge("tenantry_password_hashes_running", "Password hashes that are computed now.", func() float64 { return float64(hasher.Running()) })
 	counter("tenantry_access_tokens_verified_total", "Access tokens whose signature was verified.", nil, func() float64 { return float64(signIn.Verifications()) })
@@ -91,8 +100,6 @@ func newMetrics(db *database.DB, c *cache.Cache, hasher *auth.Hasher, signIn *au
 	tally("tenantry_sign_ins_total", signIns, signIn.SignIns(), prometheus.Labels{"method": "password"})
 	tally("tenantry_sign_ins_total", signIns, providers.SignIns(), prometheus.Labels{"method": "oauth"})
 	tally("tenantry_refreshes_total", "Refreshes, by outcome.", signIn.Refreshes(), nil)
-	counter("tenantry_refresh_reuses_total", "Refresh tokens that came back after their time, which ended their sessions.", nil,
-		func() float64 { return float64(signIn.Refreshes().Of(auth.EndReuse)) })
 	hasher.Report(func(stage string, wait time.Duration) { m.hashWait.WithLabelValues(stage).Observe(wait.Seconds()) })
 	return m
 }

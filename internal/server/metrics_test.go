@@ -62,7 +62,6 @@ func TestMetrics_count_what_has_happened(t *testing.T) {
 			`tenantry_request_duration_seconds_count{operation="none",status="404"}`:    1,
 			`tenantry_request_duration_seconds_count{operation="Refresh",status="401"}`: 1,
 			`tenantry_request_statements_total{operation="Login"}`:                      4,
-			`tenantry_refresh_reuses_total`:                                             1,
 			`tenantry_refreshes_total{outcome="rotated"}`:                               2,
 			`tenantry_refreshes_total{outcome="reuse"}`:                                 1,
 			`tenantry_refreshes_total{outcome="failed"}`:                                0,
@@ -76,7 +75,7 @@ func TestMetrics_count_what_has_happened(t *testing.T) {
 				t.Errorf("%s is %v, want %v", name, got, want)
 			}
 		}
-		if hits := figure(t, s.server.Operations, `tenantry_cache_hits_total{kind="session"}`); hits < 2 {
+		if hits := figure(t, s.server.Operations, `tenantry_cache_hits_total{kind="session",tier="process"}`); hits < 2 {
 			t.Errorf("%v hits", hits)
 		}
 		if open := figure(t, s.server.Operations, `go_sql_open_connections{db_name="tenantry"}`); open < 1 {

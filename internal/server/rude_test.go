@@ -1,0 +1,55 @@
+package server_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tenantry/internal/config"
+	"tenantry/internal/database/dbtest"
+)
+
+// Clients that hang up in mid-request, again and again, do not cost the pool its connections: lib/pq would give up one that is interrupted.
+func TestPool_keeps_its_connections_when_clients_hang_up(t *testing.T) {
+	t.Parallel()
+	opts := dbtest.Postgres(t)
+	opts.NotifyURL = "postgres://127.0.0.1:1/nobody" // nothing is remembered, so that each request asks the database
+	s := start(t, opts, func(c *config.Config) { c.ServerTiming = false })
+	access, _ := s.login()
+	request := "GET /api/v1/users/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + access + "\r\n\r\n"
+	var rude sync.WaitGroup
+	end := time.Now().Add(3 * time.Second)
+	for range 64 {
+		rude.Go(func() {
+			for time.Now().Before(end) {
+				conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.url, "http://"))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = fmt.Fprint(conn, request)
+				time.Sleep(rand.N(3 * time.Millisecond))
+				_ = conn.Close()
+			}
+		})
+	}
+	rude.Wait()
+	s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", access, nil))
+	if served := strings.Count(s.log.String(), `"path":"/api/v1/users/me"`); served < 500 {
+		t.Errorf("%d requests only", served)
+	}
+	time.Sleep(2 * time.Second) // Postgres counts with a delay
+	var opened int
+	if err := s.db.SQL.QueryRowContext(t.Context(), "SELECT sessions FROM pg_stat_database WHERE datname = current_database()").Scan(&opened); err != nil {
+		t.Fatal(err)
+	}
+	// Every connection that was ever opened is open still, or was lost.
+	if open := s.db.SQL.Stats().OpenConnections; open < 2 || opened-open > 2 {
+		t.Errorf("of %d connections %d are open", opened, open)
+	}
+}
