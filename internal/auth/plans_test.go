@@ -54,6 +54,10 @@ func (r *recorder) QueryContext(_ context.Context, query string, args ...any) (*
 	return nil, r.record(query, args)
 }
 
+func (r *recorder) ExecContext(_ context.Context, query string, args ...any) (sql.Result, error) {
+	return nil, r.record(query, args)
+}
+
 // emptyDriver has the dialect and nothing else.
 type emptyDriver struct {
 	dialect.Driver

@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
 
 	"tenantry/ent"
 	"tenantry/ent/refreshtoken"
-	"tenantry/ent/tenant"
-	"tenantry/ent/user"
 	"tenantry/internal/database"
 	"tenantry/internal/problem"
 )
@@ -23,6 +20,15 @@ var (
 	errReuse = errSessionOver.Because(errors.New("the token was used before"))
 )
 
+// rotateSession moves a session ($3) from a counter ($4) to the next ($1) at a time ($2), if it is not over by then, was used since $5, and
+// its user and tenant are active and its password still the one by which it began. A session that is refused for that keeps its
+// token, so that it can go on when the user may act again. It is written out as the projection is, for its time.
+const rotateSession = `UPDATE refresh_tokens SET counter = $1, rotated_at = $2, updated_at = $2
+WHERE id = $3 AND counter = $4 AND NOT revoked AND expires_at > $2 AND rotated_at > $5 AND EXISTS (
+	SELECT 1 FROM users AS u JOIN tenants AS t ON t.id = u.tenant_id
+	WHERE u.id = refresh_tokens.user_id AND u.password_version = refresh_tokens.password_version AND u.is_active AND t.is_active
+)`
+
 // rotate is one compare-and-set on the counter of the session. Who presents the live token moves the session on; who
 // presents its predecessor within the grace window gets the same successor; an older one is reuse and ends the session
 // (RFC 9700 §4.14.2). A session that was idle for longer than it may be is over. Again says that the
@@ -30,14 +36,13 @@ var (
 func (a *Auth) rotate(ctx context.Context, t refreshToken, idle time.Duration) (next refreshToken, again bool, err error) {
 	now := a.opts.Clock()
 	next = refreshToken{session: t.session, counter: t.counter + 1}
-	moved, err := a.client.RefreshToken.Update().Where(
-		refreshtoken.ID(t.session), refreshtoken.Counter(t.counter), refreshtoken.Revoked(false),
-		refreshtoken.ExpiresAtGT(now), refreshtoken.RotatedAtGT(now.Add(-idle)), ofLiveUser,
-	).SetCounter(next.counter).SetRotatedAt(now).Save(database.Quiet(ctx))
+	result, err := a.client.ExecContext(database.Quiet(ctx), rotateSession, next.counter, now, t.session, t.counter, now.Add(-idle))
 	if err != nil {
 		return next, false, fmt.Errorf("rotate refresh token: %w", err)
 	}
-	if moved == 1 {
+	if moved, err := result.RowsAffected(); err != nil {
+		return next, false, fmt.Errorf("rotate refresh token: %w", err)
+	} else if moved == 1 {
 		return next, false, nil
 	}
 	session, err := a.client.RefreshToken.Get(ctx, t.session)
@@ -56,20 +61,6 @@ func (a *Auth) rotate(ctx context.Context, t refreshToken, idle time.Duration) (
 		// The user may not act now. Or the counter is ahead of the row: the database was restored from an older copy.
 		return next, false, errSessionOver
 	}
-}
-
-// ofLiveUser confines sessions to those whose user and tenant are active and whose password is still the one by which they
-// began. A session that is refused for it keeps its token, so that it can go on when the user may act again.
-func ofLiveUser(sessions *sql.Selector) {
-	users, tenants := sql.Table(user.Table).As("u"), sql.Table(tenant.Table).As("t")
-	sessions.Where(sql.Exists(sql.Dialect(sessions.Dialect()).Select(users.C(user.FieldID)).From(users).
-		Join(tenants).On(users.C(user.FieldTenantID), tenants.C(tenant.FieldID)).
-		Where(sql.And(
-			sql.ColumnsEQ(users.C(user.FieldID), sessions.C(refreshtoken.FieldUserID)),
-			sql.ColumnsEQ(users.C(user.FieldPasswordVersion), sessions.C(refreshtoken.FieldPasswordVersion)),
-			sql.EQ(users.C(user.FieldIsActive), true),
-			sql.EQ(tenants.C(tenant.FieldIsActive), true),
-		))))
 }
 
 // reuse revokes a session whose old token has come back. It is durable although the answer is an error.

@@ -152,8 +152,8 @@ func TestRefresh_moves_the_session_last(t *testing.T) {
 		s.server.Forget()
 		s.expect(http.StatusOK, s.refresh(refresh))
 	})
-	read := slices.IndexFunc(statements, func(s string) bool { return strings.Contains(s, `JOIN "refresh_tokens"`) })
-	moved := slices.IndexFunc(statements, func(s string) bool { return strings.Contains(s, `UPDATE "refresh_tokens"`) })
+	read := slices.IndexFunc(statements, func(s string) bool { return strings.Contains(s, "JOIN refresh_tokens") })
+	moved := slices.IndexFunc(statements, func(s string) bool { return strings.Contains(s, "UPDATE refresh_tokens") })
 	if read < 0 || moved < read {
 		t.Errorf("the user is read at %d, the session is moved at %d: %q", read, moved, statements)
 	}

@@ -42,9 +42,16 @@ func StatementLog(t *testing.T, db *sql.DB, do func()) []string {
 	do()
 	_, after, _ := strings.Cut(read(), mark)
 	var statements []string
+	ours := false
 	for line := range strings.Lines(after) {
+		if strings.HasPrefix(line, "\t") { // the statement goes on
+			if ours {
+				statements[len(statements)-1] += line
+			}
+			continue
+		}
 		prefix, statement, found := strings.Cut(line, "execute ")
-		if found && strings.Contains(prefix, "["+name+"]") {
+		if ours = found && strings.Contains(prefix, "["+name+"]"); ours {
 			statements = append(statements, statement)
 		}
 	}
