@@ -159,9 +159,10 @@ func (c *Cache) believed() bool {
 
 // Changed forgets what was made of a row.
 func (c *Cache) Changed(id uuid.UUID) {
+	// First, so that who reads what is shared from here on either does not trust it or sees that something has changed.
+	c.shared.change(id)
 	c.slot(id).Add(1)
 	c.changes.Add(1)
-	c.shared.change(id)
 }
 
 // Reset forgets everything.

@@ -181,10 +181,10 @@ func (s *shared) change(row uuid.UUID) {
 	if s == nil {
 		return
 	}
+	s.outstanding.Add(1) // before anybody can have taken the row from the list
 	s.mu.Lock()
 	s.changed = append(s.changed, row)
 	s.mu.Unlock()
-	s.outstanding.Add(1)
 	select {
 	case s.wake <- struct{}{}:
 	default:
