@@ -31,19 +31,23 @@ type seen struct {
 	since time.Time
 }
 
-// renew lengthens the life of an era, if it is still that.
-var renew = redis.NewScript(`if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("PEXPIRE", KEYS[1], ARGV[2]) end return 0`)
+// lengthen gives an era another life, if it is still that.
+var lengthen = redis.NewScript(`if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("PEXPIRE", KEYS[1], ARGV[2]) end return 0`)
 
 func (s *shared) era() string { return s.Scope + ":" + version + ":era" }
 
-// trusted reports whether what is shared is known to be true: this instance keeps the era, hears the bus, and has passed on what it has heard.
-func (s *shared) trusted(c *Cache) bool {
+// trusted returns the custody by which what is shared is known to be true: this instance keeps the era, hears the bus, and has passed on
+// what it has heard. Otherwise it is nil.
+func (s *shared) trusted(c *Cache) *custody {
 	held := s.custody.Load()
-	return held != nil && held.epoch == c.epoch.Load() && s.outstanding.Load() == 0 && c.believed()
+	if held != nil && held.epoch == c.epoch.Load() && s.outstanding.Load() == 0 && c.believed() {
+		return held
+	}
+	return nil
 }
 
 // Shares reports whether what is remembered is shared now.
-func (c *Cache) Shares() bool { return c.shared != nil && c.shared.trusted(c) }
+func (c *Cache) Shares() bool { return c.shared != nil && c.shared.trusted(c) != nil }
 
 // release gives up custody.
 func (s *shared) release(why string, err error) {
@@ -114,7 +118,7 @@ func (s *shared) keep(ctx context.Context, c *Cache) {
 
 // renew lengthens the era, and gives up custody of one that has ended.
 func (s *shared) renew(ctx context.Context, held *custody) (*custody, error) {
-	kept, err := renew.Run(ctx, s.client, []string{s.era()}, held.era, eraLife.Milliseconds()).Int()
+	kept, err := lengthen.Run(ctx, s.client, []string{s.era()}, held.era, eraLife.Milliseconds()).Int()
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +131,7 @@ func (s *shared) renew(ctx context.Context, held *custody) (*custody, error) {
 
 // seek takes custody of a new era if there is none, or of one that somebody else has kept for long enough.
 func (s *shared) seek(ctx context.Context, epoch uint64) (*custody, error) {
-	held := &custody{random(), epoch}
+	held := &custody{rand.Text(), epoch}
 	made, err := s.client.SetNX(ctx, s.era(), held.era, eraLife).Result()
 	if err != nil {
 		return nil, err
@@ -149,5 +153,3 @@ func (s *shared) seek(ctx context.Context, epoch uint64) (*custody, error) {
 	s.Log.LogAttrs(ctx, slog.LevelInfo, "what is remembered is shared")
 	return held, nil
 }
-
-func random() string { return rand.Text() }

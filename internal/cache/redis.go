@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -68,6 +69,8 @@ type sealed struct {
 	Rows   []uuid.UUID     `json:"rows"`
 	Stamps []string        `json:"stamps"`
 	Value  json.RawMessage `json:"value"`
+	// size is that of all of it.
+	size int
 }
 
 // offer is a value that others may take.
@@ -119,50 +122,51 @@ func (s *shared) stamps(rows []uuid.UUID) []string {
 // Whatever is wrong with it, it is not found.
 func find[V any](c *Cache, key Key) (loaded Loaded[V], ok bool) {
 	s := c.shared
-	if s == nil || !key.Kind.shared() || !s.trusted(c) {
+	if s == nil || !key.Kind.shared() {
 		return loaded, false
 	}
-	value, rows, size := s.read(key)
-	if len(rows) == 0 || json.Unmarshal(value, &loaded.Value) != nil || !s.trusted(c) {
+	held := s.trusted(c)
+	if held == nil {
+		return loaded, false
+	}
+	of, err := s.read(held, key)
+	if err != nil {
+		s.release("Redis fails", err)
+	}
+	if of == nil || json.Unmarshal(of.Value, &loaded.Value) != nil || s.trusted(c) == nil {
 		return Loaded[V]{}, false
 	}
-	loaded.Rows, loaded.Size = rows, size
+	loaded.Rows, loaded.Size = of.Rows, of.size
 	return loaded, true
 }
 
-// read returns a value of the era that this instance keeps, if its rows have the stamps that it was made with. Otherwise it has no rows.
-func (s *shared) read(key Key) (value json.RawMessage, rows []uuid.UUID, size int) {
-	held := s.custody.Load()
-	if held == nil {
-		return nil, nil, 0
-	}
+// read returns what is shared under a key, nil if there is nothing of the era, or if its rows have other stamps now.
+func (s *shared) read(held *custody, key Key) (*sealed, error) {
 	ctx := context.Background() // the client's own limits hold
 	name := s.name(key)
 	found, err := s.client.MGet(ctx, name, s.era()).Result()
 	if err != nil {
-		s.release("Redis fails", err)
-		return nil, nil, 0
+		return nil, err
 	}
 	text, _ := found[0].(string)
 	if text == "" || found[1] != held.era {
-		return nil, nil, 0
+		return nil, nil
 	}
-	var of sealed
+	of := sealed{size: len(text)}
 	plain, err := s.Open([]byte(text), name)
 	if err != nil || json.Unmarshal(plain, &of) != nil || of.Era != held.era || len(of.Rows) == 0 || len(of.Rows) != len(of.Stamps) {
-		return nil, nil, 0
+		return nil, nil //nolint:nilerr // somebody else's, which is nothing
 	}
 	now, err := s.client.MGet(ctx, s.stamps(of.Rows)...).Result()
 	if err != nil {
-		s.release("Redis fails", err)
-		return nil, nil, 0
+		return nil, err
 	}
 	for i, stamp := range now {
 		if stamp != of.Stamps[i] {
-			return nil, nil, 0
+			return nil, nil
 		}
 	}
-	return of.Value, of.Rows, len(text)
+	return &of, nil
 }
 
 // offer lets others take a value, if there is room.
@@ -220,7 +224,7 @@ func (s *shared) stampOffers(ctx context.Context) error {
 	}
 	made := s.client.Pipeline()
 	for _, row := range rows {
-		made.SetNX(ctx, s.stamp(row), random(), stampLife)
+		made.SetNX(ctx, s.stamp(row), rand.Text(), stampLife)
 	}
 	read := made.MGet(ctx, s.stamps(rows)...)
 	if _, err := made.Exec(ctx); err != nil {
@@ -243,7 +247,7 @@ func (o offer) encode(era string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(sealed{era, o.entry.rows, o.stamps, value})
+	return json.Marshal(sealed{Era: era, Rows: o.entry.rows, Stamps: o.stamps, Value: value})
 }
 
 // shareOffers writes what is offered and was found to be true after its stamps were read.

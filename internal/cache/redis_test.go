@@ -63,6 +63,16 @@ func join(t *testing.T, url string) member {
 	return m
 }
 
+// findsNothing watches a newcomer for longer than it takes to trust what others keep.
+func (m member) findsNothing(t *testing.T, k cache.Key) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if got, loaded := get(t, m.Cache, k, "after"); !loaded {
+			t.Fatalf("a newcomer finds %q", got)
+		}
+	}
+}
+
 // shares waits until a value that one member has loaded is found by another.
 func shares(t *testing.T, from, to member, k cache.Key, value string, rows ...uuid.UUID) {
 	t.Helper()
@@ -110,11 +120,7 @@ func TestShared_values_are_found_by_others_until_they_change(t *testing.T) {
 		}
 	}
 	c := join(t, redis.URL)
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if got, loaded := get(t, c.Cache, key(1), "after"); !loaded {
-			t.Fatalf("a newcomer finds %q", got)
-		}
-	}
+	c.findsNothing(t, key(1))
 	shares(t, a, c, key(2), "other", session)
 }
 
@@ -129,11 +135,7 @@ func TestShared_values_end_with_those_who_hear(t *testing.T) {
 	b.deaf <- true
 	time.Sleep(cache.Silence + 1500*time.Millisecond) // a change that nobody hears of
 	c := join(t, redis.URL)
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if got, loaded := get(t, c.Cache, key(1), "after"); !loaded {
-			t.Fatalf("found %q", got)
-		}
-	}
+	c.findsNothing(t, key(1))
 	shares(t, c, join(t, redis.URL), key(2), "new", user)
 }
 
