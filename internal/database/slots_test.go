@@ -7,16 +7,24 @@ import (
 	"testing"
 	"time"
 
+	entsql "entgo.io/ent/dialect/sql"
+
 	"tenantry/ent"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 )
 
+// withOneConnection opens a database whose pool is full with the first who uses it.
+func withOneConnection(t *testing.T, opts database.Options) *database.DB {
+	t.Helper()
+	opts.PoolSize, opts.MaxOverflow = 1, 0
+	return dbtest.Open(t, opts)
+}
+
 func TestClient_that_waits_for_a_connection_gives_up_at_its_deadline(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		opts.PoolSize, opts.MaxOverflow = 1, 0
-		db := dbtest.Open(t, opts)
+		db := withOneConnection(t, opts)
 		ctx, _ := newTenant(t, db)
 		err := database.WithTx(ctx, db.Client, func(tx *ent.Client) error {
 			tx.Tenant.Update().SetName("Held").ExecX(ctx)
@@ -49,16 +57,18 @@ func TestClient_that_waits_for_a_connection_gives_up_at_its_deadline(t *testing.
 // ASVS 13.2.6: who waits longer than that is told so.
 func TestPool_that_is_full_refuses(t *testing.T) {
 	t.Parallel()
-	opts := dbtest.Postgres(t)
-	opts.PoolSize, opts.MaxOverflow = 1, 0
-	db := dbtest.Open(t, opts)
+	db := withOneConnection(t, dbtest.Postgres(t))
 	ctx, _ := newTenant(t, db)
 	err := database.WithTx(ctx, db.Client, func(*ent.Client) error {
 		for what, err := range map[string]error{
 			"statement":         db.Client.Tenant.Update().SetName("Late").Exec(ctx),
 			"statement by hand": func() error { _, err := db.Client.ExecContext(ctx, "DELETE FROM tenants"); return err }(),
 			"transaction":       database.WithTx(ctx, db.Client, func(*ent.Client) error { return nil }),
-			"rows":              database.Rows(ctx, db.Client, "SELECT 1", nil, func(*sql.Rows) error { return nil }),
+			"take": func() error {
+				_, err := database.Take[struct{}](ctx, db.Client, "roles", []string{"id"}, entsql.EQ("name", "none"))
+				return err
+			}(),
+			"rows": database.Rows(ctx, db.Client, "SELECT 1", nil, func(*sql.Rows) error { return nil }),
 		} {
 			if !database.Unavailable(err) || errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("%s: %v", what, err)
@@ -77,9 +87,7 @@ func TestPool_that_is_full_refuses(t *testing.T) {
 // The rows of a statement keep its connection until they were read.
 func TestRows_keep_their_connection_and_give_it_back(t *testing.T) {
 	t.Parallel()
-	opts := dbtest.Postgres(t)
-	opts.PoolSize, opts.MaxOverflow = 1, 0
-	db := dbtest.Open(t, opts)
+	db := withOneConnection(t, dbtest.Postgres(t))
 	ctx, _ := newTenant(t, db)
 	failed := errors.New("read")
 	for _, want := range []error{nil, failed, nil} {

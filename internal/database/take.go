@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	stdsql "database/sql"
 	"fmt"
 	"strings"
 
@@ -15,13 +16,11 @@ import (
 // that of two who take the same row one gets it.
 func Take[T any](ctx context.Context, client *ent.Client, table string, columns []string, where *sql.Predicate) (taken []T, err error) {
 	// Both databases read the names and placeholders of Postgres.
-	query, args := sql.Dialect(dialect.Postgres).Delete(table).Where(where).Query()
-	rows, err := client.QueryContext(ctx, query+" RETURNING "+strings.Join(columns, ", "), args...) //nolint:rowserrcheck // ScanSlice does
+	statement, args := sql.Dialect(dialect.Postgres).Delete(table).Where(where).Query()
+	err = withRows(ctx, client, statement+" RETURNING "+strings.Join(columns, ", "), args, func(rows *stdsql.Rows) error {
+		return sql.ScanSlice(rows, &taken)
+	})
 	if err != nil {
-		return nil, fmt.Errorf("take from %s: %w", table, err)
-	}
-	defer rows.Close() //nolint:errcheck // ScanSlice says what went wrong
-	if err := sql.ScanSlice(rows, &taken); err != nil {
 		return nil, fmt.Errorf("take from %s: %w", table, err)
 	}
 	return taken, nil
