@@ -99,7 +99,7 @@ func TestHot_statements_use_indexes(t *testing.T) {
 			if err := run(); !errors.Is(err, errRecorded) || len(hot.statements) != 1 {
 				t.Fatalf("%s: %v, %v", name, hot.statements, err)
 			}
-			plan := explain(t, db, hot.statements[0])
+			plan := dbtest.Plan(t, db, hot.statements[0].query, hot.statements[0].args...)
 			if sequential.MatchString(plan) {
 				t.Errorf("%s reads a whole table:\n%s\n%s", name, hot.statements[0].query, plan)
 			}
@@ -109,33 +109,6 @@ func TestHot_statements_use_indexes(t *testing.T) {
 
 // sequential is a plan that reads a table without an index, in the words of either database.
 var sequential = regexp.MustCompile(`Seq Scan|SCAN `)
-
-func explain(t *testing.T, db *database.DB, s statement) string {
-	t.Helper()
-	keyword, columns := "EXPLAIN ", 1
-	if db.Dialect() == dialect.SQLite {
-		keyword, columns = "EXPLAIN QUERY PLAN ", 4
-	}
-	rows, err := db.SQL.QueryContext(t.Context(), keyword+s.query, s.args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rows.Close()
-	var plan strings.Builder
-	for rows.Next() {
-		var ignored [3]any
-		var line string
-		into := []any{&ignored[0], &ignored[1], &ignored[2], &line}
-		if err := rows.Scan(into[4-columns:]...); err != nil {
-			t.Fatal(err)
-		}
-		plan.WriteString(line + "\n")
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return plan.String()
-}
 
 // fill makes 1,000 tenants, and on Postgres 100,000 users with a role and a session each, in plain SQL.
 func fill(t *testing.T, db *database.DB) {

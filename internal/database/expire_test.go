@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -109,12 +108,12 @@ func TestExpired_rows_are_found_by_the_index(t *testing.T) {
 		if _, err := db.Client.ExecContext(t.Context(), "ANALYZE"); err != nil {
 			t.Fatal(err)
 		}
-		explain, bounded := "EXPLAIN ", regexp.MustCompile(`expires_at >= .*expires_at < `)
+		bounded := regexp.MustCompile(`expires_at >= .*expires_at < `)
 		if db.Dialect() == dialect.SQLite {
-			explain, bounded = "EXPLAIN QUERY PLAN ", regexp.MustCompile(`expires_at>\? AND expires_at<\?`)
+			bounded = regexp.MustCompile(`expires_at>\? AND expires_at<\?`)
 		}
 		query, args := database.DeleteExpiredStatement(db, refreshtoken.Table, now)
-		plan := strings.Join(planOf(t, db, explain+query, args), "\n")
+		plan := dbtest.Plan(t, db, query, args...)
 		if !bounded.MatchString(plan) || regexp.MustCompile(`Seq Scan|SCAN |Sort`).MatchString(plan) {
 			t.Error(plan)
 		}
@@ -158,34 +157,6 @@ func TestExpired_sessions_are_no_news(t *testing.T) {
 	if heard := caughtUp() - before; heard != 1 {
 		t.Errorf("%d changes were heard", heard)
 	}
-}
-
-func planOf(t *testing.T, db *database.DB, query string, args []any) (plan []string) {
-	t.Helper()
-	rows, err := db.SQL.QueryContext(t.Context(), query, args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rows.Close()
-	columns, err := rows.Columns()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for rows.Next() {
-		line := make([]any, len(columns))
-		for i := range line {
-			line[i] = new(any)
-		}
-		line[len(line)-1] = new(string)
-		if err := rows.Scan(line...); err != nil {
-			t.Fatal(err)
-		}
-		plan = append(plan, *line[len(line)-1].(*string))
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return plan
 }
 
 // sessions makes sessions in two tenants: dead ones that were over just before now, one after the other, and others that are over now.
