@@ -84,13 +84,9 @@ func (s *Server) every(ctx context.Context, interval time.Duration, name string,
 	ticks := time.NewTicker(interval)
 	defer ticks.Stop()
 	for {
-		err := job(ctx)
-		if err == nil {
+		if err := job(ctx); err == nil {
 			done.Inc()
-		} else {
-			failed.Inc()
-		}
-		if err != nil && ctx.Err() == nil {
+		} else if failed.Inc(); ctx.Err() == nil {
 			s.log.LogAttrs(ctx, slog.LevelWarn, "job failed", slog.String("job", name), slog.Any("error", err))
 		}
 		select {
