@@ -6,20 +6,32 @@ import (
 	"time"
 )
 
+// counter is a context whose statements are counted.
 type counter struct {
+	context.Context
 	statements atomic.Int64
 	duration   atomic.Int64
 }
 
 type counterKey struct{}
 
+// Value returns the counter, or what the context holds otherwise.
+func (c *counter) Value(key any) any {
+	if key == (counterKey{}) {
+		return c
+	}
+	return c.Context.Value(key)
+}
+
+func (c *counter) read() (int64, time.Duration) {
+	return c.statements.Load(), time.Duration(c.duration.Load())
+}
+
 // CountStatements returns a context whose statements are counted, and a function that reads how many there were so far
 // and how long they took together. BEGIN and COMMIT are not counted.
 func CountStatements(ctx context.Context) (context.Context, func() (int64, time.Duration)) {
-	c := &counter{}
-	return context.WithValue(ctx, counterKey{}, c), func() (int64, time.Duration) {
-		return c.statements.Load(), time.Duration(c.duration.Load())
-	}
+	c := &counter{Context: ctx}
+	return c, c.read
 }
 
 // count records one statement of ctx that began at start.

@@ -20,9 +20,9 @@ const (
 // limits gives the request a deadline and its body an end.
 func (r *router) limits(c *gin.Context) {
 	v := visitOf(c)
-	limited := &timed{Context: v.Context, deadline: time.Now().Add(deadline)}
-	defer limited.end()
-	v.Context = limited
+	v.limited.Context, v.limited.deadline = v.Context, v.began.Add(deadline)
+	defer v.limited.end()
+	v.Context = &v.limited
 	if c.Request.Body != http.NoBody {
 		c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxBody)
 	}

@@ -18,7 +18,6 @@ import (
 // requestLog writes one line a request, with who acted and what it cost. The path is logged without its query, which may
 // carry what should not be kept.
 func (r *router) requestLog(c *gin.Context) {
-	start := time.Now()
 	v := visitOf(c)
 	ctx, statements := r.CountStatements(v.Context)
 	ctx, trail := principal.WithTrail(ctx)
@@ -39,15 +38,15 @@ func (r *router) requestLog(c *gin.Context) {
 			if v.operation != nil {
 				operation = v.operation.id
 			}
-			r.Observe(operation, status, now.Sub(start), n)
+			r.Observe(operation, status, now.Sub(v.began), n)
 		}
 		if !r.Log.Enabled(ctx, slog.LevelInfo) {
 			return
 		}
 		l := line{
 			{name: "request_id", text: v.id[0]}, {name: "method", text: c.Request.Method}, {name: "path", text: c.Request.URL.Path},
-			{"status", counted, int64(status)}, {"duration_us", counted, now.Sub(start).Microseconds()},
-			{"bytes", counted, int64(max(0, c.Writer.Size()))}, {name: "ip", text: c.ClientIP()},
+			{"status", counted, int64(status)}, {"duration_us", counted, now.Sub(v.began).Microseconds()},
+			{"bytes", counted, int64(max(0, c.Writer.Size()))}, {name: "ip", text: r.peer(c)},
 			{"statements", counted, n}, {"sql_us", counted, sql.Microseconds()},
 		}
 		if p, ok := principal.FromContext(ctx); ok {
@@ -62,6 +61,14 @@ func (r *router) requestLog(c *gin.Context) {
 	}()
 	c.Next()
 	finished = true
+}
+
+// peer is the address that a request came from. Where no proxy is trusted that is the socket's, which needs no reading.
+func (r *router) peer(c *gin.Context) string {
+	if len(r.TrustedProxies) == 0 {
+		return c.RemoteIP()
+	}
+	return c.ClientIP()
 }
 
 // line is what is logged of a request.

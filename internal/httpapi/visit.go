@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"time"
 
 	"github.com/gin-gonic/gin"
 )
@@ -11,18 +12,21 @@ import (
 type visit struct {
 	// Context is what the steps extend, and what they derive from. Whatever is derived from the visit itself must not become a part of it.
 	context.Context
+	began time.Time
 	// id names the request, and stands in a header of the answer.
 	id [1]string
 	// operation is what the contract says of the matched route, nil for one that is not in it.
 	operation *operation
-	// refusal is what is wrong with the credential that was shown. Whether that matters is for the operation to say.
+	// limited bounds the time of the request, once it is a part of the way.
+	limited timed
+	// refusal is what is wrong with the credential, if one is needed.
 	refusal error
 }
 
 // visit begins the way of a request.
 func (r *router) visit(c *gin.Context) {
 	c.Request = c.Request.WithContext(&visit{
-		Context: c.Request.Context(), operation: r.operations[route{c.Request.Method, c.FullPath()}],
+		Context: c.Request.Context(), began: time.Now(), operation: r.operations[route{c.Request.Method, c.FullPath()}],
 	})
 	c.Next()
 }

@@ -32,15 +32,30 @@ func (p Principal) May(permission string) bool {
 
 type contextKey struct{}
 
-// NewContext returns a context in which p acts.
-func NewContext(ctx context.Context, p Principal) context.Context {
-	return context.WithValue(ctx, contextKey{}, p)
+// acting is a context in which somebody acts, in one piece: each request makes two.
+type acting struct {
+	context.Context
+	who Principal
 }
+
+// Value returns who acts, or what the context holds otherwise.
+func (a *acting) Value(key any) any {
+	if key == (contextKey{}) {
+		return &a.who
+	}
+	return a.Context.Value(key)
+}
+
+// NewContext returns a context in which p acts.
+func NewContext(ctx context.Context, p Principal) context.Context { return &acting{ctx, p} }
 
 // FromContext returns who acts in ctx, and false if nobody does.
 func FromContext(ctx context.Context) (Principal, bool) {
-	p, ok := ctx.Value(contextKey{}).(Principal)
-	return p, ok && (p.IsSystem() || p.TenantID != uuid.Nil)
+	p, ok := ctx.Value(contextKey{}).(*Principal)
+	if !ok {
+		return Principal{}, false
+	}
+	return *p, p.IsSystem() || p.TenantID != uuid.Nil
 }
 
 // System returns a context in which the server itself acts, on the rows of every tenant. It is the only way around the
@@ -60,10 +75,24 @@ type Trail struct {
 
 type trailKey struct{}
 
+// trailed is a context with a trail, in one piece.
+type trailed struct {
+	context.Context
+	Trail
+}
+
+// Value returns the trail, or what the context holds otherwise.
+func (t *trailed) Value(key any) any {
+	if key == (trailKey{}) {
+		return &t.Trail
+	}
+	return t.Context.Value(key)
+}
+
 // WithTrail returns a context whose calls of System are recorded in the trail.
 func WithTrail(ctx context.Context) (context.Context, *Trail) {
-	t := &Trail{}
-	return context.WithValue(ctx, trailKey{}, t), t
+	t := &trailed{Context: ctx}
+	return t, &t.Trail
 }
 
 // Reasons returns what was recorded, in order.

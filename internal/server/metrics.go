@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,12 +24,14 @@ type metrics struct {
 	registry   *prometheus.Registry
 	duration   *prometheus.HistogramVec
 	statements *prometheus.CounterVec
-	jobs       *prometheus.CounterVec
-	removed    *prometheus.CounterVec
-	rows       *prometheus.GaugeVec
-	expired    *prometheus.GaugeVec
-	hashWait   *prometheus.HistogramVec
-	mistakes   *prometheus.CounterVec
+	// answers are the figures of requests by their labels, which are looked up once.
+	answers  sync.Map // *answered by answer
+	jobs     *prometheus.CounterVec
+	removed  *prometheus.CounterVec
+	rows     *prometheus.GaugeVec
+	expired  *prometheus.GaugeVec
+	hashWait *prometheus.HistogramVec
+	mistakes *prometheus.CounterVec
 }
 
 func newMetrics(db *database.DB, c *cache.Cache, hasher *auth.Hasher, signIn *auth.Auth, providers *oauth.OAuth) *metrics {
@@ -104,10 +107,30 @@ func newMetrics(db *database.DB, c *cache.Cache, hasher *auth.Hasher, signIn *au
 	return m
 }
 
+// answer is what tells requests apart.
+type answer struct {
+	operation string
+	status    int
+}
+
+// answered are the figures of the requests that one answer was given to.
+type answered struct {
+	duration   prometheus.Observer
+	statements prometheus.Counter
+}
+
 // observe records a request that was answered.
 func (m *metrics) observe(operation string, status int, took time.Duration, statements int64) {
-	m.duration.WithLabelValues(operation, strconv.Itoa(status)).Observe(took.Seconds())
-	m.statements.WithLabelValues(operation).Add(float64(statements))
+	of := answer{operation, status}
+	figures, ok := m.answers.Load(of)
+	if !ok {
+		figures, _ = m.answers.LoadOrStore(of, &answered{
+			m.duration.WithLabelValues(operation, strconv.Itoa(status)), m.statements.WithLabelValues(operation),
+		})
+	}
+	a := figures.(*answered) //nolint:forcetypeassert // there is nothing else in it
+	a.duration.Observe(took.Seconds())
+	a.statements.Add(float64(statements))
 }
 
 // unforeseen counts an error that nothing was expected of.
