@@ -22,6 +22,8 @@ type Config struct {
 	CORSOrigins      []string       `env:"CORS_ORIGINS" help:"origins that browsers may call from, exactly as they send them"`
 	TrustedProxies   []netip.Prefix `env:"TRUSTED_PROXIES" help:"networks of the proxies whose X-Forwarded-For is believed"`
 	OperationsListen string         `env:"OPERATIONS_LISTEN" help:"address of /metrics and /debug/pprof, for operators alone (default: none)"`
+	OTLPEndpoint     string         `env:"OTLP_ENDPOINT" help:"http:// or https:// URL of an OpenTelemetry collector that takes traces (default: none)"`
+	OTLPSample       float64        `env:"OTLP_SAMPLE" envDefault:"1" help:"share of the requests that are traced, from 0 to 1; a caller's decision goes before it"`
 	ServerTiming     bool           `env:"SERVER_TIMING" envDefault:"false" help:"tell clients the number of SQL statements (Server-Timing)"`
 	Migrate          bool           `env:"MIGRATE" envDefault:"false" help:"apply pending migrations at start (SQLite always does)"`
 

@@ -36,6 +36,8 @@ var settings = []struct {
 	{name: "TRUSTED_PROXIES", other: "10.0.0.0/8,fd00::/8", want: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
 		get: func(c config.Config) any { return c.TrustedProxies }},
 	{name: "OPERATIONS_LISTEN", other: "127.0.0.1:9090", want: "127.0.0.1:9090", get: func(c config.Config) any { return c.OperationsListen }},
+	{name: "OTLP_ENDPOINT", other: "https://collector.acme.test:4318", want: "https://collector.acme.test:4318", get: func(c config.Config) any { return c.OTLPEndpoint }},
+	{name: "OTLP_SAMPLE", standard: "1", other: "0.25", want: 0.25, get: func(c config.Config) any { return c.OTLPSample }},
 	{name: "SERVER_TIMING", standard: "false", other: "true", want: true, get: func(c config.Config) any { return c.ServerTiming }},
 	{name: "MIGRATE", standard: "false", other: "true", want: true, get: func(c config.Config) any { return c.Migrate }},
 	{name: "REDIS_URL", other: "redis://cache/1", want: "redis://cache/1", get: func(c config.Config) any { return c.RedisURL }},
@@ -194,7 +196,7 @@ func TestLoad_of_nothing_gives_the_defaults(t *testing.T) {
 	}
 	want := config.Config{
 		Listen: "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080", DataDir: "./data", LogLevel: slog.LevelInfo,
-		DBPoolSize: 25, DBMaxOverflow: 50, DBPrepared: true,
+		OTLPSample: 1, DBPoolSize: 25, DBMaxOverflow: 50, DBPrepared: true,
 		AccessTokenTTL: 15 * time.Minute, RefreshTokenTTL: 30 * 24 * time.Hour, RefreshIdleTTL: 7 * 24 * time.Hour,
 		RefreshGrace: 10 * time.Second, JWTAlgorithm: "ES256", KeyRotation: 720 * time.Hour, Signup: "closed", SignInAccountAttempts: 10, SignInAddressAttempts: 100,
 		PasswordHashConcurrency: runtime.GOMAXPROCS(0), PasswordHashMemory: 19456, PasswordHashTime: 2, DefaultTenant: "default",

@@ -41,10 +41,10 @@ func (c *Config) mistakes() []mistake {
 	wrong(err != nil, "LISTEN", "%q is not host:port", c.Listen)
 	_, _, err = net.SplitHostPort(c.OperationsListen)
 	wrong(c.OperationsListen != "" && err != nil, "OPERATIONS_LISTEN", "%q is not host:port", c.OperationsListen)
-	public, err := url.Parse(c.PublicURL)
-	wrong(err != nil || public.Host == "" || (public.Scheme != "http" && public.Scheme != "https"),
-		"PUBLIC_URL", "%q is not an http or https URL", c.PublicURL)
+	wrong(!web(c.PublicURL), "PUBLIC_URL", "%q is not an http or https URL", c.PublicURL)
 	wrong(strings.HasSuffix(c.PublicURL, "/"), "PUBLIC_URL", "must not end with a slash: issuers are compared exactly")
+	wrong(c.OTLPEndpoint != "" && !web(c.OTLPEndpoint), "OTLP_ENDPOINT", "%q is not an http or https URL", c.OTLPEndpoint)
+	wrong(!(c.OTLPSample >= 0 && c.OTLPSample <= 1), "OTLP_SAMPLE", "must be from 0 to 1")
 	for name, dsn := range map[string]string{"DATABASE_URL": c.DatabaseURL, "NOTIFY_URL": c.NotifyURL} {
 		wrong(dsn != "" && !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://"),
 			name, "is not of the form postgres://user:password@host:port/database")
@@ -82,6 +82,12 @@ func (c *Config) mistakes() []mistake {
 		}
 	}
 	return mistakes
+}
+
+// web reports whether an address is an http or https URL.
+func web(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
 
 // noSecret is the mistake of leaving the secret to be made where it could not be shared.
