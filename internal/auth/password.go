@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/crypto/argon2"
 
 	"tenantry/internal/problem"
@@ -172,10 +173,13 @@ func (h *Hasher) Admit(ctx context.Context) (leave func(), err error) {
 
 // compute returns the key of a password under the parameters of p, in its turn.
 func (h *Hasher) compute(ctx context.Context, password string, p phcHash) ([]byte, error) {
+	_, span := trace.SpanFromContext(ctx).TracerProvider().Tracer("tenantry/internal/auth").Start(ctx, "hash a password")
+	defer span.End()
 	asked := time.Now()
 	select {
 	case h.slots <- struct{}{}:
 		h.waited(StageTurn, time.Since(asked))
+		span.AddEvent("has its turn")
 		// Held until the hash is done, also for a client that has hung up meanwhile.
 		defer func() { <-h.slots }()
 	case <-ctx.Done():

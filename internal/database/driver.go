@@ -10,6 +10,7 @@ import (
 
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
+	"go.opentelemetry.io/otel/attribute"
 )
 
 // pool is a *sql.DB and, where they are on, its prepared statements.
@@ -17,6 +18,8 @@ type pool struct {
 	db         *sql.DB
 	statements *statements
 	slots      slots
+	// system is what the database is called in traces.
+	system attribute.KeyValue
 	// deadline ends a statement where the database has no statement_timeout of its own. Zero is none.
 	deadline time.Duration
 	// written is told of what may have changed what is remembered.
@@ -24,8 +27,8 @@ type pool struct {
 }
 
 // newPool returns the pool of a *sql.DB whose number of connections is set. A connection is waited for as long as patience.
-func newPool(db *sql.DB, prepared bool, patience time.Duration) (*pool, error) {
-	p := &pool{db: db, slots: slots{make(chan struct{}, db.Stats().MaxOpenConnections), patience}, written: func() {}}
+func newPool(db *sql.DB, system attribute.KeyValue, prepared bool, patience time.Duration) (*pool, error) {
+	p := &pool{db: db, system: system, slots: slots{make(chan struct{}, db.Stats().MaxOpenConnections), patience}, written: func() {}}
 	if !prepared {
 		return p, nil
 	}
@@ -42,7 +45,7 @@ func (p *pool) wrote(ctx context.Context, query string) {
 }
 
 func (p *pool) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	return run(ctx, p.deadline, args, func(ctx context.Context, args []any) (sql.Result, error) {
+	return run(ctx, p, query, args, func(ctx context.Context, args []any) (sql.Result, error) {
 		if p.statements == nil {
 			return p.db.ExecContext(ctx, query, args...)
 		}
@@ -55,7 +58,7 @@ func (p *pool) ExecContext(ctx context.Context, query string, args ...any) (sql.
 }
 
 func (p *pool) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return run(ctx, p.deadline, args, func(ctx context.Context, args []any) (*sql.Rows, error) {
+	return run(ctx, p, query, args, func(ctx context.Context, args []any) (*sql.Rows, error) {
 		if p.statements == nil || planAnew(ctx) {
 			return p.db.QueryContext(ctx, query, args...)
 		}
@@ -78,7 +81,7 @@ type transaction struct {
 
 func (t *transaction) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	t.changed = t.changed || changes(ctx, query)
-	return run(ctx, t.deadline, args, func(ctx context.Context, args []any) (sql.Result, error) {
+	return run(ctx, t.pool, query, args, func(ctx context.Context, args []any) (sql.Result, error) {
 		if stmt, ok := t.prepared(ctx, query); ok { //nolint:sqlclosecheck // the transaction closes it
 			return stmt.ExecContext(ctx, args...)
 		}
@@ -88,7 +91,7 @@ func (t *transaction) ExecContext(ctx context.Context, query string, args ...any
 
 func (t *transaction) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	t.changed = t.changed || changes(ctx, query)
-	return run(ctx, t.deadline, args, func(ctx context.Context, args []any) (*sql.Rows, error) {
+	return run(ctx, t.pool, query, args, func(ctx context.Context, args []any) (*sql.Rows, error) {
 		if stmt, ok := t.prepared(ctx, query); ok { //nolint:sqlclosecheck // the transaction closes it
 			return stmt.QueryContext(ctx, args...)
 		}
@@ -110,17 +113,18 @@ func (t *transaction) prepared(ctx context.Context, query string) (*sql.Stmt, bo
 // run is what every statement has in common. A client that hangs up does not interrupt it: lib/pq would give up the
 // connection with it, and rude clients would empty the pool. What takes too long is ended by the server's
 // statement_timeout, or by the deadline.
-func run[T any](ctx context.Context, deadline time.Duration, args []any, statement func(context.Context, []any) (T, error)) (T, error) {
+func run[T any](ctx context.Context, p *pool, query string, args []any, statement func(context.Context, []any) (T, error)) (answer T, err error) {
 	if err := ctx.Err(); err != nil {
-		var none T
-		return none, err
+		return answer, err
 	}
 	defer count(ctx, time.Now())
+	ctx, span := p.traced(ctx, query)
+	defer func() { endSpan(span, err) }()
 	ctx = context.WithoutCancel(ctx)
-	if deadline > 0 {
+	if p.deadline > 0 {
 		// Rows are read after this has returned, so the deadline alone ends it.
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, deadline) //nolint:gosec // see above
+		ctx, cancel = context.WithTimeout(ctx, p.deadline) //nolint:gosec // see above
 		_ = cancel
 	}
 	return statement(ctx, portable(args))

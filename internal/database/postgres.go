@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lib/pq"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
 const (
@@ -52,7 +53,7 @@ func openPostgres(_ context.Context, opts Options) (*router, error) {
 	db.SetMaxOpenConns(size)
 	db.SetMaxIdleConns(size)
 	db.SetConnMaxIdleTime(idleTime)
-	p, err := newPool(db, opts.Prepared, poolTimeout)
+	p, err := newPool(db, semconv.DBSystemNamePostgreSQL, opts.Prepared, poolTimeout)
 	if err != nil {
 		return nil, err
 	}

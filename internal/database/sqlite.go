@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"time"
 
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	_ "modernc.org/sqlite" // database/sql driver "sqlite", without cgo
 )
 
@@ -50,11 +51,11 @@ func openSQLite(ctx context.Context, opts Options) (*router, error) {
 	if err := writer.PingContext(ctx); err != nil {
 		return nil, fmt.Errorf("open SQLite: %w", err)
 	}
-	read, err := newPool(readers, true, busyTimeout)
+	read, err := newPool(readers, semconv.DBSystemNameSQLite, true, busyTimeout)
 	if err != nil {
 		return nil, err
 	}
-	write, err := newPool(writer, true, busyTimeout)
+	write, err := newPool(writer, semconv.DBSystemNameSQLite, true, busyTimeout)
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,8 @@ type operation struct {
 	// public operations take no credential; the others take one that holds the scopes.
 	public bool
 	scopes []string
+	// probe operations are asked by machines, every few seconds.
+	probe bool
 	// elsewhere operations may be called for another tenant than the caller's.
 	elsewhere bool
 }
@@ -45,7 +47,7 @@ func readOperations(contract *openapi3.T) (map[route]*operation, error) {
 	operations := map[route]*operation{}
 	for path, item := range contract.Paths.Map() {
 		for method, declared := range item.Operations() {
-			o := &operation{id: declared.OperationID}
+			o := &operation{id: declared.OperationID, probe: slices.Contains(declared.Tags, "Health")}
 			for _, p := range append(item.Parameters, declared.Parameters...) {
 				o.parameters = append(o.parameters, p.Value)
 				o.elsewhere = o.elsewhere || (p.Value.In == openapi3.ParameterInQuery && p.Value.Name == tenantParameter)

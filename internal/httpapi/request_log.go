@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/otel/trace"
 
 	"tenantry/internal/principal"
 )
@@ -52,6 +53,11 @@ func (r *router) requestLog(c *gin.Context) {
 		if p, ok := principal.FromContext(ctx); ok {
 			l[9], l[10] = field{name: "tenant_id", text: p.TenantID.String()}, field{name: "user_id", text: p.UserID.String()}
 		}
+		if r.Tracer != nil {
+			if span := trace.SpanContextFromContext(ctx); span.IsSampled() {
+				l[11] = field{name: "trace_id", text: span.TraceID().String()}
+			}
+		}
 		// There is nowhere to say that nothing can be said.
 		if r.Lines == nil {
 			_ = l.log(ctx, r.Log, now, trail.Reasons())
@@ -72,7 +78,7 @@ func (r *router) peer(c *gin.Context) string {
 }
 
 // line is what is logged of a request.
-type line [11]field
+type line [12]field
 
 // field is a text or a number.
 type field struct {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/otel/trace"
 
 	"tenantry/internal/api"
 	"tenantry/internal/principal"
@@ -24,6 +25,8 @@ type Options struct {
 	CORSOrigins    []string
 	TrustedProxies []netip.Prefix
 	ServerTiming   bool
+	// Tracer makes a span of each request. Without one no request is traced, and there is no step for it.
+	Tracer trace.Tracer
 
 	// Authenticate verifies an access token and returns who acts with it.
 	Authenticate func(ctx context.Context, token string) (principal.Principal, error)
@@ -103,8 +106,11 @@ func NewRouter(contract *openapi3.T, handlers api.StrictServerInterface, opts Op
 // steps returns the way of a request. gin has found the route before the first of them, and calls the handler after the
 // last.
 func (r *router) steps() []step {
-	return []step{
-		{"visit", r.visit},
+	steps := []step{{"visit", r.visit}}
+	if r.Tracer != nil {
+		steps = append(steps, step{"trace", r.trace})
+	}
+	return append(steps, []step{
 		{"headers", r.headers},
 		{"cors", r.cors()},
 		{"request_id", r.requestID},
@@ -114,5 +120,5 @@ func (r *router) steps() []step {
 		{"limits", r.limits},
 		{"validate", r.validate},
 		{"authorize", r.authorize},
-	}
+	}...)
 }

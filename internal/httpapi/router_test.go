@@ -14,15 +14,16 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"tenantry/internal/principal"
 )
 
 func TestSteps_are_in_order(t *testing.T) {
 	t.Parallel()
-	want := []string{"visit", "headers", "cors", "request_id", "recover", "tenant_context", "request_log", "limits", "validate", "authorize"}
+	want := []string{"visit", "trace", "headers", "cors", "request_id", "recover", "tenant_context", "request_log", "limits", "validate", "authorize"}
 	var got []string
-	for _, s := range (&router{}).steps() {
+	for _, s := range (&router{Options: Options{Tracer: noop.Tracer{}}}).steps() {
 		got = append(got, s.name)
 		if _, err := os.Stat(s.name + ".go"); err != nil {
 			t.Errorf("the step %s has no file of its name: %v", s.name, err)
@@ -34,6 +35,9 @@ func TestSteps_are_in_order(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("steps\n%v, want\n%v", got, want)
+	}
+	if untraced := (&router{}).steps(); len(untraced) != len(want)-1 || untraced[1].name == "trace" {
+		t.Error("there is a step for traces that nobody asked for")
 	}
 }
 

@@ -16,6 +16,9 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/sony/gobreaker/v2"
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/semaphore"
 
 	"tenantry/internal/problem"
@@ -102,14 +105,17 @@ func (p *peer) client() *http.Client {
 
 // RoundTrip calls the provider, and reads its answer while the time of the call runs.
 func (p *peer) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := p.calls.Acquire(r.Context(), 1); err != nil {
+	ctx, span := trace.SpanFromContext(r.Context()).TracerProvider().Tracer("tenantry/internal/oauth").Start(r.Context(), r.Method, trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithAttributes(semconv.HTTPRequestMethodKey.String(r.Method), semconv.ServerAddress(r.URL.Hostname())))
+	defer span.End()
+	if err := p.calls.Acquire(ctx, 1); err != nil {
 		return nil, err
 	}
 	defer p.calls.Release(1)
-	ctx, cancel := apart(r.Context())
+	ctx, cancel := apart(ctx)
 	defer cancel()
 	r = r.WithContext(ctx)
-	return p.breaker.Execute(func() (*http.Response, error) {
+	response, err := p.breaker.Execute(func() (*http.Response, error) {
 		response, err := p.base.RoundTrip(r)
 		if err != nil {
 			return nil, err
@@ -122,9 +128,14 @@ func (p *peer) RoundTrip(r *http.Request) (*http.Response, error) {
 		if len(body) > maxAnswer {
 			return nil, fmt.Errorf("the answer of %s is longer than %d bytes", r.URL.Host, maxAnswer)
 		}
+		span.SetAttributes(semconv.HTTPResponseStatusCode(response.StatusCode))
 		response.Body = io.NopCloser(bytes.NewReader(body))
 		return response, nil
 	})
+	if err != nil {
+		span.SetStatus(codes.Error, "")
+	}
+	return response, err
 }
 
 // apart returns a context that ends with another one that has a deadline, and has nothing else of it. The transport may go on dialling for a

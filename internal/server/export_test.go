@@ -10,6 +10,9 @@ import (
 // Bootstrap makes the first tenant, for tests that wire a server without running it.
 var Bootstrap = bootstrap
 
+// OpenTraces returns a tracer, for tests that wire a server without running it.
+var OpenTraces = openTraces
+
 // Forget empties the cache.
 func (s *Server) Forget() { s.cache.Reset() }
 

@@ -42,6 +42,8 @@ type instance struct {
 	url    string
 	log    *logBuffer
 	routes routers.Router
+	// handOver tells a collector of every span that has ended.
+	handOver func()
 }
 
 // logBuffer collects what a server logs, of every level.
@@ -100,7 +102,11 @@ func startAt(t testing.TB, opts database.Options, clock func() time.Time, change
 	hasher := auth.NewHasher(auth.HashOptions{
 		Concurrency: cfg.PasswordHashConcurrency, MemoryKiB: cfg.PasswordHashMemory, Time: cfg.PasswordHashTime,
 	})
-	parts := server.Parts{Config: cfg, Secret: []byte(cfg.Secret), DB: db, Hasher: hasher, Clock: clock, Log: log}
+	tracer, handOver, err := server.OpenTraces(t.Context(), cfg, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := server.Parts{Config: cfg, Secret: []byte(cfg.Secret), DB: db, Hasher: hasher, Clock: clock, Log: log, Tracer: tracer}
 	if err := server.Bootstrap(t.Context(), parts, io.Discard); err != nil {
 		t.Fatal(err)
 	}
@@ -116,11 +122,12 @@ func startAt(t testing.TB, opts database.Options, clock func() time.Time, change
 		web.Close()
 		stop()
 		work.Wait()
+		handOver()
 		if err := db.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return &instance{TB: t, db: db, server: s, url: web.URL, log: logs, routes: contractRoutes(t)}
+	return &instance{TB: t, db: db, server: s, url: web.URL, log: logs, routes: contractRoutes(t), handOver: handOver}
 }
 
 var contractRoutes = func() func(t testing.TB) routers.Router {

@@ -42,7 +42,12 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 	}
 	// A hash keeps one of Go's processors for as long as it takes; there are to be as many left as there are cores.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + cfg.PasswordHashConcurrency))
-	parts := Parts{Config: cfg, Secret: key, DB: db, Hasher: newHasher(cfg), Clock: clock, Log: log}
+	tracer, endTraces, err := openTraces(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer endTraces()
+	parts := Parts{Config: cfg, Secret: key, DB: db, Hasher: newHasher(cfg), Clock: clock, Log: log, Tracer: tracer}
 	s, err := New(ctx, parts)
 	if err != nil {
 		return err

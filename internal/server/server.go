@@ -11,6 +11,7 @@ import (
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/otel/trace"
 
 	"tenantry/internal/api"
 	"tenantry/internal/auth"
@@ -70,6 +71,8 @@ type Parts struct {
 	// Clock tells the time, in UTC.
 	Clock func() time.Time
 	Log   *slog.Logger
+	// Tracer makes spans of requests. Without one there are none.
+	Tracer trace.Tracer
 }
 
 // New wires a server.
@@ -122,7 +125,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 		oauth.HTTP{OAuth: providers},
 		health{db: db, draining: &s.draining},
 	}, httpapi.Options{
-		Log: log, Lines: jsonLines(log), CORSOrigins: cfg.CORSOrigins, TrustedProxies: cfg.TrustedProxies, ServerTiming: cfg.ServerTiming,
+		Log: log, Lines: jsonLines(log), CORSOrigins: cfg.CORSOrigins, TrustedProxies: cfg.TrustedProxies, ServerTiming: cfg.ServerTiming, Tracer: parts.Tracer,
 		Authenticate: signIn.Authenticate, Authorize: signIn.Authorize, ActIn: signIn.ActIn,
 		Observe: figures.observe, CountStatements: database.CountStatements, Unavailable: database.Unavailable,
 		Gone: sqlgraph.IsForeignKeyConstraintError, Unforeseen: figures.unforeseen,

@@ -1,0 +1,44 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"tenantry/internal/principal"
+)
+
+// trace makes a span of the request, below the caller's if it names one (W3C Trace Context). Nothing of what a client sends is in it but the
+// route and the method that were matched; probes have none, since they come every few seconds and say nothing.
+func (r *router) trace(c *gin.Context) {
+	v := visitOf(c)
+	if v.operation != nil && v.operation.probe {
+		c.Next()
+		return
+	}
+	name, attributes := "HTTP", []attribute.KeyValue(nil)
+	if v.operation != nil {
+		name = c.Request.Method + " " + c.FullPath()
+		attributes = []attribute.KeyValue{
+			semconv.HTTPRequestMethodKey.String(c.Request.Method), semconv.HTTPRoute(c.FullPath()), attribute.String("tenantry.operation", v.operation.id),
+		}
+	}
+	called := propagation.TraceContext{}.Extract(v.Context, propagation.HeaderCarrier(c.Request.Header))
+	ctx, span := r.Tracer.Start(called, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(v.began), trace.WithAttributes(attributes...))
+	defer span.End()
+	v.Context = ctx
+	c.Next()
+	status := c.Writer.Status()
+	span.SetAttributes(semconv.HTTPResponseStatusCode(status), attribute.String("tenantry.request_id", v.id[0]))
+	if p, ok := principal.FromContext(v.Context); ok {
+		span.SetAttributes(attribute.String("tenantry.tenant_id", p.TenantID.String()), attribute.String("tenantry.user_id", p.UserID.String()))
+	}
+	if status >= http.StatusInternalServerError {
+		span.SetStatus(codes.Error, "")
+	}
+}
