@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/crypto/argon2"
 
+	"tenantry/internal/httpapi"
 	"tenantry/internal/problem"
 )
 
@@ -157,7 +158,7 @@ func (h *Hasher) Admit(ctx context.Context) (leave func(), err error) {
 	}
 	asked := time.Now()
 	defer func() { h.waited(StageAdmission, time.Since(asked)) }()
-	waiting, cancel := context.WithTimeout(ctx, hashWait)
+	waiting, cancel := httpapi.Within(ctx, hashWait)
 	defer cancel()
 	select {
 	case h.room <- struct{}{}:

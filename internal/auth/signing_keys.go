@@ -19,6 +19,7 @@ import (
 
 	"tenantry/ent"
 	"tenantry/ent/signingkey"
+	"tenantry/internal/httpapi"
 	"tenantry/internal/principal"
 )
 
@@ -207,7 +208,7 @@ func (k *SigningKeys) find(ctx context.Context, kid string) (*signingKey, error)
 	if key := k.current.Load().byID[kid]; key != nil {
 		return key, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, keyPatience)
+	ctx, cancel := httpapi.Within(ctx, keyPatience)
 	defer cancel()
 	if err := k.load(ofNoTenant(ctx)); err != nil {
 		return nil, err

@@ -29,6 +29,18 @@ func (r *router) limits(c *gin.Context) {
 	c.Next()
 }
 
+// Within returns a context that ends after a time, with the request, or when it is cancelled. One of package context looks at its parent
+// once more after its time has run out, when gin may have given that to the next request.
+func Within(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
+	end := time.Now().Add(wait)
+	if of, ok := ctx.Deadline(); ok && of.Before(end) {
+		end = of
+	}
+	within, cancel := context.WithDeadline(context.WithoutCancel(ctx), end)
+	stop := context.AfterFunc(ctx, cancel)
+	return within, func() { stop(); cancel() }
+}
+
 // timed is a context with a deadline, whose timer is started by the first who waits for it: most requests are answered without waiting.
 type timed struct {
 	context.Context

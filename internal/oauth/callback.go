@@ -16,6 +16,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"tenantry/internal/auth"
+	"tenantry/internal/httpapi"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 )
@@ -107,7 +108,7 @@ func (o *OAuth) end(ctx context.Context, f *flow, ref string, a Answer, from aut
 // identify holds an answer against its flow and the provider, and asks the provider whose it is. Nothing is sent to a provider before
 // it is known that the answer is its own (RFC 9207 §2.4).
 func (o *OAuth) identify(ctx context.Context, u *upstream, f *flow, a Answer) (*identity, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := httpapi.Within(ctx, patience)
 	defer cancel()
 	m, err := u.metadata(ctx)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"tenantry/internal/api"
 	"tenantry/internal/database"
+	"tenantry/internal/httpapi"
 	"tenantry/internal/problem"
 )
 
@@ -30,7 +31,7 @@ func (h health) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObjec
 	if h.draining.Load() {
 		return nil, problem.Unavailable(errors.New("the server is stopping"))
 	}
-	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	ctx, cancel := httpapi.Within(ctx, pingTimeout)
 	defer cancel()
 	if err := h.db.Ping(ctx); err != nil {
 		return nil, problem.Unavailable(err)
