@@ -14,7 +14,7 @@ import (
 )
 
 // trace makes a span of the request, below the caller's if it names one (W3C Trace Context). Nothing of what a client sends is in it but the
-// route and the method that were matched; probes have none, since they come every few seconds and say nothing.
+// route and the method that were matched, and a request id that is harmless; probes have none, since they come every few seconds and say nothing.
 func (r *router) trace(c *gin.Context) {
 	v := visitOf(c)
 	if v.operation != nil && v.operation.probe {
