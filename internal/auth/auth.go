@@ -23,6 +23,7 @@ type Auth struct {
 	access   *accessTokens
 	refresh  refreshTokens
 	throttle *throttle
+	batches  *sessionBatches
 	opts     Options
 	// signIns counts sign-ins with a password.
 	signIns, refreshes Tally
@@ -41,6 +42,7 @@ func New(client *ent.Client, hasher *Hasher, keys *SigningKeys, opts Options) (*
 	return &Auth{
 		client: client, hasher: hasher, keys: keys, access: newAccessTokens(keys, opts), refresh: refreshTokens{refresh},
 		throttle:  &throttle{client: client, key: counting[0], clock: opts.Clock, account: opts.AccountAttempts, address: opts.AddressAttempts},
+		batches:   &sessionBatches{client: client, clock: opts.Clock, patience: batchPatience},
 		opts:      opts,
 		signIns:   NewTally(EndOK, EndWrongCredentials, EndDisabled, EndThrottled, EndBusy, EndFailed),
 		refreshes: NewTally(EndRotated, EndGrace, EndRefused, EndReuse, EndFailed),

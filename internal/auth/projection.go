@@ -79,7 +79,7 @@ func FromContext(ctx context.Context) (*Projection, error) {
 
 // The statement of a projection has a row for each role of the user, and one with null for the role of a user without. It is run for every
 // request that is not remembered, and written out because ent's builder would take longer for it than Postgres does. Sessions count
-// while they are not revoked, not over at the time ($2), and not older than the password.
+// while they are not revoked, not over at the time ($1), and not older than the password.
 const (
 	selectProjection = `SELECT u.id, u.tenant_id, u.email, u.full_name, u.is_active, u.is_superuser, u.password_version, u.email_verified_at,
 	u.created_at, u.updated_at, t.is_active, t.settings, r.name, r.permissions, `
@@ -88,14 +88,19 @@ JOIN tenants AS t ON t.id = u.tenant_id
 LEFT JOIN user_roles AS ra ON ra.user_id = u.id AND ra.tenant_id = u.tenant_id
 LEFT JOIN roles AS r ON r.id = ra.role_id AND r.tenant_id = ra.tenant_id`
 
-	projectionBySession = selectProjection + `s.created_at, s.expires_at, NULL` + fromProjection + `
+	ofSessions = selectProjection + `s.id, s.created_at, s.expires_at, NULL` + fromProjection + `
 JOIN refresh_tokens AS s ON s.user_id = u.id AND s.tenant_id = u.tenant_id
-WHERE s.id = $1 AND NOT s.revoked AND s.expires_at > $2 AND s.password_version = u.password_version`
-	projectionByUser        = selectProjection + `NULL, NULL, NULL` + fromProjection + ` WHERE u.id = $1`
-	projectionByCredentials = selectProjection + `NULL, NULL, u.password_hash` + fromProjection + ` WHERE t.slug = $1 AND u.email = $2`
+WHERE NOT s.revoked AND s.expires_at > $1 AND s.password_version = u.password_version AND s.id `
+	projectionBySession     = ofSessions + `= $2`
+	projectionsBySessions   = ofSessions + `IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`
+	projectionByUser        = selectProjection + `NULL, NULL, NULL, NULL` + fromProjection + ` WHERE u.id = $1`
+	projectionByCredentials = selectProjection + `NULL, NULL, NULL, u.password_hash` + fromProjection + ` WHERE t.slug = $1 AND u.email = $2`
 
 	// The tenant filter, which no policy adds to a statement that is written out.
 	inTenant2, inTenant3 = ` AND u.tenant_id = $2`, ` AND u.tenant_id = $3`
+
+	// maxSessionsAtOnce is how many sessions projectionsBySessions names.
+	maxSessionsAtOnce = 16
 )
 
 // wanted is whose projection is wanted.
@@ -107,7 +112,7 @@ type wanted struct {
 
 // bySession finds the user of a session that counts at a time.
 func bySession(session uuid.UUID, now time.Time) wanted {
-	return wanted{projectionBySession, projectionBySession + inTenant3, []any{session, now}}
+	return wanted{projectionBySession, projectionBySession + inTenant3, []any{now, session}}
 }
 
 // byUser finds a user by id.
@@ -129,14 +134,34 @@ func loadProjection(ctx context.Context, client *ent.Client, of wanted) (*Projec
 	if !acting.IsSystem() {
 		of.statement, of.args = of.inTenant, append(of.args, acting.TenantID)
 	}
-	var p *Projection
-	err := database.Rows(ctx, client, of.statement, of.args, func(rows *sql.Rows) error {
+	found, err := readProjections(ctx, client, of.statement, of.args)
+	for _, p := range found {
+		return p, err
+	}
+	return nil, err
+}
+
+// loadProjections reads those of some sessions, at most maxSessionsAtOnce, that count at a time, of whatever tenants.
+func loadProjections(ctx context.Context, client *ent.Client, sessions []uuid.UUID, now time.Time) (map[uuid.UUID]*Projection, error) {
+	args := []any{now}
+	for i := range maxSessionsAtOnce {
+		args = append(args, sessions[min(i, len(sessions)-1)])
+	}
+	return readProjections(ctx, client, projectionsBySessions, args)
+}
+
+// readProjections runs a statement of projections, and returns each by its session, if it has one.
+func readProjections(ctx context.Context, client *ent.Client, statement string, args []any) (map[uuid.UUID]*Projection, error) {
+	found := map[uuid.UUID]*Projection{}
+	err := database.Rows(ctx, client, statement, args, func(rows *sql.Rows) error {
 		var row projectionRow
 		if err := row.scan(rows); err != nil {
 			return err
 		}
-		if p == nil {
+		p, ok := found[row.projection.SessionID]
+		if !ok {
 			p = row.projection
+			found[p.SessionID] = p
 		}
 		if row.role.Valid {
 			p.Roles, p.Permissions = append(p.Roles, row.role.String), append(p.Permissions, row.permissions...)
@@ -146,7 +171,7 @@ func loadProjection(ctx context.Context, client *ent.Client, of wanted) (*Projec
 	if err != nil {
 		return nil, fmt.Errorf("read auth projection: %w", err)
 	}
-	return p, nil
+	return found, nil
 }
 
 // projectionRow is a user with one of their roles.
@@ -160,12 +185,13 @@ func (r *projectionRow) scan(rows *sql.Rows) error {
 	u := &ent.User{}
 	p := &Projection{User: u, Roles: []string{}}
 	var tenantSettings, permissions sql.RawBytes
+	var session uuid.NullUUID
 	var began, ends sql.NullTime
 	if err := rows.Scan(&u.ID, &u.TenantID, &u.Email, &u.FullName, &u.IsActive, &u.IsSuperuser, &u.PasswordVersion, &u.EmailVerifiedAt,
-		&u.CreatedAt, &u.UpdatedAt, &p.TenantActive, &tenantSettings, &r.role, &permissions, &began, &ends, &u.PasswordHash); err != nil {
+		&u.CreatedAt, &u.UpdatedAt, &p.TenantActive, &tenantSettings, &r.role, &permissions, &session, &began, &ends, &u.PasswordHash); err != nil {
 		return err
 	}
-	p.SessionBegan, p.SessionEnds = began.Time, ends.Time
+	p.SessionID, p.SessionBegan, p.SessionEnds = session.UUID, began.Time, ends.Time
 	if err := json.Unmarshal(tenantSettings, &p.TenantSettings); err != nil {
 		return fmt.Errorf("read settings of tenant: %w", err)
 	}

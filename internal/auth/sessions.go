@@ -74,11 +74,10 @@ func (a *Auth) tokens(p *Projection, t refreshToken, end time.Time) (*Tokens, er
 func (a *Auth) ofSession(ctx context.Context, session uuid.UUID) (*Projection, error) {
 	now := a.opts.Clock()
 	p, err := cache.Get(a.opts.Cache, cache.Key{Kind: cache.Session, ID: session}, func() (cache.Loaded[*Projection], error) {
-		p, err := loadProjection(ctx, a.client, bySession(session, now))
+		p, err := a.batches.load(ctx, session)
 		if p == nil || err != nil {
 			return cache.Loaded[*Projection]{}, err
 		}
-		p.SessionID = session
 		return cache.Loaded[*Projection]{Value: p, Rows: []uuid.UUID{session, p.ID, p.TenantID}, Size: p.size()}, nil
 	})
 	if p != nil && (p.SessionID != session || !p.SessionEnds.After(now)) {

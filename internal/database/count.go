@@ -34,8 +34,8 @@ func CountStatements(ctx context.Context) (context.Context, func() (int64, time.
 	return c, c.read
 }
 
-// count records one statement of ctx that began at start.
-func count(ctx context.Context, start time.Time) {
+// Count records one statement that began at start, or that ctx has waited for since then: several requests may share one.
+func Count(ctx context.Context, start time.Time) {
 	if c, ok := ctx.Value(counterKey{}).(*counter); ok {
 		c.statements.Add(1)
 		c.duration.Add(int64(time.Since(start)))

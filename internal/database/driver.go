@@ -117,7 +117,7 @@ func run[T any](ctx context.Context, p *pool, query string, args []any, statemen
 	if err := ctx.Err(); err != nil {
 		return answer, err
 	}
-	defer count(ctx, time.Now())
+	defer Count(ctx, time.Now())
 	ctx, span := p.traced(ctx, query)
 	defer func() { endSpan(span, err) }()
 	ctx = context.WithoutCancel(ctx)

@@ -1,0 +1,213 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"tenantry/ent"
+	"tenantry/internal/database"
+	"tenantry/internal/database/dbtest"
+	"tenantry/internal/principal"
+)
+
+// signedIn is a session that was made for a test.
+type signedIn struct{ tenant, user, session uuid.UUID }
+
+// signIn makes users of two tenants in turn, each with a role of their own and a session.
+func signIn(t *testing.T, db *database.DB, users int) []signedIn {
+	t.Helper()
+	system := principal.System(t.Context(), "test")
+	var tenants []uuid.UUID
+	for _, slug := range []string{"acme", "globex"} {
+		tenants = append(tenants, db.Client.Tenant.Create().SetSlug(slug).SetName(slug).SaveX(system).ID)
+	}
+	var all []signedIn
+	for i := range users {
+		home := tenants[i%2]
+		ctx := principal.NewContext(t.Context(), principal.InTenant(home))
+		role := db.Client.Role.Create().SetName(fmt.Sprint("role-", i)).SetPermissions([]string{fmt.Sprint("things:", i)}).SaveX(ctx)
+		user := db.Client.User.Create().SetEmail(fmt.Sprintf("%d@acme.test", i)).SaveX(ctx)
+		db.Client.RoleAssignment.Create().SetUserID(user.ID).SetRoleID(role.ID).SaveX(ctx)
+		s := signedIn{tenant: home, user: user.ID}
+		s.session = session(t, db, s, time.Now().Add(time.Hour))
+		all = append(all, s)
+	}
+	return all
+}
+
+// session makes a session of a user that is over at a time.
+func session(t *testing.T, db *database.DB, of signedIn, end time.Time) uuid.UUID {
+	t.Helper()
+	return db.Client.RefreshToken.Create().SetUserID(of.user).SetRotatedAt(time.Now()).SetExpiresAt(end).SaveX(as(t.Context(), of)).ID
+}
+
+// occupied are batches whose statements are all under way.
+func occupied(client *ent.Client, patience time.Duration) *sessionBatches {
+	return &sessionBatches{client: client, clock: time.Now, patience: patience, running: statementsAtOnce}
+}
+
+// gathered waits until as many wait.
+func (b *sessionBatches) gathered(t *testing.T, many int) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		b.mu.Lock()
+		waiting := len(b.waiting)
+		b.mu.Unlock()
+		if waiting == many {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d wait, want %d", waiting, many)
+		}
+	}
+}
+
+// as is what a request of a tenant's user carries.
+func as(ctx context.Context, s signedIn) context.Context {
+	return principal.NewContext(ctx, principal.Principal{TenantID: s.tenant, UserID: s.user, SessionID: s.session})
+}
+
+func TestSessions_that_are_asked_for_together_share_a_statement_and_nothing_else(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		const people = 2*maxSessionsAtOnce + 6
+		all := signIn(t, db, people)
+		system := principal.System(t.Context(), "test")
+		revoked, over, older, foreign := 3, 4, 5, 6
+		db.Client.RefreshToken.UpdateOneID(all[revoked].session).SetRevoked(true).ExecX(system)
+		all[over].session = session(t, db, all[over], time.Now().Add(-time.Second))
+		db.Client.User.UpdateOneID(all[older].user).AddPasswordVersion(1).ExecX(system)
+
+		spans := tracetest.NewSpanRecorder()
+		tracer := sdk.NewTracerProvider(sdk.WithSpanProcessor(spans)).Tracer("test")
+		b := occupied(db.Client, time.Hour)
+		var asking sync.WaitGroup
+		for i, s := range all {
+			asking.Go(func() {
+				ctx, statements := database.CountStatements(t.Context())
+				ctx, span := tracer.Start(ctx, "request")
+				defer span.End()
+				if i == foreign {
+					s.tenant = all[foreign+1].tenant
+				}
+				p, err := b.load(as(ctx, s), s.session)
+				if n, _ := statements(); err != nil || n != 1 {
+					t.Errorf("%d: %d statements, %v", i, n, err)
+				}
+				if slices.Contains([]int{revoked, over, older, foreign}, i) {
+					if p != nil {
+						t.Errorf("%d: found %v", i, p.User)
+					}
+					return
+				}
+				if p == nil || p.ID != s.user || p.TenantID != s.tenant || p.SessionID != s.session || !p.Live() ||
+					!slices.Equal(p.Roles, []string{fmt.Sprint("role-", i)}) || !slices.Equal(p.Permissions, []string{fmt.Sprint("things:", i)}) {
+					t.Errorf("%d: %+v", i, p)
+				}
+			})
+		}
+		b.gathered(t, people)
+		b.next()
+		asking.Wait()
+		b.idle(t, statementsAtOnce-1)
+		run := 0
+		for _, span := range spans.Ended() {
+			if span.Name() == "SELECT" {
+				run++
+			}
+		}
+		if run != 3 {
+			t.Errorf("%d statements ran for %d sessions, want 3", run, people)
+		}
+	})
+}
+
+// idle waits until no more than some statements are under way.
+func (b *sessionBatches) idle(t *testing.T, running int) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		b.mu.Lock()
+		now, waiting := b.running, len(b.waiting)
+		b.mu.Unlock()
+		if now == running && waiting == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d run and %d wait, want %d and none", now, waiting, running)
+		}
+	}
+}
+
+func TestSession_that_is_waited_for_too_long_is_read_alone(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		s := signIn(t, db, 1)[0]
+		b := occupied(db.Client, time.Millisecond)
+		ctx, statements := database.CountStatements(t.Context())
+		p, err := b.load(as(ctx, s), s.session)
+		if n, _ := statements(); err != nil || p == nil || p.SessionID != s.session || n != 1 {
+			t.Errorf("%+v, %d statements, %v", p, n, err)
+		}
+		b.idle(t, statementsAtOnce)
+	})
+}
+
+func TestSession_of_who_hangs_up_is_read_for_those_who_stay(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		all := signIn(t, db, 2)
+		b := occupied(db.Client, time.Hour)
+		gone, hangUp := context.WithCancel(t.Context())
+		var asking sync.WaitGroup
+		left := make(chan struct{})
+		asking.Go(func() {
+			defer close(left)
+			if _, err := b.load(as(gone, all[0]), all[0].session); !errors.Is(err, context.Canceled) {
+				t.Errorf("hung up, and got %v", err)
+			}
+		})
+		asking.Go(func() {
+			if p, err := b.load(as(t.Context(), all[1]), all[1].session); err != nil || p == nil || p.ID != all[1].user {
+				t.Errorf("stayed, and got %+v, %v", p, err)
+			}
+		})
+		b.gathered(t, 2)
+		hangUp()
+		<-left
+		b.next()
+		asking.Wait()
+		b.idle(t, statementsAtOnce-1)
+	})
+}
+
+func TestSessions_of_a_batch_that_fails_are_told_so(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		all := signIn(t, db, 2)
+		b := occupied(db.Client, time.Hour)
+		var asking sync.WaitGroup
+		for _, s := range all {
+			asking.Go(func() {
+				if p, err := b.load(as(t.Context(), s), s.session); err == nil || p != nil {
+					t.Errorf("%+v, %v", p, err)
+				}
+			})
+		}
+		b.gathered(t, len(all))
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		b.next()
+		asking.Wait()
+		b.idle(t, statementsAtOnce-1)
+	})
+}
