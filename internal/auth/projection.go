@@ -192,8 +192,10 @@ func (r *projectionRow) scan(rows *sql.Rows) error {
 		return err
 	}
 	p.SessionID, p.SessionBegan, p.SessionEnds = session.UUID, began.Time, ends.Time
-	if err := json.Unmarshal(tenantSettings, &p.TenantSettings); err != nil {
-		return fmt.Errorf("read settings of tenant: %w", err)
+	if string(tenantSettings) != "{}" { // as most are
+		if err := json.Unmarshal(tenantSettings, &p.TenantSettings); err != nil {
+			return fmt.Errorf("read settings of tenant: %w", err)
+		}
 	}
 	if r.role.Valid {
 		if err := json.Unmarshal(permissions, &r.permissions); err != nil {

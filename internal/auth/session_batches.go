@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -57,19 +56,17 @@ func (b *sessionBatches) load(ctx context.Context, session uuid.UUID) (*Projecti
 	began := time.Now()
 	patience := time.NewTimer(b.patience)
 	defer patience.Stop()
-	for {
-		select {
-		case <-asked.done:
-			database.Count(ctx, began)
-			return asked.visible(ctx)
-		case <-ctx.Done():
-			return nil, fmt.Errorf("read auth projection: %w", ctx.Err())
-		case <-patience.C:
-			if b.leave(asked) {
-				return loadProjection(ctx, b.client, bySession(session, b.clock()))
-			}
+	// Who hangs up is not looked for here either: there is no statement that takes long, or the database ends it.
+	select {
+	case <-asked.done:
+	case <-patience.C:
+		if b.leave(asked) {
+			return loadProjection(ctx, b.client, bySession(session, b.clock()))
 		}
+		<-asked.done
 	}
+	database.Count(ctx, began)
+	return asked.visible(ctx)
 }
 
 // ask returns nil if whoever asks is to run a statement, and then the next.
@@ -110,7 +107,7 @@ func (b *sessionBatches) next() {
 	go b.run(batch)
 }
 
-// run reads a batch. It outlives who hangs up, and belongs to no request but for its span, which is the first one's.
+// run reads a batch. It belongs to no request but for its span, which is the first one's.
 func (b *sessionBatches) run(batch []*sessionAsked) {
 	defer b.next()
 	ctx := principal.System(trace.ContextWithSpan(context.Background(), batch[0].span), "session: read for who asked from its tenant")

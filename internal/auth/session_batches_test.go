@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -158,34 +157,6 @@ func TestSession_that_is_waited_for_too_long_is_read_alone(t *testing.T) {
 			t.Errorf("%+v, %d statements, %v", p, n, err)
 		}
 		b.idle(t, statementsAtOnce)
-	})
-}
-
-func TestSession_of_who_hangs_up_is_read_for_those_who_stay(t *testing.T) {
-	t.Parallel()
-	dbtest.Each(t, func(t *testing.T, db *database.DB) {
-		all := signIn(t, db, 2)
-		b := occupied(db.Client, time.Hour)
-		gone, hangUp := context.WithCancel(t.Context())
-		var asking sync.WaitGroup
-		left := make(chan struct{})
-		asking.Go(func() {
-			defer close(left)
-			if _, err := b.load(as(gone, all[0]), all[0].session); !errors.Is(err, context.Canceled) {
-				t.Errorf("hung up, and got %v", err)
-			}
-		})
-		asking.Go(func() {
-			if p, err := b.load(as(t.Context(), all[1]), all[1].session); err != nil || p == nil || p.ID != all[1].user {
-				t.Errorf("stayed, and got %+v, %v", p, err)
-			}
-		})
-		b.gathered(t, 2)
-		hangUp()
-		<-left
-		b.next()
-		asking.Wait()
-		b.idle(t, statementsAtOnce-1)
 	})
 }
 

@@ -48,6 +48,7 @@ type timed struct {
 
 	once    sync.Once
 	running atomic.Pointer[timer]
+	ended   atomic.Bool
 }
 
 type timer struct {
@@ -66,12 +67,18 @@ func (t *timed) Done() <-chan struct{} {
 	return over
 }
 
-// Err says which of them it was.
+// Err says which of them it was. Who asks does not wait.
 func (t *timed) Err() error {
-	if running := t.started(); running != nil {
+	switch running := t.running.Load(); {
+	case running != nil:
 		return running.Err()
+	case t.ended.Load():
+		return context.Canceled
+	case !time.Now().Before(t.deadline):
+		return context.DeadlineExceeded
+	default:
+		return t.Context.Err()
 	}
-	return context.Canceled
 }
 
 // Value asks the timer, once it runs, since package context looks there for whom to tell of the end. Otherwise it would have a goroutine
@@ -94,7 +101,7 @@ func (t *timed) started() *timer {
 
 // end stops the timer. Who begins to wait after it need not.
 func (t *timed) end() {
-	t.once.Do(func() {})
+	t.once.Do(func() { t.ended.Store(true) })
 	if running := t.running.Load(); running != nil {
 		running.cancel()
 	}
