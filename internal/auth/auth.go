@@ -42,7 +42,7 @@ func New(client *ent.Client, hasher *Hasher, keys *SigningKeys, opts Options) (*
 	return &Auth{
 		client: client, hasher: hasher, keys: keys, access: newAccessTokens(keys, opts), refresh: refreshTokens{refresh},
 		throttle:  &throttle{client: client, key: counting[0], clock: opts.Clock, account: opts.AccountAttempts, address: opts.AddressAttempts},
-		batches:   &sessionBatches{client: client, clock: opts.Clock, patience: batchPatience},
+		batches:   newSessionBatches(client, opts.Clock),
 		opts:      opts,
 		signIns:   NewTally(EndOK, EndWrongCredentials, EndDisabled, EndThrottled, EndBusy, EndFailed),
 		refreshes: NewTally(EndRotated, EndGrace, EndRefused, EndReuse, EndFailed),

@@ -141,8 +141,12 @@ func loadProjection(ctx context.Context, client *ent.Client, of wanted) (*Projec
 	return nil, err
 }
 
-// loadProjections reads those of some sessions, at most maxSessionsAtOnce, that count at a time, of whatever tenants.
+// loadProjections reads those of some sessions, at most maxSessionsAtOnce, that count at a time. They are of any tenants, which is for the
+// system alone.
 func loadProjections(ctx context.Context, client *ent.Client, sessions []uuid.UUID, now time.Time) (map[uuid.UUID]*Projection, error) {
+	if acting, _ := principal.FromContext(ctx); !acting.IsSystem() {
+		return nil, errors.New("read auth projections: who acts is not the system")
+	}
 	args := []any{now}
 	for i := range maxSessionsAtOnce {
 		args = append(args, sessions[min(i, len(sessions)-1)])

@@ -1,0 +1,106 @@
+package cache
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// Batches answers together what is asked for at once. Who asks alone is answered at once; who asks while runs are under way is answered by
+// the next, with everybody else who does. Each is answered by a run that began after they asked.
+type Batches[A any] struct {
+	// Max is how many one run answers.
+	Max int
+	// AtOnce is how many runs there are before who asks waits for the next.
+	AtOnce int
+	// Patience is how long that may take. After it they are answered alone, as if nobody else were there.
+	Patience time.Duration
+
+	mu      sync.Mutex
+	running int
+	waiting []*waiting[A]
+}
+
+// waiting is what somebody waits for.
+type waiting[A any] struct {
+	asked *A
+	// turn receives what whoever waits is to run, themselves among it.
+	turn chan []*waiting[A]
+	// done is closed when somebody else has run it.
+	done chan struct{}
+}
+
+// Answer has something answered, by run or by that of somebody who asks at the same time. Run answers what it is given, which whoever gave it
+// waits for: if it panics, it leaves that as it is.
+func (b *Batches[A]) Answer(asked *A, run func([]*A)) {
+	w := b.wait(asked)
+	if w == nil {
+		defer b.next()
+		run([]*A{asked})
+		return
+	}
+	patience := time.NewTimer(b.Patience)
+	defer patience.Stop()
+	for {
+		select {
+		case <-w.done:
+			return
+		case batch := <-w.turn:
+			b.lead(batch, run)
+			return
+		case <-patience.C:
+			if b.leave(w) {
+				run([]*A{asked})
+				return
+			}
+		}
+	}
+}
+
+// wait returns nil if whoever asks is to run it, and then the next.
+func (b *Batches[A]) wait(asked *A) *waiting[A] {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.running < b.AtOnce {
+		b.running++
+		return nil
+	}
+	w := &waiting[A]{asked, make(chan []*waiting[A], 1), make(chan struct{})}
+	b.waiting = append(b.waiting, w)
+	return w
+}
+
+// leave reports whether nobody has taken what is waited for, and takes it back.
+func (b *Batches[A]) leave(w *waiting[A]) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at := slices.Index(b.waiting, w)
+	if at < 0 {
+		return false
+	}
+	b.waiting = slices.Delete(b.waiting, at, at+1)
+	return true
+}
+
+// next gives those who wait the place of a run that has ended.
+func (b *Batches[A]) next() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	batch := b.waiting[:min(len(b.waiting), b.Max)]
+	b.waiting = b.waiting[len(batch):]
+	if len(batch) == 0 {
+		b.running--
+		return
+	}
+	batch[0].turn <- batch
+}
+
+func (b *Batches[A]) lead(batch []*waiting[A], run func([]*A)) {
+	defer b.next()
+	asked := make([]*A, 0, len(batch))
+	for _, w := range batch {
+		asked = append(asked, w.asked)
+		defer close(w.done)
+	}
+	run(asked)
+}

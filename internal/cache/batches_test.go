@@ -1,0 +1,139 @@
+package cache
+
+import (
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// occupied are batches of which two runs are under way, until free is called.
+func occupied(patience time.Duration) (b *Batches[int], free func()) {
+	b = &Batches[int]{Max: 4, AtOnce: 2, Patience: patience}
+	end := make(chan struct{})
+	var runs sync.WaitGroup
+	for range b.AtOnce {
+		begun := make(chan struct{})
+		runs.Go(func() { b.Answer(new(int), func([]*int) { close(begun); <-end }) })
+		<-begun
+	}
+	return b, func() { close(end); runs.Wait() }
+}
+
+// until waits until as many wait.
+func (b *Batches[A]) until(waiting int) {
+	for b.count() != waiting {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func (b *Batches[A]) count() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.waiting)
+}
+
+func TestBatches_answer_everybody_once_and_no_more_than_they_may_together(t *testing.T) {
+	t.Parallel()
+	b, free := occupied(time.Hour)
+	var mu sync.Mutex
+	var sizes []int
+	answers := make([]int, 10)
+	var asking sync.WaitGroup
+	for i := range answers {
+		asking.Go(func() {
+			b.Answer(&answers[i], func(batch []*int) {
+				mu.Lock()
+				defer mu.Unlock()
+				sizes = append(sizes, len(batch))
+				for _, asked := range batch {
+					*asked++
+				}
+			})
+		})
+	}
+	b.until(len(answers))
+	free()
+	asking.Wait()
+	if slices.Sort(sizes); !slices.Equal(sizes, []int{2, 4, 4}) {
+		t.Errorf("runs of %v", sizes)
+	}
+	for i, n := range answers {
+		if n != 1 {
+			t.Errorf("%d is answered %d times", i, n)
+		}
+	}
+	if b.running != 0 || len(b.waiting) != 0 {
+		t.Errorf("%d run and %d wait when nobody asks", b.running, len(b.waiting))
+	}
+}
+
+func TestBatches_let_go_who_waits_too_long(t *testing.T) {
+	t.Parallel()
+	b, free := occupied(time.Millisecond)
+	var alone int
+	b.Answer(new(int), func(batch []*int) { alone = len(batch) })
+	if alone != 1 || b.running != b.AtOnce || len(b.waiting) != 0 {
+		t.Errorf("answered among %d; %d run and %d wait", alone, b.running, len(b.waiting))
+	}
+	if free(); b.running != 0 {
+		t.Errorf("%d run when nobody asks", b.running)
+	}
+}
+
+// Who panics leaves what they were given as it was, and takes nobody with them.
+func TestBatches_go_on_after_a_panic(t *testing.T) {
+	t.Parallel()
+	b, free := occupied(time.Hour)
+	var panics, asking sync.WaitGroup
+	panics.Add(2)
+	left := make([]bool, 5)
+	for i := range left {
+		asking.Go(func() {
+			defer func() {
+				if recover() != nil {
+					panics.Done()
+				}
+				left[i] = true
+			}()
+			b.Answer(new(int), func([]*int) { panic("no") })
+		})
+	}
+	b.until(len(left))
+	free()
+	asking.Wait()
+	panics.Wait()
+	if b.running != 0 || slices.Contains(left, false) {
+		t.Errorf("%d run when nobody asks; %v have left", b.running, left)
+	}
+}
+
+// However many ask, each has an answer of a run that began after they asked.
+func TestBatches_answer_with_nothing_older_than_the_question(t *testing.T) {
+	t.Parallel()
+	b := &Batches[int64]{Max: 4, AtOnce: 2, Patience: time.Millisecond}
+	start := time.Now()
+	var asking sync.WaitGroup
+	for range 32 {
+		asking.Go(func() {
+			for range 200 {
+				var began int64
+				asked := int64(time.Since(start))
+				b.Answer(&began, func(batch []*int64) {
+					now := int64(time.Since(start))
+					time.Sleep(50 * time.Microsecond)
+					for _, a := range batch {
+						*a = now
+					}
+				})
+				if began < asked {
+					t.Errorf("asked at %d, answered as of %d", asked, began)
+				}
+			}
+		})
+	}
+	asking.Wait()
+	if b.running != 0 || len(b.waiting) != 0 {
+		t.Errorf("%d run and %d wait when nobody asks", b.running, len(b.waiting))
+	}
+}
