@@ -32,26 +32,16 @@ type Projection struct {
 	// whatever happens. Zero if there was none.
 	SessionID                 uuid.UUID
 	SessionBegan, SessionEnds time.Time
-	// Document is the user as the API shows them, in JSON, which is made once.
-	Document func() ([]byte, error) `json:"-"`
+
+	written     sync.Once
+	document    []byte
+	documentErr error
 }
 
-// UnmarshalJSON reads a projection that was shared.
-func (p *Projection) UnmarshalJSON(text []byte) error {
-	type fields Projection
-	if err := json.Unmarshal(text, (*fields)(p)); err != nil {
-		return err
-	}
-	if p.User == nil {
-		return errors.New("a projection of nobody")
-	}
-	p.prepare()
-	return nil
-}
-
-// prepare makes what is made once.
-func (p *Projection) prepare() {
-	p.Document = sync.OnceValues(func() ([]byte, error) { return json.Marshal(UserResponse(p.User)) })
+// Document returns the user as the API shows them, in JSON, which is made once.
+func (p *Projection) Document() ([]byte, error) {
+	p.written.Do(func() { p.document, p.documentErr = json.Marshal(UserResponse(p.User)) })
+	return p.document, p.documentErr
 }
 
 // Live reports whether the user may act at all.
@@ -206,7 +196,6 @@ func (r *projectionRow) scan(rows *sql.Rows) error {
 			return fmt.Errorf("read permissions of role: %w", err)
 		}
 	}
-	p.prepare()
 	r.projection = p
 	return nil
 }

@@ -80,7 +80,7 @@ func (a *Auth) ofSession(ctx context.Context, session uuid.UUID) (*Projection, e
 		}
 		return cache.Loaded[*Projection]{Value: p, Rows: []uuid.UUID{session, p.ID, p.TenantID}, Size: p.size()}, nil
 	})
-	if p != nil && (p.SessionID != session || !p.SessionEnds.After(now)) {
+	if p != nil && (p.User == nil || p.SessionID != session || !p.SessionEnds.After(now)) {
 		return nil, err
 	}
 	return p, err

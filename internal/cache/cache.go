@@ -9,8 +9,6 @@ import (
 )
 
 const (
-	// maxBytes is how much is remembered, by the sizes that loads tell.
-	maxBytes = 16 << 20
 	// overhead is what an entry takes beside its value, in bytes.
 	overhead = 256
 	// slots is how many stamps there are. Rows that share one are taken for each other, which costs a load and nothing else.
@@ -68,7 +66,9 @@ type entry struct {
 // Cache is the memory of one instance. Any number of requests may use it at once.
 type Cache struct {
 	entries *otter.Cache[Key, entry]
-	stamps  [slots]atomic.Uint64
+	// maxBytes is how much is remembered, by the sizes that loads tell.
+	maxBytes int
+	stamps   [slots]atomic.Uint64
 	// epoch is a part of every stamp.
 	epoch atomic.Uint64
 	// changes counts everything that was heard of or written.
@@ -86,11 +86,12 @@ type Cache struct {
 	stats  [kinds]struct{ hits, found, misses atomic.Uint64 }
 }
 
-// New returns an empty cache that believes nothing before it hears the bus.
-func New() *Cache {
-	c := &Cache{wake: make(chan struct{}, 1), start: time.Now()}
+// New returns an empty cache that believes nothing before it hears the bus, and remembers no more than maxBytes. Zero leaves remembering to
+// what is shared.
+func New(maxBytes int) *Cache {
+	c := &Cache{maxBytes: maxBytes, wake: make(chan struct{}, 1), start: time.Now()}
 	c.entries = otter.Must(&otter.Options[Key, entry]{
-		MaximumWeight: maxBytes,
+		MaximumWeight: uint64(max(1, maxBytes)), //nolint:gosec // positive
 		Weigher:       func(k Key, e entry) uint32 { return e.size },
 		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[Key, entry]) time.Duration {
 			return e.Key.Kind.ttl()
@@ -130,11 +131,13 @@ func Get[V any](c *Cache, key Key, load func() (Loaded[V], error)) (V, error) {
 
 // remember keeps what was made while nothing has changed.
 func (c *Cache) remember(key Key, made entry, size int, before uint64) (entry, bool) {
-	made.stamp, made.size = c.stamp(made.rows), uint32(min(size, maxBytes)+len(key.Name)+overhead) //nolint:gosec // bounded
+	made.stamp, made.size = c.stamp(made.rows), uint32(min(size, c.maxBytes)+len(key.Name)+overhead) //nolint:gosec // bounded
 	if c.changes.Load() != before || !c.believed() {
 		return made, false
 	}
-	c.entries.Set(key, made)
+	if c.maxBytes > 0 {
+		c.entries.Set(key, made)
+	}
 	return made, true
 }
 

@@ -16,7 +16,7 @@ func key(n byte) cache.Key { return cache.Key{Kind: cache.Session, ID: uuid.UUID
 
 // heard returns a cache that hears the bus.
 func heard() *cache.Cache {
-	c := cache.New()
+	c := cache.New(16 << 20)
 	c.Heard(time.Now(), 0)
 	return c
 }
@@ -85,7 +85,7 @@ func TestLoad_that_began_before_a_change_is_not_remembered(t *testing.T) {
 func TestCache_believes_nothing_while_the_bus_is_silent(t *testing.T) {
 	t.Parallel()
 	user := uuid.New()
-	c := cache.New()
+	c := cache.New(16 << 20)
 	for range 2 {
 		if _, loaded := get(t, c, key(1), "v", user); !loaded {
 			t.Fatal("believed before anything was heard")
@@ -157,6 +157,18 @@ func TestReaders_beside_changes_are_never_behind(t *testing.T) {
 	}
 	close(done)
 	readers.Wait()
+}
+
+func TestCache_without_memory_remembers_nothing(t *testing.T) {
+	t.Parallel()
+	c := cache.New(0)
+	c.Heard(time.Now(), 0)
+	for _, value := range []string{"first", "second"} {
+		if got, loaded := get(t, c, key(1), value, uuid.New()); !loaded {
+			t.Fatalf("found %q", got)
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func TestCache_is_bounded(t *testing.T) {

@@ -1,8 +1,8 @@
 package cache
 
 import (
+	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -20,15 +20,13 @@ import (
 )
 
 // version is that of the form of what is shared. Whoever changes what a value looks like in JSON raises it.
-const version = "1"
+const version = "2"
 
 const (
 	// answerShared is how long the server may take to answer before it is taken for lost, which a request waits for at most.
 	answerShared = 100 * time.Millisecond
-	// stampLife is longer than any value is remembered, since a value without its stamps is worth nothing.
-	stampLife = 2 * time.Hour
-	// maxOffers is how many values may wait to be shared.
-	maxOffers = 1024
+	// maxReads is how many values are read at once.
+	maxReads = 16
 )
 
 // Sharing is how instances share what they remember.
@@ -48,6 +46,7 @@ type shared struct {
 	Sharing
 	client  *redis.Client
 	custody atomic.Pointer[custody]
+	reads   Batches[wanted]
 	// seen is an era that somebody else keeps.
 	seen seen
 	// failing says that it was said that the server is not there.
@@ -63,23 +62,22 @@ type shared struct {
 	wake        chan struct{}
 }
 
-// sealed is the form of a value in Redis.
-type sealed struct {
-	Era    string          `json:"era"`
-	Rows   []uuid.UUID     `json:"rows"`
-	Stamps []string        `json:"stamps"`
-	Value  json.RawMessage `json:"value"`
-	// size is that of all of it.
-	size int
+// wanted is a value that somebody asks for under a name.
+type wanted struct {
+	name string
+	// found is nil if there is none that is true.
+	found *sealed
+	err   error
 }
 
-// offer is a value that others may take.
-type offer struct {
-	key   Key
-	entry entry
-	// stamps were read at a time. The value is shared when the bus was heard beyond it, and nothing has changed.
-	stamps []string
-	at     time.Time
+// sealed is the form of a value in Redis: this in a line of JSON, and the value in another.
+type sealed struct {
+	Era    string      `json:"era"`
+	Rows   []uuid.UUID `json:"rows"`
+	Stamps []string    `json:"stamps"`
+	value  []byte
+	// size is that of all of it.
+	size int
 }
 
 // Share lets the cache share what it remembers. It must be called before anything is asked.
@@ -95,6 +93,7 @@ func (c *Cache) Share(how Sharing) error {
 	opts.MaxRetries, opts.DialerRetries, opts.DisableIdentity = -1, 1, true
 	opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	c.shared = &shared{Sharing: how, client: redis.NewClient(opts), offers: make(chan offer, maxOffers), wake: make(chan struct{}, 1)}
+	c.shared.reads = Batches[wanted]{Max: maxReads, AtOnce: 2, Patience: answerShared}
 	return nil
 }
 
@@ -129,55 +128,81 @@ func find[V any](c *Cache, key Key) (loaded Loaded[V], ok bool) {
 	if held == nil {
 		return loaded, false
 	}
-	of, err := s.read(held, key)
-	if err != nil {
-		s.release("Redis fails", err)
+	asked := &wanted{name: s.name(key)}
+	s.reads.Answer(asked, s.read)
+	if asked.err != nil {
+		s.release("Redis fails", asked.err)
 	}
-	if of == nil || json.Unmarshal(of.Value, &loaded.Value) != nil || s.trusted(c) == nil {
+	of := asked.found
+	if of == nil || of.Era != held.era || json.Unmarshal(of.value, &loaded.Value) != nil || s.trusted(c) == nil {
 		return Loaded[V]{}, false
 	}
 	loaded.Rows, loaded.Size = of.Rows, of.size
 	return loaded, true
 }
 
-// read returns what is shared under a key, nil if there is nothing of the era, or if its rows have other stamps now.
-func (s *shared) read(held *custody, key Key) (*sealed, error) {
-	ctx := context.Background() // the client's own limits hold
-	name := s.name(key)
-	found, err := s.client.MGet(ctx, name, s.era()).Result()
-	if err != nil {
-		return nil, err
-	}
-	text, _ := found[0].(string)
-	if text == "" || found[1] != held.era {
-		return nil, nil
-	}
-	of := sealed{size: len(text)}
-	plain, err := s.Open([]byte(text), name)
-	if err != nil || json.Unmarshal(plain, &of) != nil || of.Era != held.era || len(of.Rows) == 0 || len(of.Rows) != len(of.Stamps) {
-		return nil, nil //nolint:nilerr // somebody else's, which is nothing
-	}
-	now, err := s.client.MGet(ctx, s.stamps(of.Rows)...).Result()
-	if err != nil {
-		return nil, err
-	}
-	for i, stamp := range now {
-		if stamp != of.Stamps[i] {
-			return nil, nil
+// read finds values that are of the era that there is, and whose rows have the stamps that they had.
+func (s *shared) read(batch []*wanted) {
+	if err := s.readStamped(batch); err != nil {
+		for _, w := range batch {
+			w.found, w.err = nil, err
 		}
 	}
-	return &of, nil
 }
 
-// offer lets others take a value, if there is room.
-func (s *shared) offer(key Key, e entry) {
-	if s == nil || !key.Kind.shared() || s.custody.Load() == nil {
-		return
+func (s *shared) readStamped(batch []*wanted) error {
+	ctx := context.Background() // the client's own limits hold
+	names := []string{s.era()}
+	for _, w := range batch {
+		names = append(names, w.name)
 	}
-	select {
-	case s.offers <- offer{key: key, entry: e}:
-	default:
+	texts, err := s.client.MGet(ctx, names...).Result()
+	if err != nil {
+		return err
 	}
+	var stamps []string
+	for i, w := range batch {
+		text, _ := texts[i+1].(string)
+		if of := s.unseal(text, w.name); of != nil && of.Era == texts[0] {
+			w.found, stamps = of, append(stamps, s.stamps(of.Rows)...)
+		}
+	}
+	if len(stamps) == 0 {
+		return nil
+	}
+	now, err := s.client.MGet(ctx, stamps...).Result()
+	if err != nil {
+		return err
+	}
+	for _, w := range batch {
+		if w.found == nil {
+			continue
+		}
+		for _, stamp := range w.found.Stamps {
+			if now[0] != stamp {
+				w.found = nil
+			}
+			now = now[1:]
+		}
+	}
+	return nil
+}
+
+// unseal returns what belongs to a name, nil for what is somebody else's.
+func (s *shared) unseal(text, name string) *sealed {
+	if text == "" {
+		return nil
+	}
+	plain, err := s.Open([]byte(text), name)
+	if err != nil {
+		return nil
+	}
+	header, value, _ := bytes.Cut(plain, []byte("\n"))
+	of := &sealed{value: value, size: len(text)}
+	if json.Unmarshal(header, of) != nil || len(of.Rows) == 0 || len(of.Rows) != len(of.Stamps) {
+		return nil
+	}
+	return of
 }
 
 // change takes the stamp of a row away, soon. Until that is done nothing is found.
@@ -209,72 +234,4 @@ func (s *shared) forget(ctx context.Context) {
 		s.seen = seen{}
 	}
 	s.outstanding.Add(-int64(len(changed)))
-}
-
-// stampOffers reads the stamps of what is offered, and makes those that are missing.
-func (s *shared) stampOffers(ctx context.Context) error {
-	var taken []offer
-	var rows []uuid.UUID
-	for len(taken) < maxOffers && len(s.offers) > 0 {
-		o := <-s.offers
-		taken, rows = append(taken, o), append(rows, o.entry.rows...)
-	}
-	if len(taken) == 0 {
-		return nil
-	}
-	made := s.client.Pipeline()
-	for _, row := range rows {
-		made.SetNX(ctx, s.stamp(row), rand.Text(), stampLife)
-	}
-	read := made.MGet(ctx, s.stamps(rows)...)
-	if _, err := made.Exec(ctx); err != nil {
-		return err
-	}
-	now, stamps := time.Now(), read.Val()
-	for _, o := range taken {
-		o.at = now
-		for range o.entry.rows {
-			text, _ := stamps[0].(string)
-			o.stamps, stamps = append(o.stamps, text), stamps[1:]
-		}
-		s.pending = append(s.pending, o)
-	}
-	return nil
-}
-
-func (o offer) encode(era string) ([]byte, error) {
-	value, err := json.Marshal(o.entry.value)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(sealed{Era: era, Rows: o.entry.rows, Stamps: o.stamps, Value: value})
-}
-
-// shareOffers writes what is offered and was found to be true after its stamps were read.
-func (s *shared) shareOffers(ctx context.Context, c *Cache, of *custody) error {
-	heard := c.heardBefore()
-	written := s.client.Pipeline()
-	var waiting []offer
-	for _, o := range s.pending {
-		if !heard.After(o.at) {
-			waiting = append(waiting, o)
-			continue
-		}
-		if c.stamp(o.entry.rows) != o.entry.stamp {
-			continue
-		}
-		plain, err := o.encode(of.era)
-		if err != nil {
-			s.Log.ErrorContext(ctx, "a value cannot be shared", "kind", o.key.Kind, "error", err)
-			continue
-		}
-		name := s.name(o.key)
-		written.Set(ctx, name, s.Seal(plain, name), o.key.Kind.ttl())
-	}
-	s.pending = waiting
-	if written.Len() == 0 {
-		return nil
-	}
-	_, err := written.Exec(ctx)
-	return err
 }

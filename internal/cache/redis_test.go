@@ -26,6 +26,12 @@ type member struct {
 // join makes a member.
 func join(t *testing.T, url string) member {
 	t.Helper()
+	return joinWith(t, url, 16<<20)
+}
+
+// joinWith makes one that remembers no more than maxBytes itself.
+func joinWith(t *testing.T, url string, maxBytes int) member {
+	t.Helper()
 	block, err := aes.NewCipher(make([]byte, 32))
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +40,7 @@ func join(t *testing.T, url string) member {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := member{cache.New(), make(chan bool)}
+	m := member{cache.New(maxBytes), make(chan bool)}
 	if err := m.Share(cache.Sharing{
 		URL: url, Scope: "test", Log: slog.New(slog.DiscardHandler),
 		Seal: func(plain []byte, name string) []byte { return aead.Seal(nil, nil, plain, []byte(name)) },
@@ -106,7 +112,7 @@ func shares(t *testing.T, from, to member, k cache.Key, value string, rows ...uu
 func TestShared_values_are_found_by_others_until_they_change(t *testing.T) {
 	t.Parallel()
 	redis := cachetest.Start(t)
-	a, b := join(t, redis.URL), join(t, redis.URL)
+	a, b := join(t, redis.URL), joinWith(t, redis.URL, 0)
 	user, session := uuid.New(), uuid.New()
 	shares(t, a, b, key(1), "before", session, user)
 	// Each hears of a change by itself. Neither finds what was made before.

@@ -27,6 +27,7 @@ type Config struct {
 	ServerTiming     bool           `env:"SERVER_TIMING" envDefault:"false" help:"tell clients the number of SQL statements (Server-Timing)"`
 	Migrate          bool           `env:"MIGRATE" envDefault:"false" help:"apply pending migrations at start (SQLite always does)"`
 
+	CacheMemory   int    `env:"CACHE_MEMORY" envDefault:"16384" help:"what this process remembers of sessions, in KiB; 0 leaves that to Redis"`
 	RedisURL      string `env:"REDIS_URL" help:"redis://… or rediss://… URL of a server in which instances share what they remember" file:"true"`
 	NotifyURL     string `env:"NOTIFY_URL" help:"postgres://… URL where changes are listened for; required where DATABASE_URL leads to a pooler" file:"true"`
 	DBPoolSize    int    `env:"DB_POOL_SIZE" envDefault:"25" help:"Postgres connections"`

@@ -40,6 +40,7 @@ var settings = []struct {
 	{name: "OTLP_SAMPLE", standard: "1", other: "0.25", want: 0.25, get: func(c config.Config) any { return c.OTLPSample }},
 	{name: "SERVER_TIMING", standard: "false", other: "true", want: true, get: func(c config.Config) any { return c.ServerTiming }},
 	{name: "MIGRATE", standard: "false", other: "true", want: true, get: func(c config.Config) any { return c.Migrate }},
+	{name: "CACHE_MEMORY", standard: "16384", other: "0", want: 0, get: func(c config.Config) any { return c.CacheMemory }},
 	{name: "REDIS_URL", other: "redis://cache/1", want: "redis://cache/1", get: func(c config.Config) any { return c.RedisURL }},
 	{name: "NOTIFY_URL", other: "postgres://db/tenantry", want: "postgres://db/tenantry", get: func(c config.Config) any { return c.NotifyURL }},
 	{name: "DB_POOL_SIZE", standard: "25", other: "7", want: 7, get: func(c config.Config) any { return c.DBPoolSize }},
@@ -199,6 +200,7 @@ func TestLoad_of_nothing_gives_the_defaults(t *testing.T) {
 		OTLPSample: 1, DBPoolSize: 25, DBMaxOverflow: 50, DBPrepared: true,
 		AccessTokenTTL: 15 * time.Minute, RefreshTokenTTL: 30 * 24 * time.Hour, RefreshIdleTTL: 7 * 24 * time.Hour,
 		RefreshGrace: 10 * time.Second, JWTAlgorithm: "ES256", KeyRotation: 720 * time.Hour, Signup: "closed", SignInAccountAttempts: 10, SignInAddressAttempts: 100,
+		CacheMemory:             16384,
 		PasswordHashConcurrency: runtime.GOMAXPROCS(0), PasswordHashMemory: 19456, PasswordHashTime: 2, DefaultTenant: "default",
 	}
 	if !reflect.DeepEqual(c, want) {

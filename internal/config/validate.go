@@ -49,6 +49,7 @@ func (c *Config) mistakes() []mistake {
 		wrong(dsn != "" && !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://"),
 			name, "is not of the form postgres://user:password@host:port/database")
 	}
+	wrong(c.CacheMemory < 0 || c.CacheMemory > 1<<20, "CACHE_MEMORY", "must be from 0 to 1048576")
 	wrong(c.RedisURL != "" && !strings.HasPrefix(c.RedisURL, "redis://") && !strings.HasPrefix(c.RedisURL, "rediss://"),
 		"REDIS_URL", "is not of the form redis://user:password@host:port/number")
 	wrong(!slug.MatchString(c.DefaultTenant), "DEFAULT_TENANT", "%q is not a slug: 2 to 63 lower-case letters, digits and hyphens", c.DefaultTenant)

@@ -33,6 +33,7 @@ func TestLoad_refuses(t *testing.T) {
 		{"sample_of_more_than_all", "OTLP_SAMPLE=1.1", "OTLP_SAMPLE"},
 		{"sample_that_is_no_number", "OTLP_SAMPLE=NaN", "OTLP_SAMPLE"},
 		{"operations_without_port", "OPERATIONS_LISTEN=127.0.0.1", "OPERATIONS_LISTEN"},
+		{"memory_that_nothing_has", "CACHE_MEMORY=-1", "CACHE_MEMORY"},
 		{"shared_elsewhere", "REDIS_URL=memcached://cache", "REDIS_URL"},
 		{"notices_from_elsewhere", "NOTIFY_URL=mysql://db", "NOTIFY_URL"},
 		{"proxy_without_length", "TRUSTED_PROXIES=10.0.0.1", "TRUSTED_PROXIES"},

@@ -127,7 +127,7 @@ func TestExpired_sessions_are_no_news(t *testing.T) {
 	db, other := dbtest.Open(t, opts), dbtest.Open(t, opts)
 	now := time.Now().UTC().Truncate(time.Second)
 	sessions(t, db, now, 600, 0)
-	memory := cache.New()
+	memory := cache.New(16 << 20)
 	hearing, stop := context.WithCancel(t.Context())
 	var listener sync.WaitGroup
 	listener.Go(func() { other.Keep(hearing, memory, slog.New(slog.DiscardHandler)) })

@@ -23,6 +23,13 @@ func (s *Server) CatchUp() {
 	}
 }
 
+// Share waits until what is remembered is shared.
+func (s *Server) Share() {
+	for !s.cache.Shares() {
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // MetricNames are the names of everything that operators may see, whether it has happened or not.
 func (s *Server) MetricNames() (names []string) {
 	described := make(chan *prometheus.Desc)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os/exec"
 	"regexp"
 	"runtime"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/crypto/argon2"
 
+	"tenantry/internal/cache/cachetest"
 	"tenantry/internal/config"
 	"tenantry/internal/database/dbtest"
 )
@@ -30,6 +32,7 @@ const sideRounds = 5
 //
 //	me           GET /users/me, of a handler that has the answer
 //	me-cold      the same where nothing is remembered; bare-lookup, which runs one SELECT, says what p99 that may have
+//	me-redis     the same where Redis alone remembers, if there is a Redis
 //	sign-in      POST /auth/login, of a handler that computes the hash alone
 //	refresh      POST /auth/refresh, of a handler that runs one UPDATE … RETURNING
 //	list, total  50 of 10,000 users, of a handler that runs the same SELECT and encodes its rows; without and with the exact total
@@ -81,11 +84,6 @@ func meSides(b *testing.B) []side {
 	deaf := dbtest.Postgres(b)
 	deaf.NotifyURL = "postgres://127.0.0.1:1/nobody" // who hears of no changes remembers nothing
 	cold := start(b, deaf, func(c *config.Config) { c.ServerTiming = false })
-	var strangers []string // each client its own session, since what is asked for together is read together
-	for range clients {
-		access, _ := cold.login()
-		strangers = append(strangers, get(path, access)(0, nil))
-	}
 	address := bare(b, "GET", path, func(c *gin.Context) { c.Data(http.StatusOK, "application/json", body) })
 	lookup, session := prepared(b, cold.db.SQL, "SELECT counter FROM refresh_tokens WHERE user_id = $1 LIMIT 1"), cold.owner().ID
 	bareLookup := bare(b, "GET", path, func(c *gin.Context) {
@@ -96,12 +94,30 @@ func meSides(b *testing.B) []side {
 		}
 		c.Data(http.StatusOK, "application/json", body)
 	})
-	return []side{
+	sides := []side{
 		{"bare", address, "", clients, get(path, access), func() {}},
 		{"me", s.url, "bare", clients, get(path, access), func() { s.server.CatchUp(); s.log.Reset() }},
 		{"bare-lookup", bareLookup, "bare", clients, get(path, access), func() {}},
-		{"me-cold", cold.url, "bare", clients, func(client int, _ []byte) string { return strangers[client] }, func() { cold.log.Reset() }},
+		{"me-cold", cold.url, "bare", clients, strangers(cold, path, clients), func() { cold.log.Reset() }},
 	}
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		b.Log("no Redis: install redis-server")
+		return sides
+	}
+	shared := start(b, dbtest.Postgres(b), func(c *config.Config) {
+		c.ServerTiming, c.RedisURL, c.CacheMemory = false, cachetest.Start(b).URL, 0
+	})
+	return append(sides, side{"me-redis", shared.url, "bare", clients, strangers(shared, path, clients), func() { shared.server.Share(); shared.log.Reset() }})
+}
+
+// strangers are clients with a session each: what is asked for together is read together, and what is the same only once.
+func strangers(s *instance, path string, clients int) func(int, []byte) string {
+	var requests []string
+	for range clients {
+		access, _ := s.login()
+		requests = append(requests, get(path, access)(0, nil))
+	}
+	return func(client int, _ []byte) string { return requests[client] }
 }
 
 func signInSides(b *testing.B) []side {

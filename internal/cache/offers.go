@@ -1,0 +1,107 @@
+package cache
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const (
+	// stampLife is longer than any value is remembered, since a value without its stamps is worth nothing.
+	stampLife = 2 * time.Hour
+	// maxOffers is how many values may wait to be shared.
+	maxOffers = 1024
+)
+
+// offer is a value that others may take.
+type offer struct {
+	key   Key
+	entry entry
+	// stamps were read at a time. The value is shared when the bus was heard beyond it, and nothing has changed.
+	stamps []string
+	at     time.Time
+}
+
+// offer lets others take a value, if there is room.
+func (s *shared) offer(key Key, e entry) {
+	if s == nil || !key.Kind.shared() || s.custody.Load() == nil {
+		return
+	}
+	select {
+	case s.offers <- offer{key: key, entry: e}:
+	default:
+	}
+}
+
+// stampOffers reads the stamps of what is offered, and makes those that are missing.
+func (s *shared) stampOffers(ctx context.Context) error {
+	var taken []offer
+	var rows []uuid.UUID
+	for len(taken) < maxOffers && len(s.offers) > 0 {
+		o := <-s.offers
+		taken, rows = append(taken, o), append(rows, o.entry.rows...)
+	}
+	if len(taken) == 0 {
+		return nil
+	}
+	made := s.client.Pipeline()
+	for _, row := range rows {
+		made.SetNX(ctx, s.stamp(row), rand.Text(), stampLife)
+	}
+	read := made.MGet(ctx, s.stamps(rows)...)
+	if _, err := made.Exec(ctx); err != nil {
+		return err
+	}
+	now, stamps := time.Now(), read.Val()
+	for _, o := range taken {
+		o.at = now
+		for range o.entry.rows {
+			text, _ := stamps[0].(string)
+			o.stamps, stamps = append(o.stamps, text), stamps[1:]
+		}
+		s.pending = append(s.pending, o)
+	}
+	return nil
+}
+
+func (o offer) encode(era string) ([]byte, error) {
+	header, err := json.Marshal(sealed{Era: era, Rows: o.entry.rows, Stamps: o.stamps})
+	if err != nil {
+		return nil, err
+	}
+	value, err := json.Marshal(o.entry.value)
+	return slices.Concat(header, []byte("\n"), value), err
+}
+
+// shareOffers writes what is offered and was found to be true after its stamps were read.
+func (s *shared) shareOffers(ctx context.Context, c *Cache, of *custody) error {
+	heard := c.heardBefore()
+	written := s.client.Pipeline()
+	var waiting []offer
+	for _, o := range s.pending {
+		if !heard.After(o.at) {
+			waiting = append(waiting, o)
+			continue
+		}
+		if c.stamp(o.entry.rows) != o.entry.stamp {
+			continue
+		}
+		plain, err := o.encode(of.era)
+		if err != nil {
+			s.Log.ErrorContext(ctx, "a value cannot be shared", "kind", o.key.Kind, "error", err)
+			continue
+		}
+		name := s.name(o.key)
+		written.Set(ctx, name, s.Seal(plain, name), o.key.Kind.ttl())
+	}
+	s.pending = waiting
+	if written.Len() == 0 {
+		return nil
+	}
+	_, err := written.Exec(ctx)
+	return err
+}
