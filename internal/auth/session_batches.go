@@ -39,23 +39,33 @@ func newSessionBatches(client *ent.Client, clock func() time.Time) *sessionBatch
 
 // load returns the projection of a session, nil if it is over. The tenant filter of the context applies.
 func (b *sessionBatches) load(ctx context.Context, session uuid.UUID) (*Projection, error) {
-	acting, _ := principal.FromContext(ctx)
-	asked, began, led := &sessionAsked{session: session, err: errUnanswered}, time.Now(), false
+	asked, began := &sessionAsked{session: session, err: errUnanswered}, time.Now()
+	alone, led := false, false
 	b.Answer(asked, func(batch []*sessionAsked) {
-		led = true
-		if len(batch) == 1 {
-			asked.projection, asked.err = loadProjection(ctx, b.client, bySession(session, b.clock()))
+		if led, alone = true, len(batch) == 1; alone {
+			asked.projection, asked.err = b.loadAlone(ctx, session)
 		} else {
 			b.read(ctx, batch)
 		}
 	})
+	if alone {
+		return asked.projection, asked.err
+	}
 	if !led {
 		database.Count(ctx, began)
 	}
+	if asked.err != nil && !database.Unavailable(asked.err) {
+		return b.loadAlone(ctx, session) // it may be somebody else's row that cannot be read
+	}
+	acting, _ := principal.FromContext(ctx)
 	if asked.projection == nil || !acting.IsSystem() && acting.TenantID != asked.projection.TenantID {
 		return nil, asked.err
 	}
 	return asked.projection, nil
+}
+
+func (b *sessionBatches) loadAlone(ctx context.Context, session uuid.UUID) (*Projection, error) {
+	return loadProjection(ctx, b.client, bySession(session, b.clock()))
 }
 
 // read reads several sessions for who asked first, and goes on when they hang up.

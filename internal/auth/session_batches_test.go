@@ -122,6 +122,29 @@ func TestSessions_that_are_asked_for_together_share_a_statement_and_nothing_else
 	})
 }
 
+func TestSession_that_cannot_be_read_is_nobody_elses_matter(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		all := signIn(t, db, 8)
+		if _, err := db.Client.ExecContext(t.Context(), `UPDATE tenants SET settings = '{"password_min_length":"x"}' WHERE slug = 'acme'`); err != nil {
+			t.Fatal(err)
+		}
+		b, free := occupied(t, db, time.Hour)
+		var asking sync.WaitGroup
+		for i, s := range all {
+			asking.Go(func() {
+				p, err := b.load(as(t.Context(), s), s.session)
+				if broken := s.tenant == all[0].tenant; broken != (err != nil) || broken == (p != nil && p.ID == s.user) {
+					t.Errorf("%d: %+v, %v", i, p, err)
+				}
+			})
+		}
+		time.Sleep(100 * time.Millisecond) // so that most have come
+		free()
+		asking.Wait()
+	})
+}
+
 func TestSession_that_is_waited_for_too_long_is_read_alone(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {

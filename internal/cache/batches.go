@@ -13,11 +13,14 @@ type Batches[A any] struct {
 	Max int
 	// AtOnce is how many runs there are before who asks waits for the next.
 	AtOnce int
-	// Patience is how long that may take. After it they are answered alone, as if nobody else were there.
+	// Patience is how long that may take. After it they are answered alone, as if nobody else were there, and as many more runs as were slower
+	// than that may be under way until those end.
 	Patience time.Duration
 
 	mu      sync.Mutex
 	running int
+	// spare is how many may run more than AtOnce.
+	spare   int
 	waiting []*waiting[A]
 }
 
@@ -35,7 +38,7 @@ type waiting[A any] struct {
 func (b *Batches[A]) Answer(asked *A, run func([]*A)) {
 	w := b.wait(asked)
 	if w == nil {
-		defer b.next()
+		defer b.next(time.Now())
 		run([]*A{asked})
 		return
 	}
@@ -50,6 +53,7 @@ func (b *Batches[A]) Answer(asked *A, run func([]*A)) {
 			return
 		case <-patience.C:
 			if b.leave(w) {
+				defer b.next(time.Now())
 				run([]*A{asked})
 				return
 			}
@@ -61,7 +65,7 @@ func (b *Batches[A]) Answer(asked *A, run func([]*A)) {
 func (b *Batches[A]) wait(asked *A) *waiting[A] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.running < b.AtOnce {
+	if b.running < b.AtOnce+b.spare {
 		b.running++
 		return nil
 	}
@@ -70,7 +74,7 @@ func (b *Batches[A]) wait(asked *A) *waiting[A] {
 	return w
 }
 
-// leave reports whether nobody has taken what is waited for, and takes it back.
+// leave reports whether nobody has taken what is waited for, and takes it back, to be run beside all others.
 func (b *Batches[A]) leave(w *waiting[A]) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -79,13 +83,21 @@ func (b *Batches[A]) leave(w *waiting[A]) bool {
 		return false
 	}
 	b.waiting = slices.Delete(b.waiting, at, at+1)
+	b.running, b.spare = b.running+1, min(b.spare+1, b.AtOnce)
 	return true
 }
 
-// next gives those who wait the place of a run that has ended.
-func (b *Batches[A]) next() {
+// next gives those who wait the place of a run that has ended, unless that was slow and others took its place before.
+func (b *Batches[A]) next(began time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.spare > 0 && time.Since(began) > b.Patience {
+		b.spare--
+	}
+	if b.running > b.AtOnce+b.spare {
+		b.running--
+		return
+	}
 	batch := b.waiting[:min(len(b.waiting), b.Max)]
 	b.waiting = b.waiting[len(batch):]
 	if len(batch) == 0 {
@@ -96,7 +108,7 @@ func (b *Batches[A]) next() {
 }
 
 func (b *Batches[A]) lead(batch []*waiting[A], run func([]*A)) {
-	defer b.next()
+	defer b.next(time.Now())
 	asked := make([]*A, 0, len(batch))
 	for _, w := range batch {
 		asked = append(asked, w.asked)
