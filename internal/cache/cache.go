@@ -69,6 +69,8 @@ type Cache struct {
 	// maxBytes is how much is remembered, by the sizes that loads tell.
 	maxBytes int
 	stamps   [slots]atomic.Uint64
+	// changedAt is when the last change was heard of that raised the stamp beside it, in nanoseconds since 1970.
+	changedAt [slots]atomic.Int64
 	// epoch is a part of every stamp.
 	epoch atomic.Uint64
 	// changes counts everything that was heard of or written.
@@ -91,7 +93,7 @@ type Cache struct {
 func New(maxBytes int) *Cache {
 	c := &Cache{maxBytes: maxBytes, wake: make(chan struct{}, 1), start: time.Now()}
 	c.entries = otter.Must(&otter.Options[Key, entry]{
-		MaximumWeight: uint64(max(1, maxBytes)), //nolint:gosec // positive
+		MaximumWeight: uint64(max(1, maxBytes)),
 		Weigher:       func(k Key, e entry) uint32 { return e.size },
 		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[Key, entry]) time.Duration {
 			return e.Key.Kind.ttl()
@@ -145,15 +147,13 @@ func (c *Cache) remember(key Key, made entry, size int, before uint64) (entry, b
 func (c *Cache) stamp(rows []uuid.UUID) uint64 {
 	sum := c.epoch.Load()
 	for _, id := range rows {
-		sum += c.slot(id).Load()
+		sum += c.stamps[slot(id)].Load()
 	}
 	return sum
 }
 
-// slot is the stamp of a row. The end of an id is random (RFC 9562 §5.7).
-func (c *Cache) slot(id uuid.UUID) *atomic.Uint64 {
-	return &c.stamps[(int(id[14])<<8|int(id[15]))%slots]
-}
+// slot is where the stamp of a row is. The end of an id is random (RFC 9562 §5.7).
+func slot(id uuid.UUID) int { return (int(id[14])<<8 | int(id[15])) % slots }
 
 // believed reports whether what is remembered is known to be true.
 func (c *Cache) believed() bool {
@@ -164,7 +164,8 @@ func (c *Cache) believed() bool {
 func (c *Cache) Changed(id uuid.UUID) {
 	// First, so that who reads what is shared from here on either does not trust it or sees that something has changed.
 	c.shared.change(id)
-	c.slot(id).Add(1)
+	c.changedAt[slot(id)].Store(time.Now().UnixNano())
+	c.stamps[slot(id)].Add(1)
 	c.changes.Add(1)
 }
 

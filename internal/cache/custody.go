@@ -3,8 +3,8 @@ package cache
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -18,11 +18,11 @@ const (
 	witness = 3 * time.Second
 )
 
-// custody is the right to believe what is shared, and the duty to take away the stamps of what changes. It is of an era, and of a time in
-// which this instance has heard the bus without a gap.
+// custody is the right to believe what is shared, and the duty to take away the stamps of what changes. It is of an era, of a server, since
+// another may have a copy that is behind, and of a time in which this instance has heard the bus without a gap.
 type custody struct {
-	era   string
-	epoch uint64
+	era, server string
+	epoch       uint64
 }
 
 // seen is an era that this instance does not keep, since when it was seen.
@@ -87,13 +87,14 @@ func (s *shared) keep(ctx context.Context, c *Cache) {
 	believed, epoch := c.believed(), c.epoch.Load()
 	s.forget(ctx)
 	held := s.custody.Load()
+	had := held != nil
 	var err error
 	switch {
 	case !believed:
 		s.release("changes are not heard of", nil)
 		s.seen = seen{}
 		return
-	case held == nil:
+	case !had:
 		held, err = s.seek(ctx, epoch)
 	case held.epoch != epoch:
 		s.release("changes were not heard of", nil)
@@ -110,41 +111,57 @@ func (s *shared) keep(ctx context.Context, c *Cache) {
 		s.failing = false
 		return
 	}
-	if s.release("Redis fails", err); !s.failing && held == nil {
+	if s.release("Redis fails", err); !s.failing && !had {
 		s.Log.LogAttrs(ctx, slog.LevelWarn, "nothing is shared: Redis fails", slog.Any("error", err))
 	}
 	s.seen, s.failing = seen{}, true
 }
 
-// renew lengthens the era, and gives up custody of one that has ended.
+// renew lengthens the era, and gives up custody of one that has ended, or that a server has which may have missed something.
 func (s *shared) renew(ctx context.Context, held *custody) (*custody, error) {
-	kept, err := lengthen.Run(ctx, s.client, []string{s.era()}, held.era, eraLife.Milliseconds()).Int()
-	if err != nil {
+	both := s.client.Pipeline()
+	kept := lengthen.Eval(ctx, both, []string{s.era()}, held.era, eraLife.Milliseconds())
+	server := both.Info(ctx, "replication")
+	if _, err := both.Exec(ctx); err != nil {
 		return nil, err
 	}
-	if kept == 0 {
-		s.release("Redis has lost what was shared", nil)
+	if n, err := kept.Int(); err != nil || n == 0 {
+		s.release("Redis has lost what was shared", err)
+		return nil, nil //nolint:nilerr // it was said
+	}
+	if history(server.Val()) != held.server {
+		s.release("Redis is another server than before", nil)
 		return nil, nil
 	}
 	return held, nil
 }
 
+// history names what a server has seen: another one that takes its place, or comes back without what it had, has another.
+func history(info string) string {
+	_, rest, _ := strings.Cut(info, "master_replid:")
+	id, _, _ := strings.Cut(rest, "\r\n")
+	return id
+}
+
 // seek takes custody of a new era if there is none, or of one that somebody else has kept for long enough.
 func (s *shared) seek(ctx context.Context, epoch uint64) (*custody, error) {
-	held := &custody{rand.Text(), epoch}
-	made, err := s.client.SetNX(ctx, s.era(), held.era, eraLife).Result()
-	if err != nil {
+	all := s.client.Pipeline()
+	fresh := rand.Text()
+	made, life, server := all.SetNX(ctx, s.era(), fresh, eraLife), all.PTTL(ctx, s.era()), all.Info(ctx, "replication")
+	era := all.Get(ctx, s.era())
+	if _, err := all.Exec(ctx); err != nil && (made.Err() != nil || life.Err() != nil || server.Err() != nil) {
 		return nil, err
 	}
-	if !made {
-		held.era, err = s.client.Get(ctx, s.era()).Result()
-		if err != nil && !errors.Is(err, redis.Nil) {
-			return nil, err
+	held := &custody{era.Val(), history(server.Val()), epoch}
+	if !made.Val() {
+		if left := life.Val(); era.Err() != nil || left < 0 || left > eraLife {
+			s.seen = seen{}
+			return nil, s.client.Del(ctx, s.era()).Err() // nobody's
 		}
 		if s.seen.custody != *held {
 			s.seen = seen{*held, time.Now()}
 		}
-		if held.era == "" || time.Since(s.seen.since) < witness {
+		if time.Since(s.seen.since) < witness {
 			return nil, nil
 		}
 	}

@@ -11,7 +11,10 @@
 // its rows have there, and whoever hears of a change takes that row's stamp away, as if nothing else could. It is written when the bus was
 // heard beyond the time at which its stamps were read. That somebody hears is not left to hope: each value belongs to an era, which ends
 // unless it is renewed several times a second by an instance that hears the bus and has taken every stamp away that it had to. Only who
-// keeps an era in this way believes what belongs to it; a newcomer watches an era for a while before it does.
+// keeps an era in this way believes what belongs to it; a newcomer watches an era for a while before it does. An era is of one server: when
+// another takes its place, which may be behind, it ends. And whatever the server says, nobody believes a value that is older than a change of
+// its rows that they have heard of themselves; so who can write to it can bring back no more than what a newcomer has not seen change, for as
+// long as it may be remembered.
 //
 // What the values are, and where changes are heard of, it does not know.
 package cache

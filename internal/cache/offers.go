@@ -69,7 +69,7 @@ func (s *shared) stampOffers(ctx context.Context) error {
 }
 
 func (o offer) encode(era string) ([]byte, error) {
-	header, err := json.Marshal(sealed{Era: era, Rows: o.entry.rows, Stamps: o.stamps})
+	header, err := json.Marshal(sealed{Era: era, Rows: o.entry.rows, Stamps: o.stamps, Made: o.at})
 	if err != nil {
 		return nil, err
 	}

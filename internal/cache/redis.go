@@ -25,6 +25,8 @@ const version = "2"
 const (
 	// answerShared is how long the server may take to answer before it is taken for lost, which a request waits for at most.
 	answerShared = 100 * time.Millisecond
+	// clocksApart is how far those of instances may be apart.
+	clocksApart = 30 * time.Second
 	// maxReads is how many values are read at once.
 	maxReads = 16
 )
@@ -75,7 +77,9 @@ type sealed struct {
 	Era    string      `json:"era"`
 	Rows   []uuid.UUID `json:"rows"`
 	Stamps []string    `json:"stamps"`
-	value  []byte
+	// Made is when the value was known to be true, by the clock of who shares it.
+	Made  time.Time `json:"made"`
+	value []byte
 	// size is that of all of it.
 	size int
 }
@@ -134,11 +138,23 @@ func find[V any](c *Cache, key Key) (loaded Loaded[V], ok bool) {
 		s.release("Redis fails", asked.err)
 	}
 	of := asked.found
-	if of == nil || of.Era != held.era || json.Unmarshal(of.value, &loaded.Value) != nil || s.trusted(c) == nil {
+	if of == nil || of.Era != held.era || !c.after(of.Made, of.Rows, key.Kind.ttl()) || json.Unmarshal(of.value, &loaded.Value) != nil || s.trusted(c) == nil {
 		return Loaded[V]{}, false
 	}
 	loaded.Rows, loaded.Size = of.Rows, of.size
 	return loaded, true
+}
+
+// after reports whether a value was made after every change of its rows that this instance has heard of, and no longer ago than it may. The
+// server has its stamps as well, but whoever can write to it, or a copy of it that is behind, could bring an old one back.
+func (c *Cache) after(made time.Time, rows []uuid.UUID, life time.Duration) bool {
+	for _, row := range rows {
+		if made.UnixNano() < c.changedAt[slot(row)].Load()+int64(clocksApart) {
+			return false
+		}
+	}
+	age := time.Since(made)
+	return age > -clocksApart && age < life+clocksApart
 }
 
 // read finds values that are of the era that there is, and whose rows have the stamps that they had.

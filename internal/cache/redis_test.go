@@ -226,6 +226,75 @@ func TestShared_values_that_were_tampered_with_are_refused(t *testing.T) {
 	}
 }
 
+// Who can write to the server can bring back what was there, and no older value than what an instance knows of.
+func TestShared_values_that_are_brought_back_are_refused(t *testing.T) {
+	t.Parallel()
+	redis := cachetest.Start(t)
+	a, b := join(t, redis.URL), joinWith(t, redis.URL, 0)
+	ctx, row := t.Context(), uuid.New()
+	shares(t, a, b, key(1), "before", row)
+	old := map[string]string{}
+	for _, name := range redis.Client.Keys(ctx, "test:*").Val() {
+		if !strings.HasSuffix(name, ":era") {
+			old[name] = redis.Client.Get(ctx, name).Val()
+		}
+	}
+	if len(old) != 2 {
+		t.Fatalf("%v are in Redis", old)
+	}
+	a.Changed(row)
+	b.Changed(row)
+	shares(t, a, b, key(2), "control", uuid.New())
+	for name, value := range old {
+		if err := redis.Client.Set(ctx, name, value, 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 100 {
+		if got, loaded := get(t, b.Cache, key(1), "after"); !loaded {
+			t.Fatalf("found %q, which was brought back", got)
+		}
+	}
+	shares(t, a, b, key(3), "control", uuid.New())
+}
+
+// A replica that takes the place of its master may not have heard of what was taken away there. It has a history of its own.
+func TestShared_values_end_with_the_server_that_had_them(t *testing.T) {
+	t.Parallel()
+	redis := cachetest.Start(t)
+	a, b := join(t, redis.URL), join(t, redis.URL)
+	row := uuid.New()
+	shares(t, a, b, key(1), "before", row)
+	turn := redis.Client.Pipeline()
+	turn.ReplicaOf(t.Context(), "127.0.0.1", "1")
+	turn.ReplicaOf(t.Context(), "NO", "ONE")
+	if _, err := turn.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c := join(t, redis.URL)
+	c.findsNothing(t, key(1))
+	shares(t, a, c, key(2), "new", row)
+}
+
+// Whatever is where the era should be, sharing goes on without it.
+func TestShared_values_are_found_again_after_an_era_that_is_nobodys(t *testing.T) {
+	t.Parallel()
+	redis := cachetest.Start(t)
+	a, b := join(t, redis.URL), join(t, redis.URL)
+	shares(t, a, b, key(1), "before", uuid.New())
+	era := redis.Client.Keys(t.Context(), "test:*:era").Val()[0]
+	for n, put := range []func() error{
+		func() error { return redis.Client.LPush(t.Context(), era, "x").Err() },
+		func() error { return redis.Client.Set(t.Context(), era, "x", 0).Err() },
+	} {
+		redis.Client.Del(t.Context(), era)
+		if err := put(); err != nil {
+			t.Fatal(err)
+		}
+		shares(t, a, b, key(byte(2+n)), "new", uuid.New())
+	}
+}
+
 // Whatever becomes of the server, the cache answers at once and with the truth.
 func TestShared_values_are_not_needed(t *testing.T) {
 	t.Parallel()
