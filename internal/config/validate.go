@@ -43,7 +43,7 @@ func (c *Config) mistakes() []mistake {
 	wrong(c.OperationsListen != "" && err != nil, "OPERATIONS_LISTEN", "%q is not host:port", c.OperationsListen)
 	wrong(!web(c.PublicURL), "PUBLIC_URL", "%q is not an http or https URL", c.PublicURL)
 	wrong(strings.HasSuffix(c.PublicURL, "/"), "PUBLIC_URL", "must not end with a slash: issuers are compared exactly")
-	wrong(c.OTLPEndpoint != "" && !web(c.OTLPEndpoint), "OTLP_ENDPOINT", "%q is not an http or https URL", c.OTLPEndpoint)
+	wrong(c.OTLPEndpoint != "" && !bareWeb(c.OTLPEndpoint), "OTLP_ENDPOINT", "is not an http or https URL without user and query: what proves who asks belongs into OTEL_EXPORTER_OTLP_HEADERS")
 	wrong(!(c.OTLPSample >= 0 && c.OTLPSample <= 1), "OTLP_SAMPLE", "must be from 0 to 1")
 	for name, dsn := range map[string]string{"DATABASE_URL": c.DatabaseURL, "NOTIFY_URL": c.NotifyURL} {
 		wrong(dsn != "" && !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://"),
@@ -89,6 +89,12 @@ func (c *Config) mistakes() []mistake {
 func web(address string) bool {
 	u, err := url.Parse(address)
 	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
+}
+
+// bareWeb reports whether an address is one that has no secret in it.
+func bareWeb(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && web(address) && u.User == nil && u.RawQuery == "" && u.Fragment == ""
 }
 
 // noSecret is the mistake of leaving the secret to be made where it could not be shared.

@@ -29,6 +29,8 @@ func TestLoad_refuses(t *testing.T) {
 		{"one_bad_origin_of_two", "CORS_ORIGINS=https://acme.test, https://other.test", "CORS_ORIGINS"},
 		{"collector_without_scheme", "OTLP_ENDPOINT=localhost:4318", "OTLP_ENDPOINT"},
 		{"collector_of_another_scheme", "OTLP_ENDPOINT=grpc://localhost:4317", "OTLP_ENDPOINT"},
+		{"collector_with_a_password", "OTLP_ENDPOINT=http://me:hunter2@localhost:4318", "OTLP_ENDPOINT"},
+		{"collector_with_a_query", "OTLP_ENDPOINT=http://localhost:4318?token=hunter2", "OTLP_ENDPOINT"},
 		{"negative_sample", "OTLP_SAMPLE=-0.1", "OTLP_SAMPLE"},
 		{"sample_of_more_than_all", "OTLP_SAMPLE=1.1", "OTLP_SAMPLE"},
 		{"sample_that_is_no_number", "OTLP_SAMPLE=NaN", "OTLP_SAMPLE"},

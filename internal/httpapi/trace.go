@@ -28,7 +28,9 @@ func (r *router) trace(c *gin.Context) {
 			semconv.HTTPRequestMethodKey.String(c.Request.Method), semconv.HTTPRoute(c.FullPath()), attribute.String("tenantry.operation", v.operation.id),
 		}
 	}
-	called := propagation.TraceContext{}.Extract(v.Context, propagation.HeaderCarrier(c.Request.Header))
+	// Without tracestate, which is text of a client's that every span would repeat.
+	caller := propagation.MapCarrier{"traceparent": c.GetHeader("traceparent")}
+	called := propagation.TraceContext{}.Extract(v.Context, caller)
 	ctx, span := r.Tracer.Start(called, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(v.began), trace.WithAttributes(attributes...))
 	defer span.End()
 	v.Context = ctx

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -22,6 +23,8 @@ const (
 	handOver = 2 * time.Second
 	// complainEvery is how often it is said at most that spans cannot be handed over.
 	complainEvery = time.Minute
+	// exportTimeout is how long a collector may take to answer.
+	exportTimeout = 10 * time.Second
 )
 
 // openTraces returns the tracer that a configuration asks for, nil if it asks for none, and what hands over the last spans. A collector that
@@ -34,7 +37,9 @@ func openTraces(ctx context.Context, cfg config.Config, log *slog.Logger) (trace
 	if err != nil {
 		return nil, nil, fmt.Errorf("find the traces of %s: %w", cfg.OTLPEndpoint, err)
 	}
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(address))
+	// Who is sent elsewhere would take the secrets of its headers there.
+	client := &http.Client{Timeout: exportTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(address), otlptracehttp.WithHTTPClient(client))
 	if err != nil {
 		return nil, nil, fmt.Errorf("open traces: %w", err)
 	}

@@ -101,6 +101,7 @@ func (s *instance) as(traceparent, token string) answer {
 	}
 	r.Header.Set("Authorization", "Bearer "+token)
 	r.Header.Set("Traceparent", traceparent)
+	r.Header.Set("Tracestate", "caller=grace_at_acme.test")
 	return s.do(r)
 }
 
@@ -169,7 +170,7 @@ func TestTraces_lead_from_the_request_to_its_statements(t *testing.T) {
 				t.Errorf("a probe is traced: %v", s)
 			}
 		}
-		for _, secret := range []string{access, refresh, renewed.field(t, "refresh_token"), ownerEmail, ownerPassword, "ada@acme.test", "not the password"} {
+		for _, secret := range []string{access, refresh, renewed.field(t, "refresh_token"), ownerEmail, ownerPassword, "ada@acme.test", "grace", "not the password"} {
 			if bytes.Contains(c.told.Bytes(), []byte(secret)) {
 				t.Errorf("%q was told", secret)
 			}
@@ -202,7 +203,11 @@ func TestCollector_that_hangs_or_is_away_costs_spans_alone(t *testing.T) {
 	t.Cleanup(func() { close(over) })
 	away := httptest.NewServer(http.NotFoundHandler())
 	away.Close()
-	for name, url := range map[string]string{"hangs": hanging.URL, "away": away.URL} {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("spans went elsewhere") }))
+	t.Cleanup(elsewhere.Close)
+	redirecting := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
+	t.Cleanup(redirecting.Close)
+	for name, url := range map[string]string{"hangs": hanging.URL, "away": away.URL, "redirects": redirecting.URL} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, dbtest.SQLite(t), func(c *config.Config) { c.OTLPEndpoint, c.OTLPSample = url, 1 })
