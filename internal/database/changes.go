@@ -25,6 +25,8 @@ const (
 	beat, answerBeat = 150 * time.Millisecond, 300 * time.Millisecond
 	// reconnect is how long a listener that was lost waits.
 	reconnect = 100 * time.Millisecond
+	// sayEvery is how often it is said at most that nothing is heard.
+	sayEvery = 10 * time.Second
 )
 
 // remembered are the tables whose rows a cache may be made of.
@@ -58,12 +60,14 @@ func (db *DB) Keep(ctx context.Context, c *cache.Cache, log *slog.Logger) {
 		log.WarnContext(ctx, "nothing is remembered: without prepared statements there may be a pooler; name a way past it in TENANTRY_NOTIFY_URL")
 		return
 	}
+	var said time.Time
 	for ctx.Err() == nil {
 		follow := db.listen
 		if db.Dialect() == dialect.SQLite {
 			follow = db.watch
 		}
-		if err := follow(ctx, c); err != nil && ctx.Err() == nil {
+		if err := follow(ctx, c); err != nil && ctx.Err() == nil && time.Since(said) > sayEvery {
+			said = time.Now()
 			log.WarnContext(ctx, "nothing is remembered until changes are heard of again", "error", err)
 		}
 		select {
