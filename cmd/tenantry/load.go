@@ -27,6 +27,9 @@ func loadCommand() *cobra.Command {
 			"with it requests arrive at that rate for --duration, answered or not (open loop), and their time is counted from when they were due.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			opts.URL, opts.Password = strings.TrimSuffix(opts.URL, "/"), os.Getenv(passwordVariable)
+			if cmd.Flags().Changed("duration") && opts.Rate == 0 {
+				return errors.New("--duration is for --rate: without it as many requests are made as --requests says")
+			}
 			if opts.Password == "" {
 				return errors.New("put the password of the user into " + passwordVariable)
 			}
@@ -59,5 +62,6 @@ func loadCommand() *cobra.Command {
 	cmd.Flags().IntVar(&opts.Rate, "rate", 0, "requests a second, whether or not those before are answered")
 	cmd.Flags().DurationVar(&opts.Duration, "duration", 10*time.Second, "for how long requests arrive at the rate")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
+	cmd.MarkFlagsMutuallyExclusive("requests", "rate")
 	return cmd
 }
