@@ -13,8 +13,8 @@ type Batches[A any] struct {
 	Max int
 	// AtOnce is how many runs there are before who asks waits for the next.
 	AtOnce int
-	// Patience is how long that may take. After it they are answered alone, as if nobody else were there, and as many more runs as were slower
-	// than that may be under way until those end.
+	// Patience is how long no run may begin while somebody waits. After it they are answered alone, as if nobody else were there, and as many
+	// more runs as were slower than that may be under way until those end.
 	Patience time.Duration
 
 	mu      sync.Mutex
@@ -22,6 +22,8 @@ type Batches[A any] struct {
 	// spare is how many may run more than AtOnce.
 	spare   int
 	waiting []*waiting[A]
+	// moved is when somebody ceased to wait.
+	moved time.Time
 }
 
 // waiting is what somebody waits for.
@@ -57,6 +59,7 @@ func (b *Batches[A]) Answer(asked *A, run func([]*A)) {
 				run([]*A{asked})
 				return
 			}
+			patience.Reset(b.Patience)
 		}
 	}
 }
@@ -74,12 +77,12 @@ func (b *Batches[A]) wait(asked *A) *waiting[A] {
 	return w
 }
 
-// leave reports whether nobody has taken what is waited for, and takes it back, to be run beside all others.
+// leave reports whether nobody has taken what is waited for, nor anything else for long, and takes it back, to be run beside all others.
 func (b *Batches[A]) leave(w *waiting[A]) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at := slices.Index(b.waiting, w)
-	if at < 0 {
+	if at < 0 || time.Since(b.moved) < b.Patience {
 		return false
 	}
 	b.waiting = slices.Delete(b.waiting, at, at+1)
@@ -101,9 +104,12 @@ func (b *Batches[A]) next(began time.Time) {
 	batch := b.waiting[:min(len(b.waiting), b.Max)]
 	b.waiting = b.waiting[len(batch):]
 	if len(batch) == 0 {
-		b.running--
+		if b.running--; b.running == 0 {
+			b.spare = 0
+		}
 		return
 	}
+	b.moved = time.Now()
 	batch[0].turn <- batch
 }
 

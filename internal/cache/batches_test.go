@@ -92,6 +92,34 @@ func TestBatches_let_go_who_waits_too_long(t *testing.T) {
 	}
 }
 
+// However many wait, they do so together as long as it is anybody's turn.
+func TestBatches_keep_together_who_waits_while_runs_end(t *testing.T) {
+	t.Parallel()
+	b, free := occupied(200 * time.Millisecond)
+	var mu sync.Mutex
+	alone := 0
+	var asking sync.WaitGroup
+	const many = 400 // a hundred runs, of which each two take 10 ms
+	for range many {
+		asking.Go(func() {
+			b.Answer(new(int), func(batch []*int) {
+				mu.Lock()
+				if len(batch) == 1 {
+					alone++
+				}
+				mu.Unlock()
+				time.Sleep(10 * time.Millisecond)
+			})
+		})
+	}
+	b.until(many)
+	free()
+	asking.Wait()
+	if alone > 4 {
+		t.Errorf("%d of %d were answered alone", alone, many)
+	}
+}
+
 // Who panics leaves what they were given as it was, and takes nobody with them.
 func TestBatches_go_on_after_a_panic(t *testing.T) {
 	t.Parallel()
