@@ -125,15 +125,17 @@ func (s *shared) renew(ctx context.Context, held *custody) (*custody, error) {
 	if _, err := both.Exec(ctx); err != nil {
 		return nil, err
 	}
-	if n, err := kept.Int(); err != nil || n == 0 {
-		s.release("Redis has lost what was shared", err)
-		return nil, nil //nolint:nilerr // it was said
-	}
-	if history(server.Val()) != held.server {
+	switch n, err := kept.Int(); {
+	case err != nil:
+		return nil, err
+	case n == 0:
+		s.release("Redis has lost what was shared", nil)
+	case history(server.Val()) != held.server:
 		s.release("Redis is another server than before", nil)
-		return nil, nil
+	default:
+		return held, nil
 	}
-	return held, nil
+	return nil, nil
 }
 
 // history names what a server has seen: another one that takes its place, or comes back without what it had, has another.
@@ -146,8 +148,7 @@ func history(info string) string {
 // seek takes custody of a new era if there is none, or of one that somebody else has kept for long enough.
 func (s *shared) seek(ctx context.Context, epoch uint64) (*custody, error) {
 	all := s.client.Pipeline()
-	fresh := rand.Text()
-	made, life, server := all.SetNX(ctx, s.era(), fresh, eraLife), all.PTTL(ctx, s.era()), all.Info(ctx, "replication")
+	made, life, server := all.SetNX(ctx, s.era(), rand.Text(), eraLife), all.PTTL(ctx, s.era()), all.Info(ctx, "replication")
 	era := all.Get(ctx, s.era())
 	if _, err := all.Exec(ctx); err != nil && (made.Err() != nil || life.Err() != nil || server.Err() != nil) {
 		return nil, err
