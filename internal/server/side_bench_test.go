@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"regexp"
 	"runtime"
 	"slices"
@@ -100,8 +99,8 @@ func meSides(b *testing.B) []side {
 		{"bare-lookup", bareLookup, "bare", clients, get(path, access), func() {}},
 		{"me-cold", cold.url, "bare", clients, strangers(cold, path, clients), func() { cold.log.Reset() }},
 	}
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		b.Log("no Redis: install redis-server")
+	if err := cachetest.Missing(); err != nil {
+		b.Log("no Redis:", err)
 		return sides
 	}
 	shared := start(b, dbtest.Postgres(b), func(c *config.Config) {

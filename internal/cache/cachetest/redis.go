@@ -36,10 +36,16 @@ while read -r _; do :; done
 kill -KILL $!
 wait`
 
+// Missing says why no server can be started, nil if one can.
+func Missing() error {
+	_, err := exec.LookPath("redis-server")
+	return err
+}
+
 // Start starts an empty server. Without the program the test is skipped, unless CI=true.
 func Start(t testing.TB) *Redis {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
+	if err := Missing(); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)
 		}
