@@ -3,10 +3,9 @@ package cache
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
-	"slices"
 	"time"
 
+	"github.com/fxamacker/cbor/v2"
 	"github.com/google/uuid"
 )
 
@@ -68,13 +67,15 @@ func (s *shared) stampOffers(ctx context.Context) error {
 	return nil
 }
 
+// exact keeps times to the nanosecond.
+var exact, _ = cbor.EncOptions{Time: cbor.TimeRFC3339Nano}.EncMode() // these options are right
+
 func (o offer) encode(era string) ([]byte, error) {
-	header, err := json.Marshal(sealed{Era: era, Rows: o.entry.rows, Stamps: o.stamps, Made: o.at})
+	value, err := exact.Marshal(o.entry.value)
 	if err != nil {
 		return nil, err
 	}
-	value, err := json.Marshal(o.entry.value)
-	return slices.Concat(header, []byte("\n"), value), err
+	return exact.Marshal(sealed{Era: era, Rows: o.entry.rows, Stamps: o.stamps, Made: o.at, Value: value})
 }
 
 // shareOffers writes what is offered and was found to be true after its stamps were read.

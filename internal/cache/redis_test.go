@@ -202,7 +202,7 @@ func TestShared_values_that_were_tampered_with_are_refused(t *testing.T) {
 		"cut":       func() error { return redis.Client.Set(ctx, name, value[:len(value)-1], 0).Err() },
 		"changed":   func() error { return redis.Client.Set(ctx, name, value[:20]+"x"+value[21:], 0).Err() },
 		"empty":     func() error { return redis.Client.Set(ctx, name, "", 0).Err() },
-		"json": func() error {
+		"bare": func() error {
 			return redis.Client.Set(ctx, name, `{"era":"","rows":[],"stamps":[],"value":"x"}`, 0).Err()
 		},
 		"list": func() error {
