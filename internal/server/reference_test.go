@@ -1,0 +1,32 @@
+package server_test
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"tenantry/internal/database/dbtest"
+)
+
+// A browser that is told to guess nothing gets everything that the page names, and the page names nothing of others.
+func TestReference_comes_whole_from_the_binary(t *testing.T) {
+	t.Parallel()
+	s := start(t, dbtest.SQLite(t))
+	page := s.expect(http.StatusOK, s.call("GET", "/docs", "", nil))
+	if media := page.header.Get("Content-Type"); media != "text/html; charset=utf-8" {
+		t.Errorf("/docs is %q", media)
+	}
+	kinds := map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".json": "application/json"}
+	named := regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllSubmatch(page.body, -1)
+	if len(named) != 4 {
+		t.Fatalf("the page names %q", named)
+	}
+	for _, match := range named {
+		path := string(match[1])
+		part := s.expect(http.StatusOK, s.call("GET", path, "", nil))
+		if media := part.header.Get("Content-Type"); media != kinds[path[strings.LastIndexByte(path, '.'):]] || len(part.body) < 100 {
+			t.Errorf("%s is %q of %d bytes", path, media, len(part.body))
+		}
+	}
+}
