@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	// expiredAtOnce is how many rows one statement deletes, so that none holds its locks for long.
-	expiredAtOnce = 500
+	// expiredAtOnce is how many rows one statement deletes, so that it holds its locks, and a core that a request may wait for, for few
+	// milliseconds.
+	expiredAtOnce = 100
 	// expiredRest is for how many times its own time a batch is rested after, so that an instance deletes for a tenth of the time. A number
 	// of rows a second would be too many for one machine and too few for another; a share of the time is the same for all, and gives way by
 	// itself when the database is slow.

@@ -25,7 +25,7 @@ import (
 func TestExpired_rows_go_in_batches_and_once(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		const dead, alive = 2603, 40
+		const dead, alive = 1203, 40
 		instances := []*database.DB{dbtest.Open(t, opts), dbtest.Open(t, opts)}
 		now := time.Now().UTC().Truncate(time.Second)
 		sessions(t, instances[0], now, dead, alive)
@@ -34,7 +34,7 @@ func TestExpired_rows_go_in_batches_and_once(t *testing.T) {
 		for _, db := range instances {
 			all.Go(func() {
 				for n, err := range db.DeleteExpired(t.Context(), refreshtoken.Table, now) {
-					if err != nil || n > 500 {
+					if err != nil || n > 100 {
 						t.Errorf("%d rows at once, %v", n, err)
 					}
 					removed.Add(n)
@@ -54,11 +54,11 @@ func TestExpired_rows_leave_the_database_time_for_others(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		now := time.Now().UTC().Truncate(time.Second)
-		sessions(t, db, now, 2500, 0)
+		sessions(t, db, now, 500, 0)
 		ctx, spent := database.CountStatements(t.Context())
 		begun, batches := time.Now(), 0
 		for n, err := range db.DeleteExpired(ctx, refreshtoken.Table, now) {
-			if err != nil || n != 500 {
+			if err != nil || n != 100 {
 				t.Fatalf("%d rows, %v", n, err)
 			}
 			if batches++; batches < 5 {
@@ -80,7 +80,7 @@ func TestExpired_rows_are_left_by_who_is_told_to_stop(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		now := time.Now().UTC().Truncate(time.Second)
-		sessions(t, db, now, 1200, 0)
+		sessions(t, db, now, 240, 0)
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		var ends []error
@@ -91,7 +91,7 @@ func TestExpired_rows_are_left_by_who_is_told_to_stop(t *testing.T) {
 		if len(ends) != 2 || ends[0] != nil || !errors.Is(ends[1], context.Canceled) {
 			t.Errorf("it went on: %v", ends)
 		}
-		for limit, want := range map[int]int64{100: 100, 10_000: 700} {
+		for limit, want := range map[int]int64{100: 100, 10_000: 140} {
 			if left, err := db.CountExpired(t.Context(), refreshtoken.Table, now, limit); left != want || err != nil {
 				t.Errorf("%d are left of at most %d, %v", left, limit, err)
 			}
@@ -126,7 +126,7 @@ func TestExpired_sessions_are_no_news(t *testing.T) {
 	opts := dbtest.Postgres(t)
 	db, other := dbtest.Open(t, opts), dbtest.Open(t, opts)
 	now := time.Now().UTC().Truncate(time.Second)
-	sessions(t, db, now, 600, 0)
+	sessions(t, db, now, 120, 0)
 	memory := cache.New(16 << 20)
 	hearing, stop := context.WithCancel(t.Context())
 	var listener sync.WaitGroup
