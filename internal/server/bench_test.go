@@ -8,7 +8,6 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 )
@@ -29,7 +28,7 @@ func BenchmarkBareGin(b *testing.B) {
 
 func BenchmarkGetMe(b *testing.B) {
 	each(b, func(b *testing.B, opts database.Options) {
-		s := start(b, opts, func(c *config.Config) { c.ServerTiming = false })
+		s := quiet(b, opts)
 		access, _ := s.login()
 		b.ReportAllocs()
 		b.ResetTimer()
@@ -45,7 +44,7 @@ func BenchmarkGetMe(b *testing.B) {
 
 func BenchmarkRefresh(b *testing.B) {
 	each(b, func(b *testing.B, opts database.Options) {
-		s := start(b, opts)
+		s := quiet(b, opts)
 		_, refresh := s.login()
 		b.ReportAllocs()
 		for b.Loop() {

@@ -51,12 +51,24 @@ type logBuffer struct {
 	mu sync.Mutex
 	bytes.Buffer
 	flush func()
+	// lost says that nothing is collected any more.
+	lost bool
 }
 
 func (b *logBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.lost {
+		return len(p), nil
+	}
 	return b.Buffer.Write(p)
+}
+
+// lose leads what is logged from now on nowhere.
+func (b *logBuffer) lose() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lost = true
 }
 
 func (b *logBuffer) String() string {

@@ -19,6 +19,7 @@ import (
 
 	"tenantry/internal/cache/cachetest"
 	"tenantry/internal/config"
+	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 )
 
@@ -50,7 +51,11 @@ func BenchmarkSideBySide(b *testing.B) {
 			b.ReportMetric(median(rates[s.name]), s.name+"/s")
 			b.ReportMetric(median(p99s[s.name]), s.name+"-p99-ms")
 			if s.of != "" {
-				b.ReportMetric(median(rates[s.name])/median(rates[s.of]), s.name+"-of-bare")
+				ratios := make([]float64, 0, sideRounds)
+				for round, rate := range rates[s.name] {
+					ratios = append(ratios, rate/rates[s.of][round])
+				}
+				b.ReportMetric(median(ratios), s.name+"-of-bare")
 			}
 		}
 	}
@@ -58,9 +63,11 @@ func BenchmarkSideBySide(b *testing.B) {
 }
 
 // quiet is a server as it is by default, whose log goes nowhere.
-func quiet(b *testing.B) *instance {
+func quiet(b *testing.B, opts database.Options, change ...func(*config.Config)) *instance {
 	b.Helper()
-	return start(b, dbtest.Postgres(b), func(c *config.Config) { c.ServerTiming = false })
+	s := start(b, opts, append(change, func(c *config.Config) { c.ServerTiming = false })...)
+	s.log.lose()
+	return s
 }
 
 // bare serves one handler of gin's.
@@ -77,12 +84,12 @@ func bare(b *testing.B, method, path string, handle gin.HandlerFunc) (address st
 func meSides(b *testing.B) []side {
 	b.Helper()
 	const path, clients = "/api/v1/users/me", 64
-	s := quiet(b)
+	s := quiet(b, dbtest.Postgres(b))
 	access, _ := s.login()
 	body := s.expect(http.StatusOK, s.call("GET", path, access, nil)).body
 	deaf := dbtest.Postgres(b)
 	deaf.NotifyURL = "postgres://127.0.0.1:1/nobody" // who hears of no changes remembers nothing
-	cold := start(b, deaf, func(c *config.Config) { c.ServerTiming = false })
+	cold := quiet(b, deaf)
 	address := bare(b, "GET", path, func(c *gin.Context) { c.Data(http.StatusOK, "application/json", body) })
 	lookup, session := prepared(b, cold.db.SQL, "SELECT counter FROM refresh_tokens WHERE user_id = $1 LIMIT 1"), cold.owner().ID
 	bareLookup := bare(b, "GET", path, func(c *gin.Context) {
@@ -95,18 +102,16 @@ func meSides(b *testing.B) []side {
 	})
 	sides := []side{
 		{"bare", address, "", clients, get(path, access), func() {}},
-		{"me", s.url, "bare", clients, get(path, access), func() { s.server.CatchUp(); s.log.Reset() }},
+		{"me", s.url, "bare", clients, get(path, access), s.server.CatchUp},
 		{"bare-lookup", bareLookup, "bare", clients, get(path, access), func() {}},
-		{"me-cold", cold.url, "bare", clients, strangers(cold, path, clients), func() { cold.log.Reset() }},
+		{"me-cold", cold.url, "bare", clients, strangers(cold, path, clients), func() {}},
 	}
 	if err := cachetest.Missing(); err != nil {
 		b.Log("no Redis:", err)
 		return sides
 	}
-	shared := start(b, dbtest.Postgres(b), func(c *config.Config) {
-		c.ServerTiming, c.RedisURL, c.CacheMemory = false, cachetest.Start(b).URL, 0
-	})
-	return append(sides, side{"me-redis", shared.url, "bare", clients, strangers(shared, path, clients), func() { shared.server.Share(); shared.log.Reset() }})
+	shared := quiet(b, dbtest.Postgres(b), func(c *config.Config) { c.RedisURL, c.CacheMemory = cachetest.Start(b).URL, 0 })
+	return append(sides, side{"me-redis", shared.url, "bare", clients, strangers(shared, path, clients), shared.server.Share})
 }
 
 // strangers are clients with a session each: what is asked for together is read together, and what is the same only once.
@@ -122,7 +127,7 @@ func strangers(s *instance, path string, clients int) func(int, []byte) string {
 func signInSides(b *testing.B) []side {
 	b.Helper()
 	const path, clients = "/api/v1/auth/login", 4
-	s := quiet(b)
+	s := quiet(b, dbtest.Postgres(b))
 	cores := make(chan struct{}, runtime.GOMAXPROCS(0))
 	hash := bare(b, "POST", path, func(c *gin.Context) {
 		_, _ = io.Copy(io.Discard, c.Request.Body)
@@ -134,7 +139,7 @@ func signInSides(b *testing.B) []side {
 	login := func(int, []byte) string { return post(path, body) }
 	return []side{
 		{"bare-hash", hash, "", clients, login, func() {}},
-		{"sign-in", s.url, "bare-hash", clients, login, func() { s.log.Reset() }},
+		{"sign-in", s.url, "bare-hash", clients, login, func() {}},
 	}
 }
 
@@ -154,7 +159,7 @@ type bareUser struct {
 func databaseSides(b *testing.B) []side {
 	b.Helper()
 	const clients = 10
-	s := quiet(b)
+	s := quiet(b, dbtest.Postgres(b))
 	access, _ := s.login()
 	tenant := s.owner().TenantID
 	statement(b, s.db.SQL, `INSERT INTO users (id, tenant_id, created_at, updated_at, email, password_version, full_name, full_name_folded, is_active, is_superuser)
@@ -201,10 +206,9 @@ func databaseSides(b *testing.B) []side {
 		return post("/api/v1/auth/refresh", `{"refresh_token":"`+tokens[client]+`"}`)
 	}
 	same := refresh(1, nil)
-	ready := func() { s.server.CatchUp(); s.log.Reset() }
 	sides := []side{
 		{"bare-refresh", bareRefresh, "", clients, func(int, []byte) string { return same }, func() {}},
-		{"refresh", s.url, "bare-refresh", clients, refresh, ready},
+		{"refresh", s.url, "bare-refresh", clients, refresh, s.server.CatchUp},
 	}
 	for name, total := range map[string]string{"list": "", "total": ", (SELECT count(*) FROM users WHERE tenant_id = $1)"} {
 		query := prepared(b, s.db.SQL, `SELECT id, tenant_id, email, full_name, is_active, is_superuser, email_verified_at, created_at, updated_at`+
@@ -216,7 +220,7 @@ func databaseSides(b *testing.B) []side {
 		}
 		sides = append(sides,
 			side{"bare-" + name, bare(b, "GET", "/api/v1/users", handle), "", clients, get(path, access), func() {}},
-			side{name, s.url, "bare-" + name, clients, get(path, access), ready})
+			side{name, s.url, "bare-" + name, clients, get(path, access), s.server.CatchUp})
 	}
 	return sides
 }
