@@ -51,11 +51,16 @@ func (s *shared) stampOffers(ctx context.Context) error {
 	for _, row := range rows {
 		made.SetNX(ctx, s.stamp(row), rand.Text(), stampLife)
 	}
-	read := made.MGet(ctx, s.stamps(rows)...)
+	names := s.stamps(rows)
+	read := made.MGet(ctx, names...)
 	if _, err := made.Exec(ctx); err != nil {
 		return err
 	}
-	now, stamps := time.Now(), read.Val()
+	now := time.Now()
+	stamps, err := oneEach(read, names)
+	if err != nil {
+		return err
+	}
 	for _, o := range taken {
 		o.at = now
 		for range o.entry.rows {

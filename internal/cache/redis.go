@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -171,7 +172,7 @@ func (s *shared) readStamped(batch []*wanted) error {
 	for _, w := range batch {
 		names = append(names, w.name)
 	}
-	texts, err := s.client.MGet(ctx, names...).Result()
+	texts, err := oneEach(s.client.MGet(ctx, names...), names)
 	if err != nil {
 		return err
 	}
@@ -185,7 +186,7 @@ func (s *shared) readStamped(batch []*wanted) error {
 	if len(stamps) == 0 {
 		return nil
 	}
-	now, err := s.client.MGet(ctx, stamps...).Result()
+	now, err := oneEach(s.client.MGet(ctx, stamps...), stamps)
 	if err != nil {
 		return err
 	}
@@ -201,6 +202,15 @@ func (s *shared) readStamped(batch []*wanted) error {
 		}
 	}
 	return nil
+}
+
+// oneEach returns what a server has answered, nil for what it has not, if that is one answer for each name.
+func oneEach(read *redis.SliceCmd, names []string) ([]any, error) {
+	texts, err := read.Result()
+	if err == nil && len(texts) != len(names) {
+		err = fmt.Errorf("%d values for %d names", len(texts), len(names))
+	}
+	return texts, err
 }
 
 // unseal returns what belongs to a name, nil for what is somebody else's.
