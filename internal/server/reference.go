@@ -34,7 +34,8 @@ func serveReference(router gin.IRouter, contract *openapi3.T) error {
 		c.Data(http.StatusOK, "application/json", document)
 	})
 	for name, files := range referenceFiles {
-		if _, err := fs.Stat(files, name); err != nil {
+		info, err := fs.Stat(files, name)
+		if err != nil {
 			return fmt.Errorf("read the API reference: %w", err)
 		}
 		route, media := "/docs/"+path.Base(name), map[string]string{
@@ -47,8 +48,13 @@ func serveReference(router gin.IRouter, contract *openapi3.T) error {
 			c.Header("Cache-Control", "public, max-age=300")
 			c.Header("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "+
 				"img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'")
-			c.Header("Content-Type", media)
-			http.ServeFileFS(c.Writer, c.Request, files, name)
+			file, err := files.Open(name)
+			if err != nil {
+				_ = c.AbortWithError(http.StatusInternalServerError, err)
+				return
+			}
+			defer func() { _ = file.Close() }()
+			c.DataFromReader(http.StatusOK, info.Size(), media, file, nil)
 		})
 	}
 	return nil

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -27,6 +28,15 @@ func TestReference_comes_whole_from_the_binary(t *testing.T) {
 		part := s.expect(http.StatusOK, s.call("GET", path, "", nil))
 		if media := part.header.Get("Content-Type"); media != kinds[path[strings.LastIndexByte(path, '.'):]] || len(part.body) < 100 {
 			t.Errorf("%s is %q of %d bytes", path, media, len(part.body))
+		}
+	}
+	for header, value := range map[string]string{"Range": "bytes=999999999-", "If-Match": `"x"`} {
+		r := httptest.NewRequest("GET", "/docs/swagger-ui.css", nil)
+		r.Header.Set(header, value)
+		w := httptest.NewRecorder()
+		s.server.Handler.ServeHTTP(w, r)
+		if w.Code != http.StatusOK || w.Header().Get("Accept-Ranges") != "" {
+			t.Errorf("%s: %d, ranges %q", header, w.Code, w.Header().Get("Accept-Ranges"))
 		}
 	}
 }
