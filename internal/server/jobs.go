@@ -86,7 +86,8 @@ func (s *Server) every(ctx context.Context, interval time.Duration, name string,
 	for {
 		if err := job(ctx); err == nil {
 			done.Inc()
-		} else if failed.Inc(); ctx.Err() == nil {
+		} else if ctx.Err() == nil {
+			failed.Inc()
 			s.log.LogAttrs(ctx, slog.LevelWarn, "job failed", slog.String("job", name), slog.Any("error", err))
 		}
 		select {
