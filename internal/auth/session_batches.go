@@ -11,6 +11,7 @@ import (
 	"tenantry/internal/cache"
 	"tenantry/internal/database"
 	"tenantry/internal/principal"
+	"tenantry/internal/problem"
 )
 
 // sessionBatches reads projections by session: those that are asked for at once in one statement. What it costs is hardly in its rows, and
@@ -28,26 +29,35 @@ type sessionAsked struct {
 	err        error
 }
 
-var errUnanswered = errors.New("read auth projection: who was to read it has failed")
+var (
+	errUnanswered = errors.New("read auth projection: who was to read it has failed")
+	errCrowd      = errors.New("too many sessions wait to be read")
+)
 
 func newSessionBatches(client *ent.Client, clock func() time.Time) *sessionBatches {
 	return &sessionBatches{
-		Batches: cache.Batches[sessionAsked]{Max: maxSessionsAtOnce, AtOnce: 2, Patience: 50 * time.Millisecond},
-		client:  client, clock: clock,
+		Batches: cache.Batches[sessionAsked]{
+			Max: maxSessionsAtOnce, AtOnce: 2, Patience: 50 * time.Millisecond, Longest: 500 * time.Millisecond, // as for a connection
+		},
+		client: client, clock: clock,
 	}
 }
 
-// load returns the projection of a session, nil if it is over. The tenant filter of the context applies.
+// load returns the projection of a session, nil if it is over, and 503 when more are asked for than can be read. The tenant filter of the context
+// applies.
 func (b *sessionBatches) load(ctx context.Context, session uuid.UUID) (*Projection, error) {
 	asked, began := &sessionAsked{session: session, err: errUnanswered}, time.Now()
 	alone, led := false, false
-	b.Answer(asked, func(batch []*sessionAsked) {
+	answered := b.Answer(asked, func(batch []*sessionAsked) {
 		if led, alone = true, len(batch) == 1; alone {
 			asked.projection, asked.err = b.loadAlone(ctx, session)
 		} else {
 			b.read(ctx, batch)
 		}
 	})
+	if !answered {
+		return nil, problem.Unavailable(errCrowd)
+	}
 	if alone {
 		return asked.projection, asked.err
 	}

@@ -2,7 +2,9 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/principal"
+	"tenantry/internal/problem"
 )
 
 // signedIn is a session that was made for a test.
@@ -155,6 +158,35 @@ func TestSession_that_is_waited_for_too_long_is_read_alone(t *testing.T) {
 		p, err := b.load(as(ctx, s), s.session)
 		if n, _ := statements(); err != nil || p == nil || p.SessionID != s.session || n != 1 {
 			t.Errorf("%+v, %d statements, %v", p, n, err)
+		}
+	})
+}
+
+func TestSession_that_is_one_too_many_is_not_read(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		s := signIn(t, db, 1)[0]
+		b := newSessionBatches(db.Client, time.Now)
+		b.Patience, b.Longest = 30*time.Millisecond, 0
+		ctx, stop := context.WithCancel(t.Context())
+		var crowd sync.WaitGroup
+		defer crowd.Wait()
+		defer stop()
+		for range 20 * maxSessionsAtOnce { // ten runs one after the other
+			crowd.Go(func() {
+				for ctx.Err() == nil {
+					b.Answer(&sessionAsked{}, func([]*sessionAsked) { time.Sleep(10 * time.Millisecond) })
+				}
+			})
+		}
+		for refused := false; !refused; {
+			ctx, statements := database.CountStatements(t.Context())
+			p, err := b.load(as(ctx, s), s.session)
+			of, _ := errors.AsType[*problem.Problem](err)
+			n, _ := statements()
+			if refused = of != nil && of.Status == http.StatusServiceUnavailable; refused && (p != nil || n != 0) {
+				t.Errorf("%+v, %d statements, %v", p, n, err)
+			}
 		}
 	})
 }

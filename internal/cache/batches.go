@@ -16,6 +16,8 @@ type Batches[A any] struct {
 	// Patience is how long no run may begin while somebody waits. After it they are answered alone, as if nobody else were there, and as many
 	// more runs as were slower than that may be under way until those end.
 	Patience time.Duration
+	// Longest is how long anybody waits for their turn. When more is asked for than runs can answer, only who goes keeps the line short.
+	Longest time.Duration
 
 	mu      sync.Mutex
 	running int
@@ -35,29 +37,32 @@ type waiting[A any] struct {
 	done chan struct{}
 }
 
-// Answer has something answered, by run or by that of somebody who asks at the same time. Run answers what it is given, which whoever gave it
-// waits for: if it panics, it leaves that as it is.
-func (b *Batches[A]) Answer(asked *A, run func([]*A)) {
-	w := b.wait(asked)
+// Answer has something answered, by run or by that of somebody who asks at the same time, and reports whether it came to that: not if it was
+// not their turn for too long. Run answers what it is given, which whoever gave it waits for: if it panics, it leaves that as it is.
+func (b *Batches[A]) Answer(asked *A, run func([]*A)) (answered bool) {
+	w, began := b.wait(asked), time.Now()
 	if w == nil {
-		defer b.next(time.Now())
+		defer b.next(began)
 		run([]*A{asked})
-		return
+		return true
 	}
 	patience := time.NewTimer(b.Patience)
 	defer patience.Stop()
 	for {
 		select {
 		case <-w.done:
-			return
+			return true
 		case batch := <-w.turn:
 			b.lead(batch, run)
-			return
+			return true
 		case <-patience.C:
-			if b.leave(w) {
+			switch left, alone := b.leave(w, began); {
+			case alone:
 				defer b.next(time.Now())
 				run([]*A{asked})
-				return
+				return true
+			case left:
+				return false
 			}
 			patience.Reset(b.Patience)
 		}
@@ -77,17 +82,21 @@ func (b *Batches[A]) wait(asked *A) *waiting[A] {
 	return w
 }
 
-// leave reports whether nobody has taken what is waited for, nor anything else for long, and takes it back, to be run beside all others.
-func (b *Batches[A]) leave(w *waiting[A]) bool {
+// leave reports whether whoever has waited since began need not any longer: to be answered alone, beside all others, if nobody has taken anything
+// for long, or because it was too long for them. What somebody has taken is waited for.
+func (b *Batches[A]) leave(w *waiting[A], began time.Time) (left, alone bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at := slices.Index(b.waiting, w)
-	if at < 0 || time.Since(b.moved) < b.Patience {
-		return false
+	alone = time.Since(b.moved) >= b.Patience
+	if at < 0 || !alone && time.Since(began) < b.Longest {
+		return false, false
 	}
 	b.waiting = slices.Delete(b.waiting, at, at+1)
-	b.running, b.spare = b.running+1, min(b.spare+1, b.AtOnce)
-	return true
+	if alone {
+		b.running, b.spare = b.running+1, min(b.spare+1, b.AtOnce)
+	}
+	return true, alone
 }
 
 // next gives those who wait the place of a run that has ended, unless that was slow and others took its place before.

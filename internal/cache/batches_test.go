@@ -3,13 +3,14 @@ package cache
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
 // occupied are batches of which two runs are under way, until free is called.
 func occupied(patience time.Duration) (b *Batches[int], free func()) {
-	b = &Batches[int]{Max: 4, AtOnce: 2, Patience: patience}
+	b = &Batches[int]{Max: 4, AtOnce: 2, Patience: patience, Longest: time.Hour}
 	end := make(chan struct{})
 	var runs sync.WaitGroup
 	for range b.AtOnce {
@@ -120,6 +121,40 @@ func TestBatches_keep_together_who_waits_while_runs_end(t *testing.T) {
 	}
 }
 
+// When more is asked for than runs can answer, nobody waits longer than they may, and the runs answer as many as they can.
+func TestBatches_send_away_who_is_one_too_many(t *testing.T) {
+	t.Parallel()
+	b := &Batches[int]{Max: 4, AtOnce: 2, Patience: 25 * time.Millisecond, Longest: 100 * time.Millisecond}
+	var answered, ran, longest atomic.Int64
+	var asking sync.WaitGroup
+	const many = 1000 // 250 runs, of which each two take 10 ms
+	for range many {
+		asking.Go(func() {
+			var runs int
+			asked := time.Now()
+			if b.Answer(&runs, func(batch []*int) {
+				time.Sleep(10 * time.Millisecond)
+				for _, of := range batch {
+					*of++
+				}
+				ran.Add(int64(len(batch)))
+			}) {
+				answered.Add(1)
+			}
+			if waited := int64(time.Since(asked)); waited > longest.Load() {
+				longest.Store(waited)
+			}
+		})
+	}
+	asking.Wait()
+	if answered.Load() != ran.Load() || answered.Load() < 20 || answered.Load() > many/2 || longest.Load() > int64(time.Second) {
+		t.Errorf("%d of %d are told that they are answered, %d were, and the longest has waited %v", answered.Load(), many, ran.Load(), time.Duration(longest.Load()))
+	}
+	if b.running != 0 || len(b.waiting) != 0 {
+		t.Errorf("%d run, and %d wait when nobody asks", b.running, len(b.waiting))
+	}
+}
+
 // Who panics leaves what they were given as it was, and takes nobody with them.
 func TestBatches_go_on_after_a_panic(t *testing.T) {
 	t.Parallel()
@@ -150,7 +185,7 @@ func TestBatches_go_on_after_a_panic(t *testing.T) {
 // However many ask, each has an answer of a run that began after they asked.
 func TestBatches_answer_with_nothing_older_than_the_question(t *testing.T) {
 	t.Parallel()
-	b := &Batches[int64]{Max: 4, AtOnce: 2, Patience: time.Millisecond}
+	b := &Batches[int64]{Max: 4, AtOnce: 2, Patience: time.Millisecond, Longest: time.Hour}
 	start := time.Now()
 	var asking sync.WaitGroup
 	for range 32 {

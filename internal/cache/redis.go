@@ -97,7 +97,7 @@ func (c *Cache) Share(how Sharing) error {
 	opts.MaxRetries, opts.DialerRetries, opts.DisableIdentity = -1, 1, true
 	opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	c.shared = &shared{Sharing: how, client: redis.NewClient(opts), offers: make(chan offer, maxOffers), wake: make(chan struct{}, 1)}
-	c.shared.reads = Batches[wanted]{Max: maxReads, AtOnce: 2, Patience: answerShared}
+	c.shared.reads = Batches[wanted]{Max: maxReads, AtOnce: 2, Patience: answerShared, Longest: answerShared}
 	return nil
 }
 
@@ -133,7 +133,7 @@ func find[V any](c *Cache, key Key) (loaded Loaded[V], ok bool) {
 		return loaded, false
 	}
 	asked := &wanted{name: s.name(key)}
-	s.reads.Answer(asked, s.read)
+	s.reads.Answer(asked, s.read) // who is not answered has found nothing
 	if asked.err != nil {
 		s.release("Redis fails", asked.err)
 	}
