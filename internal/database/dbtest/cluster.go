@@ -29,9 +29,12 @@ kill -INT "$(head -n 1 "$0/data/postmaster.pid")"
 wait
 rm -rf "$0"`
 
-// StartPostgres starts a throw-away server on a free port of 127.0.0.1 and returns its URL and what stops it. Nothing it
-// stores is meant to survive: it does not sync to disk.
-func StartPostgres() (url string, stop func(), err error) {
+// volatile are the settings of a server that keeps nothing through a crash of the machine, for speed.
+var volatile = []string{"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"}
+
+// StartPostgres starts a throw-away server on a free port of 127.0.0.1 and returns its URL and what stops it. A durable one commits as
+// Postgres does by default; any other does not wait for the disk.
+func StartPostgres(durable bool) (url string, stop func(), err error) {
 	initdb, postgres, err := programs()
 	if err != nil {
 		return "", nil, err
@@ -59,10 +62,11 @@ func StartPostgres() (url string, stop func(), err error) {
 		return "", nil, err
 	}
 	serve := slices.Concat([]string{"-c", keeper, dir}, as, []string{
-		postgres, "-D", data, "-k", dir, "-p", port, "-c", "listen_addresses=127.0.0.1",
-		"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=300",
-		"-c", "log_line_prefix=[%d] ",
+		postgres, "-D", data, "-k", dir, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=300", "-c", "log_line_prefix=[%d] ",
 	})
+	if !durable {
+		serve = append(serve, volatile...)
+	}
 	cmd := exec.Command("sh", serve...)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

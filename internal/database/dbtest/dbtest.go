@@ -120,7 +120,7 @@ var start = sync.OnceValues(func() (*postgresServer, error) {
 	s := &postgresServer{url: os.Getenv("TENANTRY_TEST_POSTGRES_URL")}
 	var err error
 	if s.url == "" {
-		if s.url, s.stop, err = StartPostgres(); err != nil {
+		if s.url, s.stop, err = StartPostgres(false); err != nil {
 			return nil, err
 		}
 	}

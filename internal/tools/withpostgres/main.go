@@ -2,12 +2,13 @@
 // the command's environment. A server that TENANTRY_TEST_POSTGRES_URL names already is used as it is. Where there is no
 // Postgres at all the command runs without it, unless CI=true.
 //
-//	go run ./internal/tools/withpostgres COMMAND [ARGUMENT…]
+//	go run ./internal/tools/withpostgres [-durable] COMMAND [ARGUMENT…]
 package main
 
 import (
 	"database/sql"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,20 +17,22 @@ import (
 )
 
 func main() {
-	code, err := run(os.Args[1:])
+	durable := flag.Bool("durable", false, "commit to disk, as Postgres does by default: for benchmarks")
+	flag.Parse()
+	code, err := run(flag.Args(), *durable)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "withpostgres:", err)
 	}
 	os.Exit(code)
 }
 
-func run(command []string) (int, error) {
+func run(command []string, durable bool) (int, error) {
 	if len(command) == 0 {
 		return 2, errors.New("name a command to run")
 	}
 	url := os.Getenv("TENANTRY_TEST_POSTGRES_URL")
 	if url == "" {
-		started, stop, err := dbtest.StartPostgres()
+		started, stop, err := dbtest.StartPostgres(durable)
 		switch {
 		case errors.Is(err, dbtest.ErrNoPostgres) && os.Getenv("CI") != "true":
 			fmt.Fprintln(os.Stderr, "withpostgres: going on without it:", err)
