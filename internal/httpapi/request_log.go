@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/trace"
 
 	"tenantry/internal/principal"
@@ -46,12 +47,12 @@ func (r *router) requestLog(c *gin.Context) {
 		}
 		l := line{
 			{name: "request_id", text: v.id[0]}, {name: "method", text: c.Request.Method}, {name: "path", text: c.Request.URL.Path},
-			{"status", counted, int64(status)}, {"duration_us", counted, now.Sub(v.began).Microseconds()},
-			{"bytes", counted, int64(max(0, c.Writer.Size()))}, {name: "ip", text: r.peer(c)},
-			{"statements", counted, n}, {"sql_us", counted, sql.Microseconds()},
+			amount("status", int64(status)), amount("duration_us", now.Sub(v.began).Microseconds()),
+			amount("bytes", int64(max(0, c.Writer.Size()))), {name: "ip", text: r.peer(c)},
+			amount("statements", n), amount("sql_us", sql.Microseconds()),
 		}
 		if p, ok := principal.FromContext(ctx); ok {
-			l[9], l[10] = field{name: "tenant_id", text: p.TenantID.String()}, field{name: "user_id", text: p.UserID.String()}
+			l[9], l[10] = field{name: "tenant_id", id: p.TenantID}, field{name: "user_id", id: p.UserID}
 		}
 		if r.Tracer != nil {
 			if span := trace.SpanContextFromContext(ctx); span.IsSampled() {
@@ -80,14 +81,17 @@ func (r *router) peer(c *gin.Context) string {
 // line is what is logged of a request.
 type line [12]field
 
-// field is a text or a number.
+// field is an id, a text or a number.
 type field struct {
 	name, text string
 	count      int64
+	id         uuid.UUID
 }
 
 // counted is the text of a field that is a number.
 const counted = "\x00"
+
+func amount(name string, n int64) field { return field{name: name, text: counted, count: n} }
 
 // log writes the line by way of the logger.
 func (l *line) log(ctx context.Context, log *slog.Logger, now time.Time, reasons []string) error {
@@ -95,6 +99,8 @@ func (l *line) log(ctx context.Context, log *slog.Logger, now time.Time, reasons
 	for _, f := range l {
 		switch {
 		case f.name == "":
+		case f.id != uuid.Nil:
+			record.AddAttrs(slog.String(f.name, f.id.String()))
 		case f.text == counted:
 			record.AddAttrs(slog.Int64(f.name, f.count))
 		default:
@@ -128,9 +134,13 @@ func (l *line) json(to []byte, now time.Time, reasons []string) []byte {
 			continue
 		}
 		to = append(append(append(to, `,"`...), f.name...), `":`...)
-		if f.text == counted {
+		switch {
+		case f.id != uuid.Nil:
+			text, _ := f.id.MarshalText() // an id can always be written
+			to = append(append(append(to, '"'), text...), '"')
+		case f.text == counted:
 			to = strconv.AppendInt(to, f.count, 10)
-		} else {
+		default:
 			to = appendText(to, f.text)
 		}
 	}

@@ -103,7 +103,7 @@ func TestRequestLog_is_the_same_by_either_way(t *testing.T) {
 		"plain": "/api/v1/users/me", "quotes": `a"b\c`, "controls": "a\x00\n\x1b\x7f", "not_utf8": "\xff\xc0", "html": "<&>\u2028", "letters": "Zoë 😀", "empty": "",
 	} {
 		for _, reasons := range [][]string{nil, {text}, {"one", text}} {
-			l := line{{name: "path", text: text}, {"status", counted, -3}, {name: "ip", text: "::1"}}
+			l := line{{name: "path", text: text}, amount("status", -3), {name: "user_id", id: alice.UserID}, {name: "ip", text: "::1"}}
 			var byLogger, byHand bytes.Buffer
 			if err := l.log(t.Context(), slog.New(slog.NewJSONHandler(&byLogger, nil)), now, reasons); err != nil {
 				t.Fatal(err)
