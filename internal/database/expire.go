@@ -15,13 +15,13 @@ import (
 )
 
 const (
-	// expiredAtOnce is how many rows one statement deletes, so that it holds its locks, and a core that a request may wait for, for few
-	// milliseconds.
-	expiredAtOnce = 100
-	// expiredRest is for how many times its own time a batch is rested after, so that an instance deletes for a tenth of the time. A number
-	// of rows a second would be too many for one machine and too few for another; a share of the time is the same for all, and gives way by
-	// itself when the database is slow.
-	expiredRest = 9
+	// expiredAtOnce is how many rows one statement deletes, so that it holds its locks, and a core that a request may wait for, for a
+	// millisecond or two.
+	expiredAtOnce = 50
+	// expiredRest is for how many times its own time a batch is rested after, so that an instance deletes for a twentieth of the time. A
+	// number of rows a second would be too many for one machine and too few for another; a share of the time is the same for all, and
+	// gives way by itself when the database is slow.
+	expiredRest = 19
 )
 
 // deleteExpired deletes a batch of what expired from $1 on and before $2, the oldest first. It goes by the index, and not from its

@@ -34,7 +34,7 @@ func TestExpired_rows_go_in_batches_and_once(t *testing.T) {
 		for _, db := range instances {
 			all.Go(func() {
 				for n, err := range db.DeleteExpired(t.Context(), refreshtoken.Table, now) {
-					if err != nil || n > 100 {
+					if err != nil || n > 50 {
 						t.Errorf("%d rows at once, %v", n, err)
 					}
 					removed.Add(n)
@@ -49,16 +49,16 @@ func TestExpired_rows_go_in_batches_and_once(t *testing.T) {
 	})
 }
 
-// An instance deletes for a tenth of the time and rests for the others.
+// An instance deletes for a twentieth of the time and rests for the others.
 func TestExpired_rows_leave_the_database_time_for_others(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		now := time.Now().UTC().Truncate(time.Second)
-		sessions(t, db, now, 500, 0)
+		sessions(t, db, now, 250, 0)
 		ctx, spent := database.CountStatements(t.Context())
 		begun, batches := time.Now(), 0
 		for n, err := range db.DeleteExpired(ctx, refreshtoken.Table, now) {
-			if err != nil || n != 100 {
+			if err != nil || n != 50 {
 				t.Fatalf("%d rows, %v", n, err)
 			}
 			if batches++; batches < 5 {
@@ -66,7 +66,7 @@ func TestExpired_rows_leave_the_database_time_for_others(t *testing.T) {
 			}
 			// The last batch has no rest yet.
 			statements, took := spent()
-			if rested := time.Since(begun) - took; statements != 5 || rested < 5*took {
+			if rested := time.Since(begun) - took; statements != 5 || rested < 10*took {
 				t.Errorf("%d statements took %s, with a rest of %s", statements, took, rested)
 			}
 		}
@@ -80,7 +80,7 @@ func TestExpired_rows_are_left_by_who_is_told_to_stop(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		now := time.Now().UTC().Truncate(time.Second)
-		sessions(t, db, now, 240, 0)
+		sessions(t, db, now, 190, 0)
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		var ends []error
