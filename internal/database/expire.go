@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// expiredAtOnce is how many rows one statement deletes, so that it holds its locks, and a core that a request may wait for, for a
-	// millisecond or two.
+	// expiredAtOnce is how many rows one statement deletes, so that it holds its locks, and a core that a request may wait for, for two
+	// or three milliseconds where commits reach the disk.
 	expiredAtOnce = 50
 	// expiredRest is for how many times its own time a batch is rested after, so that an instance deletes for a twentieth of the time. A
 	// number of rows a second would be too many for one machine and too few for another; a share of the time is the same for all, and
