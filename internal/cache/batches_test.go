@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -21,165 +22,162 @@ func occupied(patience time.Duration) (b *Batches[int], free func()) {
 	return b, func() { close(end); runs.Wait() }
 }
 
-// until waits until as many wait.
-func (b *Batches[A]) until(waiting int) {
-	for b.count() != waiting {
-		time.Sleep(time.Millisecond)
-	}
-}
-
-func (b *Batches[A]) count() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.waiting)
-}
-
 func TestBatches_answer_everybody_once_and_no_more_than_they_may_together(t *testing.T) {
 	t.Parallel()
-	b, free := occupied(time.Hour)
-	var mu sync.Mutex
-	var sizes []int
-	answers := make([]int, 10)
-	var asking sync.WaitGroup
-	for i := range answers {
-		asking.Go(func() {
-			b.Answer(&answers[i], func(batch []*int) {
-				mu.Lock()
-				defer mu.Unlock()
-				sizes = append(sizes, len(batch))
-				for _, asked := range batch {
-					*asked++
-				}
+	synctest.Test(t, func(t *testing.T) {
+		b, free := occupied(time.Hour)
+		var mu sync.Mutex
+		var sizes []int
+		answers := make([]int, 10)
+		var asking sync.WaitGroup
+		for i := range answers {
+			asking.Go(func() {
+				b.Answer(&answers[i], func(batch []*int) {
+					mu.Lock()
+					defer mu.Unlock()
+					sizes = append(sizes, len(batch))
+					for _, asked := range batch {
+						*asked++
+					}
+				})
 			})
-		})
-	}
-	b.until(len(answers))
-	free()
-	asking.Wait()
-	if slices.Sort(sizes); !slices.Equal(sizes, []int{2, 4, 4}) {
-		t.Errorf("runs of %v", sizes)
-	}
-	for i, n := range answers {
-		if n != 1 {
-			t.Errorf("%d is answered %d times", i, n)
 		}
-	}
-	if b.running != 0 || b.spare > b.AtOnce || len(b.waiting) != 0 {
-		t.Errorf("%d run, %d may more, and %d wait when nobody asks", b.running, b.spare, len(b.waiting))
-	}
+		synctest.Wait()
+		free()
+		asking.Wait()
+		if slices.Sort(sizes); !slices.Equal(sizes, []int{2, 4, 4}) {
+			t.Errorf("runs of %v", sizes)
+		}
+		for i, n := range answers {
+			if n != 1 {
+				t.Errorf("%d is answered %d times", i, n)
+			}
+		}
+		if b.running != 0 || b.spare > b.AtOnce || len(b.waiting) != 0 {
+			t.Errorf("%d run, %d may more, and %d wait when nobody asks", b.running, b.spare, len(b.waiting))
+		}
+	})
 }
 
 // Runs that hang make one wait, and not everybody after.
 func TestBatches_let_go_who_waits_too_long(t *testing.T) {
 	t.Parallel()
-	b, free := occupied(10 * time.Millisecond)
-	patient := 0
-	for range 20 {
-		var among int
-		asked := time.Now()
-		b.Answer(new(int), func(batch []*int) { among = len(batch) })
-		if among != 1 {
-			t.Errorf("answered among %d", among)
+	synctest.Test(t, func(t *testing.T) {
+		b, free := occupied(10 * time.Millisecond)
+		patient := 0
+		for range 20 {
+			var among int
+			asked := time.Now()
+			b.Answer(new(int), func(batch []*int) { among = len(batch) })
+			if among != 1 {
+				t.Errorf("answered among %d", among)
+			}
+			if time.Since(asked) >= b.Patience {
+				patient++
+			}
 		}
-		if time.Since(asked) >= b.Patience {
-			patient++
+		if patient != 1 {
+			t.Errorf("%d of 20 have waited", patient)
 		}
-	}
-	if patient == 0 || patient > 5 {
-		t.Errorf("%d of 20 have waited", patient)
-	}
-	if free(); b.running != 0 || b.spare != 0 || len(b.waiting) != 0 {
-		t.Errorf("%d run, %d may more, and %d wait when nobody asks", b.running, b.spare, len(b.waiting))
-	}
+		if free(); b.running != 0 || b.spare != 0 || len(b.waiting) != 0 {
+			t.Errorf("%d run, %d may more, and %d wait when nobody asks", b.running, b.spare, len(b.waiting))
+		}
+	})
 }
 
 // However many wait, they do so together as long as it is anybody's turn.
 func TestBatches_keep_together_who_waits_while_runs_end(t *testing.T) {
 	t.Parallel()
-	b, free := occupied(200 * time.Millisecond)
-	var mu sync.Mutex
-	alone := 0
-	var asking sync.WaitGroup
-	const many = 400 // a hundred runs, of which each two take 10 ms
-	for range many {
-		asking.Go(func() {
-			b.Answer(new(int), func(batch []*int) {
-				mu.Lock()
-				if len(batch) == 1 {
-					alone++
-				}
-				mu.Unlock()
-				time.Sleep(10 * time.Millisecond)
+	synctest.Test(t, func(t *testing.T) {
+		b, free := occupied(200 * time.Millisecond)
+		var mu sync.Mutex
+		alone := 0
+		var asking sync.WaitGroup
+		const many = 400 // a hundred runs, of which each two take 10 ms
+		for range many {
+			asking.Go(func() {
+				b.Answer(new(int), func(batch []*int) {
+					mu.Lock()
+					if len(batch) == 1 {
+						alone++
+					}
+					mu.Unlock()
+					time.Sleep(10 * time.Millisecond)
+				})
 			})
-		})
-	}
-	b.until(many)
-	free()
-	asking.Wait()
-	if alone > 4 {
-		t.Errorf("%d of %d were answered alone", alone, many)
-	}
+		}
+		synctest.Wait()
+		free()
+		asking.Wait()
+		if alone > 4 {
+			t.Errorf("%d of %d were answered alone", alone, many)
+		}
+	})
 }
 
 // When more is asked for than runs can answer, nobody waits longer than they may, and the runs answer as many as they can.
 func TestBatches_send_away_who_is_one_too_many(t *testing.T) {
 	t.Parallel()
-	b := &Batches[int]{Max: 4, AtOnce: 2, Patience: 25 * time.Millisecond, Longest: 100 * time.Millisecond}
-	var answered, ran atomic.Int64
-	var asking sync.WaitGroup
-	const many = 1000 // 250 runs, of which each two take 10 ms
-	for range many {
-		asking.Go(func() {
-			var runs int
-			asked := time.Now()
-			if b.Answer(&runs, func(batch []*int) {
-				time.Sleep(10 * time.Millisecond)
-				for _, of := range batch {
-					*of++
+	synctest.Test(t, func(t *testing.T) {
+		b := &Batches[int]{Max: 4, AtOnce: 2, Patience: 25 * time.Millisecond, Longest: 100 * time.Millisecond}
+		var answered, ran atomic.Int64
+		var asking sync.WaitGroup
+		const many = 1000 // 250 runs, of which each two take 10 ms: eleven times two have begun when the longest wait is over
+		for range many {
+			asking.Go(func() {
+				var runs int
+				asked := time.Now()
+				if b.Answer(&runs, func(batch []*int) {
+					time.Sleep(10 * time.Millisecond)
+					for _, of := range batch {
+						*of++
+					}
+					ran.Add(int64(len(batch)))
+				}) {
+					answered.Add(1)
 				}
-				ran.Add(int64(len(batch)))
-			}) {
-				answered.Add(1)
-			}
-			if waited := time.Since(asked); waited > time.Second {
-				t.Errorf("waited for %v", waited)
-			}
-		})
-	}
-	asking.Wait()
-	if answered.Load() != ran.Load() || answered.Load() < 20 || answered.Load() > many/2 {
-		t.Errorf("%d of %d are told that they are answered, and %d were", answered.Load(), many, ran.Load())
-	}
-	if b.running != 0 || len(b.waiting) != 0 {
-		t.Errorf("%d run, and %d wait when nobody asks", b.running, len(b.waiting))
-	}
+				if waited := time.Since(asked); waited > b.Longest+10*time.Millisecond {
+					t.Errorf("waited for %v", waited)
+				}
+			})
+		}
+		asking.Wait()
+		if answered.Load() != ran.Load() || answered.Load() < 9*2*4 || answered.Load() > 11*2*4 {
+			t.Errorf("%d of %d are told that they are answered, and %d were", answered.Load(), many, ran.Load())
+		}
+		if b.running != 0 || len(b.waiting) != 0 {
+			t.Errorf("%d run, and %d wait when nobody asks", b.running, len(b.waiting))
+		}
+	})
 }
 
 // Who panics leaves what they were given as it was, and takes nobody with them.
 func TestBatches_go_on_after_a_panic(t *testing.T) {
 	t.Parallel()
-	b, free := occupied(time.Hour)
-	var panics, asking sync.WaitGroup
-	panics.Add(2)
-	left := make([]bool, 5)
-	for i := range left {
-		asking.Go(func() {
-			defer func() {
-				if recover() != nil {
-					panics.Done()
-				}
-				left[i] = true
-			}()
-			b.Answer(new(int), func([]*int) { panic("no") })
-		})
-	}
-	b.until(len(left))
-	free()
-	asking.Wait()
-	panics.Wait()
-	if b.running != 0 || slices.Contains(left, false) {
-		t.Errorf("%d run when nobody asks; %v have left", b.running, left)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		b, free := occupied(time.Hour)
+		var panics, asking sync.WaitGroup
+		panics.Add(2)
+		left := make([]bool, 5)
+		for i := range left {
+			asking.Go(func() {
+				defer func() {
+					if recover() != nil {
+						panics.Done()
+					}
+					left[i] = true
+				}()
+				b.Answer(new(int), func([]*int) { panic("no") })
+			})
+		}
+		synctest.Wait()
+		free()
+		asking.Wait()
+		panics.Wait()
+		if b.running != 0 || slices.Contains(left, false) {
+			t.Errorf("%d run when nobody asks; %v have left", b.running, left)
+		}
+	})
 }
 
 // However many ask, each has an answer of a run that began after they asked.
