@@ -24,7 +24,7 @@ type Batches[A any] struct {
 	// spare is how many may run more than AtOnce.
 	spare   int
 	waiting []*waiting[A]
-	// moved is when somebody ceased to wait.
+	// moved is when a run last took some of those who wait.
 	moved time.Time
 }
 
