@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -1406,7 +1407,7 @@ type ServerInterface interface {
 	GetReadiness(c *gin.Context)
 }
 
-// ServerInterfaceWrapper converts contexts to parameters.
+// ServerInterfaceWrapper converts requests to parameters.
 type ServerInterfaceWrapper struct {
 	Handler            ServerInterface
 	HandlerMiddlewares []MiddlewareFunc
@@ -1424,7 +1425,6 @@ func (siw *ServerInterfaceWrapper) GetJWKS(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.GetJWKS(c)
 }
 
@@ -1437,7 +1437,6 @@ func (siw *ServerInterfaceWrapper) Login(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.Login(c)
 }
 
@@ -1450,7 +1449,6 @@ func (siw *ServerInterfaceWrapper) Logout(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.Logout(c)
 }
 
@@ -1463,7 +1461,6 @@ func (siw *ServerInterfaceWrapper) LogoutAll(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.LogoutAll(c)
 }
 
@@ -1476,7 +1473,6 @@ func (siw *ServerInterfaceWrapper) ExchangeOAuthCode(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.ExchangeOAuthCode(c)
 }
 
@@ -1489,25 +1485,23 @@ func (siw *ServerInterfaceWrapper) UnlinkOAuth(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.UnlinkOAuth(c)
 }
 
 // ListOAuthOffers operation middleware
 func (siw *ServerInterfaceWrapper) ListOAuthOffers(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
 	var params ListOAuthOffersParams
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
+	}
 
-	// ------------- Optional query parameter "tenant" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1516,58 +1510,50 @@ func (siw *ServerInterfaceWrapper) ListOAuthOffers(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.ListOAuthOffers(c, params)
 }
 
 // AuthorizeOAuth operation middleware
 func (siw *ServerInterfaceWrapper) AuthorizeOAuth(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// ------------- Path parameter "provider" -------------
 	var provider OAuthProviderName
-
-	err = runtime.BindStyledParameterWithOptions("simple", "provider", c.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "provider", c.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter provider: %w", err), http.StatusBadRequest)
 		return
 	}
 
-	// Parameter object where we will unmarshal all parameters from the context
 	var params AuthorizeOAuthParams
-
-	// ------------- Optional query parameter "tenant" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-		return
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
 	}
 
-	// ------------- Optional query parameter "redirect_uri" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "redirect_uri", c.Request.URL.Query(), &params.RedirectURI, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter redirect_uri: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
-	// ------------- Optional query parameter "code_challenge" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "code_challenge", c.Request.URL.Query(), &params.CodeChallenge, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter code_challenge: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("redirect_uri") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "redirect_uri", query, &params.RedirectURI, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter redirect_uri: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
-	// ------------- Optional query parameter "code_challenge_method" -------------
+	if query.Has("code_challenge") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "code_challenge", query, &params.CodeChallenge, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter code_challenge: %w", err), http.StatusBadRequest)
+			return
+		}
+	}
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "code_challenge_method", c.Request.URL.Query(), &params.CodeChallengeMethod, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter code_challenge_method: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("code_challenge_method") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "code_challenge_method", query, &params.CodeChallengeMethod, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter code_challenge_method: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1576,58 +1562,50 @@ func (siw *ServerInterfaceWrapper) AuthorizeOAuth(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.AuthorizeOAuth(c, provider, params)
 }
 
 // CallBackOAuth operation middleware
 func (siw *ServerInterfaceWrapper) CallBackOAuth(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// ------------- Path parameter "provider" -------------
 	var provider string
-
-	err = runtime.BindStyledParameterWithOptions("simple", "provider", c.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "provider", c.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter provider: %w", err), http.StatusBadRequest)
 		return
 	}
 
-	// Parameter object where we will unmarshal all parameters from the context
 	var params CallBackOAuthParams
-
-	// ------------- Required query parameter "state" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, true, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
-		return
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
 	}
 
-	// ------------- Optional query parameter "code" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "code", c.Request.URL.Query(), &params.Code, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter code: %w", err), http.StatusBadRequest)
-		return
+	{
+		if err := runtime.BindQueryParameterWithOptions("form", true, true, "state", query, &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
-	// ------------- Optional query parameter "error" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "error", c.Request.URL.Query(), &params.Error, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter error: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("code") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "code", query, &params.Code, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter code: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
-	// ------------- Optional query parameter "iss" -------------
+	if query.Has("error") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "error", query, &params.Error, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter error: %w", err), http.StatusBadRequest)
+			return
+		}
+	}
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "iss", c.Request.URL.Query(), &params.Iss, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter iss: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("iss") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "iss", query, &params.Iss, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter iss: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1636,21 +1614,14 @@ func (siw *ServerInterfaceWrapper) CallBackOAuth(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.CallBackOAuth(c, provider, params)
 }
 
 // PostOAuthCallback operation middleware
 func (siw *ServerInterfaceWrapper) PostOAuthCallback(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// ------------- Path parameter "provider" -------------
 	var provider string
-
-	err = runtime.BindStyledParameterWithOptions("simple", "provider", c.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "provider", c.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter provider: %w", err), http.StatusBadRequest)
 		return
 	}
@@ -1661,34 +1632,29 @@ func (siw *ServerInterfaceWrapper) PostOAuthCallback(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.PostOAuthCallback(c, provider)
 }
 
 // LinkOAuth operation middleware
 func (siw *ServerInterfaceWrapper) LinkOAuth(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// ------------- Path parameter "provider" -------------
 	var provider OAuthProviderName
-
-	err = runtime.BindStyledParameterWithOptions("simple", "provider", c.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "provider", c.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter provider: %w", err), http.StatusBadRequest)
 		return
 	}
 
-	// Parameter object where we will unmarshal all parameters from the context
 	var params LinkOAuthParams
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
+	}
 
-	// ------------- Optional query parameter "redirect_uri" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "redirect_uri", c.Request.URL.Query(), &params.RedirectURI, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter redirect_uri: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("redirect_uri") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "redirect_uri", query, &params.RedirectURI, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter redirect_uri: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1697,7 +1663,6 @@ func (siw *ServerInterfaceWrapper) LinkOAuth(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.LinkOAuth(c, provider, params)
 }
 
@@ -1710,7 +1675,6 @@ func (siw *ServerInterfaceWrapper) ChangePassword(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.ChangePassword(c)
 }
 
@@ -1723,7 +1687,6 @@ func (siw *ServerInterfaceWrapper) Refresh(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.Refresh(c)
 }
 
@@ -1736,7 +1699,6 @@ func (siw *ServerInterfaceWrapper) Register(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.Register(c)
 }
 
@@ -1749,21 +1711,14 @@ func (siw *ServerInterfaceWrapper) ListSessions(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.ListSessions(c)
 }
 
 // EndSession operation middleware
 func (siw *ServerInterfaceWrapper) EndSession(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
 	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
@@ -1774,25 +1729,23 @@ func (siw *ServerInterfaceWrapper) EndSession(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.EndSession(c, id)
 }
 
 // ListOAuthProviders operation middleware
 func (siw *ServerInterfaceWrapper) ListOAuthProviders(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
 	var params ListOAuthProvidersParams
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
+	}
 
-	// ------------- Optional query parameter "tenant" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1801,25 +1754,23 @@ func (siw *ServerInterfaceWrapper) ListOAuthProviders(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.ListOAuthProviders(c, params)
 }
 
 // CreateOAuthProvider operation middleware
 func (siw *ServerInterfaceWrapper) CreateOAuthProvider(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
 	var params CreateOAuthProviderParams
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
+	}
 
-	// ------------- Optional query parameter "tenant" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1828,34 +1779,29 @@ func (siw *ServerInterfaceWrapper) CreateOAuthProvider(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.CreateOAuthProvider(c, params)
 }
 
 // DeleteOAuthProvider operation middleware
 func (siw *ServerInterfaceWrapper) DeleteOAuthProvider(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
 	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
-	// Parameter object where we will unmarshal all parameters from the context
 	var params DeleteOAuthProviderParams
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
+	}
 
-	// ------------- Optional query parameter "tenant" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1864,34 +1810,29 @@ func (siw *ServerInterfaceWrapper) DeleteOAuthProvider(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.DeleteOAuthProvider(c, id, params)
 }
 
 // GetOAuthProvider operation middleware
 func (siw *ServerInterfaceWrapper) GetOAuthProvider(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
 	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
-	// Parameter object where we will unmarshal all parameters from the context
 	var params GetOAuthProviderParams
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
+	}
 
-	// ------------- Optional query parameter "tenant" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1900,34 +1841,29 @@ func (siw *ServerInterfaceWrapper) GetOAuthProvider(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.GetOAuthProvider(c, id, params)
 }
 
 // UpdateOAuthProvider operation middleware
 func (siw *ServerInterfaceWrapper) UpdateOAuthProvider(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
 	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
-	// Parameter object where we will unmarshal all parameters from the context
 	var params UpdateOAuthProviderParams
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
+	}
 
-	// ------------- Optional query parameter "tenant" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1936,7 +1872,6 @@ func (siw *ServerInterfaceWrapper) UpdateOAuthProvider(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.UpdateOAuthProvider(c, id, params)
 }
 
@@ -1949,7 +1884,6 @@ func (siw *ServerInterfaceWrapper) ListPermissions(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.ListPermissions(c)
 }
 
@@ -1962,25 +1896,23 @@ func (siw *ServerInterfaceWrapper) CheckPermissions(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.CheckPermissions(c)
 }
 
 // ListRoles operation middleware
 func (siw *ServerInterfaceWrapper) ListRoles(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
 	var params ListRolesParams
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
+	}
 
-	// ------------- Optional query parameter "tenant" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1989,25 +1921,23 @@ func (siw *ServerInterfaceWrapper) ListRoles(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.ListRoles(c, params)
 }
 
 // CreateRole operation middleware
 func (siw *ServerInterfaceWrapper) CreateRole(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
 	var params CreateRoleParams
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
+	}
 
-	// ------------- Optional query parameter "tenant" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2016,34 +1946,29 @@ func (siw *ServerInterfaceWrapper) CreateRole(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.CreateRole(c, params)
 }
 
 // DeleteRole operation middleware
 func (siw *ServerInterfaceWrapper) DeleteRole(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
 	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
-	// Parameter object where we will unmarshal all parameters from the context
 	var params DeleteRoleParams
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
+	}
 
-	// ------------- Optional query parameter "tenant" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2052,34 +1977,29 @@ func (siw *ServerInterfaceWrapper) DeleteRole(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.DeleteRole(c, id, params)
 }
 
 // GetRole operation middleware
 func (siw *ServerInterfaceWrapper) GetRole(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
 	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
-	// Parameter object where we will unmarshal all parameters from the context
 	var params GetRoleParams
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
+	}
 
-	// ------------- Optional query parameter "tenant" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2088,34 +2008,29 @@ func (siw *ServerInterfaceWrapper) GetRole(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.GetRole(c, id, params)
 }
 
 // UpdateRole operation middleware
 func (siw *ServerInterfaceWrapper) UpdateRole(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
 	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
-	// Parameter object where we will unmarshal all parameters from the context
 	var params UpdateRoleParams
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
+	}
 
-	// ------------- Optional query parameter "tenant" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2124,7 +2039,6 @@ func (siw *ServerInterfaceWrapper) UpdateRole(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.UpdateRole(c, id, params)
 }
 
@@ -2137,25 +2051,23 @@ func (siw *ServerInterfaceWrapper) SignUp(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.SignUp(c)
 }
 
 // GetOwnTenant operation middleware
 func (siw *ServerInterfaceWrapper) GetOwnTenant(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
 	var params GetOwnTenantParams
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
+	}
 
-	// ------------- Optional query parameter "tenant" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2164,25 +2076,23 @@ func (siw *ServerInterfaceWrapper) GetOwnTenant(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.GetOwnTenant(c, params)
 }
 
 // UpdateOwnTenant operation middleware
 func (siw *ServerInterfaceWrapper) UpdateOwnTenant(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
 	var params UpdateOwnTenantParams
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
+	}
 
-	// ------------- Optional query parameter "tenant" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2191,33 +2101,30 @@ func (siw *ServerInterfaceWrapper) UpdateOwnTenant(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.UpdateOwnTenant(c, params)
 }
 
 // ListTenants operation middleware
 func (siw *ServerInterfaceWrapper) ListTenants(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
 	var params ListTenantsParams
-
-	// ------------- Optional query parameter "limit" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
-		return
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
 	}
 
-	// ------------- Optional query parameter "cursor" -------------
+	if query.Has("limit") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "limit", query, &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+			return
+		}
+	}
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("cursor") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "cursor", query, &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2226,7 +2133,6 @@ func (siw *ServerInterfaceWrapper) ListTenants(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.ListTenants(c, params)
 }
 
@@ -2239,21 +2145,14 @@ func (siw *ServerInterfaceWrapper) CreateTenant(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.CreateTenant(c)
 }
 
 // DeleteTenant operation middleware
 func (siw *ServerInterfaceWrapper) DeleteTenant(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
 	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
@@ -2264,21 +2163,14 @@ func (siw *ServerInterfaceWrapper) DeleteTenant(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.DeleteTenant(c, id)
 }
 
 // GetTenant operation middleware
 func (siw *ServerInterfaceWrapper) GetTenant(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
 	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
@@ -2289,21 +2181,14 @@ func (siw *ServerInterfaceWrapper) GetTenant(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.GetTenant(c, id)
 }
 
 // UpdateTenant operation middleware
 func (siw *ServerInterfaceWrapper) UpdateTenant(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
 	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
@@ -2314,21 +2199,14 @@ func (siw *ServerInterfaceWrapper) UpdateTenant(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.UpdateTenant(c, id)
 }
 
 // ResumeTenant operation middleware
 func (siw *ServerInterfaceWrapper) ResumeTenant(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
 	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
@@ -2339,21 +2217,14 @@ func (siw *ServerInterfaceWrapper) ResumeTenant(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.ResumeTenant(c, id)
 }
 
 // SuspendTenant operation middleware
 func (siw *ServerInterfaceWrapper) SuspendTenant(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
 	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
@@ -2364,89 +2235,79 @@ func (siw *ServerInterfaceWrapper) SuspendTenant(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.SuspendTenant(c, id)
 }
 
 // ListUsers operation middleware
 func (siw *ServerInterfaceWrapper) ListUsers(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
 	var params ListUsersParams
-
-	// ------------- Optional query parameter "limit" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
-		return
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
 	}
 
-	// ------------- Optional query parameter "cursor" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("limit") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "limit", query, &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
-	// ------------- Optional query parameter "total" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "total", c.Request.URL.Query(), &params.Total, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter total: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("cursor") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "cursor", query, &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
-	// ------------- Optional query parameter "is_active" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "is_active", c.Request.URL.Query(), &params.IsActive, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter is_active: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("total") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "total", query, &params.Total, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter total: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
-	// ------------- Optional query parameter "role" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "role", c.Request.URL.Query(), &params.Role, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter role: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("is_active") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "is_active", query, &params.IsActive, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter is_active: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
-	// ------------- Optional query parameter "email" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "email", c.Request.URL.Query(), &params.Email, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter email: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("role") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "role", query, &params.Role, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter role: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
-	// ------------- Optional query parameter "q" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", c.Request.URL.Query(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter q: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("email") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "email", query, &params.Email, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter email: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
-	// ------------- Optional query parameter "include" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", false, false, "include", c.Request.URL.Query(), &params.Include, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter include: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("q") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "q", query, &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter q: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
-	// ------------- Optional query parameter "tenant" -------------
+	if query.Has("include") {
+		if err := runtime.BindQueryParameterWithOptions("form", false, false, "include", query, &params.Include, runtime.BindQueryParameterOptions{Type: "array", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter include: %w", err), http.StatusBadRequest)
+			return
+		}
+	}
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2455,25 +2316,23 @@ func (siw *ServerInterfaceWrapper) ListUsers(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.ListUsers(c, params)
 }
 
 // CreateUser operation middleware
 func (siw *ServerInterfaceWrapper) CreateUser(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
 	var params CreateUserParams
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
+	}
 
-	// ------------- Optional query parameter "tenant" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2482,25 +2341,23 @@ func (siw *ServerInterfaceWrapper) CreateUser(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.CreateUser(c, params)
 }
 
 // GetMe operation middleware
 func (siw *ServerInterfaceWrapper) GetMe(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
 	var params GetMeParams
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
+	}
 
-	// ------------- Optional query parameter "include" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", false, false, "include", c.Request.URL.Query(), &params.Include, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter include: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("include") {
+		if err := runtime.BindQueryParameterWithOptions("form", false, false, "include", query, &params.Include, runtime.BindQueryParameterOptions{Type: "array", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter include: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2509,7 +2366,6 @@ func (siw *ServerInterfaceWrapper) GetMe(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.GetMe(c, params)
 }
 
@@ -2522,34 +2378,29 @@ func (siw *ServerInterfaceWrapper) UpdateMe(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.UpdateMe(c)
 }
 
 // DeleteUser operation middleware
 func (siw *ServerInterfaceWrapper) DeleteUser(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
 	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
-	// Parameter object where we will unmarshal all parameters from the context
 	var params DeleteUserParams
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
+	}
 
-	// ------------- Optional query parameter "tenant" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2558,42 +2409,36 @@ func (siw *ServerInterfaceWrapper) DeleteUser(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.DeleteUser(c, id, params)
 }
 
 // GetUser operation middleware
 func (siw *ServerInterfaceWrapper) GetUser(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
 	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
-	// Parameter object where we will unmarshal all parameters from the context
 	var params GetUserParams
-
-	// ------------- Optional query parameter "include" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", false, false, "include", c.Request.URL.Query(), &params.Include, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter include: %w", err), http.StatusBadRequest)
-		return
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
 	}
 
-	// ------------- Optional query parameter "tenant" -------------
+	if query.Has("include") {
+		if err := runtime.BindQueryParameterWithOptions("form", false, false, "include", query, &params.Include, runtime.BindQueryParameterOptions{Type: "array", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter include: %w", err), http.StatusBadRequest)
+			return
+		}
+	}
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2602,34 +2447,29 @@ func (siw *ServerInterfaceWrapper) GetUser(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.GetUser(c, id, params)
 }
 
 // UpdateUser operation middleware
 func (siw *ServerInterfaceWrapper) UpdateUser(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
 	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
-	// Parameter object where we will unmarshal all parameters from the context
 	var params UpdateUserParams
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
+	}
 
-	// ------------- Optional query parameter "tenant" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2638,34 +2478,29 @@ func (siw *ServerInterfaceWrapper) UpdateUser(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.UpdateUser(c, id, params)
 }
 
 // SetUserRoles operation middleware
 func (siw *ServerInterfaceWrapper) SetUserRoles(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
 	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
-	// Parameter object where we will unmarshal all parameters from the context
 	var params SetUserRolesParams
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
+	}
 
-	// ------------- Optional query parameter "tenant" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2674,43 +2509,35 @@ func (siw *ServerInterfaceWrapper) SetUserRoles(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.SetUserRoles(c, id, params)
 }
 
 // UnassignRole operation middleware
 func (siw *ServerInterfaceWrapper) UnassignRole(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
 	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
-	// ------------- Path parameter "role_id" -------------
 	var roleID openapi_types.UUID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "role_id", c.Param("role_id"), &roleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "role_id", c.Param("role_id"), &roleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter role_id: %w", err), http.StatusBadRequest)
 		return
 	}
 
-	// Parameter object where we will unmarshal all parameters from the context
 	var params UnassignRoleParams
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
+	}
 
-	// ------------- Optional query parameter "tenant" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2719,43 +2546,35 @@ func (siw *ServerInterfaceWrapper) UnassignRole(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.UnassignRole(c, id, roleID, params)
 }
 
 // AssignRole operation middleware
 func (siw *ServerInterfaceWrapper) AssignRole(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
 	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
-	// ------------- Path parameter "role_id" -------------
 	var roleID openapi_types.UUID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "role_id", c.Param("role_id"), &roleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "role_id", c.Param("role_id"), &roleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter role_id: %w", err), http.StatusBadRequest)
 		return
 	}
 
-	// Parameter object where we will unmarshal all parameters from the context
 	var params AssignRoleParams
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
+	}
 
-	// ------------- Optional query parameter "tenant" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2764,34 +2583,29 @@ func (siw *ServerInterfaceWrapper) AssignRole(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.AssignRole(c, id, roleID, params)
 }
 
 // EndUserSessions operation middleware
 func (siw *ServerInterfaceWrapper) EndUserSessions(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
 	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
-	// Parameter object where we will unmarshal all parameters from the context
 	var params EndUserSessionsParams
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
+	}
 
-	// ------------- Optional query parameter "tenant" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2800,34 +2614,29 @@ func (siw *ServerInterfaceWrapper) EndUserSessions(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.EndUserSessions(c, id, params)
 }
 
 // ListUserSessions operation middleware
 func (siw *ServerInterfaceWrapper) ListUserSessions(c *gin.Context) {
 
-	var err error
-	_ = err
-
-	// ------------- Path parameter "id" -------------
 	var id ID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
-	if err != nil {
+	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
-	// Parameter object where we will unmarshal all parameters from the context
 	var params ListUserSessionsParams
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
+	}
 
-	// ------------- Optional query parameter "tenant" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-		return
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2836,7 +2645,6 @@ func (siw *ServerInterfaceWrapper) ListUserSessions(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.ListUserSessions(c, id, params)
 }
 
@@ -2849,7 +2657,6 @@ func (siw *ServerInterfaceWrapper) GetHealth(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.GetHealth(c)
 }
 
@@ -2862,7 +2669,6 @@ func (siw *ServerInterfaceWrapper) GetReadiness(c *gin.Context) {
 			return
 		}
 	}
-
 	siw.Handler.GetReadiness(c)
 }
 
