@@ -15,7 +15,6 @@ func (r *router) authorize(c *gin.Context) {
 	v := visitOf(c)
 	o := v.operation
 	if o == nil || o.public {
-		c.Next()
 		return
 	}
 	if v.refusal != nil {
@@ -42,5 +41,4 @@ func (r *router) authorize(c *gin.Context) {
 		return
 	}
 	v.Context = allowed
-	c.Next()
 }

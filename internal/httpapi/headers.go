@@ -30,7 +30,6 @@ func (r *router) headers(c *gin.Context) {
 	for _, fixed := range r.fixed {
 		h[fixed.name] = fixed.value
 	}
-	c.Next()
 }
 
 // timingWriter adds the number of SQL statements to the headers in the moment that they leave.

@@ -22,7 +22,6 @@ func (r *router) requestID(c *gin.Context) {
 	}
 	v.id[0] = id
 	c.Writer.Header()[requestIDHeader] = v.id[:]
-	c.Next()
 }
 
 // letters of an id, as crypto/rand.Text has them.

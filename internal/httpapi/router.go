@@ -47,7 +47,8 @@ type Options struct {
 	Unforeseen func(error)
 }
 
-// step is one part of the way. Its name is its file's.
+// step is one part of the way. Its name is its file's. It calls c.Next if there is something left to do after the handler, and aborts a request
+// that goes no further.
 type step struct {
 	name   string
 	handle gin.HandlerFunc
@@ -110,9 +111,11 @@ func (r *router) steps() []step {
 	if r.Tracer != nil {
 		steps = append(steps, step{"trace", r.trace})
 	}
+	steps = append(steps, step{"headers", r.headers})
+	if len(r.CORSOrigins) > 0 {
+		steps = append(steps, step{"cors", r.cors()})
+	}
 	return append(steps, []step{
-		{"headers", r.headers},
-		{"cors", r.cors()},
 		{"request_id", r.requestID},
 		{"recover", r.recover},
 		{"tenant_context", r.tenantContext},

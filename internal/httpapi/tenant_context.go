@@ -18,18 +18,16 @@ const maxAuthorization = 8 << 10
 func (r *router) tenantContext(c *gin.Context) {
 	v := visitOf(c)
 	if v.operation == nil || v.operation.public {
-		c.Next()
 		return
 	}
 	token, presented, err := bearer(c)
 	if err == nil && presented {
-		var p principal.Principal
+		var p *principal.Principal
 		if p, err = r.Authenticate(v.Context, token); err == nil {
 			v.Context = principal.NewContext(v.Context, p)
 		}
 	}
 	v.refusal = err
-	c.Next()
 }
 
 // bearer returns the token of the one Authorization header (RFC 6750 §2.1). Query and form are not looked at.

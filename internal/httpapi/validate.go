@@ -24,7 +24,6 @@ import (
 func (r *router) validate(c *gin.Context) {
 	o := visitOf(c).operation
 	if o == nil {
-		c.Next()
 		return
 	}
 	if err := validateParameters(c, o); err != nil {
@@ -46,7 +45,6 @@ func (r *router) validate(c *gin.Context) {
 		}
 		c.Request.Body = validatedBody{c.Request.Body, value}
 	}
-	c.Next()
 }
 
 // validatedBody hands the validated value to the generated handlers.

@@ -28,7 +28,6 @@ func (r *router) visit(c *gin.Context) {
 	c.Request = c.Request.WithContext(&visit{
 		Context: c.Request.Context(), began: time.Now(), operation: r.operations[route{c.Request.Method, c.FullPath()}],
 	})
-	c.Next()
 }
 
 // visitOf returns the visit of a request that has begun its way.
