@@ -166,7 +166,7 @@ func (g guard) nobody(t *testing.T) {
 	before := g.rows(t, g.name)
 	for who, ctx := range map[string]context.Context{
 		"no principal":           t.Context(),
-		"zero principal":         principal.NewContext(t.Context(), principal.Principal{Superuser: true}),
+		"zero principal":         principal.NewContext(t.Context(), &principal.Principal{Superuser: true}),
 		"system without reason":  principal.System(t.Context(), ""),
 		"principal of no tenant": principal.NewContext(t.Context(), principal.InTenant(uuid.Nil)),
 	} {

@@ -18,7 +18,7 @@ func TestRow_of_one_tenant_never_refers_to_a_user_of_another(t *testing.T) {
 		w := newWorld(t, db)
 		a, b := w.row(t, w.a), w.row(t, w.b)
 		a.user = b.user
-		asUser := principal.NewContext(t.Context(), principal.Principal{TenantID: w.a, UserID: w.row(t, w.a).user})
+		asUser := principal.NewContext(t.Context(), &principal.Principal{TenantID: w.a, UserID: w.row(t, w.a).user})
 		for who, ctx := range map[string]context.Context{"tenant": w.asA, "user": asUser, "system": w.system} {
 			for _, name := range []string{"refresh_tokens", "oauth_states", "one_time_tokens"} {
 				if err := tables[name].create(w.client, a).Exec(ctx); !errors.Is(err, privacy.Deny) {

@@ -67,7 +67,7 @@ type accessTokens struct {
 // knownToken is a whole token, who it speaks for, and until when, by the keys of its time.
 type knownToken struct {
 	token string
-	principal.Principal
+	*principal.Principal
 	expires int64
 	keys    *keySet
 }
@@ -111,7 +111,7 @@ func (a *accessTokens) issue(p *Projection, session uuid.UUID, now time.Time, tt
 
 // verify returns who a token speaks for, which is looked into once as long as the keys stay the same. Whatever is wrong with it, the client
 // hears the same; only an outage is told apart.
-func (a *accessTokens) verify(ctx context.Context, token string) (principal.Principal, error) {
+func (a *accessTokens) verify(ctx context.Context, token string) (*principal.Principal, error) {
 	keys := a.keys.current.Load()
 	if t, ok := a.known.GetIfPresent(end(token)); ok && t.token == token && t.keys == keys && a.clock().Unix() < t.expires {
 		return t.Principal, nil
@@ -128,7 +128,7 @@ func (a *accessTokens) verify(ctx context.Context, token string) (principal.Prin
 func end(token string) string { return token[max(0, len(token)-32):] }
 
 // read verifies a token and returns who it speaks for, and until when.
-func (a *accessTokens) read(ctx context.Context, token string) (p principal.Principal, expires int64, err error) {
+func (a *accessTokens) read(ctx context.Context, token string) (p *principal.Principal, expires int64, err error) {
 	a.verified.Add(1)
 	var c claims
 	if strings.ContainsAny(token, "\r\n") { // which base64 would skip
@@ -144,9 +144,9 @@ func (a *accessTokens) read(ctx context.Context, token string) (p principal.Prin
 		user, err = uuid.Parse(c.Subject)
 	}
 	if err != nil {
-		return principal.Principal{}, 0, problem.Unauthorized("invalid_token", "The access token is not valid.").Because(err)
+		return nil, 0, problem.Unauthorized("invalid_token", "The access token is not valid.").Because(err)
 	}
-	return principal.Principal{TenantID: c.TenantID, UserID: user, SessionID: c.SessionID}, c.ExpiresAt, nil
+	return &principal.Principal{TenantID: c.TenantID, UserID: user, SessionID: c.SessionID}, c.ExpiresAt, nil
 }
 
 // key returns the key that the header names. A header has the three members that this server writes and no other: none is

@@ -71,7 +71,7 @@ func (a *Auth) Verifications() int64 { return a.access.verified.Load() }
 
 // Authenticate verifies an access token and returns who it speaks for. It asks the database for a key that it does not
 // know, and for nothing else.
-func (a *Auth) Authenticate(ctx context.Context, token string) (principal.Principal, error) {
+func (a *Auth) Authenticate(ctx context.Context, token string) (*principal.Principal, error) {
 	return a.access.verify(ctx, token)
 }
 
@@ -89,13 +89,13 @@ func (a *Auth) Authorize(ctx context.Context, scopes []string) (context.Context,
 	if projection == nil || projection.ID != p.UserID || projection.TenantID != p.TenantID || !projection.Live() {
 		return nil, problem.Unauthorized("invalid_token", "The access token is not valid.")
 	}
-	p.Superuser, p.Permissions = projection.IsSuperuser, projection.Permissions
+	who := projection.Principal()
 	for _, scope := range scopes {
-		if !p.May(scope) {
+		if !who.May(scope) {
 			return nil, problem.Forbidden("forbidden", "The permission "+scope+" is needed.")
 		}
 	}
-	return context.WithValue(principal.NewContext(ctx, p), projectionKey{}, projection), nil
+	return context.WithValue(principal.NewContext(ctx, who), projectionKey{}, projection), nil
 }
 
 // ActIn lets a superuser act in another tenant than their own: 403 for anybody else, 404 if there is no such tenant. Every
@@ -115,7 +115,7 @@ func (a *Auth) ActIn(ctx context.Context, slug string) (context.Context, error) 
 	a.opts.Log.InfoContext(ctx, "superuser acts in another tenant",
 		"event", "superuser_act", "tenant_id", id, "user_id", p.UserID, "home_tenant_id", p.TenantID)
 	p.TenantID = id
-	return principal.NewContext(ctx, p), nil
+	return principal.NewContext(ctx, &p), nil
 }
 
 // ErrCredentials is the answer to everybody who may not sign in, whatever the reason (ASVS 6.3.8).
@@ -165,7 +165,7 @@ func (a *Auth) login(ctx context.Context, slug, email, password string, from Ori
 	if err := try.succeed(system); err != nil {
 		return nil, err
 	}
-	acting := principal.NewContext(ctx, principal.Principal{TenantID: p.TenantID, UserID: p.ID})
+	acting := principal.NewContext(ctx, &principal.Principal{TenantID: p.TenantID, UserID: p.ID})
 	a.renewHash(acting, p, password)
 	return a.startSession(acting, a.client, p, from)
 }

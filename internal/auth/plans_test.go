@@ -81,7 +81,7 @@ func TestHot_statements_use_indexes(t *testing.T) {
 				return err
 			},
 			"projection": func() error {
-				tenant := principal.NewContext(ctx, principal.Principal{TenantID: id})
+				tenant := principal.NewContext(ctx, &principal.Principal{TenantID: id})
 				_, err := loadProjection(tenant, client, bySession(id, now))
 				return err
 			},

@@ -36,12 +36,25 @@ type Projection struct {
 	written     sync.Once
 	document    []byte
 	documentErr error
+
+	acts sync.Once
+	who  principal.Principal
 }
 
 // Document returns the user as the API shows them, in JSON, which is made once.
 func (p *Projection) Document() ([]byte, error) {
 	p.written.Do(func() { p.document, p.documentErr = json.Marshal(UserResponse(p.User)) })
 	return p.document, p.documentErr
+}
+
+// Principal returns the user as who acts, which is made once: nobody may change it.
+func (p *Projection) Principal() *principal.Principal {
+	p.acts.Do(func() {
+		p.who = principal.Principal{
+			TenantID: p.TenantID, UserID: p.ID, SessionID: p.SessionID, Superuser: p.IsSuperuser, Permissions: p.Permissions,
+		}
+	})
+	return &p.who
 }
 
 // Live reports whether the user may act at all.

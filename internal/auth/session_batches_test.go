@@ -68,7 +68,7 @@ func occupied(t *testing.T, db *database.DB, patience time.Duration) (b *session
 
 // as is what a request of a tenant's user carries.
 func as(ctx context.Context, s signedIn) context.Context {
-	return principal.NewContext(ctx, principal.Principal{TenantID: s.tenant, UserID: s.user, SessionID: s.session})
+	return principal.NewContext(ctx, &principal.Principal{TenantID: s.tenant, UserID: s.user, SessionID: s.session})
 }
 
 func TestSessions_that_are_asked_for_together_share_a_statement_and_nothing_else(t *testing.T) {

@@ -31,7 +31,7 @@ const (
 // SignIn begins a session of a user who has proved elsewhere who they are, at a version of their password: 401 if it is another by
 // now, which voids that proof too, or if they, or their tenant, may not act.
 func (a *Auth) SignIn(ctx context.Context, tenantID, userID uuid.UUID, version int, from Origin) (*Tokens, error) {
-	acting := principal.NewContext(ctx, principal.Principal{TenantID: tenantID, UserID: userID})
+	acting := principal.NewContext(ctx, &principal.Principal{TenantID: tenantID, UserID: userID})
 	p, err := loadProjection(acting, a.client, byUser(userID))
 	if err != nil {
 		return nil, err

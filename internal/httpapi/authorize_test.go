@@ -105,7 +105,7 @@ func TestAuthenticate_that_cannot_answer_is_503(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := start(t, func(s *setup) {
-				s.Authenticate = func(context.Context, string) (principal.Principal, error) { return principal.Principal{}, outage }
+				s.Authenticate = func(context.Context, string) (*principal.Principal, error) { return nil, outage }
 			})
 			got := a.expect(http.StatusServiceUnavailable, "unavailable", a.me())
 			if after := got.header.Get("Retry-After"); after != "1" {
@@ -118,11 +118,11 @@ func TestAuthenticate_that_cannot_answer_is_503(t *testing.T) {
 
 func TestAuthenticate_that_names_nobody_is_401(t *testing.T) {
 	t.Parallel()
-	for name, nobody := range map[string]principal.Principal{"zero": {}, "user_without_tenant": {UserID: alice.UserID, Superuser: true}} {
+	for name, nobody := range map[string]*principal.Principal{"nil": nil, "zero": {}, "user_without_tenant": {UserID: alice.UserID, Superuser: true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := start(t, func(s *setup) {
-				s.Authenticate = func(context.Context, string) (principal.Principal, error) { return nobody, nil }
+				s.Authenticate = func(context.Context, string) (*principal.Principal, error) { return nobody, nil }
 			})
 			a.expect(http.StatusUnauthorized, "", a.me())
 			a.expectHandled(0)
@@ -158,7 +158,7 @@ func TestPublic_operations_take_no_notice_of_a_credential(t *testing.T) {
 func TestPublic_operations_survive_an_outage_of_authentication(t *testing.T) {
 	t.Parallel()
 	a := start(t, func(s *setup) {
-		s.Authenticate = func(context.Context, string) (principal.Principal, error) { return principal.Principal{}, errOutage }
+		s.Authenticate = func(context.Context, string) (*principal.Principal, error) { return nil, errOutage }
 	})
 	a.expect(http.StatusOK, "", a.login(loginBody, "Authorization: Bearer "+goodToken))
 }

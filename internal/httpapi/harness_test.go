@@ -41,7 +41,7 @@ var errGone = errors.New("gone")
 // errOutage is what the tests' Unavailable takes for an outage.
 var errOutage = errors.New("connection to db.internal refused")
 
-var alice = principal.Principal{
+var alice = &principal.Principal{
 	TenantID: uuid.MustParse("01890000-0000-7000-8000-000000000001"), UserID: uuid.MustParse("01890000-0000-7000-8000-000000000002"),
 }
 
@@ -87,9 +87,9 @@ func start(t testing.TB, changes ...func(*setup)) *app {
 		handlers: handlers{app: a},
 		Options: Options{
 			Log: slog.New(slog.NewJSONHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-			Authenticate: func(_ context.Context, token string) (principal.Principal, error) {
+			Authenticate: func(_ context.Context, token string) (*principal.Principal, error) {
 				if token != goodToken {
-					return principal.Principal{}, problem.Unauthorized("invalid_token", "The access token is not valid.")
+					return nil, problem.Unauthorized("invalid_token", "The access token is not valid.")
 				}
 				return alice, nil
 			},
@@ -106,7 +106,7 @@ func start(t testing.TB, changes ...func(*setup)) *app {
 		change(&a.setup)
 	}
 	opts := a.Options
-	opts.Authenticate = func(ctx context.Context, token string) (principal.Principal, error) {
+	opts.Authenticate = func(ctx context.Context, token string) (*principal.Principal, error) {
 		a.authenticated.Add(1)
 		return a.Authenticate(ctx, token)
 	}

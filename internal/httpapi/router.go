@@ -29,7 +29,7 @@ type Options struct {
 	Tracer trace.Tracer
 
 	// Authenticate verifies an access token and returns who acts with it.
-	Authenticate func(ctx context.Context, token string) (principal.Principal, error)
+	Authenticate func(ctx context.Context, token string) (*principal.Principal, error)
 	// Authorize checks against the database that the principal of ctx is still who the token says, and holds the scopes.
 	// The context that it returns is the handler's.
 	Authorize func(ctx context.Context, scopes []string) (context.Context, error)

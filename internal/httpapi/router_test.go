@@ -63,7 +63,7 @@ func TestSteps_pass_a_request_in_order(t *testing.T) {
 	t.Run("request_id_and_recover_before_authentication", func(t *testing.T) {
 		t.Parallel()
 		a := start(t, func(s *setup) {
-			s.Authenticate = func(context.Context, string) (principal.Principal, error) { panic("in the middle of authentication") }
+			s.Authenticate = func(context.Context, string) (*principal.Principal, error) { panic("in the middle of authentication") }
 		})
 		got := a.expect(http.StatusInternalServerError, "internal_error", a.me("X-Request-Id: named-by-a-proxy"))
 		if id := got.document(t).RequestID; id != "named-by-a-proxy" {

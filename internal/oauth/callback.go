@@ -100,7 +100,7 @@ func (o *OAuth) end(ctx context.Context, f *flow, ref string, a Answer, from aut
 	if err != nil {
 		return nil, err
 	}
-	acting := principal.NewContext(ctx, principal.Principal{TenantID: h.id, UserID: who.id})
+	acting := principal.NewContext(ctx, &principal.Principal{TenantID: h.id, UserID: who.id})
 	code, err := o.opts.Auth.IssueOneTimeToken(acting, purposeCode, payload, codeTTL)
 	return &Outcome{URL: with(f.RedirectURI, url.Values{"code": {code}})}, err
 }

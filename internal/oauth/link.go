@@ -174,7 +174,7 @@ func (o *OAuth) link(ctx context.Context, f *flow, u *upstream, is *identity) er
 	if asking.IsSuperuser && u.own {
 		return errSuperuser
 	}
-	acting := principal.NewContext(ctx, principal.Principal{TenantID: f.TenantID, UserID: asking.ID})
+	acting := principal.NewContext(ctx, &principal.Principal{TenantID: f.TenantID, UserID: asking.ID})
 	same := user.And(user.OauthProvider(u.key()), user.OauthID(is.Subject))
 	linked, err := o.client.User.Update().Where(
 		user.ID(asking.ID), user.PasswordVersion(asking.PasswordVersion), user.Or(user.OauthIDIsNil(), same),

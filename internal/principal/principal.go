@@ -20,7 +20,7 @@ type Principal struct {
 }
 
 // InTenant returns a principal that acts for a tenant and no particular user.
-func InTenant(id uuid.UUID) Principal { return Principal{TenantID: id} }
+func InTenant(id uuid.UUID) *Principal { return &Principal{TenantID: id} }
 
 // IsSystem reports whether the tenant filter is lifted for p.
 func (p Principal) IsSystem() bool { return p.system != "" }
@@ -32,27 +32,27 @@ func (p Principal) May(permission string) bool {
 
 type contextKey struct{}
 
-// acting is a context in which somebody acts, in one piece: each request makes two.
+// acting is a context in which somebody acts: each request makes two.
 type acting struct {
 	context.Context
-	who Principal
+	who *Principal
 }
 
 // Value returns who acts, or what the context holds otherwise.
 func (a *acting) Value(key any) any {
 	if key == (contextKey{}) {
-		return &a.who
+		return a.who
 	}
 	return a.Context.Value(key)
 }
 
-// NewContext returns a context in which p acts.
-func NewContext(ctx context.Context, p Principal) context.Context { return &acting{ctx, p} }
+// NewContext returns a context in which p acts, in others as well. Nobody may change p any more.
+func NewContext(ctx context.Context, p *Principal) context.Context { return &acting{ctx, p} }
 
 // FromContext returns who acts in ctx, and false if nobody does.
 func FromContext(ctx context.Context) (Principal, bool) {
 	p, ok := ctx.Value(contextKey{}).(*Principal)
-	if !ok {
+	if !ok || p == nil {
 		return Principal{}, false
 	}
 	return *p, p.IsSystem() || p.TenantID != uuid.Nil
@@ -64,7 +64,7 @@ func System(ctx context.Context, reason string) context.Context {
 	if t, ok := ctx.Value(trailKey{}).(*Trail); ok {
 		t.add(reason)
 	}
-	return NewContext(ctx, Principal{system: reason})
+	return NewContext(ctx, &Principal{system: reason})
 }
 
 // Trail collects the reasons for which the tenant filter was lifted while a request was served.

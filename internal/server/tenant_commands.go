@@ -102,7 +102,7 @@ func (c Commands) inTenant(ctx context.Context, slug string, do func(context.Con
 		if err != nil {
 			return err
 		}
-		return do(principal.NewContext(ctx, principal.Principal{TenantID: home.ID, Superuser: true}), db, home)
+		return do(principal.NewContext(ctx, &principal.Principal{TenantID: home.ID, Superuser: true}), db, home)
 	})
 }
 
