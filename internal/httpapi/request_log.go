@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -46,24 +45,22 @@ func (r *router) requestLog(c *gin.Context) {
 			return
 		}
 		l := line{
-			{name: "request_id", text: v.id[0]}, {name: "method", text: c.Request.Method}, {name: "path", text: c.Request.URL.Path},
-			amount("status", int64(status)), amount("duration_us", now.Sub(v.began).Microseconds()),
-			amount("bytes", int64(max(0, c.Writer.Size()))), {name: "ip", text: r.peer(c)},
-			amount("statements", n), amount("sql_us", sql.Microseconds()),
+			at: now, requestID: v.id[0], method: c.Request.Method, path: c.Request.URL.Path, status: status, took: now.Sub(v.began),
+			bytes: max(0, c.Writer.Size()), ip: r.peer(c), statements: n, sql: sql, reasons: trail.Reasons(),
 		}
 		if p, ok := principal.FromContext(ctx); ok {
-			l[9], l[10] = field{name: "tenant_id", id: p.TenantID}, field{name: "user_id", id: p.UserID}
+			l.tenant, l.user = p.TenantID, p.UserID
 		}
 		if r.Tracer != nil {
 			if span := trace.SpanContextFromContext(ctx); span.IsSampled() {
-				l[11] = field{name: "trace_id", text: span.TraceID().String()}
+				l.trace = span.TraceID().String()
 			}
 		}
 		// There is nowhere to say that nothing can be said.
 		if r.Lines == nil {
-			_ = l.log(ctx, r.Log, now, trail.Reasons())
+			_ = r.Log.Handler().Handle(ctx, l.record())
 		} else {
-			_ = l.write(r.Lines, now, trail.Reasons())
+			_ = l.write(r.Lines)
 		}
 	}()
 	c.Next()
@@ -78,84 +75,87 @@ func (r *router) peer(c *gin.Context) string {
 	return c.ClientIP()
 }
 
-// line is what is logged of a request.
-type line [12]field
-
-// field is an id, a text or a number.
-type field struct {
-	name, text string
-	count      int64
-	id         uuid.UUID
+// line is what is logged of a request: by a logger, or by itself.
+type line struct {
+	at                      time.Time
+	requestID, method, path string
+	status, bytes           int
+	took, sql               time.Duration
+	ip                      string
+	statements              int64
+	// tenant and user are nobody's where none has acted, and trace is "" where none was made.
+	tenant, user uuid.UUID
+	trace        string
+	// reasons are those for which the tenant filter was lifted.
+	reasons []string
 }
 
-// counted is the text of a field that is a number.
-const counted = "\x00"
-
-func amount(name string, n int64) field { return field{name: name, text: counted, count: n} }
-
-// log writes the line by way of the logger.
-func (l *line) log(ctx context.Context, log *slog.Logger, now time.Time, reasons []string) error {
-	record := slog.NewRecord(now, slog.LevelInfo, "request", 0)
-	for _, f := range l {
-		switch {
-		case f.name == "":
-		case f.id != uuid.Nil:
-			record.AddAttrs(slog.String(f.name, f.id.String()))
-		case f.text == counted:
-			record.AddAttrs(slog.Int64(f.name, f.count))
-		default:
-			record.AddAttrs(slog.String(f.name, f.text))
-		}
+// record returns the line for a logger.
+func (l *line) record() slog.Record {
+	record := slog.NewRecord(l.at, slog.LevelInfo, "request", 0)
+	record.AddAttrs(
+		slog.String("request_id", l.requestID), slog.String("method", l.method), slog.String("path", l.path), slog.Int("status", l.status),
+		slog.Int64("duration_us", l.took.Microseconds()), slog.Int("bytes", l.bytes), slog.String("ip", l.ip),
+		slog.Int64("statements", l.statements), slog.Int64("sql_us", l.sql.Microseconds()),
+	)
+	if l.tenant != uuid.Nil {
+		record.AddAttrs(slog.String("tenant_id", l.tenant.String()), slog.String("user_id", l.user.String()))
 	}
-	if len(reasons) > 0 {
-		record.AddAttrs(slog.Any("system", reasons))
+	if l.trace != "" {
+		record.AddAttrs(slog.String("trace_id", l.trace))
 	}
-	return log.Handler().Handle(ctx, record)
+	if len(l.reasons) > 0 {
+		record.AddAttrs(slog.Any("system", l.reasons))
+	}
+	return record
 }
 
 // space is where lines are put together.
 var space = sync.Pool{New: func() any { return new([]byte) }}
 
-// write writes the line as slog would, in a fifth of the time.
-func (l *line) write(out io.Writer, now time.Time, reasons []string) error {
+// write writes the line as a logger for JSON would, in a fifth of the time.
+func (l *line) write(out io.Writer) error {
 	buffer := space.Get().(*[]byte) //nolint:forcetypeassert // there is nothing else in it
 	defer space.Put(buffer)
-	*buffer = l.json((*buffer)[:0], now, reasons)
+	*buffer = l.json((*buffer)[:0])
 	_, err := out.Write(*buffer)
 	return err
 }
 
-func (l *line) json(to []byte, now time.Time, reasons []string) []byte {
-	to = append(to, `{"time":"`...)
-	to = now.AppendFormat(to, time.RFC3339Nano)
-	to = append(to, `","level":"INFO","msg":"request"`...)
-	for _, f := range l {
-		if f.name == "" {
-			continue
-		}
-		to = append(append(append(to, `,"`...), f.name...), `":`...)
-		switch {
-		case f.id != uuid.Nil:
-			text, _ := f.id.MarshalText() // an id can always be written
-			to = append(append(append(to, '"'), text...), '"')
-		case f.text == counted:
-			to = strconv.AppendInt(to, f.count, 10)
-		default:
-			to = appendText(to, f.text)
-		}
+func (l *line) json(to []byte) []byte {
+	to = l.at.AppendFormat(append(to, `{"time":"`...), time.RFC3339Nano)
+	to = appendText(append(to, `","level":"INFO","msg":"request","request_id":`...), l.requestID)
+	to = appendText(append(to, `,"method":`...), l.method)
+	to = appendText(append(to, `,"path":`...), l.path)
+	to = appendNumber(append(to, `,"status":`...), int64(l.status))
+	to = appendNumber(append(to, `,"duration_us":`...), l.took.Microseconds())
+	to = appendNumber(append(to, `,"bytes":`...), int64(l.bytes))
+	to = appendText(append(to, `,"ip":`...), l.ip)
+	to = appendNumber(append(to, `,"statements":`...), l.statements)
+	to = appendNumber(append(to, `,"sql_us":`...), l.sql.Microseconds())
+	if l.tenant != uuid.Nil {
+		to = appendID(append(to, `,"tenant_id":`...), l.tenant)
+		to = appendID(append(to, `,"user_id":`...), l.user)
 	}
-	for i, reason := range reasons {
-		if i == 0 {
-			to = append(to, `,"system":[`...)
-		} else {
-			to = append(to, ',')
-		}
-		to = appendText(to, reason)
+	if l.trace != "" {
+		to = appendText(append(to, `,"trace_id":`...), l.trace)
 	}
-	if len(reasons) > 0 {
+	before := `,"system":[`
+	for _, reason := range l.reasons {
+		to = appendText(append(to, before...), reason)
+		before = ","
+	}
+	if len(l.reasons) > 0 {
 		to = append(to, ']')
 	}
 	return append(to, "}\n"...)
+}
+
+func appendNumber(to []byte, n int64) []byte { return strconv.AppendInt(to, n, 10) }
+
+func appendID(to []byte, id uuid.UUID) []byte {
+	text, _ := id.MarshalText() // an id can always be written
+	return append(append(append(to, '"'), text...), '"')
 }
 
 // appendText appends a string of JSON.
