@@ -115,13 +115,13 @@ func meSides(b *testing.B) []side {
 }
 
 // strangers are clients with a session each: what is asked for together is read together, and what is the same only once.
-func strangers(s *instance, path string, clients int) func(int, []byte) string {
-	var requests []string
+func strangers(s *instance, path string, clients int) func(int, []byte) []byte {
+	var requests [][]byte
 	for range clients {
 		access, _ := s.login()
 		requests = append(requests, get(path, access)(0, nil))
 	}
-	return func(client int, _ []byte) string { return requests[client] }
+	return func(client int, _ []byte) []byte { return requests[client] }
 }
 
 func signInSides(b *testing.B) []side {
@@ -136,7 +136,8 @@ func signInSides(b *testing.B) []side {
 		c.Data(http.StatusOK, "application/octet-stream", argon2.IDKey([]byte(ownerPassword), []byte("a salt of 16 byt"), 2, 19456, 1, 32))
 	})
 	body := fmt.Sprintf(`{"email":%q,"password":%q}`, ownerEmail, ownerPassword)
-	login := func(int, []byte) string { return post(path, body) }
+	request := post(path, body)
+	login := func(int, []byte) []byte { return request }
 	return []side{
 		{"bare-hash", hash, "", clients, login, func() {}},
 		{"sign-in", s.url, "bare-hash", clients, login, func() {}},
@@ -199,7 +200,7 @@ func databaseSides(b *testing.B) []side {
 		c.Data(http.StatusOK, "application/json", answer.body)
 	})
 	found := regexp.MustCompile(`"refresh_token":"([^"]+)"`)
-	refresh := func(client int, answer []byte) string {
+	refresh := func(client int, answer []byte) []byte {
 		if m := found.FindSubmatch(answer); m != nil {
 			tokens[client] = string(m[1])
 		}
@@ -207,7 +208,7 @@ func databaseSides(b *testing.B) []side {
 	}
 	same := refresh(1, nil)
 	sides := []side{
-		{"bare-refresh", bareRefresh, "", clients, func(int, []byte) string { return same }, func() {}},
+		{"bare-refresh", bareRefresh, "", clients, func(int, []byte) []byte { return same }, func() {}},
 		{"refresh", s.url, "bare-refresh", clients, refresh, s.server.CatchUp},
 	}
 	for name, total := range map[string]string{"list": "", "total": ", (SELECT count(*) FROM users WHERE tenant_id = $1)"} {
