@@ -65,7 +65,7 @@ type entry struct {
 
 // Cache is the memory of one instance. Any number of requests may use it at once.
 type Cache struct {
-	entries *otter.Cache[Key, entry]
+	entries *otter.Cache[Key, *entry]
 	// maxBytes is how much is remembered, by the sizes that loads tell.
 	maxBytes int
 	stamps   [slots]atomic.Uint64
@@ -92,12 +92,12 @@ type Cache struct {
 // what is shared.
 func New(maxBytes int) *Cache {
 	c := &Cache{maxBytes: maxBytes, wake: make(chan struct{}, 1), start: time.Now()}
-	c.entries = otter.Must(&otter.Options[Key, entry]{
+	c.entries = otter.Must(&otter.Options[Key, *entry]{
 		// Every sixteenth hit or so has something to put in order, which takes less than a goroutine that would.
 		Executor:      func(task func()) { task() },
 		MaximumWeight: uint64(max(1, maxBytes)),
-		Weigher:       func(k Key, e entry) uint32 { return e.size },
-		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[Key, entry]) time.Duration {
+		Weigher:       func(k Key, e *entry) uint32 { return e.size },
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[Key, *entry]) time.Duration {
 			return e.Key.Kind.ttl()
 		}),
 	})
@@ -119,7 +119,7 @@ func Get[V any](c *Cache, key Key, load func() (Loaded[V], error)) (V, error) {
 	before := c.changes.Load()
 	if loaded, ok := find[V](c, key); ok {
 		c.stats[key.Kind].found.Add(1)
-		c.remember(key, entry{value: loaded.Value, rows: loaded.Rows}, loaded.Size, before)
+		c.remember(key, &entry{value: loaded.Value, rows: loaded.Rows}, loaded.Size, before)
 		return loaded.Value, nil
 	}
 	c.stats[key.Kind].misses.Add(1)
@@ -127,22 +127,23 @@ func Get[V any](c *Cache, key Key, load func() (Loaded[V], error)) (V, error) {
 	if err != nil || len(loaded.Rows) == 0 || !believed {
 		return loaded.Value, err
 	}
-	if made, ok := c.remember(key, entry{value: loaded.Value, rows: loaded.Rows}, loaded.Size, before); ok {
+	made := &entry{value: loaded.Value, rows: loaded.Rows}
+	if c.remember(key, made, loaded.Size, before) {
 		c.shared.offer(key, made)
 	}
 	return loaded.Value, nil
 }
 
-// remember keeps what was made while nothing has changed.
-func (c *Cache) remember(key Key, made entry, size int, before uint64) (entry, bool) {
+// remember keeps what was made while nothing has changed, and reports whether that is so.
+func (c *Cache) remember(key Key, made *entry, size int, before uint64) bool {
 	made.stamp, made.size = c.stamp(made.rows), uint32(min(size, c.maxBytes)+len(key.Name)+overhead) //nolint:gosec // bounded
 	if c.changes.Load() != before || !c.believed() {
-		return made, false
+		return false
 	}
 	if c.maxBytes > 0 {
 		c.entries.Set(key, made)
 	}
-	return made, true
+	return true
 }
 
 // stamp sums up the stamps of rows. Each of them only ever grows, so that the sum is another one after any change.

@@ -19,14 +19,14 @@ const (
 // offer is a value that others may take.
 type offer struct {
 	key   Key
-	entry entry
+	entry *entry
 	// stamps were read at a time. The value is shared when the bus was heard beyond it, and nothing has changed.
 	stamps []string
 	at     time.Time
 }
 
 // offer lets others take a value, if there is room.
-func (s *shared) offer(key Key, e entry) {
+func (s *shared) offer(key Key, e *entry) {
 	if s == nil || !key.Kind.shared() || s.custody.Load() == nil {
 		return
 	}
