@@ -77,6 +77,7 @@ const maxKnownBytes = 16 << 20
 
 func newAccessTokens(keys *SigningKeys, opts Options) *accessTokens {
 	known := otter.Must(&otter.Options[string, knownToken]{
+		Executor:      func(task func()) { task() }, // as in package cache
 		MaximumWeight: maxKnownBytes,
 		Weigher:       func(_ string, t knownToken) uint32 { return uint32(len(t.token) + 256) }, //nolint:gosec // a header's length
 	})
