@@ -22,8 +22,7 @@ func (h HTTP) GetMe(ctx context.Context, r api.GetMeRequestObject) (api.GetMeRes
 		return nil, err
 	}
 	if r.Params.Include == nil {
-		answer, err := me.Document()
-		return document(answer), err
+		return document{me}, nil
 	}
 	u, err := h.withRelated(ctx, me.ID, related(*r.Params.Include))
 	if err != nil {
@@ -32,14 +31,18 @@ func (h HTTP) GetMe(ctx context.Context, r api.GetMeRequestObject) (api.GetMeRes
 	return api.GetMe200JSONResponse{UserJSONResponse: api.UserJSONResponse(withEdges(u))}, nil
 }
 
-// document is a user in JSON.
-type document []byte
+// document is a user whose JSON is made once.
+type document struct{ *auth.Projection }
 
 // VisitGetMeResponse answers with it.
 func (d document) VisitGetMeResponse(w http.ResponseWriter) error {
+	body, err := d.Document()
+	if err != nil {
+		return err
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusOK)
-	_, err := w.Write(d)
+	_, err = w.Write(body)
 	return err
 }
 
