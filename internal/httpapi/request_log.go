@@ -21,8 +21,8 @@ import (
 func (r *router) requestLog(c *gin.Context) {
 	v := visitOf(c)
 	ctx, statements := r.CountStatements(v.Context)
-	ctx, trail := principal.WithTrail(ctx)
-	v.Context = ctx
+	v.trail.Context = ctx
+	v.Context = &v.trail
 	if r.ServerTiming {
 		c.Writer = &timingWriter{ResponseWriter: c.Writer, statements: statements}
 	}
@@ -46,7 +46,7 @@ func (r *router) requestLog(c *gin.Context) {
 		}
 		l := line{
 			at: now, requestID: v.id[0], method: c.Request.Method, path: c.Request.URL.Path, status: status, took: now.Sub(v.began),
-			bytes: max(0, c.Writer.Size()), ip: r.peer(c), statements: n, sql: sql, reasons: trail.Reasons(),
+			bytes: max(0, c.Writer.Size()), ip: r.peer(c), statements: n, sql: sql, reasons: v.trail.Reasons(),
 		}
 		if p, ok := principal.FromContext(ctx); ok {
 			l.tenant, l.user = p.TenantID, p.UserID

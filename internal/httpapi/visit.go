@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"tenantry/internal/principal"
 )
 
 // visit is one request on its way: what the steps have found out so far. It is the request's context, which the steps extend in place,
@@ -17,6 +19,8 @@ type visit struct {
 	id [1]string
 	// operation is what the contract says of the matched route, nil for one that is not in it.
 	operation *operation
+	// trail is why the tenant filter was lifted, once it is a part of the way.
+	trail principal.Trail
 	// limited bounds the time of the request, once it is a part of the way.
 	limited timed
 	// refusal is what is wrong with the credential, if one is needed.

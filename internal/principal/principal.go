@@ -67,32 +67,22 @@ func System(ctx context.Context, reason string) context.Context {
 	return NewContext(ctx, &Principal{system: reason})
 }
 
-// Trail collects the reasons for which the tenant filter was lifted while a request was served.
+// Trail is a context that collects the reasons for which the tenant filter was lifted while a request was served.
 type Trail struct {
+	context.Context
+
 	mu      sync.Mutex
 	reasons []string
 }
 
 type trailKey struct{}
 
-// trailed is a context with a trail, in one piece.
-type trailed struct {
-	context.Context
-	Trail
-}
-
 // Value returns the trail, or what the context holds otherwise.
-func (t *trailed) Value(key any) any {
+func (t *Trail) Value(key any) any {
 	if key == (trailKey{}) {
-		return &t.Trail
+		return t
 	}
 	return t.Context.Value(key)
-}
-
-// WithTrail returns a context whose calls of System are recorded in the trail.
-func WithTrail(ctx context.Context) (context.Context, *Trail) {
-	t := &trailed{Context: ctx}
-	return t, &t.Trail
 }
 
 // Reasons returns what was recorded, in order.
