@@ -25,6 +25,8 @@ type operation struct {
 	scopes []string
 	// probe operations are asked by machines, every few seconds.
 	probe bool
+	// observe is told of its requests.
+	observe Observer
 	// elsewhere operations may be called for another tenant than the caller's.
 	elsewhere bool
 }

@@ -34,13 +34,11 @@ func (r *router) requestLog(c *gin.Context) {
 		}
 		n, sql := statements()
 		now := time.Now()
-		if r.Observe != nil {
-			operation := "none"
-			if v.operation != nil {
-				operation = v.operation.id
-			}
-			r.Observe(operation, status, now.Sub(v.began), n)
+		observe := r.unmatched
+		if v.operation != nil {
+			observe = v.operation.observe
 		}
+		observe(status, now.Sub(v.began), n)
 		if !r.Log.Enabled(ctx, slog.LevelInfo) {
 			return
 		}

@@ -35,8 +35,8 @@ type Options struct {
 	Authorize func(ctx context.Context, scopes []string) (context.Context, error)
 	// ActIn lets the principal of ctx act in the tenant of a slug, where an operation allows that.
 	ActIn func(ctx context.Context, slug string) (context.Context, error)
-	// Observe is told of each request that was answered: by the id of its operation, or none.
-	Observe func(operation string, status int, took time.Duration, statements int64)
+	// Observe returns who is told of each request of an operation that was answered, or of none.
+	Observe func(operation string) Observer
 	// CountStatements starts the count of SQL statements of a request.
 	CountStatements func(context.Context) (context.Context, func() (int64, time.Duration))
 	// Unavailable tells an outage of the database from a mistake.
@@ -46,6 +46,9 @@ type Options struct {
 	// Unforeseen is told of each error that is answered with a bare 500.
 	Unforeseen func(error)
 }
+
+// Observer is told of a request that was answered.
+type Observer func(status int, took time.Duration, statements int64)
 
 // step is one part of the way. Its name is its file's. It calls c.Next if there is something left to do after the handler, and aborts a request
 // that goes no further.
@@ -58,6 +61,8 @@ type router struct {
 	Options
 	operations map[route]*operation
 	fixed      []header
+	// unmatched is told of requests of no operation.
+	unmatched Observer
 	// leading are the paths of operations that answer with another address.
 	leading map[string]bool
 }
@@ -69,7 +74,12 @@ func NewRouter(contract *openapi3.T, handlers api.StrictServerInterface, opts Op
 		return nil, err
 	}
 	r := &router{Options: opts, operations: operations, fixed: fixedHeaders(), leading: map[string]bool{}}
+	if opts.Observe == nil {
+		r.Observe = func(string) Observer { return func(int, time.Duration, int64) {} }
+	}
+	r.unmatched = r.Observe("none")
 	for at, o := range operations {
+		o.observe = r.Observe(o.id)
 		if o.leading {
 			r.leading[at.path] = true
 		}

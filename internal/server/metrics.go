@@ -16,6 +16,7 @@ import (
 	"tenantry/internal/auth"
 	"tenantry/internal/cache"
 	"tenantry/internal/database"
+	"tenantry/internal/httpapi"
 	"tenantry/internal/oauth"
 )
 
@@ -24,14 +25,12 @@ type metrics struct {
 	registry   *prometheus.Registry
 	duration   *prometheus.HistogramVec
 	statements *prometheus.CounterVec
-	// answers are the figures of requests by their labels, which are looked up once.
-	answers  sync.Map // *answered by answer
-	jobs     *prometheus.CounterVec
-	removed  *prometheus.CounterVec
-	rows     *prometheus.GaugeVec
-	expired  *prometheus.GaugeVec
-	hashWait *prometheus.HistogramVec
-	mistakes *prometheus.CounterVec
+	jobs       *prometheus.CounterVec
+	removed    *prometheus.CounterVec
+	rows       *prometheus.GaugeVec
+	expired    *prometheus.GaugeVec
+	hashWait   *prometheus.HistogramVec
+	mistakes   *prometheus.CounterVec
 }
 
 func newMetrics(db *database.DB, c *cache.Cache, hasher *auth.Hasher, signIn *auth.Auth, providers *oauth.OAuth) *metrics {
@@ -107,30 +106,20 @@ func newMetrics(db *database.DB, c *cache.Cache, hasher *auth.Hasher, signIn *au
 	return m
 }
 
-// answer is what tells requests apart.
-type answer struct {
-	operation string
-	status    int
-}
-
-// answered are the figures of the requests that one answer was given to.
-type answered struct {
-	duration   prometheus.Observer
-	statements prometheus.Counter
-}
-
-// observe records a request that was answered.
-func (m *metrics) observe(operation string, status int, took time.Duration, statements int64) {
-	of := answer{operation, status}
-	figures, ok := m.answers.Load(of)
-	if !ok {
-		figures, _ = m.answers.LoadOrStore(of, &answered{
-			m.duration.WithLabelValues(operation, strconv.Itoa(status)), m.statements.WithLabelValues(operation),
-		})
+// observe returns who records the requests of an operation that were answered.
+func (m *metrics) observe(operation string) httpapi.Observer {
+	counted := m.statements.WithLabelValues(operation)
+	var durations sync.Map // prometheus.Observer by status
+	return func(status int, took time.Duration, statements int64) {
+		of, ok := durations.Load(status)
+		if !ok {
+			of, _ = durations.LoadOrStore(status, m.duration.WithLabelValues(operation, strconv.Itoa(status)))
+		}
+		of.(prometheus.Observer).Observe(took.Seconds()) //nolint:forcetypeassert // there is nothing else in it
+		if statements > 0 {
+			counted.Add(float64(statements))
+		}
 	}
-	a := figures.(*answered) //nolint:forcetypeassert // there is nothing else in it
-	a.duration.Observe(took.Seconds())
-	a.statements.Add(float64(statements))
 }
 
 // unforeseen counts an error that nothing was expected of.
