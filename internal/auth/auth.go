@@ -95,7 +95,7 @@ func (a *Auth) Authorize(ctx context.Context, scopes []string) (context.Context,
 			return nil, problem.Forbidden("forbidden", "The permission "+scope+" is needed.")
 		}
 	}
-	return context.WithValue(principal.NewContext(ctx, who), projectionKey{}, projection), nil
+	return &authorized{principal.Acting{Context: ctx, Who: who}, projection}, nil
 }
 
 // ActIn lets a superuser act in another tenant than their own: 403 for anybody else, 404 if there is no such tenant. Every

@@ -24,7 +24,8 @@ func (r *router) tenantContext(c *gin.Context) {
 	if err == nil && presented {
 		var p *principal.Principal
 		if p, err = r.Authenticate(v.Context, token); err == nil {
-			v.Context = principal.NewContext(v.Context, p)
+			v.acting = principal.Acting{Context: v.Context, Who: p}
+			v.Context = &v.acting
 		}
 	}
 	v.refusal = err

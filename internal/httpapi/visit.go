@@ -19,6 +19,8 @@ type visit struct {
 	id [1]string
 	// operation is what the contract says of the matched route, nil for one that is not in it.
 	operation *operation
+	// acting is who the credential speaks for, once it was verified.
+	acting principal.Acting
 	// trail is why the tenant filter was lifted, once it is a part of the way.
 	trail principal.Trail
 	// limited bounds the time of the request, once it is a part of the way.

@@ -32,22 +32,22 @@ func (p Principal) May(permission string) bool {
 
 type contextKey struct{}
 
-// acting is a context in which somebody acts: each request makes two.
-type acting struct {
+// Acting is a context in which somebody acts, in others as well. Nobody may change them any more.
+type Acting struct {
 	context.Context
-	who *Principal
+	Who *Principal
 }
 
 // Value returns who acts, or what the context holds otherwise.
-func (a *acting) Value(key any) any {
+func (a *Acting) Value(key any) any {
 	if key == (contextKey{}) {
-		return a.who
+		return a.Who
 	}
 	return a.Context.Value(key)
 }
 
-// NewContext returns a context in which p acts, in others as well. Nobody may change p any more.
-func NewContext(ctx context.Context, p *Principal) context.Context { return &acting{ctx, p} }
+// NewContext returns a context in which p acts. Nobody may change p any more.
+func NewContext(ctx context.Context, p *Principal) context.Context { return &Acting{ctx, p} }
 
 // FromContext returns who acts in ctx, and false if nobody does.
 func FromContext(ctx context.Context) (Principal, bool) {
