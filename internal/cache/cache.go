@@ -94,7 +94,7 @@ type Cache struct {
 func New(maxBytes int) *Cache {
 	c := &Cache{maxBytes: maxBytes, wake: make(chan struct{}, 1), start: time.Now()}
 	c.entries = otter.Must(&otter.Options[Key, *entry]{
-		// Every sixteenth hit or so has something to put in order, which takes less than a goroutine that would.
+		// Now and then a look has something to put in order, which takes less than a goroutine that would.
 		Executor:      func(task func()) { task() },
 		MaximumWeight: uint64(max(1, maxBytes)),
 		Weigher:       func(k Key, e *entry) uint32 { return e.size },
@@ -135,8 +135,8 @@ func Get[V any](c *Cache, key Key, load func() (Loaded[V], error)) (V, error) {
 	return loaded.Value, nil
 }
 
-// look returns the entry of a key. One look of eight is told to what decides which entries are forgotten: it takes longer than the look
-// itself, since the cores wait there for each other.
+// look returns the entry of a key. One look of eight is told to what decides which entries are forgotten once there are too many: it takes
+// longer than the look itself, since the cores wait there for each other.
 func (c *Cache) look(key Key) (*entry, bool) {
 	if rand.Uint32()%8 == 0 { //nolint:gosec // no secret
 		return c.entries.GetIfPresent(key)

@@ -28,14 +28,14 @@ type Options struct {
 	// Tracer makes a span of each request. Without one no request is traced, and there is no step for it.
 	Tracer trace.Tracer
 
-	// Authenticate verifies an access token and returns who acts with it.
+	// Authenticate verifies an access token and returns who acts with it, here and elsewhere: nobody may change them.
 	Authenticate func(ctx context.Context, token string) (*principal.Principal, error)
 	// Authorize checks against the database that the principal of ctx is still who the token says, and holds the scopes.
 	// The context that it returns is the handler's.
 	Authorize func(ctx context.Context, scopes []string) (context.Context, error)
 	// ActIn lets the principal of ctx act in the tenant of a slug, where an operation allows that.
 	ActIn func(ctx context.Context, slug string) (context.Context, error)
-	// Observe returns who is told of each request of an operation that was answered, or of none.
+	// Observe returns who is told of each request of an operation that was answered. It is asked once for each, and for "none".
 	Observe func(operation string) Observer
 	// CountStatements starts the count of SQL statements of a request.
 	CountStatements func(context.Context) (context.Context, func() (int64, time.Duration))

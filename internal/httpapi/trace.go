@@ -18,7 +18,6 @@ import (
 func (r *router) trace(c *gin.Context) {
 	v := visitOf(c)
 	if v.operation != nil && v.operation.probe {
-		c.Next()
 		return
 	}
 	name, attributes := "HTTP", []attribute.KeyValue(nil)

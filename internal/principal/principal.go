@@ -32,7 +32,7 @@ func (p Principal) May(permission string) bool {
 
 type contextKey struct{}
 
-// Acting is a context in which somebody acts, in others as well. Nobody may change them any more.
+// Acting is a context in which Who acts. They may act in others at the same time, so that nobody may change them.
 type Acting struct {
 	context.Context
 	Who *Principal
@@ -46,7 +46,7 @@ func (a *Acting) Value(key any) any {
 	return a.Context.Value(key)
 }
 
-// NewContext returns a context in which p acts. Nobody may change p any more.
+// NewContext returns a context in which p acts. Nobody may change p from then on.
 func NewContext(ctx context.Context, p *Principal) context.Context { return &Acting{ctx, p} }
 
 // FromContext returns who acts in ctx, and false if nobody does.
