@@ -69,8 +69,8 @@ func (a *Auth) Refreshes() Tally { return a.refreshes }
 // Verifications returns how many access tokens were verified so far.
 func (a *Auth) Verifications() int64 { return a.access.verified.Load() }
 
-// Authenticate verifies an access token and returns who it speaks for, whom nobody may change. It asks the database for a key that it does not
-// know, and for nothing else.
+// Authenticate verifies an access token and returns who it speaks for, whom nobody may change. It asks the database for a key that it
+// does not know, and for nothing else.
 func (a *Auth) Authenticate(ctx context.Context, token string) (*principal.Principal, error) {
 	return a.access.verify(ctx, token)
 }

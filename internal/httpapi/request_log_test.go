@@ -102,7 +102,7 @@ func TestRequestLog_is_the_same_by_either_way(t *testing.T) {
 		"plain": "/api/v1/users/me", "quotes": `a"b\c`, "controls": "a\x00\n\x1b\x7f", "not_utf8": "\xff\xc0", "html": "<&>\u2028", "letters": "Zoë 😀", "empty": "",
 	} {
 		for _, reasons := range [][]string{nil, {text}, {"one", text}} {
-			l := line{at: time.Now(), path: text, status: 200, bytes: 3, took: 1234567, sql: 2345, ip: "::1", statements: 1, reasons: reasons}
+			l := line{at: time.Now(), path: text, status: -3, bytes: 3, took: 1234567, sql: 2345, ip: "::1", statements: 1, reasons: reasons}
 			if len(reasons) > 0 {
 				l.requestID, l.tenant, l.user, l.trace = text, alice.TenantID, alice.UserID, text
 			}
