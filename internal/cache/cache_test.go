@@ -174,9 +174,9 @@ func TestCache_without_memory_remembers_nothing(t *testing.T) {
 func TestCache_is_bounded(t *testing.T) {
 	t.Parallel()
 	c := heard()
-	const size = 1 << 20
+	const size, values = 64 << 10, 1024 // which is 64 MiB
 	visit := func() (found int) {
-		for n := range 64 {
+		for n := range values {
 			loaded := false
 			_, err := cache.Get(c, cache.Key{Kind: cache.Provider, Name: fmt.Sprint(n)}, func() (cache.Loaded[int], error) {
 				loaded = true
@@ -192,10 +192,10 @@ func TestCache_is_bounded(t *testing.T) {
 		return found
 	}
 	visit()
-	found, all := 64, 64
-	for deadline := time.Now().Add(10 * time.Second); found > 20; found, all = visit(), all+64 { // it is emptied beside the requests
+	found, all := values, values
+	for deadline := time.Now().Add(10 * time.Second); found*size > 20<<20; found, all = visit(), all+values { // it is emptied beside the requests
 		if time.Now().After(deadline) {
-			t.Fatalf("%d MiB are remembered", found)
+			t.Fatalf("%d MiB are remembered", found*size>>20)
 		}
 		time.Sleep(10 * time.Millisecond)
 		c.Heard(time.Now(), 0)
