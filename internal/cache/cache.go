@@ -74,8 +74,11 @@ type Cache struct {
 	changedAt [slots]atomic.Int64
 	// epoch is a part of every stamp.
 	epoch atomic.Uint64
-	// changes counts everything that was heard of or written.
+	// changes counts everything that was heard of or written. It rises before the stamps and the epoch do: a store that reads a new
+	// stamp must find that something has changed since its load began.
 	changes atomic.Uint64
+	// betweenCounters, set by tests, runs after changes has risen and before the stamp or epoch rises.
+	betweenCounters func()
 
 	// written counts the writes of this instance, and caughtUp those that the bus has heard of.
 	written, caughtUp atomic.Uint64
@@ -92,7 +95,7 @@ type Cache struct {
 // New returns an empty cache that believes nothing before it hears the bus, and remembers no more than maxBytes. Zero leaves remembering to
 // what is shared.
 func New(maxBytes int) *Cache {
-	c := &Cache{maxBytes: maxBytes, wake: make(chan struct{}, 1), start: time.Now()}
+	c := &Cache{maxBytes: maxBytes, betweenCounters: func() {}, wake: make(chan struct{}, 1), start: time.Now()}
 	c.entries = otter.Must(&otter.Options[Key, *entry]{
 		// Now and then a look has something to put in order, which takes less than a goroutine that would.
 		Executor:      func(task func()) { task() },
@@ -117,7 +120,7 @@ func Get[V any](c *Cache, key Key, load func() (Loaded[V], error)) (V, error) {
 			}
 		}
 	}
-	before := c.changes.Load()
+	before := c.state()
 	if loaded, ok := find[V](c, key); ok {
 		c.stats[key.Kind].found.Add(1)
 		c.remember(key, &entry{value: loaded.Value, rows: loaded.Rows}, loaded.Size, before)
@@ -145,10 +148,16 @@ func (c *Cache) look(key Key) (*entry, bool) {
 	return e.Value, ok
 }
 
-// remember keeps what was made while nothing has changed, and reports whether that is so.
-func (c *Cache) remember(key Key, made *entry, size int, before uint64) bool {
+// state is what a store compares: it changes with every invalidation.
+type state struct{ changes, epoch uint64 }
+
+func (c *Cache) state() state { return state{c.changes.Load(), c.epoch.Load()} }
+
+// remember stores an entry unless something has changed since before, and reports whether it did. The stamp is read before the
+// state: an invalidation that has raised the stamp has raised the state too.
+func (c *Cache) remember(key Key, made *entry, size int, before state) bool {
 	made.stamp, made.size = c.stamp(made.rows), uint32(min(size, c.maxBytes)+len(key.Name)+overhead) //nolint:gosec // bounded
-	if c.changes.Load() != before || !c.believed() {
+	if c.state() != before || !c.believed() {
 		return false
 	}
 	if c.maxBytes > 0 {
@@ -176,17 +185,19 @@ func (c *Cache) believed() bool {
 
 // Changed forgets what was made of a row.
 func (c *Cache) Changed(id uuid.UUID) {
-	// First, so that who reads what is shared from here on either does not trust it or sees that something has changed.
+	// First the shared tier, so that a request that finds a value there afterwards has seen the state before this change.
 	c.shared.change(id)
-	c.changedAt[slot(id)].Store(time.Now().UnixNano())
-	c.stamps[slot(id)].Add(1)
 	c.changes.Add(1)
+	c.changedAt[slot(id)].Store(time.Now().UnixNano())
+	c.betweenCounters()
+	c.stamps[slot(id)].Add(1)
 }
 
 // Reset forgets everything.
 func (c *Cache) Reset() {
-	c.epoch.Add(1)
 	c.changes.Add(1)
+	c.betweenCounters()
+	c.epoch.Add(1)
 	c.entries.InvalidateAll()
 }
 

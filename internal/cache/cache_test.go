@@ -159,6 +159,65 @@ func TestReaders_beside_changes_are_never_behind(t *testing.T) {
 	readers.Wait()
 }
 
+// A load may end between the two counters that an invalidation raises. What it has loaded before the change must not be stored under
+// the new stamp.
+func TestInvalidation_betweenItsCountersLosesNoChange(t *testing.T) {
+	t.Parallel()
+	user := uuid.New()
+	for name, invalidate := range map[string]func(*cache.Cache){
+		"row": func(c *cache.Cache) { c.Changed(user) }, "everything": (*cache.Cache).Reset,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := heard()
+			c.BetweenCounters(func() { time.Sleep(200 * time.Microsecond) })
+			var truth atomic.Int64
+			read := func() int64 {
+				got, err := cache.Get(c, key(1), func() (cache.Loaded[int64], error) {
+					value := truth.Load()
+					time.Sleep(100 * time.Microsecond)
+					return cache.Loaded[int64]{Value: value, Rows: []uuid.UUID{user}}, nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+				return got
+			}
+			done := make(chan struct{})
+			var readers sync.WaitGroup
+			for range 4 {
+				readers.Go(func() {
+					for {
+						select {
+						case <-done:
+							return
+						default:
+							read()
+							time.Sleep(10 * time.Microsecond)
+						}
+					}
+				})
+			}
+			lost := 0
+			for n := range int64(200) {
+				c.Evict() // so that loads are under way
+				c.Heard(time.Now(), 0)
+				time.Sleep(50 * time.Microsecond)
+				truth.Store(n)
+				invalidate(c)
+				if read() != n {
+					lost++
+				}
+			}
+			close(done)
+			readers.Wait()
+			if lost > 0 {
+				t.Errorf("%d of 200 changes were lost", lost)
+			}
+		})
+	}
+}
+
 func TestCache_without_memory_remembers_nothing(t *testing.T) {
 	t.Parallel()
 	c := cache.New(0)
