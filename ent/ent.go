@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+	"tenantry/ent/change"
 	"tenantry/ent/oauthprovider"
 	"tenantry/ent/oauthstate"
 	"tenantry/ent/onetimetoken"
 	"tenantry/ent/refreshtoken"
 	"tenantry/ent/role"
 	"tenantry/ent/roleassignment"
+	"tenantry/ent/setting"
 	"tenantry/ent/signingkey"
 	"tenantry/ent/tenant"
 	"tenantry/ent/throttle"
@@ -82,12 +84,14 @@ var (
 func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
+			change.Table:         change.ValidColumn,
 			oauthprovider.Table:  oauthprovider.ValidColumn,
 			oauthstate.Table:     oauthstate.ValidColumn,
 			onetimetoken.Table:   onetimetoken.ValidColumn,
 			refreshtoken.Table:   refreshtoken.ValidColumn,
 			role.Table:           role.ValidColumn,
 			roleassignment.Table: roleassignment.ValidColumn,
+			setting.Table:        setting.ValidColumn,
 			signingkey.Table:     signingkey.ValidColumn,
 			tenant.Table:         tenant.ValidColumn,
 			throttle.Table:       throttle.ValidColumn,

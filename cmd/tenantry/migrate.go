@@ -9,13 +9,21 @@ import (
 
 func migrateCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "migrate", Short: "Bring the schema of the database up or down"}
-	cmd.AddCommand(down(),
+	cmd.AddCommand(down(), finish(),
 		configured(config.Load, "up", "Apply every pending migration", func(cmd *cobra.Command, c server.Commands) error {
 			return c.MigrateUp(cmd.Context())
 		}),
 		configured(config.Load, "status", "List the migrations and whether they are applied", func(cmd *cobra.Command, c server.Commands) error {
 			return c.MigrateStatus(cmd.Context())
 		}))
+	return cmd
+}
+
+func finish() *cobra.Command {
+	var force bool
+	cmd := configured(config.Load, "finish", "End what instances of the previous version need, once none of them runs",
+		func(cmd *cobra.Command, c server.Commands) error { return c.MigrateFinish(cmd.Context(), force) })
+	cmd.Flags().BoolVar(&force, "force", false, "do not look for running instances of the previous version")
 	return cmd
 }
 

@@ -9,6 +9,25 @@ import (
 )
 
 var (
+	// ChangesColumns holds the columns for the "changes" table.
+	ChangesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "key", Type: field.TypeUUID},
+		{Name: "xid", Type: field.TypeInt64},
+	}
+	// ChangesTable holds the schema information for the "changes" table.
+	ChangesTable = &schema.Table{
+		Name:       "changes",
+		Columns:    ChangesColumns,
+		PrimaryKey: []*schema.Column{ChangesColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "idx_change_xid",
+				Unique:  false,
+				Columns: []*schema.Column{ChangesColumns[2]},
+			},
+		},
+	}
 	// OauthProvidersColumns holds the columns for the "oauth_providers" table.
 	OauthProvidersColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -272,6 +291,17 @@ var (
 			},
 		},
 	}
+	// SettingsColumns holds the columns for the "settings" table.
+	SettingsColumns = []*schema.Column{
+		{Name: "name", Type: field.TypeString, Size: 64},
+		{Name: "value", Type: field.TypeString, Size: 255},
+	}
+	// SettingsTable holds the schema information for the "settings" table.
+	SettingsTable = &schema.Table{
+		Name:       "settings",
+		Columns:    SettingsColumns,
+		PrimaryKey: []*schema.Column{SettingsColumns[0]},
+	}
 	// SigningKeysColumns holds the columns for the "signing_keys" table.
 	SigningKeysColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -421,12 +451,14 @@ var (
 	}
 	// Tables holds all the tables in the schema.
 	Tables = []*schema.Table{
+		ChangesTable,
 		OauthProvidersTable,
 		OauthStatesTable,
 		OneTimeTokensTable,
 		RefreshTokensTable,
 		RolesTable,
 		UserRolesTable,
+		SettingsTable,
 		SigningKeysTable,
 		TenantsTable,
 		ThrottlesTable,
@@ -435,6 +467,9 @@ var (
 )
 
 func init() {
+	ChangesTable.Annotation = &entsql.Annotation{
+		Table: "changes",
+	}
 	OauthProvidersTable.ForeignKeys[0].RefTable = TenantsTable
 	OauthProvidersTable.Annotation = &entsql.Annotation{
 		Table: "oauth_providers",
@@ -463,6 +498,9 @@ func init() {
 	UserRolesTable.ForeignKeys[2].RefTable = RolesTable
 	UserRolesTable.Annotation = &entsql.Annotation{
 		Table: "user_roles",
+	}
+	SettingsTable.Annotation = &entsql.Annotation{
+		Table: "settings",
 	}
 	SigningKeysTable.Annotation = &entsql.Annotation{
 		Table: "signing_keys",

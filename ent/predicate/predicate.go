@@ -6,6 +6,9 @@ import (
 	"entgo.io/ent/dialect/sql"
 )
 
+// Change is the predicate function for change builders.
+type Change func(*sql.Selector)
+
 // OAuthProvider is the predicate function for oauthprovider builders.
 type OAuthProvider func(*sql.Selector)
 
@@ -23,6 +26,9 @@ type Role func(*sql.Selector)
 
 // RoleAssignment is the predicate function for roleassignment builders.
 type RoleAssignment func(*sql.Selector)
+
+// Setting is the predicate function for setting builders.
+type Setting func(*sql.Selector)
 
 // SigningKey is the predicate function for signingkey builders.
 type SigningKey func(*sql.Selector)

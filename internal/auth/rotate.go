@@ -36,7 +36,7 @@ WHERE id = $3 AND counter = $4 AND NOT revoked AND expires_at > $2 AND rotated_a
 func (a *Auth) rotate(ctx context.Context, t refreshToken, idle time.Duration) (next refreshToken, again bool, err error) {
 	now := a.opts.Clock()
 	next = refreshToken{session: t.session, counter: t.counter + 1}
-	result, err := a.client.ExecContext(database.Quiet(ctx), rotateSession, next.counter, now, t.session, t.counter, now.Add(-idle))
+	result, err := a.client.ExecContext(database.WithoutInvalidation(ctx), rotateSession, next.counter, now, t.session, t.counter, now.Add(-idle))
 	if err != nil {
 		return next, false, fmt.Errorf("rotate refresh token: %w", err)
 	}

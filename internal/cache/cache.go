@@ -14,8 +14,8 @@ const (
 	overhead = 256
 	// slots is how many stamps there are. Rows that share one are taken for each other, which costs a load and nothing else.
 	slots = 1 << 14
-	// Silence is how long the bus may be silent before nothing is believed. A change is heard of at once, or not believed after that.
-	Silence = 600 * time.Millisecond
+	// Freshness is how long the cache may be used after the last read of the change log began. After it both tiers are bypassed.
+	Freshness = 500 * time.Millisecond
 )
 
 // Kind is what a value is.
@@ -74,17 +74,17 @@ type Cache struct {
 	changedAt [slots]atomic.Int64
 	// epoch is a part of every stamp.
 	epoch atomic.Uint64
-	// changes counts everything that was heard of or written. It rises before the stamps and the epoch do: a store that reads a new
-	// stamp must find that something has changed since its load began.
+	// changes counts invalidations and own writes. It rises before the stamps and the epoch do: a store that reads a new stamp
+	// must find that something has changed since its load began.
 	changes atomic.Uint64
 	// betweenCounters, set by tests, runs after changes has risen and before the stamp or epoch rises.
 	betweenCounters func()
 
-	// written counts the writes of this instance, and caughtUp those that the bus has heard of.
-	written, caughtUp atomic.Uint64
-	wake              chan struct{}
-	// heardUntil is the end of the time in which the bus is known to be heard, in nanoseconds since start.
-	heardUntil atomic.Int64
+	// written counts the writes of this instance, and applied those that the change log reader has covered.
+	written, applied atomic.Uint64
+	wake             chan struct{}
+	// freshUntil is when the cache stops being fresh, in nanoseconds since start.
+	freshUntil atomic.Int64
 	start      time.Time
 
 	// shared is the tier that instances share, nil if they do not.
@@ -92,8 +92,8 @@ type Cache struct {
 	stats  [kinds]struct{ hits, found, misses atomic.Uint64 }
 }
 
-// New returns an empty cache that believes nothing before it hears the bus, and remembers no more than maxBytes. Zero leaves remembering to
-// what is shared.
+// New returns an empty cache of at most maxBytes, which is bypassed until the first Confirm. With zero bytes only the shared tier
+// caches.
 func New(maxBytes int) *Cache {
 	c := &Cache{maxBytes: maxBytes, betweenCounters: func() {}, wake: make(chan struct{}, 1), start: time.Now()}
 	c.entries = otter.Must(&otter.Options[Key, *entry]{
@@ -111,8 +111,8 @@ func New(maxBytes int) *Cache {
 // Get returns what is remembered under a key, or loads it. A value that was loaded while something changed is returned and not
 // remembered.
 func Get[V any](c *Cache, key Key, load func() (Loaded[V], error)) (V, error) {
-	believed := c.believed()
-	if believed {
+	fresh := c.fresh()
+	if fresh {
 		if e, ok := c.look(key); ok && e.stamp == c.stamp(e.rows) {
 			if value, ok := e.value.(V); ok {
 				c.stats[key.Kind].hits.Add(1)
@@ -128,7 +128,7 @@ func Get[V any](c *Cache, key Key, load func() (Loaded[V], error)) (V, error) {
 	}
 	c.stats[key.Kind].misses.Add(1)
 	loaded, err := load()
-	if err != nil || len(loaded.Rows) == 0 || !believed {
+	if err != nil || len(loaded.Rows) == 0 || !fresh {
 		return loaded.Value, err
 	}
 	made := &entry{value: loaded.Value, rows: loaded.Rows}
@@ -157,7 +157,7 @@ func (c *Cache) state() state { return state{c.changes.Load(), c.epoch.Load()} }
 // state: an invalidation that has raised the stamp has raised the state too.
 func (c *Cache) remember(key Key, made *entry, size int, before state) bool {
 	made.stamp, made.size = c.stamp(made.rows), uint32(min(size, c.maxBytes)+len(key.Name)+overhead) //nolint:gosec // bounded
-	if c.state() != before || !c.believed() {
+	if c.state() != before || !c.fresh() {
 		return false
 	}
 	if c.maxBytes > 0 {
@@ -178,12 +178,13 @@ func (c *Cache) stamp(rows []uuid.UUID) uint64 {
 // slot is where the stamp of a row is. The end of an id is random (RFC 9562 §5.7).
 func slot(id uuid.UUID) int { return (int(id[14])<<8 | int(id[15])) % slots }
 
-// believed reports whether what is remembered is known to be true.
-func (c *Cache) believed() bool {
-	return c.caughtUp.Load() >= c.written.Load() && int64(time.Since(c.start)) < c.heardUntil.Load()
+// fresh reports whether cached values may be used: every change that was committed before the last Freshness, and every write of
+// this instance, has been applied.
+func (c *Cache) fresh() bool {
+	return c.applied.Load() >= c.written.Load() && int64(time.Since(c.start)) < c.freshUntil.Load()
 }
 
-// Changed forgets what was made of a row.
+// Changed invalidates every value that was made of a row.
 func (c *Cache) Changed(id uuid.UUID) {
 	// First the shared tier, so that a request that finds a value there afterwards has seen the state before this change.
 	c.shared.change(id)
@@ -193,7 +194,7 @@ func (c *Cache) Changed(id uuid.UUID) {
 	c.stamps[slot(id)].Add(1)
 }
 
-// Reset forgets everything.
+// Reset invalidates every value.
 func (c *Cache) Reset() {
 	c.changes.Add(1)
 	c.betweenCounters()
@@ -201,7 +202,7 @@ func (c *Cache) Reset() {
 	c.entries.InvalidateAll()
 }
 
-// Written says that this instance has changed rows, of which it may not have heard yet.
+// Written records that this instance has changed rows. The cache is bypassed until a read of the change log that begins after it.
 func (c *Cache) Written() {
 	c.written.Add(1)
 	c.changes.Add(1)
@@ -211,32 +212,34 @@ func (c *Cache) Written() {
 	}
 }
 
-// Wake receives when something was written.
+// Wake receives after Written, so that the change log is read at once.
 func (c *Cache) Wake() <-chan struct{} { return c.wake }
 
-// Writes returns how much was written.
+// Writes returns the number of calls of Written.
 func (c *Cache) Writes() uint64 { return c.written.Load() }
 
-// Behind returns how long ago the bus was last known to be heard, with everything that this instance has written.
+// Confirm records that every change that was committed before a time has been applied, and the first writes of this instance. The
+// time is when the read of the change log began.
+func (c *Cache) Confirm(began time.Time, writes uint64) {
+	c.applied.Store(writes)
+	c.freshUntil.Store(int64(began.Sub(c.start) + Freshness))
+}
+
+// Behind returns the age of the last confirmed read of the change log. While a write of this instance is not covered by it, that
+// is the age of the cache.
 func (c *Cache) Behind() time.Duration {
-	if c.caughtUp.Load() < c.written.Load() {
+	if c.applied.Load() < c.written.Load() {
 		return time.Since(c.start)
 	}
-	return time.Since(c.start) - time.Duration(c.heardUntil.Load()) + Silence
+	return time.Since(c.confirmedAt())
 }
 
-// heardBefore returns the time until which everything that was changed was heard of.
-func (c *Cache) heardBefore() time.Time {
-	return c.start.Add(time.Duration(c.heardUntil.Load()) - Silence)
+// confirmedAt returns when the last confirmed read of the change log began.
+func (c *Cache) confirmedAt() time.Time {
+	return c.start.Add(time.Duration(c.freshUntil.Load()) - Freshness)
 }
 
-// Heard says that everything that was changed before a time was heard of, and as much as this instance had written by then.
-func (c *Cache) Heard(before time.Time, writes uint64) {
-	c.caughtUp.Store(writes)
-	c.heardUntil.Store(int64(before.Sub(c.start) + Silence))
-}
-
-// Changes returns how much was heard of or written.
+// Changes returns the number of invalidations and own writes.
 func (c *Cache) Changes() uint64 { return c.changes.Load() }
 
 // Figures are how often a kind was remembered, how often it was found to be shared, and how often neither.

@@ -17,7 +17,7 @@ func key(n byte) cache.Key { return cache.Key{Kind: cache.Session, ID: uuid.UUID
 // heard returns a cache that hears the bus.
 func heard() *cache.Cache {
 	c := cache.New(16 << 20)
-	c.Heard(time.Now(), 0)
+	c.Confirm(time.Now(), 0)
 	return c
 }
 
@@ -66,7 +66,7 @@ func TestLoad_that_began_before_a_change_is_not_remembered(t *testing.T) {
 	user := uuid.New()
 	for name, change := range map[string]func(*cache.Cache){
 		"row": func(c *cache.Cache) { c.Changed(user) }, "another_row": func(c *cache.Cache) { c.Changed(uuid.New()) },
-		"everything": (*cache.Cache).Reset, "own_write": func(c *cache.Cache) { c.Written(); c.Heard(time.Now(), c.Writes()) },
+		"everything": (*cache.Cache).Reset, "own_write": func(c *cache.Cache) { c.Written(); c.Confirm(time.Now(), c.Writes()) },
 	} {
 		c := heard()
 		got, err := cache.Get(c, key(1), func() (cache.Loaded[string], error) {
@@ -91,7 +91,7 @@ func TestCache_believes_nothing_while_the_bus_is_silent(t *testing.T) {
 			t.Fatal("believed before anything was heard")
 		}
 	}
-	c.Heard(time.Now().Add(-cache.Silence+100*time.Millisecond), 0)
+	c.Confirm(time.Now().Add(-cache.Freshness+100*time.Millisecond), 0)
 	get(t, c, key(1), "v", user)
 	if _, loaded := get(t, c, key(1), "v", user); loaded {
 		t.Error("not believed although it is heard")
@@ -105,7 +105,7 @@ func TestCache_believes_nothing_while_the_bus_is_silent(t *testing.T) {
 		}
 	}
 	// What this instance has written it must have heard of.
-	c.Heard(time.Now(), 0)
+	c.Confirm(time.Now(), 0)
 	c.Written()
 	if get(t, c, key(1), "v", user); c.Behind() < 0 {
 		t.Error("caught up with what was not heard")
@@ -113,7 +113,7 @@ func TestCache_believes_nothing_while_the_bus_is_silent(t *testing.T) {
 	if _, loaded := get(t, c, key(1), "v", user); !loaded {
 		t.Error("believed before it has heard of its own write")
 	}
-	c.Heard(time.Now(), c.Writes())
+	c.Confirm(time.Now(), c.Writes())
 	get(t, c, key(1), "v", user)
 	if _, loaded := get(t, c, key(1), "v", user); loaded {
 		t.Error("not believed although it has caught up")
@@ -152,7 +152,7 @@ func TestReaders_beside_changes_are_never_behind(t *testing.T) {
 		c.Changed(user)
 		published.Store(n)
 		if n%100 == 0 {
-			c.Heard(time.Now(), 0)
+			c.Confirm(time.Now(), 0)
 		}
 	}
 	close(done)
@@ -201,7 +201,7 @@ func TestInvalidation_betweenItsCountersLosesNoChange(t *testing.T) {
 			lost := 0
 			for n := range int64(200) {
 				c.Evict() // so that loads are under way
-				c.Heard(time.Now(), 0)
+				c.Confirm(time.Now(), 0)
 				time.Sleep(50 * time.Microsecond)
 				truth.Store(n)
 				invalidate(c)
@@ -221,7 +221,7 @@ func TestInvalidation_betweenItsCountersLosesNoChange(t *testing.T) {
 func TestCache_without_memory_remembers_nothing(t *testing.T) {
 	t.Parallel()
 	c := cache.New(0)
-	c.Heard(time.Now(), 0)
+	c.Confirm(time.Now(), 0)
 	for _, value := range []string{"first", "second"} {
 		if got, loaded := get(t, c, key(1), value, uuid.New()); !loaded {
 			t.Fatalf("found %q", got)
@@ -257,7 +257,7 @@ func TestCache_is_bounded(t *testing.T) {
 			t.Fatalf("%d MiB are remembered", found*size>>20)
 		}
 		time.Sleep(10 * time.Millisecond)
-		c.Heard(time.Now(), 0)
+		c.Confirm(time.Now(), 0)
 	}
 	if f := c.Figures()[cache.Provider]; f.Hits == 0 || f.Hits+f.Misses != uint64(all) {
 		t.Errorf("figures %+v", f)

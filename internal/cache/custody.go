@@ -13,13 +13,13 @@ import (
 const (
 	// keepEvery is how often custody is renewed, and eraLife how long an era outlives those who keep it.
 	keepEvery, eraLife = 150 * time.Millisecond, time.Second
-	// witness is how long an era has to be seen before it is believed. By then somebody has renewed it who had heard the bus, and taken away
-	// every stamp, after it was first seen: eraLife before now at most, by what was heard Silence before that.
+	// witness is how long an instance observes an era before it uses it. By then an instance has renewed the era that had read the change
+	// log, and deleted the stamps of every change, after the first observation: at most eraLife ago, by a read Freshness before that.
 	witness = 3 * time.Second
 )
 
 // custody is the right to believe what is shared, and the duty to take away the stamps of what changes. It is of an era, of a server, since
-// another may have a copy that is behind, and of a time in which this instance has heard the bus without a gap.
+// another may have a copy that is behind, and of a time in which this instance has read the change log without a gap.
 type custody struct {
 	era, server string
 	epoch       uint64
@@ -40,7 +40,7 @@ func (s *shared) era() string { return s.Scope + ":" + version + ":era" }
 // what it has heard. Otherwise it is nil.
 func (s *shared) trusted(c *Cache) *custody {
 	held := s.custody.Load()
-	if held != nil && held.epoch == c.epoch.Load() && s.outstanding.Load() == 0 && c.believed() {
+	if held != nil && held.epoch == c.epoch.Load() && s.outstanding.Load() == 0 && c.fresh() {
 		return held
 	}
 	return nil
@@ -84,20 +84,20 @@ func (c *Cache) KeepShared(ctx context.Context) {
 // keep renews the custody of this instance, or seeks it, and shares what is offered. The order matters: what an era is renewed on is
 // that everything was heard up to a time, and that the stamps of everything that was heard are gone.
 func (s *shared) keep(ctx context.Context, c *Cache) {
-	believed, epoch := c.believed(), c.epoch.Load()
+	fresh, epoch := c.fresh(), c.epoch.Load()
 	s.forget(ctx)
 	held := s.custody.Load()
 	had := held != nil
 	var err error
 	switch {
-	case !believed:
-		s.release("changes are not heard of", nil)
+	case !fresh:
+		s.release("the change log is not read", nil)
 		s.seen = seen{}
 		return
 	case !had:
 		held, err = s.seek(ctx, epoch)
 	case held.epoch != epoch:
-		s.release("changes were not heard of", nil)
+		s.release("the change log was not read for a time", nil)
 		return
 	default:
 		held, err = s.renew(ctx, held)

@@ -20,7 +20,7 @@ const (
 type offer struct {
 	key   Key
 	entry *entry
-	// stamps were read at a time. The value is shared when the bus was heard beyond it, and nothing has changed.
+	// stamps were read at a time. The value is shared after a read of the change log that began later, if nothing has changed.
 	stamps []string
 	at     time.Time
 }
@@ -85,11 +85,11 @@ func (o offer) encode(era string) ([]byte, error) {
 
 // shareOffers writes what is offered and was found to be true after its stamps were read.
 func (s *shared) shareOffers(ctx context.Context, c *Cache, of *custody) error {
-	heard := c.heardBefore()
+	confirmed := c.confirmedAt()
 	written := s.client.Pipeline()
 	var waiting []offer
 	for _, o := range s.pending {
-		if !heard.After(o.at) {
+		if !confirmed.After(o.at) {
 			waiting = append(waiting, o)
 			continue
 		}

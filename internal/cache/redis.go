@@ -20,7 +20,7 @@ import (
 )
 
 // version is that of the form of what is shared. Whoever changes what a value looks like in CBOR raises it.
-const version = "3"
+const version = "4"
 
 const (
 	// answerShared is how long the server may take to answer before it is taken for lost, which a request waits for at most.

@@ -48,7 +48,7 @@ func joinWith(t *testing.T, url string, maxBytes int) member {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	m.Heard(time.Now(), 0)
+	m.Confirm(time.Now(), 0)
 	go m.KeepShared(t.Context())
 	go func() {
 		beat := time.NewTicker(50 * time.Millisecond)
@@ -61,7 +61,7 @@ func joinWith(t *testing.T, url string, maxBytes int) member {
 			case deaf = <-m.deaf:
 			case <-beat.C:
 				if !deaf {
-					m.Heard(time.Now(), m.Writes())
+					m.Confirm(time.Now(), m.Writes())
 				}
 			}
 		}
@@ -139,7 +139,7 @@ func TestShared_values_end_with_those_who_hear(t *testing.T) {
 	shares(t, a, b, key(1), "before", user)
 	a.deaf <- true
 	b.deaf <- true
-	time.Sleep(cache.Silence + 1500*time.Millisecond) // a change that nobody hears of
+	time.Sleep(cache.Freshness + 1500*time.Millisecond) // a change that nobody hears of
 	c := join(t, redis.URL)
 	c.findsNothing(t, key(1))
 	shares(t, c, join(t, redis.URL), key(2), "new", user)

@@ -27,9 +27,9 @@ type Config struct {
 	ServerTiming     bool           `env:"SERVER_TIMING" envDefault:"false" help:"tell clients the number of SQL statements (Server-Timing)"`
 	Migrate          bool           `env:"MIGRATE" envDefault:"false" help:"apply pending migrations at start (SQLite always does)"`
 
-	CacheMemory   int    `env:"CACHE_MEMORY" envDefault:"16384" help:"what this process remembers of sessions, in KiB; 0 leaves that to Redis"`
+	CacheMemory   int    `env:"CACHE_MEMORY" envDefault:"16384" help:"memory of the session cache of this process, in KiB; 0 leaves caching to Redis"`
 	RedisURL      string `env:"REDIS_URL" help:"redis://… or rediss://… URL of a server in which instances share what they remember" file:"true"`
-	NotifyURL     string `env:"NOTIFY_URL" help:"postgres://… URL where changes are listened for; required where DATABASE_URL leads to a pooler" file:"true"`
+	NotifyURL     string `env:"NOTIFY_URL" help:"ignored: changes are read from DATABASE_URL" file:"true"`
 	DBPoolSize    int    `env:"DB_POOL_SIZE" envDefault:"25" help:"Postgres connections"`
 	DBMaxOverflow int    `env:"DB_MAX_OVERFLOW" envDefault:"50" help:"further connections under load"`
 	DBPrepared    bool   `env:"DB_PREPARED" envDefault:"true" help:"prepare statements; turn off for PgBouncer in transaction mode"`

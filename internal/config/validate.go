@@ -45,10 +45,8 @@ func (c *Config) mistakes() []mistake {
 	wrong(strings.HasSuffix(c.PublicURL, "/"), "PUBLIC_URL", "must not end with a slash: issuers are compared exactly")
 	wrong(c.OTLPEndpoint != "" && !bareWeb(c.OTLPEndpoint), "OTLP_ENDPOINT", "is not an http or https URL without user and query: what proves who asks belongs into OTEL_EXPORTER_OTLP_HEADERS")
 	wrong(!(c.OTLPSample >= 0 && c.OTLPSample <= 1), "OTLP_SAMPLE", "must be from 0 to 1")
-	for name, dsn := range map[string]string{"DATABASE_URL": c.DatabaseURL, "NOTIFY_URL": c.NotifyURL} {
-		wrong(dsn != "" && !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://"),
-			name, "is not of the form postgres://user:password@host:port/database")
-	}
+	wrong(c.DatabaseURL != "" && !strings.HasPrefix(c.DatabaseURL, "postgres://") && !strings.HasPrefix(c.DatabaseURL, "postgresql://"),
+		"DATABASE_URL", "is not of the form postgres://user:password@host:port/database")
 	wrong(c.CacheMemory < 0 || c.CacheMemory > 1<<20, "CACHE_MEMORY", "must be from 0 to 1048576")
 	wrong(c.RedisURL != "" && !strings.HasPrefix(c.RedisURL, "redis://") && !strings.HasPrefix(c.RedisURL, "rediss://"),
 		"REDIS_URL", "is not of the form redis://user:password@host:port/number")

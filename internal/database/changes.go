@@ -1,191 +1,127 @@
 package database
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"entgo.io/ent/dialect"
 	"github.com/google/uuid"
-	"github.com/lib/pq"
 
 	"tenantry/internal/cache"
 )
 
 const (
-	// channel is where the triggers of the schema say what has changed.
-	channel = "tenantry_changes"
-	// beat is how often the listener proves that it is heard, and answerBeat how long that may take.
-	beat, answerBeat = 150 * time.Millisecond, 300 * time.Millisecond
-	// reconnect is how long a listener that was lost waits.
-	reconnect = 100 * time.Millisecond
-	// sayEvery is how often it is said at most that nothing is heard.
-	sayEvery = 10 * time.Second
+	// readEvery is how often an instance reads the change log. It also reads after each of its own commits.
+	readEvery = 150 * time.Millisecond
+	// retryAfter is the pause after a failed read.
+	retryAfter = 100 * time.Millisecond
+	// logEvery is how often a change log that stays unreadable is logged.
+	logEvery = 10 * time.Second
 )
 
-// remembered are the tables whose rows a cache may be made of.
-var remembered = []string{"users", "refresh_tokens", "user_roles", "roles", "tenants", "oauth_providers"}
+// cachedTables are the tables whose rows cached values are made of.
+var cachedTables = []string{"users", "refresh_tokens", "user_roles", "roles", "tenants", "oauth_providers"}
 
-type quietKey struct{}
+type withoutInvalidationKey struct{}
 
-// Quiet says that what is written changes nothing that is remembered, whatever the table.
-func Quiet(ctx context.Context) context.Context { return context.WithValue(ctx, quietKey{}, true) }
+// WithoutInvalidation marks the writes of ctx as irrelevant to cached data, so that the instance does not read the change log
+// after them. It does not keep triggers from recording a change.
+func WithoutInvalidation(ctx context.Context) context.Context {
+	return context.WithValue(ctx, withoutInvalidationKey{}, true)
+}
 
-// changes reports whether a statement may change what is remembered.
-func changes(ctx context.Context, query string) bool {
-	verb, rest, _ := strings.Cut(query, " ")
-	if verb == "SELECT" || verb == "COPY" || ctx.Value(quietKey{}) != nil {
+// invalidates reports whether a statement may change cached data. A statement that it cannot classify does.
+func invalidates(ctx context.Context, query string) bool {
+	if strings.HasPrefix(query, "SELECT ") || ctx.Value(withoutInvalidationKey{}) != nil {
 		return false
 	}
-	rest = strings.TrimPrefix(strings.TrimPrefix(rest, "FROM "), "INTO ")
-	table, _, _ := strings.Cut(rest, " ")
-	table = strings.Trim(table, "\"`")
-	if verb == "INSERT" && table == "refresh_tokens" {
-		return false // nobody has asked for it before
+	verb, rest, _ := strings.Cut(query, " ")
+	switch verb {
+	case "UPDATE":
+	case "DELETE":
+		rest = strings.TrimPrefix(rest, "FROM ")
+	case "INSERT":
+		rest = strings.TrimPrefix(rest, "INTO ")
+	default:
+		return true
 	}
-	return slices.Contains(remembered, table)
+	table := strings.Trim(rest[:max(0, strings.IndexAny(rest+" ", " \n\t("))], "\"`")
+	if verb == "INSERT" && table == "refresh_tokens" {
+		return false // no request has read the new session before
+	}
+	return slices.Contains(cachedTables, table) || strings.ContainsAny(table, `."`) || table == "ONLY" || table == ""
 }
 
-// Keep keeps a cache true until ctx is done: by what the database says of the changes of every instance, or on SQLite, which has one, by
-// its own writes. What other programs write to the file is heard of within a beat.
-func (db *DB) Keep(ctx context.Context, c *cache.Cache, log *slog.Logger) {
-	if db.Dialect() == dialect.Postgres && !db.opts.Prepared && db.opts.NotifyURL == "" {
-		// A pooler would answer for a connection that nothing is heard on.
-		log.WarnContext(ctx, "nothing is remembered: without prepared statements there may be a pooler; name a way past it in TENANTRY_NOTIFY_URL")
+// ReportWrites makes the database report each write that may change cached data to the cache. It must be called before the first
+// write.
+func (db *DB) ReportWrites(c *cache.Cache) { db.driver.pools.write.written = c.Written }
+
+// changeReader reads the change log.
+type changeReader interface {
+	// read returns the keys of the changes since the last read, or everything if they cannot be known.
+	read(context.Context) (keys []uuid.UUID, everything bool, err error)
+	Close() error
+}
+
+// FollowChanges keeps a cache valid until ctx is done: it reads the change log and invalidates what has changed. While the log
+// cannot be read the cache is not fresh.
+func (db *DB) FollowChanges(ctx context.Context, c *cache.Cache, log *slog.Logger) {
+	reader, err := db.newChangeReader()
+	if err != nil {
+		log.ErrorContext(ctx, "cache disabled: change log cannot be opened", "error", err)
 		return
 	}
-	var said time.Time
-	for ctx.Err() == nil {
-		follow := db.listen
-		if db.Dialect() == dialect.SQLite {
-			follow = db.watch
-		}
-		if err := follow(ctx, c); err != nil && ctx.Err() == nil && time.Since(said) > sayEvery {
-			said = time.Now()
-			log.WarnContext(ctx, "nothing is remembered until changes are heard of again", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(reconnect):
-		}
-	}
-}
-
-// Report tells a cache of the writes of this instance. It must be called before the first of them.
-func (db *DB) Report(c *cache.Cache) {
-	db.driver.pools.write.written = c.Written
-}
-
-// listen hears what the triggers say. The listener of lib/pq that reconnects by itself queues what it has heard, so that nobody knows when
-// it has caught up; this one hands over each notice before it reads on.
-func (db *DB) listen(ctx context.Context, c *cache.Cache) error {
-	dsn, err := url.Parse(cmp.Or(db.opts.NotifyURL, db.opts.URL))
-	if err != nil {
-		return errors.New("the URL to listen at is none") // the cause would repeat the password
-	}
-	notices := make(chan *pq.Notification)
-	conn, err := pq.NewListenerConn(complete(dsn, func(url.Values) {}), notices)
-	if err != nil {
-		return fmt.Errorf("listen for changes: %w", err)
-	}
-	marks, heard := make(chan func()), make(chan struct{})
-	go func() {
-		defer close(heard)
-		hear(c, notices, marks)
-	}()
 	defer func() {
-		_ = conn.Close() // a connection that is lost already says so
-		<-heard
+		if err := reader.Close(); err != nil {
+			log.WarnContext(ctx, "close the change log", "error", err)
+		}
 	}()
-	if _, err := conn.Listen(channel); err != nil {
-		return fmt.Errorf("listen for changes: %w", err)
-	}
-	c.Reset() // of what changed before, nothing was heard
-	ticks := time.NewTicker(beat)
+	ticks := time.NewTicker(readEvery)
 	defer ticks.Stop()
+	var logged time.Time
 	for {
-		begun, writes := time.Now(), c.Writes()
-		if err := answered(conn); err != nil {
-			return err
+		pause := ticks.C
+		if err := applyChanges(ctx, reader, c); err != nil {
+			if ctx.Err() == nil && time.Since(logged) > logEvery {
+				logged = time.Now()
+				log.WarnContext(ctx, "cache disabled: change log unreadable, retrying", "error", err)
+			}
+			pause = time.After(retryAfter)
+		} else {
+			logged = time.Time{}
 		}
 		select {
-		case marks <- func() { c.Heard(begun, writes) }: // behind every notice that came before the answer
-		case <-heard:
-			return errors.New("the connection is lost")
-		}
-		select {
-		case <-ticks.C:
-		case <-c.Wake():
 		case <-ctx.Done():
-			return nil
+			return
+		case <-pause:
+		case <-c.Wake():
 		}
 	}
 }
 
-// hear passes on notices until there are no more.
-func hear(c *cache.Cache, notices <-chan *pq.Notification, marks <-chan func()) {
-	for {
-		select {
-		case n, ok := <-notices:
-			if !ok {
-				return
-			}
-			if id, err := uuid.Parse(n.Extra); err == nil {
-				c.Changed(id)
-			} else {
-				c.Reset()
-			}
-		case mark := <-marks:
-			mark()
-		}
-	}
-}
-
-// answered asks for an answer, which comes behind every notice of what was committed before.
-func answered(conn *pq.ListenerConn) error {
-	done := make(chan error, 1)
-	go func() {
-		_, err := conn.ExecSimpleQuery("")
-		done <- err
-	}()
-	select {
-	case err := <-done:
-		return err
-	case <-time.After(answerBeat):
-		return errors.New("the listener is not answered")
-	}
-}
-
-// watch hears of the own writes at once, and of another program's by the version of the file, which both raise.
-func (db *DB) watch(ctx context.Context, c *cache.Cache) error {
-	conn, err := db.SQL.Conn(ctx)
+func applyChanges(ctx context.Context, reader changeReader, c *cache.Cache) error {
+	// Both are taken before the read, so that the read covers them.
+	began, writes := time.Now(), c.Writes()
+	keys, everything, err := reader.read(ctx)
 	if err != nil {
-		return fmt.Errorf("watch the file: %w", err)
+		return err
 	}
-	defer conn.Close() //nolint:errcheck // it is read from only
-	ticks := time.NewTicker(beat)
-	defer ticks.Stop()
-	var version int64
-	for {
-		begun, writes, before := time.Now(), c.Writes(), version
-		if err := conn.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version); err != nil {
-			return fmt.Errorf("watch the file: %w", err)
-		}
-		if version != before {
-			c.Reset()
-		}
-		c.Heard(begun, writes)
-		select {
-		case <-ticks.C:
-		case <-c.Wake():
-		case <-ctx.Done():
-			return nil
-		}
+	if everything {
+		c.Reset()
 	}
+	for _, key := range keys {
+		c.Changed(key)
+	}
+	c.Confirm(began, writes)
+	return nil
+}
+
+func (db *DB) newChangeReader() (changeReader, error) {
+	if db.Dialect() == dialect.SQLite {
+		return &sqliteChangeLog{writer: db.driver.pools.write.db}, nil
+	}
+	return openChangeLog(db.opts, func() {})
 }

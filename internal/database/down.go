@@ -54,11 +54,11 @@ func (m *Migrator) PlanDown(ctx context.Context, to, devURL string) (_ *DownPlan
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, drop()) }()
-	current, err := m.replay(ctx, scratch, plan.from)
+	current, before, err := m.replay(ctx, scratch, plan.from)
 	if err != nil {
 		return nil, err
 	}
-	desired, err := m.replay(ctx, scratch, to)
+	desired, after, err := m.replay(ctx, scratch, to)
 	if err != nil {
 		return nil, err
 	}
@@ -74,9 +74,12 @@ func (m *Migrator) PlanDown(ctx context.Context, to, devURL string) (_ *DownPlan
 	if err != nil {
 		return nil, fmt.Errorf("plan the way down: %w", err)
 	}
+	// A trigger must not name what is gone, and SQLite drops those of a table that is rebuilt.
+	plan.Statements = append(plan.Statements, before.drop...)
 	for _, step := range steps.Changes {
 		plan.Statements = append(plan.Statements, step.Cmd)
 	}
+	plan.Statements = append(plan.Statements, after.create...)
 	plan.Losses, err = m.losses(ctx, changes)
 	return plan, err
 }
@@ -132,11 +135,11 @@ func (m *Migrator) Down(ctx context.Context, plan *DownPlan) (err error) {
 	})
 }
 
-// replay returns the schema that the folder makes up to a version. The scratch database is empty before and after.
-func (m *Migrator) replay(ctx context.Context, scratch *sql.DB, version string) (*schema.Schema, error) {
+// replay returns the schema and the triggers that the folder makes up to a version. The scratch database is empty before and after.
+func (m *Migrator) replay(ctx context.Context, scratch *sql.DB, version string) (_ *schema.Schema, all triggers, err error) {
 	drv, err := m.atlas(scratch)
 	if err != nil {
-		return nil, err
+		return nil, all, err
 	}
 	name := "main"
 	if m.dialect == dialect.Postgres {
@@ -146,19 +149,22 @@ func (m *Migrator) replay(ctx context.Context, scratch *sql.DB, version string) 
 	if version == nothing {
 		realm, err := state.ReadState(ctx)
 		if err != nil {
-			return nil, err
+			return nil, all, err
 		}
-		return realm.Schemas[0], nil
+		return realm.Schemas[0], all, nil
 	}
 	executor, err := migrate.NewExecutor(drv, m.dir, migrate.NopRevisionReadWriter{})
 	if err != nil {
-		return nil, err
+		return nil, all, err
 	}
-	realm, err := executor.Replay(ctx, state, migrate.ReplayToVersion(version))
+	realm, err := executor.Replay(ctx, stateWithTriggers{state, func(ctx context.Context) (err error) {
+		all, err = m.readTriggers(ctx, scratch)
+		return err
+	}}, migrate.ReplayToVersion(version))
 	if err != nil {
-		return nil, fmt.Errorf("replay the migrations to %s: %w", version, err)
+		return nil, all, fmt.Errorf("replay the migrations to %s: %w", version, err)
 	}
-	return realm.Schemas[0], nil
+	return realm.Schemas[0], all, nil
 }
 
 // scratch opens an empty database and returns what removes it.

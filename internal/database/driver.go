@@ -22,7 +22,7 @@ type pool struct {
 	system attribute.KeyValue
 	// deadline ends a statement where the database has no statement_timeout of its own. Zero is none.
 	deadline time.Duration
-	// written is told of what may have changed what is remembered.
+	// written is called after each write that may have changed cached data.
 	written func()
 }
 
@@ -37,9 +37,9 @@ func newPool(db *sql.DB, system attribute.KeyValue, prepared bool, patience time
 	return p, err
 }
 
-// wrote tells of a statement that may have changed what is remembered, whatever became of it.
+// wrote reports a statement that may have changed cached data, even if it has failed: it may have committed.
 func (p *pool) wrote(ctx context.Context, query string) {
-	if changes(ctx, query) {
+	if invalidates(ctx, query) {
 		p.written()
 	}
 }
@@ -75,12 +75,12 @@ func (p *pool) QueryContext(ctx context.Context, query string, args ...any) (*sq
 type transaction struct {
 	*pool
 	tx *sql.Tx
-	// changed says that what is remembered may be something else when it ends.
+	// changed says that its commit may change cached data.
 	changed bool
 }
 
 func (t *transaction) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	t.changed = t.changed || changes(ctx, query)
+	t.changed = t.changed || invalidates(ctx, query)
 	return run(ctx, t.pool, query, args, func(ctx context.Context, args []any) (sql.Result, error) {
 		if stmt, ok := t.prepared(ctx, query); ok { //nolint:sqlclosecheck // the transaction closes it
 			return stmt.ExecContext(ctx, args...)
@@ -90,7 +90,7 @@ func (t *transaction) ExecContext(ctx context.Context, query string, args ...any
 }
 
 func (t *transaction) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	t.changed = t.changed || changes(ctx, query)
+	t.changed = t.changed || invalidates(ctx, query)
 	return run(ctx, t.pool, query, args, func(ctx context.Context, args []any) (*sql.Rows, error) {
 		if stmt, ok := t.prepared(ctx, query); ok { //nolint:sqlclosecheck // the transaction closes it
 			return stmt.QueryContext(ctx, args...)

@@ -40,8 +40,8 @@ const (
 // had. It rests after each, and ends when there is nothing left, with an error, or soon after ctx is done. Any number of instances may do
 // it at once: each takes what no other has taken.
 func (db *DB) DeleteExpired(ctx context.Context, table string, now time.Time) iter.Seq2[int64, error] {
-	// Nobody believes a session past its end, whatever is remembered of it.
-	ctx = Quiet(principal.System(ctx, "housekeeping: expired rows of every tenant"))
+	// A cached session is checked against its end at each use.
+	ctx = WithoutInvalidation(principal.System(ctx, "housekeeping: expired rows of every tenant"))
 	return func(yield func(int64, error) bool) {
 		for from := (time.Time{}); ; {
 			begun := time.Now()

@@ -130,7 +130,7 @@ func TestExpired_sessions_are_no_news(t *testing.T) {
 	memory := cache.New(16 << 20)
 	hearing, stop := context.WithCancel(t.Context())
 	var listener sync.WaitGroup
-	listener.Go(func() { other.Keep(hearing, memory, slog.New(slog.DiscardHandler)) })
+	listener.Go(func() { other.FollowChanges(hearing, memory, slog.New(slog.DiscardHandler)) })
 	defer listener.Wait()
 	defer stop()
 	caughtUp := func() uint64 {

@@ -7,6 +7,7 @@ import (
 
 	"ariga.io/atlas/sql/migrate"
 	"entgo.io/ent/dialect"
+	"github.com/google/uuid"
 )
 
 // NewMigratorOf returns a migrator of another folder than the embedded one.
@@ -37,4 +38,59 @@ func SetDeadline(db *DB, d time.Duration) {
 // DeleteExpiredStatement is the first statement of DeleteExpired.
 func DeleteExpiredStatement(db *DB, table string, now time.Time) (query string, args []any) {
 	return db.expiredStatement(table), portable([]any{time.Time{}, now})
+}
+
+// ChangeReader reads the change log as FollowChanges does.
+type ChangeReader struct{ changeReader }
+
+// NewChangeReader returns a reader of the change log until the test ends.
+func NewChangeReader(t *testing.T, db *DB) ChangeReader {
+	t.Helper()
+	r, err := db.newChangeReader()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close() })
+	return ChangeReader{r}
+}
+
+// Read returns the keys of the changes since the last read, or that everything may have changed.
+func (r ChangeReader) Read(t *testing.T) (keys []uuid.UUID, everything bool) {
+	t.Helper()
+	keys, everything, err := r.read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys, everything
+}
+
+// ReadError returns the error of a read.
+func (r ChangeReader) ReadError(t *testing.T) error {
+	t.Helper()
+	_, _, err := r.read(t.Context())
+	return err
+}
+
+// Age makes the last read as old as d.
+func (r ChangeReader) Age(d time.Duration) {
+	if l, ok := r.changeReader.(*changeLog); ok {
+		l.readAt = l.readAt.Add(-d)
+	}
+}
+
+// Statement is the statement of the next read, on Postgres.
+func (r ChangeReader) Statement(t *testing.T) string {
+	t.Helper()
+	l, ok := r.changeReader.(*changeLog)
+	if !ok {
+		t.Fatal("not the reader of Postgres")
+	}
+	return l.statement()
+}
+
+// Age makes every position of the trimmer as old as d.
+func (t *ChangeTrimmer) Age(d time.Duration) {
+	for i := range t.seen {
+		t.seen[i].at = t.seen[i].at.Add(-d)
+	}
 }

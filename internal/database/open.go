@@ -19,8 +19,6 @@ import (
 type Options struct {
 	// URL is a Postgres DSN (postgres://…). Empty means SQLite in DataDir.
 	URL string
-	// NotifyURL is where changes are listened for, if URL leads to a pooler, which cannot. Empty means URL.
-	NotifyURL string
 	// DataDir is the folder of the SQLite file. It is made if it is missing.
 	DataDir string
 	// PoolSize and MaxOverflow add up to the number of Postgres connections.

@@ -84,6 +84,22 @@ func (c Commands) MigrateDown(ctx context.Context, to, devURL string, yes bool) 
 	})
 }
 
+// MigrateFinish ends what instances of the previous version need: the notifications of the change log.
+func (c Commands) MigrateFinish(ctx context.Context, force bool) error {
+	return c.database(ctx, func(db *database.DB) error {
+		ended, err := db.FinishChangeLog(ctx, force)
+		if err != nil {
+			return err
+		}
+		if ended {
+			fmt.Fprintln(c.Out, "notifications for instances of the previous version have ended")
+		} else {
+			fmt.Fprintln(c.Out, "nothing to finish")
+		}
+		return nil
+	})
+}
+
 func (c Commands) migrator(ctx context.Context, do func(*database.Migrator) error) (err error) {
 	return c.open(ctx, func(db *database.DB) error { return withMigrator(db, do) })
 }

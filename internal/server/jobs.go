@@ -16,6 +16,8 @@ import (
 const (
 	// forgetEvery is how often what no longer counts is removed.
 	forgetEvery = time.Minute
+	// trimEvery is how often the change log is trimmed.
+	trimEvery = 30 * time.Second
 	// countedExpired is how many expired rows are counted: more are many.
 	countedExpired = 10_000
 )
@@ -23,8 +25,9 @@ const (
 // Work does what no request waits for, until ctx is done. Every instance may do all of it.
 func (s *Server) Work(ctx context.Context) {
 	var jobs sync.WaitGroup
-	jobs.Go(func() { s.db.Keep(ctx, s.cache, s.log) })
+	jobs.Go(func() { s.db.FollowChanges(ctx, s.cache, s.log) })
 	jobs.Go(func() { s.cache.KeepShared(ctx) })
+	jobs.Go(func() { s.every(ctx, trimEvery, "trim the change log", s.db.NewChangeTrimmer().Trim) })
 	jobs.Go(func() { s.every(ctx, auth.KeysMaintained, "maintain signing keys", s.keys.Maintain) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "remove signing keys", s.keys.RemoveGone) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "forget attempts", s.Auth.ForgetAttempts) })

@@ -80,8 +80,8 @@ func newMetrics(db *database.DB, c *cache.Cache, hasher *auth.Hasher, signIn *au
 		counter("tenantry_cache_misses_total", "Values that had to be loaded, by kind.", prometheus.Labels{"kind": kind.String()},
 			func() float64 { return float64(c.Figures()[kind].Misses) })
 	}
-	counter("tenantry_cache_changes_total", "Changes that were heard of or written.", nil, func() float64 { return float64(c.Changes()) })
-	gauge("tenantry_cache_behind_seconds", "How long ago changes were last known to be heard.", func() float64 { return c.Behind().Seconds() })
+	counter("tenantry_cache_changes_total", "Invalidations and writes of this instance.", nil, func() float64 { return float64(c.Changes()) })
+	gauge("tenantry_cache_behind_seconds", "Age of the last read of the change log that covers every write of this instance.", func() float64 { return c.Behind().Seconds() })
 	gauge("tenantry_cache_shares", "1 while what is remembered is shared in Redis.", func() float64 {
 		if c.Shares() {
 			return 1

@@ -45,8 +45,8 @@ var revocations = []struct {
 	}},
 }
 
-// What is revoked on one instance is refused by the others within a second, whatever they remember: while they hear the bus, while the
-// connection to it is cut in that very moment, and while it hangs; with requests under way that began before.
+// A session that is revoked on one instance is refused by the others within a second, although they have cached it: while they read the
+// change log, while the connection to it is cut at that moment, and while it hangs; with requests under way that began before.
 func TestRevocation_is_effective_on_other_instances_within_a_second(t *testing.T) {
 	t.Parallel()
 	testRevocations(t, func(*config.Config) {}, nil)
@@ -62,9 +62,7 @@ func TestRevocation_is_effective_on_instances_that_share_within_a_second(t *test
 func testRevocations(t *testing.T, change func(*config.Config), pause func() (resume func())) {
 	t.Helper()
 	opts := dbtest.Postgres(t)
-	proxy, through := dbtest.ThroughProxy(t, opts)
-	disturbed := opts
-	disturbed.NotifyURL = through.URL
+	proxy, disturbed := dbtest.ThroughProxyOf(t, opts, database.ChangeLogName)
 	acting, others := start(t, opts, change), []*instance{start(t, opts, change), start(t, disturbed, change)}
 	acting.found("other")
 	acting.join("other", "owner@other.test", "owner")

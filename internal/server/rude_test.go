@@ -17,9 +17,10 @@ import (
 // Clients that hang up in mid-request, again and again, do not cost the pool its connections: lib/pq would give up one that is interrupted.
 func TestPool_keeps_its_connections_when_clients_hang_up(t *testing.T) {
 	t.Parallel()
-	opts := dbtest.Postgres(t)
-	opts.NotifyURL = "postgres://127.0.0.1:1/nobody" // nothing is remembered, so that each request asks the database
-	s := start(t, opts, func(c *config.Config) { c.ServerTiming = false })
+	s := start(t, dbtest.Postgres(t), func(c *config.Config) {
+		c.ServerTiming = false
+		c.CacheMemory = 0 // each request reads the database
+	})
 	access, _ := s.login()
 	request := "GET /api/v1/users/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + access + "\r\n\r\n"
 	var rude sync.WaitGroup

@@ -40,6 +40,9 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 	if err := migrateAtStart(ctx, cfg, db, log); err != nil {
 		return err
 	}
+	if cfg.NotifyURL != "" {
+		log.WarnContext(ctx, "TENANTRY_NOTIFY_URL is ignored: changes are read from the change log in TENANTRY_DATABASE_URL")
+	}
 	// A hash keeps one of Go's processors for as long as it takes; there are to be as many left as there are cores.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + cfg.PasswordHashConcurrency))
 	tracer, endTraces, err := openTraces(ctx, cfg, log)
@@ -185,6 +188,6 @@ func withMigrator(db *database.DB, do func(*database.Migrator) error) (err error
 
 func databaseOptions(cfg config.Config) database.Options {
 	return database.Options{
-		URL: cfg.DatabaseURL, NotifyURL: cfg.NotifyURL, DataDir: cfg.DataDir, PoolSize: cfg.DBPoolSize, MaxOverflow: cfg.DBMaxOverflow, Prepared: cfg.DBPrepared,
+		URL: cfg.DatabaseURL, DataDir: cfg.DataDir, PoolSize: cfg.DBPoolSize, MaxOverflow: cfg.DBMaxOverflow, Prepared: cfg.DBPrepared,
 	}
 }

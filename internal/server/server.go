@@ -80,7 +80,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	cfg, db, log := parts.Config, parts.DB, parts.Log
 	opts := authOptions(cfg, parts.Secret, parts.Clock, log)
 	opts.Cache = cache.New(cfg.CacheMemory << 10)
-	db.Report(opts.Cache)
+	db.ReportWrites(opts.Cache)
 	if err := share(ctx, cfg, opts, db); err != nil {
 		return nil, err
 	}

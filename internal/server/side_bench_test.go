@@ -87,9 +87,7 @@ func meSides(b *testing.B) []side {
 	s := quiet(b, dbtest.Postgres(b))
 	access, _ := s.login()
 	body := s.expect(http.StatusOK, s.call("GET", path, access, nil)).body
-	deaf := dbtest.Postgres(b)
-	deaf.NotifyURL = "postgres://127.0.0.1:1/nobody" // who hears of no changes remembers nothing
-	cold := quiet(b, deaf)
+	cold := quiet(b, dbtest.Postgres(b), func(c *config.Config) { c.CacheMemory = 0 })
 	address := bare(b, "GET", path, func(c *gin.Context) { c.Data(http.StatusOK, "application/json", body) })
 	lookup, session := prepared(b, cold.db.SQL, "SELECT counter FROM refresh_tokens WHERE user_id = $1 LIMIT 1"), cold.owner().ID
 	bareLookup := bare(b, "GET", path, func(c *gin.Context) {

@@ -1,6 +1,7 @@
 package dbtest
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"net/url"
@@ -16,10 +17,14 @@ type Proxy struct {
 	t       *testing.T
 	address string
 	target  string
+	// only, if not empty, is the application_name of the connections that are cut and stalled.
+	only string
 
 	mu       sync.Mutex
 	listener net.Listener
 	open     map[net.Conn]bool
+	// cut says that connections of that name are refused.
+	cut bool
 
 	// stall is held for writing while nothing passes.
 	stall sync.RWMutex
@@ -40,9 +45,24 @@ func ThroughProxy(t *testing.T, opts database.Options) (*Proxy, database.Options
 	return p, opts
 }
 
+// ThroughProxyOf is ThroughProxy for connections of one application_name. The others pass undisturbed.
+func ThroughProxyOf(t *testing.T, opts database.Options, name string) (*Proxy, database.Options) {
+	t.Helper()
+	p, opts := ThroughProxy(t, opts)
+	p.only = name
+	return p, opts
+}
+
 // Restore accepts connections, always at the same address.
 func (p *Proxy) Restore() {
 	p.t.Helper()
+	p.mu.Lock()
+	p.cut = false
+	listening := p.listener != nil && p.only != ""
+	p.mu.Unlock()
+	if listening {
+		return
+	}
 	listener, err := net.Listen("tcp", p.address)
 	if err != nil {
 		p.t.Fatal(err)
@@ -65,7 +85,9 @@ func (p *Proxy) Restore() {
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.listener.Close()
+	if p.cut = true; p.only == "" {
+		p.listener.Close()
+	}
 	for conn := range p.open {
 		conn.Close()
 	}
@@ -91,6 +113,9 @@ func (r pass) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// passing is the lock of connections that are never stalled.
+var passing sync.RWMutex
+
 func (p *Proxy) forward(client net.Conn) {
 	defer client.Close()
 	server, err := net.Dial("tcp", p.target)
@@ -98,12 +123,26 @@ func (p *Proxy) forward(client net.Conn) {
 		return
 	}
 	defer server.Close()
-	p.mu.Lock()
-	p.open[client], p.open[server] = true, true
-	p.mu.Unlock()
+	stall := &p.stall
+	startup := make([]byte, 8<<10) // its only message before the server answers
+	n, err := client.Read(startup)
+	if err != nil {
+		return
+	}
+	if startup = startup[:n]; p.only == "" || bytes.Contains(startup, []byte(p.only)) {
+		p.mu.Lock()
+		refused := p.cut
+		p.open[client], p.open[server] = true, true
+		p.mu.Unlock()
+		if refused {
+			return
+		}
+	} else {
+		stall = &passing
+	}
 	go func() {
 		defer client.Close()
-		_, _ = io.Copy(client, pass{server, &p.stall})
+		_, _ = io.Copy(client, pass{server, stall})
 	}()
-	_, _ = io.Copy(server, pass{client, &p.stall})
+	_, _ = io.Copy(server, pass{io.MultiReader(bytes.NewReader(startup), client), stall})
 }

@@ -1,0 +1,179 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// ChangeLogName is the application_name of the connection that reads the change log.
+const ChangeLogName = "tenantry change log"
+
+const (
+	// maxGap is the longest time between two reads after which the second one continues the first. It is half of keepChanges,
+	// so that no row has been deleted in between.
+	maxGap = 30 * time.Second
+	// readTimeout bounds the wait for an answer, and for a connection.
+	readTimeout = 2 * time.Second
+)
+
+// changeLog reads the table changes of Postgres on a connection of its own, so that a full pool does not stop it. The connection
+// may lead through any pooler: each read is one statement without parameters, and what the last read saw is kept here.
+type changeLog struct {
+	db *sql.DB
+	// lost is called when the server is no longer the one of the last read.
+	lost func()
+	// last is what the last read saw, nil before the first one. It began at readAt.
+	last   *logPosition
+	readAt time.Time
+}
+
+// logPosition says which transactions a read has seen, and where.
+type logPosition struct {
+	// xmax is the first transaction that had not begun; running are those below it that had not ended.
+	xmax    int64
+	running []int64
+	// server is when the server was started, file the file of the table. Another of either is another history.
+	server string
+	file   int64
+}
+
+var errNotPrimary = errors.New("the server is in recovery or read-only, so it does not have every change")
+
+// openChangeLog returns a reader of the change log of a DSN.
+func openChangeLog(opts Options, lost func()) (*changeLog, error) {
+	dsn, err := url.Parse(opts.URL)
+	if err != nil {
+		return nil, errors.New("the database URL cannot be read") // the cause would repeat the password
+	}
+	db, err := openDSN(dsn, func(q url.Values) {
+		setDefault(q, "application_name", ChangeLogName)
+		setDefault(q, "connect_timeout", strconv.Itoa(int(readTimeout.Seconds())))
+		opts.unprepared(q)
+	}, readTimeout)
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	return &changeLog{db: db, lost: lost}, nil
+}
+
+// Close closes the connection.
+func (l *changeLog) Close() error { return l.db.Close() }
+
+// read returns the keys of the transactions that the last read did not see: those that had not begun, and those that were running.
+// A transaction that commits late is among the running ones until it has ended, so none is skipped.
+func (l *changeLog) read(ctx context.Context) (keys []uuid.UUID, everything bool, err error) {
+	began := time.Now()
+	now, keys, err := l.query(ctx)
+	if err != nil {
+		if errors.Is(err, errNotPrimary) {
+			l.forget()
+		}
+		return nil, false, fmt.Errorf("read the change log: %w", err)
+	}
+	last := l.last
+	if last != nil && (last.server != now.server || last.file != now.file) {
+		l.forget()
+		last = nil
+	}
+	everything = last == nil || time.Since(l.readAt) > maxGap || slices.Contains(keys, uuid.Nil)
+	l.last, l.readAt = now, began
+	return keys, everything, nil
+}
+
+// forget gives up the position and the connection: the next read finds the server anew.
+func (l *changeLog) forget() {
+	if l.last != nil {
+		l.lost()
+	}
+	l.last = nil
+	l.db.SetMaxIdleConns(0) // closes the connection
+	l.db.SetMaxIdleConns(1)
+}
+
+func (l *changeLog) query(ctx context.Context) (now *logPosition, keys []uuid.UUID, err error) {
+	// lib/pq opens another connection to cancel a statement. The read has a deadline of its own.
+	rows, err := l.db.QueryContext(context.WithoutCancel(ctx), l.statement())
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err tells
+	for rows.Next() {
+		var snapshot string
+		var standby bool
+		var key uuid.NullUUID
+		at := &logPosition{}
+		if err := rows.Scan(&snapshot, &standby, &at.server, &at.file, &key); err != nil {
+			return nil, nil, err
+		}
+		if standby {
+			return nil, nil, errNotPrimary
+		}
+		if now == nil {
+			if now = at; now.parse(snapshot) != nil {
+				return nil, nil, fmt.Errorf("the snapshot %q is not of the form xmin:xmax:xip,…", snapshot)
+			}
+		}
+		if key.Valid {
+			keys = append(keys, key.UUID)
+		}
+	}
+	if now == nil && rows.Err() == nil {
+		return nil, nil, errors.New("no answer")
+	}
+	return now, keys, rows.Err()
+}
+
+// statement reads by the index only, whatever else the table holds: with one old transaction beside 500,000 dead rows a condition on
+// visibility takes a thousand times as long. It has one row even if nothing has changed.
+func (l *changeLog) statement() string {
+	const position = `SELECT pg_current_snapshot(), pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
+	extract(epoch FROM pg_postmaster_start_time()), pg_relation_filenode('changes')`
+	if l.last == nil {
+		return position + `, NULL`
+	}
+	// The upper bound excludes nothing. Without statistics the planner takes a third of the table for one bound, and little for two.
+	unseen := fmt.Sprintf(`SELECT "key" FROM changes WHERE xid >= %d AND xid < %d`, l.last.xmax, int64(math.MaxInt64))
+	if len(l.last.running) > 0 {
+		unseen += ` UNION ALL SELECT "key" FROM changes WHERE xid IN (` + numbers(l.last.running) + `)`
+	}
+	return position + `, c."key" FROM (SELECT) AS one LEFT JOIN (` + unseen + `) AS c ON true`
+}
+
+// parse reads a pg_snapshot: xmin:xmax:xip,… (PostgreSQL, functions-info).
+func (p *logPosition) parse(snapshot string) (err error) {
+	parts := strings.Split(snapshot, ":")
+	if len(parts) != 3 {
+		return errors.New("not a snapshot")
+	}
+	if p.xmax, err = strconv.ParseInt(parts[1], 10, 64); err != nil || parts[2] == "" {
+		return err
+	}
+	for text := range strings.SplitSeq(parts[2], ",") {
+		xid, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return err
+		}
+		p.running = append(p.running, xid)
+	}
+	return nil
+}
+
+// numbers returns a list for SQL.
+func numbers(list []int64) string {
+	text := make([]string, 0, len(list))
+	for _, n := range list {
+		text = append(text, strconv.FormatInt(n, 10))
+	}
+	return strings.Join(text, ",")
+}

@@ -1,0 +1,382 @@
+package database_test
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"entgo.io/ent/dialect"
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+
+	"tenantry/ent"
+	"tenantry/ent/refreshtoken"
+	"tenantry/ent/roleassignment"
+	"tenantry/ent/user"
+	"tenantry/internal/database"
+	"tenantry/internal/database/dbtest"
+	"tenantry/internal/principal"
+)
+
+// population is a tenant with a role and a user who has it, signed in.
+type population struct {
+	*database.DB
+	tenant  *ent.Tenant
+	role    *ent.Role
+	user    *ent.User
+	session *ent.RefreshToken
+}
+
+func populate(t *testing.T, db *database.DB) population {
+	t.Helper()
+	ctx := principal.System(t.Context(), "test")
+	home := db.Client.Tenant.Create().SetSlug("acme").SetName("Acme").SaveX(ctx)
+	p := population{
+		DB: db, tenant: home, role: db.Client.Role.Create().SetTenantID(home.ID).SetName("editor").SetPermissions([]string{}).SaveX(ctx),
+		user: db.Client.User.Create().SetTenantID(home.ID).SetEmail("ada@acme.test").SaveX(ctx),
+	}
+	p.session = p.signIn(t)
+	return p
+}
+
+func (p population) signIn(t *testing.T) *ent.RefreshToken {
+	t.Helper()
+	return p.Client.RefreshToken.Create().SetTenantID(p.tenant.ID).SetUserID(p.user.ID).SetPasswordVersion(p.user.PasswordVersion).
+		SetExpiresAt(time.Now().UTC().Add(time.Hour)).SaveX(principal.System(t.Context(), "test"))
+}
+
+// exec runs a statement as another program would.
+func (p population) exec(t *testing.T, statement string) {
+	t.Helper()
+	if _, err := p.Client.ExecContext(t.Context(), statement); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}
+
+func TestChangeLog_recordsWhatCachedValuesDependOnAndNothingElse(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		p, ctx := populate(t, db), principal.System(t.Context(), "test")
+		reader := database.NewChangeReader(t, db)
+		if _, everything := reader.Read(t); !everything {
+			t.Fatal("the first read must invalidate everything")
+		}
+		steps := []struct {
+			name string
+			do   func()
+			want []uuid.UUID
+		}{
+			{"nothing", func() {}, nil},
+			{"sign-in", func() { p.signIn(t) }, nil},
+			{"refresh", func() { p.Client.RefreshToken.UpdateOne(p.session).AddCounter(1).ExecX(ctx) }, nil},
+			{"sign-out", func() { p.Client.RefreshToken.UpdateOne(p.session).SetRevoked(true).ExecX(ctx) }, []uuid.UUID{p.session.ID}},
+			{"sign-out again", func() { p.Client.RefreshToken.UpdateOne(p.session).SetRevoked(true).ExecX(ctx) }, nil},
+			{"deletion of a revoked session", func() { p.Client.RefreshToken.DeleteOne(p.session).ExecX(ctx) }, nil},
+			{"assignment", func() {
+				p.Client.RoleAssignment.Create().SetTenantID(p.tenant.ID).SetUserID(p.user.ID).SetRoleID(p.role.ID).ExecX(ctx)
+			}, []uuid.UUID{p.user.ID}},
+			{"role", func() { p.Client.Role.UpdateOne(p.role).SetDescription("x").ExecX(ctx) }, []uuid.UUID{p.tenant.ID}},
+			{"unassignment", func() { p.Client.RoleAssignment.Delete().Where(roleassignment.UserID(p.user.ID)).ExecX(ctx) }, []uuid.UUID{p.user.ID}},
+			{"deletion of a role", func() { p.Client.Role.DeleteOne(p.role).ExecX(ctx) }, []uuid.UUID{p.tenant.ID}},
+			{"user", func() { p.Client.User.UpdateOne(p.user).SetFullName("Ada").ExecX(ctx) }, []uuid.UUID{p.user.ID}},
+			{"tenant", func() { p.Client.Tenant.UpdateOne(p.tenant).SetIsActive(false).ExecX(ctx) }, []uuid.UUID{p.tenant.ID}},
+			{"provider", func() {
+				p.Client.OAuthProvider.Create().SetTenantID(p.tenant.ID).SetName("idp").SetKind("oidc").SetLabel("IdP").
+					SetClientID("id").SetClientSecret([]byte("x")).SetScopes([]string{}).ExecX(ctx)
+			}, []uuid.UUID{p.tenant.ID}},
+			{"deletion of a provider", func() { p.Client.OAuthProvider.Delete().ExecX(ctx) }, []uuid.UUID{p.tenant.ID}},
+			{"deletion of a user with a session", func() { p.Client.User.DeleteOne(p.user).ExecX(ctx) }, []uuid.UUID{p.user.ID}},
+			{"deletion of a tenant", func() { p.Client.Tenant.DeleteOne(p.tenant).ExecX(ctx) }, []uuid.UUID{p.tenant.ID}},
+		}
+		for _, step := range steps {
+			step.do()
+			keys, everything := reader.Read(t)
+			if db.Dialect() == dialect.SQLite {
+				// Its triggers do not look at other tables: the session goes with its user.
+				keys = slices.DeleteFunc(keys, func(id uuid.UUID) bool { return step.name == "deletion of a user with a session" && id != p.user.ID })
+			}
+			if everything || !slices.Equal(slices.Compact(keys), step.want) {
+				t.Errorf("%s: %v, want %v (everything: %t)", step.name, keys, step.want, everything)
+			}
+		}
+	})
+}
+
+// A password change raises the version of the user in one row. Marking the sessions afterwards records nothing.
+func TestChangeLog_markingSessionsOfAnOlderPasswordRecordsNothing(t *testing.T) {
+	t.Parallel()
+	p, ctx := populate(t, dbtest.Open(t, dbtest.Postgres(t))), principal.System(t.Context(), "test")
+	reader := database.NewChangeReader(t, p.DB)
+	reader.Read(t)
+	p.Client.User.UpdateOne(p.user).AddPasswordVersion(1).ExecX(ctx)
+	if keys, _ := reader.Read(t); !slices.Equal(keys, []uuid.UUID{p.user.ID}) {
+		t.Fatalf("the change of the password recorded %v", keys)
+	}
+	p.Client.RefreshToken.Update().Where(refreshtoken.UserID(p.user.ID)).SetRevoked(true).ExecX(ctx)
+	p.Client.RefreshToken.Delete().Where(refreshtoken.UserID(p.user.ID)).ExecX(ctx)
+	if keys, everything := reader.Read(t); len(keys) != 0 || everything {
+		t.Errorf("marking recorded %v", keys)
+	}
+}
+
+func TestChangeLog_transactionThatCommitsLateIsNotSkipped(t *testing.T) {
+	t.Parallel()
+	p, ctx := populate(t, dbtest.Open(t, dbtest.Postgres(t))), principal.System(t.Context(), "test")
+	reader := database.NewChangeReader(t, p.DB)
+	other := p.signIn(t)
+	reader.Read(t)
+	early, err := p.Client.Tx(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	early.RefreshToken.UpdateOne(p.session).SetRevoked(true).ExecX(ctx)
+	for range 3 {
+		if keys, everything := reader.Read(t); len(keys) != 0 || everything {
+			t.Fatalf("read %v before the commit", keys)
+		}
+	}
+	p.Client.RefreshToken.UpdateOne(other).SetRevoked(true).ExecX(ctx)
+	for _, want := range [][]uuid.UUID{{other.ID}, nil} {
+		if keys, _ := reader.Read(t); !slices.Equal(keys, want) {
+			t.Fatalf("read %v, want %v", keys, want)
+		}
+	}
+	if err := early.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range [][]uuid.UUID{{p.session.ID}, nil} {
+		if keys, _ := reader.Read(t); !slices.Equal(keys, want) {
+			t.Fatalf("read %v, want %v", keys, want)
+		}
+	}
+}
+
+// Many rows at once are their tenants: a statement must not fill the log.
+func TestChangeLog_manyRowsAreRecordedAsTheirTenants(t *testing.T) {
+	t.Parallel()
+	p, ctx := populate(t, dbtest.Open(t, dbtest.Postgres(t))), principal.System(t.Context(), "test")
+	var users []*ent.UserCreate
+	for i := range 250 {
+		users = append(users, p.Client.User.Create().SetTenantID(p.tenant.ID).SetEmail(fmt.Sprintf("u%d@acme.test", i)))
+	}
+	p.Client.User.CreateBulk(users...).ExecX(ctx)
+	p.exec(t, `INSERT INTO refresh_tokens SELECT (jsonb_populate_record(r, jsonb_build_object('id', gen_random_uuid()))).*
+		FROM refresh_tokens AS r, generate_series(1, 250)`)
+	reader := database.NewChangeReader(t, p.DB)
+	reader.Read(t)
+	for _, statement := range []string{
+		`INSERT INTO user_roles (tenant_id, user_id, role_id, created_at, updated_at) SELECT tenant_id, id, '` + p.role.ID.String() + `', now(), now() FROM users`,
+		`UPDATE users SET full_name = 'x'`, `DELETE FROM roles`, `DELETE FROM refresh_tokens`,
+	} {
+		p.exec(t, statement)
+		keys, everything := reader.Read(t)
+		slices.SortFunc(keys, func(a, b uuid.UUID) int { return strings.Compare(a.String(), b.String()) })
+		if keys = slices.Compact(keys); everything || !slices.Equal(keys, []uuid.UUID{p.tenant.ID}) {
+			t.Errorf("%s: %d keys", statement, len(keys))
+		}
+	}
+}
+
+func TestChangeLog_anotherHistoryInvalidatesEverything(t *testing.T) {
+	t.Parallel()
+	p := populate(t, dbtest.Open(t, dbtest.Postgres(t)))
+	reader := database.NewChangeReader(t, p.DB)
+	for name, change := range map[string]func(){
+		"another file":      func() { p.exec(t, "VACUUM FULL changes") },
+		"a long pause":      func() { reader.Age(31 * time.Second) },
+		"a truncated table": func() { p.exec(t, "TRUNCATE refresh_tokens") },
+	} {
+		reader.Read(t)
+		if _, everything := reader.Read(t); everything {
+			t.Errorf("%s: everything is invalidated before", name)
+		}
+		change()
+		if _, everything := reader.Read(t); !everything {
+			t.Errorf("%s: not everything is invalidated", name)
+		}
+	}
+}
+
+// A lost connection costs time and nothing else: the next one goes on where the last read has ended.
+func TestChangeLog_lostConnectionContinues(t *testing.T) {
+	t.Parallel()
+	opts := dbtest.Postgres(t)
+	proxy, through := dbtest.ThroughProxyOf(t, opts, database.ChangeLogName)
+	p := populate(t, dbtest.Open(t, through))
+	reader := database.NewChangeReader(t, p.DB)
+	reader.Read(t)
+	proxy.Cut()
+	p.Client.RefreshToken.UpdateOne(p.session).SetRevoked(true).ExecX(principal.System(t.Context(), "test"))
+	if err := reader.ReadError(t); !database.Unavailable(err) {
+		t.Fatalf("read without a connection: %v", err)
+	}
+	proxy.Restore()
+	if keys, everything := reader.Read(t); everything || !slices.Equal(keys, []uuid.UUID{p.session.ID}) {
+		t.Errorf("read %v after the connection was lost (everything: %t)", keys, everything)
+	}
+}
+
+func TestChangeLog_readOnlyServerIsRefused(t *testing.T) {
+	t.Parallel()
+	p := populate(t, dbtest.Open(t, dbtest.Postgres(t)))
+	reader := database.NewChangeReader(t, p.DB)
+	reader.Read(t)
+	var name string
+	if err := p.SQL.QueryRowContext(t.Context(), "SELECT current_database()").Scan(&name); err != nil {
+		t.Fatal(err)
+	}
+	p.exec(t, "ALTER DATABASE "+name+" SET default_transaction_read_only = on")
+	p.exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = '"+database.ChangeLogName+"'")
+	for reader.ReadError(t) == nil || !strings.Contains(reader.ReadError(t).Error(), "read-only") {
+		time.Sleep(time.Millisecond)
+	}
+	p.exec(t, "ALTER DATABASE "+name+" RESET default_transaction_read_only")
+	if _, everything := reader.Read(t); !everything {
+		t.Error("a server that was read-only must invalidate everything")
+	}
+}
+
+// Also before the first ANALYZE: the table is filled in a minute.
+func TestChangeLog_readsByTheIndex(t *testing.T) {
+	t.Parallel()
+	p, ctx := populate(t, dbtest.Open(t, dbtest.Postgres(t))), principal.System(t.Context(), "test")
+	p.exec(t, `INSERT INTO changes ("key", xid) SELECT gen_random_uuid(), n % 500 FROM generate_series(1, 20000) AS n`)
+	open, err := p.Client.Tx(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open.RefreshToken.UpdateOne(p.session).SetRevoked(true).ExecX(ctx)
+	defer open.Rollback()                                             //nolint:errcheck // nothing was written
+	p.exec(t, "INSERT INTO settings (name, value) VALUES ('x', 'y')") // so that the open transaction is not the last one
+	reader := database.NewChangeReader(t, p.DB)
+	reader.Read(t)
+	plan := dbtest.Plan(t, p.DB, reader.Statement(t))
+	if strings.Count(plan, "idx_change_xid") != 2 || regexp.MustCompile(`Seq Scan on changes|Sort`).MatchString(plan) {
+		t.Error(plan)
+	}
+}
+
+func TestChangeTrimmer_deletesWhatEveryReaderHasRead(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		p, ctx := populate(t, db), principal.System(t.Context(), "test")
+		touch := func() { p.Client.User.Update().Where(user.ID(p.user.ID)).AddPasswordVersion(1).ExecX(ctx) }
+		trimmer := db.NewChangeTrimmer()
+		left := func() int {
+			if err := trimmer.Trim(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			return db.Client.Change.Query().CountX(ctx)
+		}
+		touch()
+		touch()
+		var running *ent.Tx
+		late := 0
+		if db.Dialect() == dialect.Postgres {
+			late = 1
+			var err error
+			if running, err = db.Client.Tx(ctx); err != nil {
+				t.Fatal(err)
+			}
+			running.Role.UpdateOne(p.role).SetDescription("x").ExecX(ctx)
+		}
+		if n := left(); n != 2 {
+			t.Fatalf("%d rows before any is old", n)
+		}
+		touch() // after the position
+		if running != nil {
+			if err := running.Commit(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		trimmer.Age(59 * time.Second)
+		if n := left(); n != 3+late {
+			t.Fatalf("%d rows after 59 seconds", n)
+		}
+		trimmer.Age(time.Second)
+		if n := left(); n != 1+late {
+			t.Fatalf("%d rows after a minute, want the later ones", n)
+		}
+		trimmer.Age(time.Minute)
+		if n := left(); n != 0 {
+			t.Errorf("%d rows after another minute", n)
+		}
+	})
+}
+
+// Instances of the previous version listen for notifications until `tenantry migrate finish`.
+func TestFinishChangeLog_endsNotificationsOnceNoInstanceListens(t *testing.T) {
+	t.Parallel()
+	opts := dbtest.Postgres(t)
+	p, ctx := populate(t, dbtest.Open(t, opts)), principal.System(t.Context(), "test")
+	if p.Client.Setting.Query().CountX(ctx) != 0 {
+		t.Error("an empty database must not notify")
+	}
+	p.Client.Setting.Create().SetID("change_log.notify").SetValue("true").ExecX(ctx)
+	notices := make(chan *pq.Notification, 16)
+	listener, err := pq.NewListenerConn(opts.URL, notices)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := listener.Listen("tenantry_changes"); err != nil {
+		t.Fatal(err)
+	}
+	beat := func() {
+		if _, err := listener.ExecSimpleQuery(""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.Client.RefreshToken.UpdateOne(p.session).SetRevoked(true).ExecX(ctx)
+	p.Client.User.UpdateOne(p.user).SetFullName("Ada").ExecX(ctx)
+	beat()
+	for _, want := range []uuid.UUID{p.session.ID, p.user.ID} {
+		if n := <-notices; n.Extra != want.String() {
+			t.Errorf("notified of %s, want %s", n.Extra, want)
+		}
+	}
+	for began := time.Now(); time.Since(began) < 2100*time.Millisecond; time.Sleep(100 * time.Millisecond) {
+		beat()
+	}
+	if _, err := p.FinishChangeLog(t.Context(), false); err == nil || !strings.Contains(err.Error(), "previous version") {
+		t.Errorf("finished beside a listener: %v", err)
+	}
+	if ended, err := p.FinishChangeLog(t.Context(), true); err != nil || !ended {
+		t.Errorf("not finished: %t, %v", ended, err)
+	}
+	if ended, err := p.FinishChangeLog(t.Context(), true); err != nil || ended {
+		t.Errorf("finished twice: %t, %v", ended, err)
+	}
+	p.Client.User.UpdateOne(p.user).SetFullName("Ada L.").ExecX(ctx)
+	beat()
+	if len(notices) != 0 {
+		t.Errorf("notified after finish: %s", (<-notices).Extra)
+	}
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// On SQLite the own writes invalidate what they change, and only another program's invalidate everything.
+func TestChangeLog_SQLiteTellsOwnCommitsFromThoseOfOthers(t *testing.T) {
+	t.Parallel()
+	opts := dbtest.SQLite(t)
+	p, ctx := populate(t, dbtest.Open(t, opts)), principal.System(t.Context(), "test")
+	reader := database.NewChangeReader(t, p.DB)
+	reader.Read(t)
+	for range 3 {
+		p.Client.User.UpdateOne(p.user).SetFullName("Ada").ExecX(ctx)
+		if keys, everything := reader.Read(t); everything || !slices.Equal(keys, []uuid.UUID{p.user.ID}) {
+			t.Fatalf("own commit: %v (everything: %t)", keys, everything)
+		}
+	}
+	dbtest.Open(t, opts).Client.User.UpdateOne(p.user).SetFullName("Ada L.").ExecX(ctx)
+	if _, everything := reader.Read(t); !everything {
+		t.Error("a commit of another program must invalidate everything")
+	}
+	if keys, everything := reader.Read(t); everything || len(keys) != 0 {
+		t.Errorf("read %v again", keys)
+	}
+}

@@ -1,0 +1,132 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"entgo.io/ent/dialect"
+)
+
+const (
+	// keepChanges is how long a row of the change log stays after an instance has seen it: twice as long as a reader may pause.
+	keepChanges = 60 * time.Second
+	// trimmedAtOnce is how many rows one statement deletes.
+	trimmedAtOnce = 1000
+)
+
+// ChangeTrimmer deletes the rows of the change log that every reader has read.
+type ChangeTrimmer struct {
+	db *DB
+	// seen are positions of the log, the oldest first, and when they were taken.
+	seen []seenChanges
+}
+
+// seenChanges are rows that are visible at a time.
+type seenChanges struct {
+	at time.Time
+	logPosition
+	// last is the highest ID, on SQLite.
+	last int64
+}
+
+// NewChangeTrimmer returns a trimmer. Every instance may have one.
+func (db *DB) NewChangeTrimmer() *ChangeTrimmer { return &ChangeTrimmer{db: db} }
+
+// Trim deletes rows that were visible in a snapshot at least keepChanges old, in batches with rests, and keeps the present snapshot for
+// later calls. Rows of transactions that were running then stay. It never truncates: readers would see another file.
+func (t *ChangeTrimmer) Trim(ctx context.Context) error {
+	now := seenChanges{at: time.Now()}
+	var err error
+	if t.db.Dialect() == dialect.SQLite {
+		err = t.db.SQL.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM changes`).Scan(&now.last)
+	} else {
+		var snapshot string
+		if err = t.db.SQL.QueryRowContext(ctx, `SELECT pg_current_snapshot()`).Scan(&snapshot); err == nil {
+			err = now.parse(snapshot)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("read the position of the change log: %w", err)
+	}
+	t.seen = append(t.seen, now)
+	var old *seenChanges
+	for len(t.seen) > 0 && time.Since(t.seen[0].at) >= keepChanges {
+		old, t.seen = &t.seen[0], t.seen[1:]
+	}
+	if old == nil {
+		return nil
+	}
+	return t.delete(ctx, *old)
+}
+
+func (t *ChangeTrimmer) delete(ctx context.Context, old seenChanges) error {
+	for from := int64(0); ; {
+		began := time.Now()
+		n, last, err := t.deleteBatch(ctx, old, from)
+		if err != nil {
+			return fmt.Errorf("trim the change log: %w", err)
+		}
+		if n < trimmedAtOnce {
+			return nil
+		}
+		from = last
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(expiredRest * time.Since(began)):
+		}
+	}
+}
+
+// deleteBatch deletes the oldest rows from a transaction on, so that it does not read again what earlier batches have deleted, and
+// returns their number and the last transaction.
+func (t *ChangeTrimmer) deleteBatch(ctx context.Context, old seenChanges, from int64) (n int, last int64, err error) {
+	statement := fmt.Sprintf(`DELETE FROM changes WHERE id IN (SELECT id FROM changes WHERE id <= %d ORDER BY id LIMIT %d) RETURNING xid`,
+		old.last, trimmedAtOnce)
+	if t.db.Dialect() == dialect.Postgres {
+		running := ""
+		if len(old.running) > 0 {
+			running = " AND xid NOT IN (" + numbers(old.running) + ")"
+		}
+		statement = fmt.Sprintf(`DELETE FROM changes WHERE id = ANY (ARRAY(
+	SELECT id FROM changes WHERE xid >= %d AND xid < %d%s ORDER BY xid LIMIT %d FOR UPDATE SKIP LOCKED
+)) RETURNING xid`, from, old.xmax, running, trimmedAtOnce)
+	}
+	last = from
+	err = Rows(WithoutInvalidation(PlanAnew(ctx)), t.db.Client, statement, nil, func(rows *sql.Rows) error {
+		var xid int64
+		if err := rows.Scan(&xid); err != nil {
+			return err
+		}
+		n, last = n+1, max(last, xid)
+		return nil
+	})
+	return n, last, err
+}
+
+// FinishChangeLog ends the notifications of the change log, which instances of the previous version need. It refuses with an error
+// while such an instance is connected, unless force is set. It reports whether there was something to end.
+func (db *DB) FinishChangeLog(ctx context.Context, force bool) (ended bool, err error) {
+	if db.Dialect() == dialect.SQLite {
+		return false, nil
+	}
+	// The previous version proves on its listening connection, several times a second, that it is answered: by an empty statement.
+	var listeners int
+	err = db.SQL.QueryRowContext(ctx, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query = ''
+	AND backend_start < now() - interval '2 seconds' AND state_change > now() - interval '2 seconds'`).Scan(&listeners)
+	if err != nil {
+		return false, fmt.Errorf("look for instances of the previous version: %w", err)
+	}
+	if listeners > 0 && !force {
+		return false, errors.New("an instance of the previous version is still running: stop it first, or add --force if you know better")
+	}
+	result, err := db.driver.ExecContext(ctx, `DELETE FROM settings WHERE name = 'change_log.notify'`)
+	if err != nil {
+		return false, fmt.Errorf("end the notifications: %w", err)
+	}
+	n, err := result.RowsAffected()
+	return n > 0, err
+}

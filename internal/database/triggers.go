@@ -1,0 +1,76 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"regexp"
+
+	"ariga.io/atlas/sql/migrate"
+	"ariga.io/atlas/sql/schema"
+	"entgo.io/ent/dialect"
+)
+
+// triggers are the triggers of a schema and their functions, which Atlas neither reads nor compares.
+type triggers struct {
+	// drop removes all of them, create makes them.
+	drop, create []string
+}
+
+// stateWithTriggers is a state of Atlas that reads the triggers as well, while the migrations of a version are in place.
+type stateWithTriggers struct {
+	migrate.StateReader
+	read func(context.Context) error
+}
+
+// ReadState reads the triggers, then the schema.
+func (s stateWithTriggers) ReadState(ctx context.Context) (*schema.Realm, error) {
+	if err := s.read(ctx); err != nil {
+		return nil, fmt.Errorf("read triggers: %w", err)
+	}
+	return s.StateReader.ReadState(ctx)
+}
+
+// place matches what a function has of the schema that it was read in.
+var place = regexp.MustCompile(`(?m)^( SET search_path TO) .*$`)
+
+// readTriggers returns the triggers of a database.
+func (m *Migrator) readTriggers(ctx context.Context, db *sql.DB) (all triggers, err error) {
+	const functions = `SELECT DISTINCT format('DROP FUNCTION %I()', p.proname),
+	replace(pg_get_functiondef(p.oid), format('FUNCTION %I.', n.nspname), 'FUNCTION ')
+FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace JOIN pg_trigger AS t ON t.tgfoid = p.oid WHERE NOT t.tgisinternal`
+	const ofPostgres = `SELECT format('DROP TRIGGER %I ON %I', t.tgname, c.relname), pg_get_triggerdef(t.oid, true)
+FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid WHERE NOT t.tgisinternal ORDER BY c.relname, t.tgname`
+	const ofSQLite = `SELECT 'DROP TRIGGER "' || name || '"', sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name`
+	if m.dialect == dialect.SQLite {
+		return all, all.add(ctx, db, ofSQLite)
+	}
+	if err := all.add(ctx, db, functions); err != nil {
+		return all, err
+	}
+	for i, definition := range all.create {
+		all.create[i] = place.ReplaceAllString(definition, " SET search_path FROM CURRENT")
+	}
+	made := triggers{}
+	if err := made.add(ctx, db, ofPostgres); err != nil {
+		return all, err
+	}
+	// A function is dropped after its triggers, and made before them.
+	return triggers{append(made.drop, all.drop...), append(all.create, made.create...)}, nil
+}
+
+func (t *triggers) add(ctx context.Context, db *sql.DB, query string) error {
+	rows, err := db.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err tells
+	for rows.Next() {
+		var drop, create string
+		if err := rows.Scan(&drop, &create); err != nil {
+			return err
+		}
+		t.drop, t.create = append(t.drop, drop), append(t.create, create)
+	}
+	return rows.Err()
+}
