@@ -44,7 +44,7 @@ func (l *sqliteChangeLog) read(ctx context.Context) (keys []uuid.UUID, everythin
 	if everything {
 		err = conn.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM changes`).Scan(&last)
 	} else {
-		keys, last, err = readChanges(ctx, conn, last)
+		keys, last, err = readKeys(ctx, conn, last)
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("read the change log: %w", err)
@@ -53,8 +53,8 @@ func (l *sqliteChangeLog) read(ctx context.Context) (keys []uuid.UUID, everythin
 	return keys, everything || len(keys) > maxChangesRead, nil
 }
 
-// readChanges returns the keys of the rows beyond an ID, and the highest ID.
-func readChanges(ctx context.Context, conn *sql.Conn, after int64) (keys []uuid.UUID, last int64, err error) {
+// readKeys returns the keys of the rows beyond an ID, and the highest ID.
+func readKeys(ctx context.Context, conn *sql.Conn, after int64) (keys []uuid.UUID, last int64, err error) {
 	rows, err := conn.QueryContext(ctx, `SELECT id, "key" FROM changes WHERE id > ? ORDER BY id LIMIT ?`, after, maxChangesRead+1)
 	if err != nil {
 		return nil, after, err

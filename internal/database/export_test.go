@@ -78,15 +78,8 @@ func (r ChangeReader) Age(d time.Duration) {
 	}
 }
 
-// Statement is the statement of the next read, on Postgres.
-func (r ChangeReader) Statement(t *testing.T) string {
-	t.Helper()
-	l, ok := r.changeReader.(*changeLog)
-	if !ok {
-		t.Fatal("not the reader of Postgres")
-	}
-	return l.statement()
-}
+// ReadChanges is the statement of the reader on Postgres.
+const ReadChanges = readChanges
 
 // Age makes every position of the trimmer as old as d.
 func (t *ChangeTrimmer) Age(d time.Duration) {

@@ -1,0 +1,163 @@
+package database_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tenantry/ent/refreshtoken"
+	"tenantry/internal/cache"
+	"tenantry/internal/database"
+	"tenantry/internal/database/dbtest"
+	"tenantry/internal/principal"
+)
+
+// BenchmarkRevocations revokes sessions by 64 clients on one Postgres, in turns: with the triggers of the version before the change log,
+// which notify, with those that insert and notify, and after `tenantry migrate finish`.
+func BenchmarkRevocations(b *testing.B) {
+	const rounds, clients, sessions = 3, 64, 6000
+	sides := []string{"notify", "insert_and_notify", "insert"}
+	rates := map[string][]float64{}
+	databases := map[string]*database.DB{}
+	for _, side := range sides {
+		opts := dbtest.Postgres(b)
+		opts.PoolSize, opts.MaxOverflow = clients, 0
+		db := dbtest.Open(b, opts)
+		databases[side] = db
+		ctx := principal.System(b.Context(), "benchmark")
+		home := db.Client.Tenant.Create().SetSlug("acme").SetName("Acme").SaveX(ctx)
+		for i := range 100 {
+			db.Client.User.Create().SetTenantID(home.ID).SetEmail(fmt.Sprintf("u%d@acme.test", i)).ExecX(ctx)
+		}
+		switch side {
+		case "notify":
+			m, err := database.NewMigrator(db)
+			if err != nil {
+				b.Fatal(err)
+			}
+			plan, err := m.PlanDown(ctx, "expired_sessions", "")
+			if err == nil {
+				err = m.Down(ctx, plan)
+			}
+			if err != nil || m.Close() != nil {
+				b.Fatal(err)
+			}
+		case "insert_and_notify":
+			db.Client.Setting.Create().SetID("change_log.notify").SetValue("true").ExecX(ctx)
+		}
+	}
+	for b.Loop() {
+		for range rounds {
+			for _, side := range sides {
+				rates[side] = append(rates[side], revocations(b, databases[side], clients, sessions))
+			}
+		}
+	}
+	for _, side := range sides {
+		b.Logf("%s: %.0f revocations/s", side, rates[side])
+	}
+	b.ReportMetric(mean(rates["insert"]), "revocations/s")
+	b.ReportMetric(mean(rates["insert"])/mean(rates["notify"]), "of-notify")
+}
+
+// revocations returns how many sessions a second are revoked.
+func revocations(b *testing.B, db *database.DB, clients, sessions int) float64 {
+	b.Helper()
+	ctx := principal.System(b.Context(), "benchmark")
+	ids := make(chan uuid.UUID, sessions)
+	rows, err := db.SQL.QueryContext(ctx, `INSERT INTO refresh_tokens (id, created_at, updated_at, rotated_at, expires_at, tenant_id, user_id)
+		SELECT gen_random_uuid(), now(), now(), now(), now() + interval '1 hour', u.tenant_id, u.id FROM users AS u, generate_series(1, $1) RETURNING id`, sessions/100)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			b.Fatal(err)
+		}
+		ids <- id
+	}
+	if err := rows.Err(); err != nil {
+		b.Fatal(err)
+	}
+	close(ids)
+	began := time.Now()
+	var all sync.WaitGroup
+	for range clients {
+		all.Go(func() {
+			for id := range ids {
+				// As sign-out does.
+				if err := db.Client.RefreshToken.Update().Where(refreshtoken.ID(id), refreshtoken.Revoked(false)).
+					SetRevoked(true).SetRevokedReason(refreshtoken.RevokedReasonLogout).Exec(ctx); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	return float64(sessions) / time.Since(began).Seconds()
+}
+
+func mean(list []float64) (sum float64) {
+	for _, v := range list {
+		sum += v / float64(len(list))
+	}
+	return sum
+}
+
+// BenchmarkChangeLogReaders has 100 instances read the change log beside 300 changes a second, and reports what the readers cost the
+// server: the processor time of its statements, by the clock of their backends.
+func BenchmarkChangeLogReaders(b *testing.B) {
+	const readers, changes = 100, 300
+	opts := dbtest.Postgres(b)
+	db := dbtest.Open(b, opts)
+	ctx := principal.System(b.Context(), "benchmark")
+	home := db.Client.Tenant.Create().SetSlug("acme").SetName("Acme").SaveX(ctx)
+	owner := db.Client.User.Create().SetTenantID(home.ID).SetEmail("ada@acme.test").SaveX(ctx)
+	var following sync.WaitGroup
+	defer following.Wait()
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	for range readers {
+		c := cache.New(1 << 20)
+		following.Go(func() {
+			time.Sleep(rand.N(150 * time.Millisecond))
+			db.FollowChanges(ctx, c, quiet)
+		})
+	}
+	var made atomic.Int64
+	measure := func(rate int) float64 {
+		before, began := backendTime(b), time.Now()
+		ticks := time.NewTicker(time.Second / time.Duration(max(1, rate)))
+		defer ticks.Stop()
+		for time.Since(began) < 5*time.Second {
+			if rate == 0 {
+				time.Sleep(100 * time.Millisecond)
+				continue
+			}
+			<-ticks.C
+			if _, err := db.SQL.ExecContext(ctx, `INSERT INTO changes ("key", xid) VALUES ($1, pg_current_xact_id()::text::bigint)`, owner.ID); err != nil {
+				b.Fatal(err)
+			}
+			made.Add(1)
+		}
+		return (backendTime(b) - before).Seconds() / time.Since(began).Seconds()
+	}
+	for b.Loop() {
+		time.Sleep(5 * time.Second) // until every reader has a connection and a plan
+		idle := measure(0)
+		busy := measure(changes)
+		b.ReportMetric(idle*100, "idle-percent-of-a-core")
+		b.ReportMetric(busy*100, "busy-percent-of-a-core")
+		b.ReportMetric(idle*1e3/(readers/0.15), "ms-per-idle-read")
+	}
+}
