@@ -152,7 +152,10 @@ func portable(args []any) []any {
 }
 
 // router sends reads to one pool and everything else to another. On Postgres they are the same.
-type router struct{ read, write *pool }
+type router struct {
+	read, write *pool
+	connector   *connector // nil on SQLite
+}
 
 func (r *router) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	defer r.write.wrote(ctx, query)

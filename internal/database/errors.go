@@ -14,25 +14,48 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// Unavailable reports whether err says that the database cannot serve now, though it may soon: it is down, starting,
-// stopping, full, locked or too slow. Such an error is an outage and never means "not found" or "not allowed".
+// Unavailable reports whether err says that the database cannot serve now, though it may soon: it
+// is down, starting, stopping, full, locked, read-only or too slow, or it refuses the credentials
+// that it has accepted before. Such an error is an outage and never means "not found" or "not
+// allowed".
 func Unavailable(err error) bool {
+	if temporary(err) {
+		return true
+	}
+	e, ok := errors.AsType[*pq.Error](err)
+	// FATAL ends the session, or refuses one: for what no statement of it has done.
+	return ok && (e.Severity == pq.Efatal || refusesSession(string(e.Code)))
+}
+
+// refusesSession reports whether a SQLSTATE refuses a connection until an operator changes something.
+func refusesSession(code string) bool {
+	return strings.HasPrefix(code, "28") || // invalid authorization
+		code == "3D000" // the database does not exist
+}
+
+// temporary reports whether the cause of err may end by itself, so that it is worth trying again.
+func temporary(err error) bool {
 	if err == nil {
 		return false
 	}
-	if errors.Is(err, errFull) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
-		return true
+	for _, known := range []error{
+		errFull, errNotWritable, driver.ErrBadConn, sql.ErrConnDone, context.DeadlineExceeded,
+		io.EOF, io.ErrUnexpectedEOF, net.ErrClosed,
+	} {
+		if errors.Is(err, known) {
+			return true
+		}
 	}
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return true
 	}
 	if e, ok := errors.AsType[*pq.Error](err); ok {
-		return unavailablePostgres(string(e.Code))
+		return temporaryPostgres(e)
 	}
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		switch e.Code() & 0xff { // the primary code of an extended one
 		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
+			sqlite3.SQLITE_READONLY,  // the file system was remounted after a fault
 			sqlite3.SQLITE_INTERRUPT: // its deadline
 			return true
 		}
@@ -40,18 +63,22 @@ func Unavailable(err error) bool {
 	return false
 }
 
-// unavailablePostgres goes by the error codes of PostgreSQL, appendix A.
-func unavailablePostgres(code string) bool {
-	if strings.HasPrefix(code, "08") || // connection exception
-		strings.HasPrefix(code, "53") { // insufficient resources, too many connections
+// temporaryPostgres goes by the error codes of PostgreSQL, appendix A.
+func temporaryPostgres(e *pq.Error) bool {
+	switch e.Code.Class() {
+	case "08", // connection exception
+		"53", // insufficient resources, too many connections
+		"57", // operator intervention: statement_timeout, stopping, crashed, starting, dropped, idle for too long
+		"58": // system error: the server cannot read or write its files
 		return true
 	}
-	switch code {
+	switch e.Code {
 	case "40001", "40P01", // still so when it was tried again
-		"57014",                   // statement_timeout
-		"57P01", "57P02", "57P03", // stopping, crashed, starting
-		"25006": // read-only: the primary has moved
+		"55P03",             // lock_timeout
+		readOnlyTransaction: // the primary has moved
 		return true
+	case "55000":
+		return e.Severity == pq.Efatal // the database accepts no connections
 	}
 	return false
 }

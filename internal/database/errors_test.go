@@ -41,8 +41,20 @@ func TestUnavailable(t *testing.T) {
 		{"unique violation", code("23505"), false},
 		{"foreign key violation", code("23503"), false},
 		{"syntax error", code("42601"), false},
-		{"wrong password", code("28P01"), false},
-		{"no such database", code("3D000"), false},
+		{"password changed", code("28P01"), true},
+		{"role may not sign in", code("28000"), true},
+		{"database renamed", code("3D000"), true},
+		{"database dropped", code("57P04"), true},
+		{"idle session ended", code("57P05"), true},
+		{"disk error", code("58030"), true},
+		{"file missing", code("58P01"), true},
+		{"lock timeout", code("55P03"), true},
+		{"no connections accepted", &pq.Error{Code: "55000", Severity: pq.Efatal}, true},
+		{"object not ready", &pq.Error{Code: "55000", Severity: "ERROR"}, false},
+		{"session ended", &pq.Error{Code: "25P03", Severity: pq.Efatal}, true},
+		{"role may not connect", &pq.Error{Code: "42501", Severity: pq.Efatal}, true},
+		{"role may not read", &pq.Error{Code: "42501", Severity: "ERROR"}, false},
+		{"data corrupted", code("XX001"), false},
 		{"no rows", sql.ErrNoRows, false},
 		{"not found", &ent.NotFoundError{}, false},
 		{"client hung up", context.Canceled, false},
@@ -141,6 +153,19 @@ func TestUnavailable_for_a_statement_on_SQLite_that_takes_too_long(t *testing.T)
 		t.Errorf("half a transaction was kept: %s", got)
 	}
 	db.Client.Tenant.Update().SetName("Free").ExecX(ctx)
+}
+
+// A file system that was remounted read-only after a fault is an outage.
+func TestUnavailable_SQLiteThatAcceptsNoWrites(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Open(t, dbtest.SQLite(t))
+	ctx, _ := newTenant(t, db)
+	if _, err := db.Client.ExecContext(ctx, "PRAGMA query_only = 1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Client.Tenant.Update().SetName("Lost").Exec(ctx); !database.Unavailable(err) {
+		t.Errorf("%v", err)
+	}
 }
 
 func TestUnavailable_is_not_what_a_broken_rule_is(t *testing.T) {

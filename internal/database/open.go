@@ -3,7 +3,6 @@ package database
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -36,8 +35,9 @@ type DB struct {
 	// SQL is the pool below it, for health checks and figures.
 	SQL *sql.DB
 
-	driver *entDriver
-	opts   Options
+	driver    *entDriver
+	connector *connector // nil on SQLite
+	opts      Options
 }
 
 // Dialect returns dialect.SQLite or dialect.Postgres.
@@ -46,19 +46,56 @@ func (db *DB) Dialect() string { return db.driver.Dialect() }
 // Close closes every connection.
 func (db *DB) Close() error { return db.driver.Close() }
 
-// Ping asks the database for an answer, and waits for it no longer than ctx lasts. lib/pq would: it asks the server to
-// cancel, and one that hangs does not.
-func (db *DB) Ping(ctx context.Context) error {
-	answered := make(chan error, 1)
+// Ping asks the database for an answer, and waits for it no longer than ctx lasts.
+func (db *DB) Ping(ctx context.Context) error { return ping(ctx, db.SQL) }
+
+// Ready is Ping for a database that is to be written to. It fails where Postgres accepts no writes:
+// in recovery, or while default_transaction_read_only is on. SQLite is asked for an answer alone:
+// to try its write lock would queue behind the one writer.
+func (db *DB) Ready(ctx context.Context) error {
+	if db.Dialect() != dialect.Postgres {
+		return db.Ping(ctx)
+	}
+	readOnly, err := answer[string](ctx, db.SQL, "SHOW transaction_read_only")
+	if err == nil && readOnly == "on" {
+		db.discardConnections()
+		return errNotWritable
+	}
+	return err
+}
+
+// discardConnections lets every connection leave the pool when it is next checked out or returned:
+// they may lead to a server that is not the primary any more. It does so at most once in
+// discardInterval.
+func (db *DB) discardConnections() {
+	if db.connector != nil {
+		db.connector.discard()
+	}
+}
+
+func ping(ctx context.Context, db *sql.DB) error {
+	_, err := answer[int](ctx, db, "SELECT 1")
+	return err
+}
+
+// answer returns the one value of a query, and waits for it no longer than ctx lasts. lib/pq would:
+// it asks the server to cancel, and one that hangs does not.
+func answer[T any](ctx context.Context, db *sql.DB, query string) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	answered := make(chan result, 1)
 	go func() {
-		var one int
-		answered <- db.SQL.QueryRowContext(ctx, "SELECT 1").Scan(&one)
+		var r result
+		r.err = db.QueryRowContext(ctx, query).Scan(&r.value)
+		answered <- r
 	}()
 	select {
-	case err := <-answered:
-		return err
+	case r := <-answered:
+		return r.value, r.err
 	case <-ctx.Done():
-		return ctx.Err()
+		return *new(T), ctx.Err()
 	}
 }
 
@@ -71,43 +108,42 @@ func Open(ctx context.Context, opts Options, log *slog.Logger) (*DB, error) {
 	if opts.URL != "" {
 		name, open = dialect.Postgres, openPostgres
 	}
-	pools, err := open(ctx, opts)
+	pools, err := open(ctx, opts, log)
 	if err != nil {
 		return nil, err
 	}
 	driver := newDriver(name, pools)
-	db := &DB{Client: ent.NewClient(ent.Driver(driver)), SQL: pools.read.db, driver: driver, opts: opts}
-	if err := db.await(ctx, log); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return db, nil
+	client := ent.NewClient(ent.Driver(driver))
+	return &DB{Client: client, SQL: pools.read.db, driver: driver, connector: pools.connector, opts: opts}, nil
 }
 
-func (db *DB) await(ctx context.Context, log *slog.Logger) error {
-	ping := func() (struct{}, error) {
-		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
+// await waits until the database answers, or refuses for a reason that does not end by itself.
+func await(ctx context.Context, db *sql.DB, timeout time.Duration, log *slog.Logger) error {
+	attempt := func() (struct{}, error) {
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
-		err := db.Ping(attempt)
-		if err != nil && !Unavailable(err) {
+		err := ping(ctx, db)
+		if err != nil && !temporary(err) {
 			return struct{}{}, backoff.Permanent(err)
 		}
 		return struct{}{}, err
 	}
-	_, err := backoff.Retry(ctx, ping,
+	_, err := backoff.Retry(ctx, attempt,
 		backoff.WithBackOff(&backoff.ExponentialBackOff{
 			InitialInterval: 100 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 3 * time.Second,
 		}),
-		backoff.WithMaxElapsedTime(db.opts.ConnectTimeout),
+		backoff.WithMaxElapsedTime(timeout),
 		backoff.WithNotify(func(err error, wait time.Duration) {
-			log.WarnContext(ctx, "database cannot be reached, trying again", "error", err, "wait", wait.Round(time.Millisecond).String())
+			log.WarnContext(ctx, "database cannot be reached, trying again",
+				"error", err, "wait", wait.Round(time.Millisecond).String())
 		}))
 	switch {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
 		return fmt.Errorf("stopped while waiting for the database: %w", context.Cause(ctx))
-	case Unavailable(err):
-		return fmt.Errorf("the database did not answer within %s: %w", db.opts.ConnectTimeout, err)
+	case temporary(err):
+		return fmt.Errorf("the database did not answer within %s: %w", timeout, err)
 	default:
 		return fmt.Errorf("the database refused the connection: %w", err)
 	}

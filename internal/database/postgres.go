@@ -4,14 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/lib/pq"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
@@ -29,16 +28,16 @@ const (
 	idleTime = time.Minute
 )
 
-// openPostgres opens one pool for everything. Idle connections equal open ones: with fewer, each connection above their
-// number is closed on return and forked again by the server.
-func openPostgres(_ context.Context, opts Options) (*router, error) {
+// openPostgres opens one pool for everything, once the server answers.
+func openPostgres(ctx context.Context, opts Options, log *slog.Logger) (*router, error) {
 	dsn, err := url.Parse(opts.URL)
 	if err != nil || (dsn.Scheme != "postgres" && dsn.Scheme != "postgresql") {
 		// The cause would repeat the DSN, and with it the password.
 		return nil, errors.New("the database URL is not of the form postgres://user:password@host:port/database")
 	}
-	db, err := openDSN(dsn, func(q url.Values) {
-		// One attempt must not outlast all of them: lib/pq heeds no context once it is connected, and waits for the first byte.
+	c, err := newConnector(dsn, func(q url.Values) {
+		// One attempt must not outlast all of them: lib/pq heeds no context once it is connected, and
+		// waits for the first byte.
 		attempt := min(connectTimeout, max(time.Second, opts.ConnectTimeout))
 		setDefault(q, "connect_timeout", strconv.Itoa(int(attempt.Seconds())))
 		if opts.Prepared {
@@ -49,15 +48,27 @@ func openPostgres(_ context.Context, opts Options) (*router, error) {
 	if err != nil {
 		return nil, err
 	}
-	size := opts.PoolSize + opts.MaxOverflow
-	db.SetMaxOpenConns(size)
-	db.SetMaxIdleConns(size)
-	db.SetConnMaxIdleTime(idleTime)
-	p, err := newPool(db, semconv.DBSystemNamePostgreSQL, opts.Prepared, poolTimeout)
+	db := sql.OpenDB(c)
+	p, err := startPool(ctx, db, opts, log)
 	if err != nil {
+		_ = db.Close() // its failure would only hide the reason
 		return nil, err
 	}
-	return &router{read: p, write: p}, nil
+	return &router{read: p, write: p, connector: c}, nil
+}
+
+// startPool waits for the server and returns the pool of what it allows.
+func startPool(ctx context.Context, db *sql.DB, opts Options, log *slog.Logger) (*pool, error) {
+	if err := await(ctx, db, opts.ConnectTimeout, log); err != nil {
+		return nil, err
+	}
+	size := opts.PoolSize + opts.MaxOverflow
+	db.SetMaxOpenConns(size)
+	// With fewer, each connection above their number would be closed on return and forked again by
+	// the server.
+	db.SetMaxIdleConns(size)
+	db.SetConnMaxIdleTime(idleTime)
+	return newPool(db, semconv.DBSystemNamePostgreSQL, opts.Prepared, poolTimeout)
 }
 
 // unprepared asks for one round trip without a prepared statement, where there must be none.
@@ -70,12 +81,11 @@ func (opts Options) unprepared(q url.Values) {
 // openDSN opens a pool on a Postgres DSN after change has set further parameters. An answer is waited for as long as
 // patience; zero is for ever.
 func openDSN(dsn *url.URL, change func(url.Values), patience time.Duration) (*sql.DB, error) {
-	connector, err := pq.NewConnector(complete(dsn, change))
+	c, err := newConnector(dsn, change, patience)
 	if err != nil {
-		return nil, fmt.Errorf("read database URL: %w", err)
+		return nil, err
 	}
-	connector.Dialer(&dialer{patience: patience})
-	return sql.OpenDB(connector), nil
+	return sql.OpenDB(c), nil
 }
 
 // complete is a DSN with the parameters that change sets, and those that every connection has.

@@ -3,7 +3,9 @@ package database
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -22,7 +24,7 @@ const busyTimeout = 5 * time.Second
 
 // openSQLite opens two pools on one file: readers, and the one writer that SQLite allows. A second writer would only
 // wait in the busy handler for what it can wait for here, in order.
-func openSQLite(ctx context.Context, opts Options) (*router, error) {
+func openSQLite(ctx context.Context, opts Options, log *slog.Logger) (*router, error) {
 	if err := os.MkdirAll(opts.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data folder: %w", err)
 	}
@@ -50,6 +52,9 @@ func openSQLite(ctx context.Context, opts Options) (*router, error) {
 	// The first connection turns the file to WAL, before a reader that must not write meets it.
 	if err := writer.PingContext(ctx); err != nil {
 		return nil, fmt.Errorf("open SQLite: %w", err)
+	}
+	if err := await(ctx, readers, opts.ConnectTimeout, log); err != nil {
+		return nil, errors.Join(err, readers.Close(), writer.Close())
 	}
 	read, err := newPool(readers, semconv.DBSystemNameSQLite, true, busyTimeout)
 	if err != nil {

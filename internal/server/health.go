@@ -26,14 +26,15 @@ func (health) GetHealth(context.Context, api.GetHealthRequestObject) (api.GetHea
 	return api.GetHealth200JSONResponse{Status: api.Ok}, nil
 }
 
-// GetReadiness answers GET /readyz: 503 while the database does not answer, and from the moment the server is told to stop.
+// GetReadiness answers GET /readyz: 503 while the database does not answer or accepts no writes, and
+// from the moment the server is told to stop.
 func (h health) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObject) (api.GetReadinessResponseObject, error) {
 	if h.draining.Load() {
 		return nil, problem.Unavailable(errors.New("the server is stopping"))
 	}
 	ctx, cancel := httpapi.Within(ctx, pingTimeout)
 	defer cancel()
-	if err := h.db.Ping(ctx); err != nil {
+	if err := h.db.Ready(ctx); err != nil {
 		return nil, problem.Unavailable(err)
 	}
 	return api.GetReadiness200JSONResponse{Status: api.Ok}, nil

@@ -1,0 +1,169 @@
+package database
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lib/pq"
+)
+
+// discardInterval bounds how often all connections are replaced. A server that stays read-only
+// would otherwise be reconnected to for each write that it refuses.
+const discardInterval = time.Second
+
+// errNotWritable means that a host does not serve what target_session_attrs asks for.
+var errNotWritable = errors.New("the server accepts no writes")
+
+// connector opens the connections of a pool. Each connection belongs to a generation; those of
+// earlier generations leave the pool when they are next checked out or returned.
+type connector struct {
+	hosts []host
+	// unfit is a query that returns true on a host that must not be used. It is empty where any
+	// host will do.
+	unfit string
+	// shuffle says that hosts are tried from a random one on (load_balance_hosts).
+	shuffle bool
+
+	// preferred is the index of the host that served last. A host that is down and answers nothing
+	// costs connect_timeout, and only the first connection after a failover should pay it.
+	preferred  atomic.Int64
+	generation atomic.Int64
+
+	mu        sync.Mutex
+	discarded time.Time
+}
+
+// host is one server of the database URL.
+type host struct {
+	name string
+	*pq.Connector
+}
+
+// newConnector returns the connector of a Postgres DSN after change has set further parameters. An
+// answer is waited for as long as patience; zero is for ever.
+//
+// lib/pq would try the hosts itself, but in the order of the DSN for each connection, and its
+// "session is read-only" is an error that cannot be told from any other.
+func newConnector(dsn *url.URL, change func(url.Values), patience time.Duration) (*connector, error) {
+	cfg, err := pq.NewConfig(complete(dsn, change))
+	if err != nil {
+		return nil, fmt.Errorf("read database URL: %w", err)
+	}
+	c := &connector{shuffle: cfg.LoadBalanceHosts == pq.LoadBalanceHostsRandom}
+	configs := []pq.Config{cfg}
+	switch cfg.TargetSessionAttrs {
+	case pq.TargetSessionAttrsReadWrite:
+		c.unfit = "SELECT current_setting('transaction_read_only')::bool" // also true in recovery
+		configs = eachHost(cfg)
+	case pq.TargetSessionAttrsPrimary:
+		c.unfit = "SELECT pg_is_in_recovery()"
+		configs = eachHost(cfg)
+	}
+	for _, cfg := range configs {
+		one, err := pq.NewConnectorConfig(cfg)
+		if err != nil {
+			return nil, fmt.Errorf("read database URL: %w", err)
+		}
+		one.Dialer(&dialer{patience: patience})
+		c.hosts = append(c.hosts, host{fmt.Sprintf("%s:%d", cfg.Host, cfg.Port), one})
+	}
+	return c, nil
+}
+
+// eachHost returns the configuration of each host of a list, without target_session_attrs.
+func eachHost(cfg pq.Config) []pq.Config {
+	others := cfg.Multi
+	cfg.Multi, cfg.TargetSessionAttrs = nil, pq.TargetSessionAttrsAny
+	configs := []pq.Config{cfg}
+	for _, other := range others {
+		c := cfg.Clone()
+		c.Host, c.Hostaddr, c.Port = other.Host, other.Hostaddr, other.Port
+		configs = append(configs, c)
+	}
+	return configs
+}
+
+// Connect opens a connection to the first host that serves, beginning with the one that served
+// last.
+func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	generation := c.generation.Load() // before it is opened: a discard meanwhile concerns it too
+	first := int(c.preferred.Load())
+	if c.shuffle {
+		first = rand.IntN(len(c.hosts)) //nolint:gosec // it balances load, and is no secret
+	}
+	var refused []error
+	for i := range c.hosts {
+		n := (first + i) % len(c.hosts)
+		opened, err := c.open(ctx, c.hosts[n])
+		if err == nil {
+			c.preferred.Store(int64(n))
+			return &conn{pqConn: opened, connector: c, generation: generation}, nil
+		}
+		refused = append(refused, err)
+	}
+	if len(refused) == 1 {
+		return nil, errors.Unwrap(refused[0])
+	}
+	return nil, fmt.Errorf("no host of the database URL can be used: %w", errors.Join(refused...))
+}
+
+// open opens a connection to one host. Its error wraps the cause in the name of the host.
+func (c *connector) open(ctx context.Context, h host) (pqConn, error) {
+	named := func(err error) error { return fmt.Errorf("%s: %w", h.name, err) }
+	opened, err := h.Connect(ctx)
+	if err != nil {
+		return nil, named(err)
+	}
+	whole, ok := opened.(pqConn)
+	if !ok {
+		return nil, named(errors.Join(fmt.Errorf("lib/pq connection %T lacks an interface", opened), opened.Close()))
+	}
+	if c.unfit == "" {
+		return whole, nil
+	}
+	unfit, err := asked(ctx, whole, c.unfit)
+	if err == nil && unfit {
+		err = errNotWritable
+	}
+	if err != nil {
+		_ = opened.Close() // err says why
+		return nil, named(err)
+	}
+	return whole, nil
+}
+
+// asked runs a query that returns one boolean.
+func asked(ctx context.Context, conn driver.QueryerContext, query string) (answer bool, err error) {
+	rows, err := conn.QueryContext(ctx, query, nil)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	row := make([]driver.Value, 1)
+	if err := rows.Next(row); err != nil {
+		return false, err
+	}
+	return slices.Equal(row, []driver.Value{true}), nil
+}
+
+// Driver returns lib/pq.
+func (c *connector) Driver() driver.Driver { return c.hosts[0].Driver() }
+
+// discard begins a new generation, at most once in discardInterval.
+func (c *connector) discard() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.discarded) < discardInterval {
+		return
+	}
+	c.discarded = time.Now()
+	c.generation.Add(1)
+}

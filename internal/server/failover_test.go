@@ -1,0 +1,93 @@
+package server_test
+
+import (
+	"database/sql"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"tenantry/internal/database/dbtest"
+)
+
+// statementsOn runs statements on a server, past the instance.
+func statementsOn(t *testing.T, url string, statements ...string) {
+	t.Helper()
+	db, err := sql.Open("postgres", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, s := range statements {
+		if _, err := db.ExecContext(t.Context(), s); err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+	}
+}
+
+func TestReadiness_databaseThatAcceptsNoWritesIsUnavailable(t *testing.T) {
+	t.Parallel()
+	c := dbtest.OwnCluster(t)
+	cfg := fresh(c.Options)
+	cfg.Migrate = true
+	p := run(t, cfg)
+	status := func() int {
+		t.Helper()
+		response, err := http.Get(p.url + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		return response.StatusCode
+	}
+	become := func(want int) {
+		t.Helper()
+		got := status()
+		for deadline := time.Now().Add(10 * time.Second); got != want && time.Now().Before(deadline); got = status() {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if got != want {
+			t.Errorf("readiness %d, want %d", got, want)
+		}
+	}
+	become(http.StatusOK)
+	statementsOn(t, c.URL, "ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
+	become(http.StatusServiceUnavailable)
+	statementsOn(t, c.URL, "ALTER SYSTEM SET default_transaction_read_only = off", "SELECT pg_reload_conf()")
+	become(http.StatusOK)
+	if err := p.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// signIn tries to sign a user in that does not exist.
+func signIn(p *process) (*http.Response, error) {
+	body := strings.NewReader(`{"email":"a@acme.test","password":"` + ownerPassword + `"}`)
+	return http.Post(p.url+"/api/v1/auth/login", "application/json", body)
+}
+
+// A password that was changed on the database is no fault of the request.
+func TestRequest_databaseThatRefusesCredentialsIsUnavailable(t *testing.T) {
+	t.Parallel()
+	c := dbtest.OwnCluster(t)
+	statementsOn(t, c.URL, "CREATE ROLE app LOGIN SUPERUSER")
+	opts := c.Options
+	opts.URL = strings.Replace(opts.URL, "postgres@", "app@", 1)
+	cfg := fresh(opts)
+	cfg.Migrate = true
+	p := run(t, cfg)
+	statementsOn(t, c.URL, "ALTER ROLE app NOLOGIN",
+		"SELECT pg_terminate_backend(pid, 4000) FROM pg_stat_activity WHERE usename = 'app'")
+	response, err := signIn(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
+		t.Errorf("status %d, Retry-After %q", response.StatusCode, response.Header.Get("Retry-After"))
+	}
+	statementsOn(t, c.URL, "ALTER ROLE app LOGIN")
+	if err := p.stop(); err != nil {
+		t.Error(err)
+	}
+}
