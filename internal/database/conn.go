@@ -48,12 +48,18 @@ type stmt struct {
 }
 
 // observe returns the error of a statement after the connector has drawn its conclusions: a server
-// that has become read-only is left.
+// that has become read-only is left, and a pooler that mixes statements is used no more.
 func (c *conn) observe(err error) error {
 	if err == nil {
 		return nil
 	}
-	if e, ok := errors.AsType[*pq.Error](err); ok && e.Code == readOnlyTransaction && !c.discarded() {
+	e, ok := errors.AsType[*pq.Error](err)
+	switch {
+	case !ok:
+		return err
+	case c.connector.prepared && mixes(e):
+		return c.connector.fail(err)
+	case e.Code == readOnlyTransaction && !c.discarded():
 		c.connector.discard()
 	}
 	return err

@@ -23,7 +23,7 @@ func BenchmarkObservedSelect(b *testing.B) {
 	if err != nil || dsn.Host == "" {
 		b.Skip("no Postgres: run it through internal/tools/withpostgres")
 	}
-	c, err := newConnector(dsn, func(url.Values) {}, answerTimeout)
+	c, err := newConnector(dsn, func(url.Values) {}, answerTimeout, true)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -30,12 +30,16 @@ type connector struct {
 	// host will do.
 	unfit string
 	// shuffle says that hosts are tried from a random one on (load_balance_hosts).
-	shuffle bool
+	shuffle  bool
+	prepared bool
 
 	// preferred is the index of the host that served last. A host that is down and answers nothing
 	// costs connect_timeout, and only the first connection after a failover should pay it.
 	preferred  atomic.Int64
 	generation atomic.Int64
+	// mixed says that no statement is safe any more, for the reason that failed holds.
+	mixed  atomic.Bool
+	failed chan error
 
 	mu        sync.Mutex
 	discarded time.Time
@@ -52,12 +56,14 @@ type host struct {
 //
 // lib/pq would try the hosts itself, but in the order of the DSN for each connection, and its
 // "session is read-only" is an error that cannot be told from any other.
-func newConnector(dsn *url.URL, change func(url.Values), patience time.Duration) (*connector, error) {
+func newConnector(dsn *url.URL, change func(url.Values), patience time.Duration, prepared bool) (*connector, error) {
 	cfg, err := pq.NewConfig(complete(dsn, change))
 	if err != nil {
 		return nil, fmt.Errorf("read database URL: %w", err)
 	}
-	c := &connector{shuffle: cfg.LoadBalanceHosts == pq.LoadBalanceHostsRandom}
+	c := &connector{
+		shuffle: cfg.LoadBalanceHosts == pq.LoadBalanceHostsRandom, prepared: prepared, failed: make(chan error, 1),
+	}
 	configs := []pq.Config{cfg}
 	switch cfg.TargetSessionAttrs {
 	case pq.TargetSessionAttrsReadWrite:
@@ -94,6 +100,9 @@ func eachHost(cfg pq.Config) []pq.Config {
 // Connect opens a connection to the first host that serves, beginning with the one that served
 // last.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	if c.mixed.Load() {
+		return nil, errMixed
+	}
 	generation := c.generation.Load() // before it is opened: a discard meanwhile concerns it too
 	first := int(c.preferred.Load())
 	if c.shuffle {
@@ -120,7 +129,7 @@ func (c *connector) open(ctx context.Context, h host) (pqConn, error) {
 	named := func(err error) error { return fmt.Errorf("%s: %w", h.name, err) }
 	opened, err := h.Connect(ctx)
 	if err != nil {
-		return nil, named(err)
+		return nil, named(c.explained(err))
 	}
 	whole, ok := opened.(pqConn)
 	if !ok {

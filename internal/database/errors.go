@@ -19,7 +19,7 @@ import (
 // that it has accepted before. Such an error is an outage and never means "not found" or "not
 // allowed".
 func Unavailable(err error) bool {
-	if temporary(err) {
+	if temporary(err) || errors.Is(err, errMixed) {
 		return true
 	}
 	e, ok := errors.AsType[*pq.Error](err)
@@ -35,7 +35,7 @@ func refusesSession(code string) bool {
 
 // temporary reports whether the cause of err may end by itself, so that it is worth trying again.
 func temporary(err error) bool {
-	if err == nil {
+	if err == nil || errors.Is(err, errMixed) || errors.Is(err, errParameter) {
 		return false
 	}
 	for _, known := range []error{

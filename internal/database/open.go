@@ -64,6 +64,15 @@ func (db *DB) Ready(ctx context.Context) error {
 	return err
 }
 
+// Failed returns a channel that receives the reason, once, when statements are not safe any more
+// and the process must end.
+func (db *DB) Failed() <-chan error {
+	if db.connector == nil {
+		return nil
+	}
+	return db.connector.failed
+}
+
 // discardConnections lets every connection leave the pool when it is next checked out or returned:
 // they may lead to a server that is not the primary any more. It does so at most once in
 // discardInterval.

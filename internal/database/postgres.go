@@ -44,12 +44,12 @@ func openPostgres(ctx context.Context, opts Options, log *slog.Logger) (*router,
 			setDefault(q, "statement_timeout", strconv.FormatInt(statementTimeout.Milliseconds(), 10))
 		}
 		opts.unprepared(q) // a pooler refuses start-up parameters that it does not know
-	}, answerTimeout)
+	}, answerTimeout, opts.Prepared)
 	if err != nil {
 		return nil, err
 	}
 	db := sql.OpenDB(c)
-	p, err := startPool(ctx, db, opts, log)
+	p, err := startPool(ctx, db, c, opts, log)
 	if err != nil {
 		_ = db.Close() // its failure would only hide the reason
 		return nil, err
@@ -58,9 +58,17 @@ func openPostgres(ctx context.Context, opts Options, log *slog.Logger) (*router,
 }
 
 // startPool waits for the server and returns the pool of what it allows.
-func startPool(ctx context.Context, db *sql.DB, opts Options, log *slog.Logger) (*pool, error) {
+func startPool(ctx context.Context, db *sql.DB, c *connector, opts Options, log *slog.Logger) (*pool, error) {
 	if err := await(ctx, db, opts.ConnectTimeout, log); err != nil {
 		return nil, err
+	}
+	if opts.Prepared {
+		switch err := c.probe(ctx); {
+		case errors.Is(err, errMixed):
+			return nil, err
+		case err != nil:
+			log.WarnContext(ctx, "prepared statements not tested through the pooler, if there is one", "error", err)
+		}
 	}
 	size := opts.PoolSize + opts.MaxOverflow
 	db.SetMaxOpenConns(size)
@@ -81,7 +89,8 @@ func (opts Options) unprepared(q url.Values) {
 // openDSN opens a pool on a Postgres DSN after change has set further parameters. An answer is waited for as long as
 // patience; zero is for ever.
 func openDSN(dsn *url.URL, change func(url.Values), patience time.Duration) (*sql.DB, error) {
-	c, err := newConnector(dsn, change, patience)
+	// Statements are prepared here too, but only after Open has refused a pooler that mixes them.
+	c, err := newConnector(dsn, change, patience, false)
 	if err != nil {
 		return nil, err
 	}

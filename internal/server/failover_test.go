@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -90,4 +91,36 @@ func TestRequest_databaseThatRefusesCredentialsIsUnavailable(t *testing.T) {
 	if err := p.stop(); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestRun_poolerThatBeginsToMixStatementsStopsTheServer(t *testing.T) {
+	t.Parallel()
+	const ignore = "ignore_startup_parameters = statement_timeout"
+	pooler := dbtest.ThroughPgBouncer(t, dbtest.Postgres(t), "pool_mode = session", ignore)
+	p := run(t, fresh(pooler.Options))
+	pooler.Reload("pool_mode = transaction", ignore)
+	for begun := time.Now(); time.Since(begun) < 30*time.Second; {
+		var wait sync.WaitGroup
+		for range 8 {
+			wait.Go(func() {
+				response, err := signIn(p)
+				if err == nil {
+					response.Body.Close()
+					if response.StatusCode == http.StatusInternalServerError {
+						t.Error("a request was answered with 500")
+					}
+				}
+			})
+		}
+		wait.Wait()
+		select {
+		case err := <-p.ended:
+			if err == nil || !strings.Contains(err.Error(), "TENANTRY_DB_PREPARED=false") {
+				t.Errorf("stopped with %v", err)
+			}
+			return
+		default:
+		}
+	}
+	t.Fatal("it goes on serving")
 }

@@ -25,8 +25,9 @@ const (
 	drain = 30 * time.Second
 )
 
-// Run serves until ctx is done, then drains: readiness turns to 503, requests under way are answered, and the database is
-// closed last. What an operator must see once goes to out.
+// Run serves until ctx is done, then drains: readiness turns to 503, requests under way are
+// answered, and the database is closed last. It returns at once, with the reason, when the database
+// cannot be used safely any more. What an operator must see once goes to out.
 func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger) (err error) {
 	key, err := secret(cfg)
 	if err != nil {
@@ -113,6 +114,9 @@ func (s *Server) serve(ctx context.Context, listener net.Listener, log *slog.Log
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve: %w", err)
+	case err := <-s.db.Failed():
+		// Requests under way are cut off: what they read may be another statement's answer.
+		return errors.Join(err, srv.Close())
 	case <-ctx.Done():
 	}
 	log.Info("stopping: finishing the requests under way")

@@ -27,6 +27,8 @@ type process struct {
 	out  *logBuffer
 	log  *logBuffer
 	stop func() error
+	// ended receives what Run returns, unless stop is called.
+	ended <-chan error
 }
 
 // run starts a server and waits until it serves.
@@ -35,6 +37,7 @@ func run(t *testing.T, cfg config.Config) *process {
 	ctx, cancel := context.WithCancel(t.Context())
 	p := &process{out: &logBuffer{}, log: &logBuffer{}}
 	done := make(chan error, 1)
+	p.ended = done
 	go func() { done <- server.Run(ctx, cfg, p.out, slog.New(slog.NewJSONHandler(p.log, nil))) }()
 	p.stop = func() error { cancel(); return <-done }
 	serving := regexp.MustCompile(`"address":"([^"]+)"`)

@@ -1,0 +1,90 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lib/pq"
+)
+
+// errMixed means that a statement of one client may run another client's statement: the pooler
+// hands server connections over between transactions and leaves prepared statements on them, and
+// lib/pq gives those of each connection the same names.
+var errMixed = errors.New("a pooler between Tenantry and Postgres mixes the prepared statements of its clients: set " +
+	"TENANTRY_DB_PREPARED=false, or let the pooler keep a server connection for each session (pool_mode = session)")
+
+// errParameter means that no connection can be opened until the configuration is changed.
+var errParameter = errors.New("a pooler between Tenantry and Postgres refuses a start-up parameter")
+
+// mixes reports whether an error says that the server connection is not the one on which a
+// statement was prepared: it has no statement of that name, has one already, or has one with other
+// parameters. A FATAL protocol violation is a pooler that refuses a connection.
+func mixes(e *pq.Error) bool {
+	switch e.Code {
+	case "26000", "42P05":
+		return true
+	case "08P01":
+		return e.Severity != pq.Efatal
+	}
+	return false
+}
+
+// fail ends the use of a database whose statements are mixed: no statement begins after it, since
+// it might run another one. It returns the reason.
+func (c *connector) fail(cause error) error {
+	err := fmt.Errorf("%w (%w)", errMixed, cause)
+	if !c.mixed.Swap(true) {
+		c.failed <- err
+	}
+	c.generation.Add(1)
+	return err
+}
+
+// explained returns the error of a connection that could not be opened, with what to do about it.
+func (c *connector) explained(err error) error {
+	e, ok := errors.AsType[*pq.Error](err)
+	// PgBouncer has one code for every refusal.
+	if !ok || e.Code != "08P01" || !strings.Contains(e.Message, "unsupported startup parameter") {
+		return err
+	}
+	if c.prepared {
+		return fmt.Errorf("%w: set TENANTRY_DB_PREPARED=false, or, if the pooler keeps the prepared statements of "+
+			"its clients apart, name the parameter in its ignore_startup_parameters: %w", errParameter, err)
+	}
+	return fmt.Errorf("%w: remove it from TENANTRY_DATABASE_URL, or name it in the pooler's "+
+		"ignore_startup_parameters: %w", errParameter, err)
+}
+
+// probe prepares different statements on two connections and runs them in turn. Through a pooler
+// that mixes statements the second meets the first, which lib/pq has given the same name. Its error
+// is errMixed, or that of a database that cannot be asked.
+func (c *connector) probe(ctx context.Context) (err error) {
+	db := sql.OpenDB(c)
+	defer func() { _ = db.Close() }() // nothing depends on these connections
+	prepared := make([]*sql.Stmt, 2)
+	for i := range prepared {
+		conn, err := db.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Close() //nolint:errcheck // nothing depends on it
+		if prepared[i], err = conn.PrepareContext(ctx, fmt.Sprintf("SELECT %d", i)); err != nil {
+			return err
+		}
+		defer prepared[i].Close() //nolint:errcheck // a pooler would keep the statement for its next client
+	}
+	for _, i := range slices.Repeat([]int{0, 1}, 3) {
+		var answer int
+		if err := prepared[i].QueryRowContext(ctx).Scan(&answer); err != nil {
+			return err
+		}
+		if answer != i {
+			return c.fail(fmt.Errorf("a statement returned %d, another client's value, instead of %d", answer, i))
+		}
+	}
+	return nil
+}
