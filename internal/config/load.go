@@ -79,6 +79,7 @@ func load(flags *pflag.FlagSet, environ []string, rules func(*Config) []mistake)
 	var wrong []mistake
 	c.OAuthProviders, wrong = oauthProviders(values)
 	mistakes = append(mistakes, wrong...)
+	c.DBPoolDefault = values[Prefix+"DB_POOL_SIZE"] == "" && values[Prefix+"DB_MAX_OVERFLOW"] == ""
 	c.derive()
 	for _, m := range rules(&c) {
 		// A value that could not be read is not held against its rules too.

@@ -155,3 +155,17 @@ func count(lines []string, prefix string) int {
 	}
 	return n
 }
+
+func TestLoad_poolThatIsSetIsNoDefault(t *testing.T) {
+	t.Parallel()
+	for _, given := range []struct{ args, environ []string }{
+		{nil, []string{"TENANTRY_DB_POOL_SIZE=25"}},
+		{nil, []string{"TENANTRY_DB_MAX_OVERFLOW=50"}},
+		{[]string{"--db-pool-size=25"}, nil},
+		{[]string{"--db-max-overflow=50"}, nil},
+	} {
+		if c, err := load(t, given.args, given.environ...); err != nil || c.DBPoolDefault {
+			t.Errorf("%v %v: taken for a default, %v", given.args, given.environ, err)
+		}
+	}
+}

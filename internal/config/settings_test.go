@@ -197,7 +197,7 @@ func TestLoad_of_nothing_gives_the_defaults(t *testing.T) {
 	}
 	want := config.Config{
 		Listen: "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080", DataDir: "./data", LogLevel: slog.LevelInfo,
-		OTLPSample: 1, DBPoolSize: 25, DBMaxOverflow: 50, DBPrepared: true,
+		OTLPSample: 1, DBPoolSize: 25, DBMaxOverflow: 50, DBPoolDefault: true, DBPrepared: true,
 		AccessTokenTTL: 15 * time.Minute, RefreshTokenTTL: 30 * 24 * time.Hour, RefreshIdleTTL: 7 * 24 * time.Hour,
 		RefreshGrace: 10 * time.Second, JWTAlgorithm: "ES256", KeyRotation: 720 * time.Hour, Signup: "closed", SignInAccountAttempts: 10, SignInAddressAttempts: 100,
 		CacheMemory:             16384,

@@ -22,6 +22,9 @@ type Options struct {
 	DataDir string
 	// PoolSize and MaxOverflow add up to the number of Postgres connections.
 	PoolSize, MaxOverflow int
+	// PoolDefault says that the operator has set neither, so that Open may lower their sum to what the
+	// server has free.
+	PoolDefault bool
 	// Prepared turns prepared statements on. PgBouncer in transaction mode needs it off.
 	Prepared bool
 	// ConnectTimeout bounds how long a database that cannot be reached is waited for. Zero means 30 seconds.

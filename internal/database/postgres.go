@@ -62,6 +62,7 @@ func startPool(ctx context.Context, db *sql.DB, c *connector, opts Options, log 
 	if err := await(ctx, db, opts.ConnectTimeout, log); err != nil {
 		return nil, err
 	}
+	size := poolSize(ctx, db, opts, log)
 	if opts.Prepared {
 		switch err := c.probe(ctx); {
 		case errors.Is(err, errMixed):
@@ -70,7 +71,6 @@ func startPool(ctx context.Context, db *sql.DB, c *connector, opts Options, log 
 			log.WarnContext(ctx, "prepared statements not tested through the pooler, if there is one", "error", err)
 		}
 	}
-	size := opts.PoolSize + opts.MaxOverflow
 	db.SetMaxOpenConns(size)
 	// With fewer, each connection above their number would be closed on return and forked again by
 	// the server.

@@ -114,8 +114,15 @@ func (c Commands) database(ctx context.Context, do func(*database.DB) error) err
 	})
 }
 
+// commandConnections are enough for a command, and leave the others to the servers.
+const commandConnections = 4
+
 func (c Commands) open(ctx context.Context, do func(*database.DB) error) (err error) {
-	db, err := database.Open(ctx, databaseOptions(c.Config), c.Log)
+	opts := databaseOptions(c.Config)
+	if opts.PoolDefault {
+		opts.PoolSize, opts.MaxOverflow, opts.PoolDefault = commandConnections, 0, false
+	}
+	db, err := database.Open(ctx, opts, c.Log)
 	if err != nil {
 		return err
 	}

@@ -192,6 +192,7 @@ func withMigrator(db *database.DB, do func(*database.Migrator) error) (err error
 
 func databaseOptions(cfg config.Config) database.Options {
 	return database.Options{
-		URL: cfg.DatabaseURL, DataDir: cfg.DataDir, PoolSize: cfg.DBPoolSize, MaxOverflow: cfg.DBMaxOverflow, Prepared: cfg.DBPrepared,
+		URL: cfg.DatabaseURL, DataDir: cfg.DataDir, PoolSize: cfg.DBPoolSize,
+		MaxOverflow: cfg.DBMaxOverflow, PoolDefault: cfg.DBPoolDefault, Prepared: cfg.DBPrepared,
 	}
 }
