@@ -45,8 +45,8 @@ type changeLog struct {
 	// prepared says whether the statement is prepared, which takes a third of the time. It is then in statement.
 	prepared  bool
 	statement *sql.Stmt
-	// lost is called when the server is no longer the one of the last read.
-	lost func()
+	// pool is told when its connections lead to another server than before.
+	pool *connector
 	// last is what the last read saw, nil before the first one. It began at readAt.
 	last   *logPosition
 	readAt time.Time
@@ -64,22 +64,23 @@ type logPosition struct {
 
 var errNotPrimary = errors.New("the server is in recovery or read-only, so it does not have every change")
 
-// openChangeLog returns a reader of the change log of a DSN.
-func openChangeLog(opts Options, lost func()) (*changeLog, error) {
+// openChangeLog returns a reader of the change log of the database of a pool.
+func openChangeLog(opts Options, pool *connector) (*changeLog, error) {
 	dsn, err := url.Parse(opts.URL)
 	if err != nil {
 		return nil, errors.New("the database URL cannot be read") // the cause would repeat the password
 	}
-	db, err := openDSN(dsn, func(q url.Values) {
+	own, err := newConnector(dsn, func(q url.Values) {
 		setDefault(q, "application_name", ChangeLogName)
 		setDefault(q, "connect_timeout", strconv.Itoa(int(readTimeout.Seconds())))
 		opts.unprepared(q)
-	}, readTimeout)
+	}, readTimeout, opts.Prepared)
 	if err != nil {
 		return nil, err
 	}
+	db := sql.OpenDB(own)
 	db.SetMaxOpenConns(1)
-	return &changeLog{db: db, prepared: opts.Prepared, lost: lost}, nil
+	return &changeLog{db: db, prepared: opts.Prepared, pool: pool}, nil
 }
 
 // Close closes the connection, and the statement with it.
@@ -91,8 +92,11 @@ func (l *changeLog) read(ctx context.Context) (keys []uuid.UUID, everything bool
 	began := time.Now()
 	now, keys, err := l.query(ctx)
 	if err != nil {
-		if errors.Is(err, errNotPrimary) {
+		switch {
+		case errors.Is(err, errNotPrimary):
 			l.forget()
+		case errors.Is(err, errMixed):
+			err = l.pool.fail(err)
 		}
 		return nil, false, fmt.Errorf("read the change log: %w", err)
 	}
@@ -109,7 +113,7 @@ func (l *changeLog) read(ctx context.Context) (keys []uuid.UUID, everything bool
 // forget gives up the position and the connection: the next read finds the server anew.
 func (l *changeLog) forget() {
 	if l.last != nil {
-		l.lost()
+		l.pool.discard()
 	}
 	l.last = nil
 	l.db.SetMaxIdleConns(0) // closes the connection

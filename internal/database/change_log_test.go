@@ -224,6 +224,12 @@ func TestChangeLog_readOnlyServerIsRefused(t *testing.T) {
 	p := populate(t, dbtest.Open(t, dbtest.Postgres(t)))
 	reader := database.NewChangeReader(t, p.DB)
 	reader.Read(t)
+	// The session of this connection stays writable, and in use: the pool discards the others.
+	writable, err := p.SQL.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writable.Close() //nolint:errcheck // the test is over
 	var name string
 	if err := p.SQL.QueryRowContext(t.Context(), "SELECT current_database()").Scan(&name); err != nil {
 		t.Fatal(err)
@@ -233,7 +239,9 @@ func TestChangeLog_readOnlyServerIsRefused(t *testing.T) {
 	for reader.ReadError(t) == nil || !strings.Contains(reader.ReadError(t).Error(), "read-only") {
 		time.Sleep(time.Millisecond)
 	}
-	p.exec(t, "ALTER DATABASE "+name+" RESET default_transaction_read_only")
+	if _, err := writable.ExecContext(t.Context(), "ALTER DATABASE "+name+" RESET default_transaction_read_only"); err != nil {
+		t.Fatal(err)
+	}
 	if _, everything := reader.Read(t); !everything {
 		t.Error("a server that was read-only must invalidate everything")
 	}

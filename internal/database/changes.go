@@ -123,5 +123,5 @@ func (db *DB) newChangeReader() (changeReader, error) {
 	if db.Dialect() == dialect.SQLite {
 		return &sqliteChangeLog{writer: db.driver.pools.write.db}, nil
 	}
-	return openChangeLog(db.opts, func() {})
+	return openChangeLog(db.opts, db.connector)
 }

@@ -89,7 +89,6 @@ func (opts Options) unprepared(q url.Values) {
 // openDSN opens a pool on a Postgres DSN after change has set further parameters. An answer is waited for as long as
 // patience; zero is for ever.
 func openDSN(dsn *url.URL, change func(url.Values), patience time.Duration) (*sql.DB, error) {
-	// Statements are prepared here too, but only after Open has refused a pooler that mixes them.
 	c, err := newConnector(dsn, change, patience, false)
 	if err != nil {
 		return nil, err
