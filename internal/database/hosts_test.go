@@ -40,3 +40,33 @@ func TestOpen_gives_up_on_a_server_that_accepts_and_says_nothing(t *testing.T) {
 		t.Errorf("after %s: %v", took, err)
 	}
 }
+
+// A host that is down may answer nothing at all. The first connection waits for it in vain, and the
+// others must not.
+func TestPool_hostThatAnswersNothingDelaysFirstConnectionOnly(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	opts := dbtest.Postgres(t)
+	dsn, err := url.Parse(opts.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dsn.Host = l.Addr().String() + "," + dsn.Host
+	opts.URL = dsn.String() + "&target_session_attrs=read-write&connect_timeout=2"
+	db := dbtest.Open(t, opts)
+	begun := time.Now()
+	for range 4 {
+		conn, err := db.SQL.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	if took := time.Since(begun); took > 2*time.Second {
+		t.Errorf("4 connections took %s", took)
+	}
+}
