@@ -84,7 +84,7 @@ func (c *conn) ResetSession(ctx context.Context) error {
 // standby refuses it as an unsupported feature instead of a read-only transaction.
 func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (tx driver.Tx, err error) {
 	if opts == (driver.TxOptions{}) {
-		tx, err = c.Begin() //nolint:staticcheck // BeginTx is what must not be called
+		tx, err = c.Begin()
 	} else {
 		tx, err = c.pqConn.BeginTx(ctx, opts)
 	}

@@ -33,10 +33,12 @@ func BenchmarkObservedSelect(b *testing.B) {
 		db := sql.OpenDB(connector)
 		defer db.Close()
 		db.SetMaxOpenConns(1)
-		if statements[i], err = db.PrepareContext(b.Context(), "SELECT $1::int"); err != nil {
+		prepared, err := db.PrepareContext(b.Context(), "SELECT $1::int")
+		if err != nil {
 			b.Fatal(err)
 		}
-		defer statements[i].Close()
+		defer prepared.Close()
+		statements[i] = prepared
 	}
 	for turn := 0; b.Loop(); turn++ {
 		for n := range connectors {

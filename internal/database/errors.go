@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -24,7 +25,7 @@ func Unavailable(err error) bool {
 	}
 	e, ok := errors.AsType[*pq.Error](err)
 	// FATAL ends the session, or refuses one: for what no statement of it has done.
-	return ok && (e.Severity == pq.Efatal || refusesSession(string(e.Code)))
+	return ok && (e.Severity == pqerror.SeverityFatal || refusesSession(string(e.Code)))
 }
 
 // refusesSession reports whether a SQLSTATE refuses a connection until an operator changes something.
@@ -78,7 +79,7 @@ func temporaryPostgres(e *pq.Error) bool {
 		readOnlyTransaction: // the primary has moved
 		return true
 	case "55000":
-		return e.Severity == pq.Efatal // the database accepts no connections
+		return e.Severity == pqerror.SeverityFatal // the database accepts no connections
 	}
 	return false
 }

@@ -21,7 +21,7 @@ import (
 const password = "s3cr3t-of-the-operator"
 
 // openError opens a database that must not open, and returns the error and the log.
-func openError(t *testing.T, opts database.Options) (err error, log string) {
+func openError(t *testing.T, opts database.Options) (log string, err error) {
 	t.Helper()
 	var out bytes.Buffer
 	db, err := database.Open(t.Context(), opts, slog.New(slog.NewTextHandler(&out, nil)))
@@ -29,7 +29,7 @@ func openError(t *testing.T, opts database.Options) (err error, log string) {
 		db.Close()
 		t.Fatal("the database was opened")
 	}
-	return err, out.String()
+	return out.String(), err
 }
 
 func TestOpen_gives_up_on_a_server_that_is_not_there(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
 )
 
 // errMixed means that a statement of one client may run another client's statement: the pooler
@@ -28,7 +29,7 @@ func mixes(e *pq.Error) bool {
 	case "26000", "42P05":
 		return true
 	case "08P01":
-		return e.Severity != pq.Efatal
+		return e.Severity != pqerror.SeverityFatal
 	}
 	return false
 }
@@ -72,10 +73,12 @@ func (c *connector) probe(ctx context.Context) (err error) {
 			return err
 		}
 		defer conn.Close() //nolint:errcheck // nothing depends on it
-		if prepared[i], err = conn.PrepareContext(ctx, fmt.Sprintf("SELECT %d", i)); err != nil {
+		one, err := conn.PrepareContext(ctx, fmt.Sprintf("SELECT %d", i))
+		if err != nil {
 			return err
 		}
-		defer prepared[i].Close() //nolint:errcheck // a pooler would keep the statement for its next client
+		defer one.Close() //nolint:errcheck // a pooler would keep the statement for its next client
+		prepared[i] = one
 	}
 	for _, i := range slices.Repeat([]int{0, 1}, 3) {
 		var answer int

@@ -26,7 +26,7 @@ func TestOpen_poolerThatMixesStatementsIsRefused(t *testing.T) {
 			t.Parallel()
 			p := dbtest.ThroughPgBouncer(t, dbtest.Postgres(t), "pool_mode = "+mode, ignore)
 			start := time.Now()
-			err, log := openError(t, p.Options)
+			log, err := openError(t, p.Options)
 			if !strings.Contains(err.Error(), advice) {
 				t.Errorf("open: %v", err)
 			}
@@ -41,7 +41,7 @@ func TestOpen_poolerThatRefusesStartupParameterIsConfigurationError(t *testing.T
 	t.Parallel()
 	p := dbtest.ThroughPgBouncer(t, dbtest.Postgres(t), "pool_mode = transaction")
 	p.ConnectTimeout = 5 * time.Second
-	err, log := openError(t, p.Options)
+	log, err := openError(t, p.Options)
 	if !strings.Contains(err.Error(), advice) || !strings.Contains(err.Error(), "statement_timeout") {
 		t.Errorf("open: %v", err)
 	}
@@ -56,7 +56,7 @@ func TestOpen_poolerThatRefusesParameterOfURLNamesTheURL(t *testing.T) {
 	p := dbtest.ThroughPgBouncer(t, dbtest.Postgres(t), "pool_mode = transaction")
 	p.Prepared, p.ConnectTimeout = false, 5*time.Second
 	p.URL += "&work_mem=64MB"
-	err, log := openError(t, p.Options)
+	log, err := openError(t, p.Options)
 	if !strings.Contains(err.Error(), "TENANTRY_DATABASE_URL") || strings.Contains(err.Error(), advice) {
 		t.Errorf("open: %v", err)
 	}

@@ -208,7 +208,7 @@ func TestPool_withoutWritableHostIsUnavailable(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 			opts.ConnectTimeout = time.Second
-			if err, log := openError(t, opts); !database.Unavailable(err) {
+			if log, err := openError(t, opts); !database.Unavailable(err) {
 				t.Errorf("open: %v\n%s", err, log)
 			}
 		})

@@ -48,7 +48,7 @@ func TestPool_serverThatRefusesSessionsIsUnavailable(t *testing.T) {
 		if err := query(t.Context(), db, "SELECT 1", new(any)); !database.Unavailable(err) {
 			t.Errorf("%s: %v", test.name, err)
 		}
-		if err, log := openError(t, opts); strings.Contains(log, "trying again") != test.waits {
+		if log, err := openError(t, opts); strings.Contains(log, "trying again") != test.waits {
 			t.Errorf("%s: %v\n%s", test.name, err, log)
 		}
 		admin(t, c, test.accept)
