@@ -32,9 +32,9 @@ type Config struct {
 	NotifyURL     string `env:"NOTIFY_URL" help:"ignored: changes are read from DATABASE_URL" file:"true"`
 	DBPoolSize    int    `env:"DB_POOL_SIZE" envDefault:"25" help:"Postgres connections"`
 	DBMaxOverflow int    `env:"DB_MAX_OVERFLOW" envDefault:"50" help:"further connections under load"`
-	// DBPoolDefault says that neither of the two is set, so that the server may lower them.
+	DBPrepared    bool   `env:"DB_PREPARED" envDefault:"true" help:"prepare statements; turn off for PgBouncer in transaction mode"`
+	// DBPoolDefault says that neither DBPoolSize nor DBMaxOverflow is set, so that they may be lowered.
 	DBPoolDefault bool `env:"-"`
-	DBPrepared    bool `env:"DB_PREPARED" envDefault:"true" help:"prepare statements; turn off for PgBouncer in transaction mode"`
 
 	AccessTokenTTL  time.Duration `env:"ACCESS_TOKEN_TTL" envDefault:"15m" help:"lifetime of access tokens, at most 15m"`
 	RefreshTokenTTL time.Duration `env:"REFRESH_TOKEN_TTL" envDefault:"720h" help:"lifetime of a session"`

@@ -13,8 +13,8 @@ import (
 // default_transaction_read_only is on.
 const readOnlyTransaction = pqerror.Code("25006")
 
-// pqConn is what a connection of lib/pq implements. Embedding all of it keeps database/sql from
-// falling back to slower or poorer ways.
+// pqConn has the interfaces that a connection of lib/pq implements. Embedding all of it keeps
+// database/sql from falling back to slower or poorer ways.
 type pqConn interface {
 	driver.Conn
 	driver.ConnBeginTx
@@ -27,7 +27,7 @@ type pqConn interface {
 	driver.Validator
 }
 
-// pqStmt is what a statement of lib/pq implements, COPY excepted.
+// pqStmt has the interfaces that a statement of lib/pq implements, COPY excepted.
 type pqStmt interface {
 	driver.Stmt
 	driver.StmtExecContext
@@ -109,7 +109,7 @@ func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, e
 	if whole, ok := prepared.(pqStmt); ok {
 		return &stmt{whole, c}, nil
 	}
-	return prepared, nil // COPY, of which PrepareContext reports what could be observed
+	return prepared, nil // COPY: the server refuses it when it is prepared
 }
 
 func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {

@@ -24,7 +24,7 @@ func Unavailable(err error) bool {
 		return true
 	}
 	e, ok := errors.AsType[*pq.Error](err)
-	// FATAL ends the session, or refuses one: for what no statement of it has done.
+	// FATAL ends the session or refuses one. The statement is not the cause.
 	return ok && (e.Severity == pqerror.SeverityFatal || refusesSession(string(e.Code)))
 }
 

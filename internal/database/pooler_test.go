@@ -83,7 +83,7 @@ func TestOpen_poolerThatKeepsStatementsApartIsAccepted(t *testing.T) {
 	}
 }
 
-// What a pooler that mixes statements makes a connection meet is made here by hand, on the server
+// The statements that a pooler would leave on a server connection are made by hand, on the server
 // itself.
 func TestPool_mixedStatementsAreUsedNoMore(t *testing.T) {
 	t.Parallel()

@@ -10,8 +10,8 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// What refuses a session of a running server is an outage, and at start it is told at once where no
-// waiting helps.
+// A refused session is an outage while the server runs. At start, Open retries only where the cause
+// may end by itself.
 func TestPool_serverThatRefusesSessionsIsUnavailable(t *testing.T) {
 	t.Parallel()
 	c := dbtest.OwnCluster(t)
@@ -82,7 +82,7 @@ func TestReady_serverThatAcceptsNoWritesIsNotReady(t *testing.T) {
 	}
 }
 
-// An instance that only reads finds the new primary too: readiness is what tells it.
+// An instance that only reads finds the new primary too, by its readiness checks.
 func TestReady_connectionsLeaveServerThatBecameReadOnly(t *testing.T) {
 	t.Parallel()
 	first, _, opts := pair(t)
