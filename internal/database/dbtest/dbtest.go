@@ -41,7 +41,7 @@ func EachOptions(t *testing.T, test func(t *testing.T, opts database.Options)) {
 func SQLite(t testing.TB) database.Options {
 	t.Helper()
 	opts := EmptySQLite(t)
-	migrateUp(t, opts)
+	MigrateUp(t, opts)
 	return opts
 }
 
@@ -87,7 +87,8 @@ func Open(t testing.TB, opts database.Options) *database.DB {
 	return db
 }
 
-func migrateUp(t testing.TB, opts database.Options) {
+// MigrateUp migrates a database.
+func MigrateUp(t testing.TB, opts database.Options) {
 	t.Helper()
 	db, err := database.Open(t.Context(), opts, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -171,7 +172,7 @@ func (s *postgresServer) makeTemplate(t testing.TB) (string, error) {
 	if err := s.create(draft, "template1"); err != nil {
 		return "", err
 	}
-	migrateUp(t, postgresOptions(ReplaceDatabase(s.url, draft)))
+	MigrateUp(t, postgresOptions(ReplaceDatabase(s.url, draft)))
 	_, err = conn.ExecContext(t.Context(), "ALTER DATABASE "+draft+" RENAME TO "+name)
 	return name, err
 }
