@@ -49,11 +49,12 @@ func (c *guarded) SetDeadline(t time.Time) error {
 // lib/pq takes care that the statement is run on another.
 func (c *guarded) Write(b []byte) (int, error) {
 	if !c.connecting {
-		if c.lost() {
-			return 0, errLost
-		}
+		// First, since the deadline of the last answer may have passed: then even a look at the socket fails.
 		if err := c.Conn.SetDeadline(time.Now().Add(c.patience)); err != nil {
 			return 0, err
+		}
+		if c.lost() {
+			return 0, errLost
 		}
 	}
 	return c.Conn.Write(b)
