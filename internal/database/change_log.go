@@ -73,7 +73,7 @@ func openChangeLog(opts Options, pool *connector) (*changeLog, error) {
 	own, err := newConnector(dsn, func(q url.Values) {
 		setDefault(q, "application_name", ChangeLogName)
 		setDefault(q, "connect_timeout", strconv.Itoa(int(readTimeout.Seconds())))
-		opts.unprepared(q)
+		oneRoundTrip(q)
 	}, readTimeout, opts.Prepared)
 	if err != nil {
 		return nil, err

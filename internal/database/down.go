@@ -199,7 +199,7 @@ func (m *Migrator) scratch(ctx context.Context, devURL string) (_ *sql.DB, drop 
 	if name != "" {
 		dsn.Path = "/" + name
 	}
-	db, err := openDSN(dsn, m.opts.unprepared, 0)
+	db, err := openDSN(dsn, oneRoundTrip, 0)
 	if err != nil {
 		return nil, nil, errors.Join(err, remove())
 	}

@@ -83,7 +83,7 @@ func openMigrations(opts Options) (*sql.DB, error) {
 	if err != nil {
 		return nil, errors.New("the database URL cannot be read")
 	}
-	return openDSN(dsn, opts.unprepared, 0)
+	return openDSN(dsn, oneRoundTrip, 0)
 }
 
 // Close closes the migrator's connections.

@@ -197,3 +197,23 @@ func TestPool_poolerThatRefusesConnectionsIsUnavailable(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// lib/pq describes a statement with parameters before it sends them. A pooler in transaction mode may hand the two to different server
+// connections, although it maps prepared statements.
+func TestPool_unpreparedStatementThroughMappingPoolerIsOneRoundTrip(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Open(t, dbtest.ThroughMappingPooler(t, dbtest.Postgres(t), 3))
+	var clients sync.WaitGroup
+	for client := range 6 {
+		clients.Go(func() {
+			for range 50 {
+				var got int
+				if err := db.SQL.QueryRowContext(t.Context(), "SELECT $1::int", client).Scan(&got); err != nil || got != client {
+					t.Errorf("got %d, %v", got, err)
+					return
+				}
+			}
+		})
+	}
+	clients.Wait()
+}

@@ -43,7 +43,7 @@ func openPostgres(ctx context.Context, opts Options, log *slog.Logger) (*router,
 		if opts.Prepared {
 			setDefault(q, "statement_timeout", strconv.FormatInt(statementTimeout.Milliseconds(), 10))
 		}
-		opts.unprepared(q) // a pooler refuses start-up parameters that it does not know
+		oneRoundTrip(q)
 	}, answerTimeout, opts.Prepared)
 	if err != nil {
 		return nil, err
@@ -79,12 +79,9 @@ func startPool(ctx context.Context, db *sql.DB, c *connector, opts Options, log 
 	return newPool(db, semconv.DBSystemNamePostgreSQL, opts.Prepared, poolTimeout)
 }
 
-// unprepared asks for one round trip without a prepared statement, where there must be none.
-func (opts Options) unprepared(q url.Values) {
-	if !opts.Prepared {
-		setDefault(q, "binary_parameters", "yes")
-	}
-}
+// oneRoundTrip makes lib/pq send a statement that is not prepared with its parameters. Otherwise it describes the statement first, and a
+// pooler in transaction mode may run it on another server connection, which does not have it.
+func oneRoundTrip(q url.Values) { setDefault(q, "binary_parameters", "yes") }
 
 // openDSN opens a pool on a Postgres DSN after change has set further parameters. An answer is waited for as long as
 // patience; zero is for ever.
