@@ -2,6 +2,7 @@ package database_test
 
 import (
 	"database/sql"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -208,7 +209,9 @@ func TestPool_unpreparedStatementThroughMappingPoolerIsOneRoundTrip(t *testing.T
 		clients.Go(func() {
 			for range 50 {
 				var got int
-				if err := db.SQL.QueryRowContext(t.Context(), "SELECT $1::int", client).Scan(&got); err != nil || got != client {
+				// Another statement for each client, so that one cannot stand in for another.
+				query := fmt.Sprintf("SELECT $1::int + %d", client)
+				if err := db.SQL.QueryRowContext(t.Context(), query, 100).Scan(&got); err != nil || got != 100+client {
 					t.Errorf("got %d, %v", got, err)
 					return
 				}
