@@ -137,6 +137,7 @@ const (
 	RevokedReasonUserInactive   RevokedReason = "user_inactive"
 	RevokedReasonTenantInactive RevokedReason = "tenant_inactive"
 	RevokedReasonAdministrator  RevokedReason = "administrator"
+	RevokedReasonSessionLimit   RevokedReason = "session_limit"
 )
 
 func (rr RevokedReason) String() string {
@@ -146,7 +147,7 @@ func (rr RevokedReason) String() string {
 // RevokedReasonValidator is a validator for the "revoked_reason" field enum values. It is called by the builders before save.
 func RevokedReasonValidator(rr RevokedReason) error {
 	switch rr {
-	case RevokedReasonLogout, RevokedReasonReuse, RevokedReasonPasswordChange, RevokedReasonUserInactive, RevokedReasonTenantInactive, RevokedReasonAdministrator:
+	case RevokedReasonLogout, RevokedReasonReuse, RevokedReasonPasswordChange, RevokedReasonUserInactive, RevokedReasonTenantInactive, RevokedReasonAdministrator, RevokedReasonSessionLimit:
 		return nil
 	default:
 		return fmt.Errorf("refreshtoken: invalid enum value for revoked_reason field: %q", rr)

@@ -126,6 +126,7 @@ func ownsSQL(root, path string) bool {
 	return path == filepath.Join(root, "internal", "auth", "throttle.go") ||
 		path == filepath.Join(root, "internal", "auth", "projection.go") ||
 		path == filepath.Join(root, "internal", "auth", "rotate.go") ||
+		path == filepath.Join(root, "internal", "auth", "start_session.go") ||
 		path == filepath.Join(root, "internal", "roles", "system.go") ||
 		strings.HasPrefix(path, filepath.Join(root, "internal", "database")+string(filepath.Separator)) ||
 		strings.HasPrefix(path, filepath.Join(root, "internal", "tools")+string(filepath.Separator))

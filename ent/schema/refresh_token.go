@@ -36,7 +36,9 @@ func (RefreshToken) Fields() []ent.Field {
 		field.Int("password_version").Default(0),
 		field.Bool("revoked").Default(false),
 		field.Enum("revoked_reason").
-			Values("logout", "reuse", "password_change", "user_inactive", "tenant_inactive", "administrator").
+			// session_limit: a later sign-in exceeded TENANTRY_SESSIONS_PER_USER.
+			Values("logout", "reuse", "password_change", "user_inactive", "tenant_inactive", "administrator",
+				"session_limit").
 			Optional().Nillable(),
 		field.Time("expires_at").Immutable(),
 		field.String("user_agent").Default("").MaxLen(255),

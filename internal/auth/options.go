@@ -25,6 +25,9 @@ type Options struct {
 	// Lifetimes are the longest; a tenant may have shorter ones.
 	Lifetimes    Lifetimes
 	RefreshGrace time.Duration
+	// SessionsPerUser is how many live sessions a user may have: a sign-in ends the least recently
+	// refreshed ones beyond that. At least 1.
+	SessionsPerUser int
 
 	// AccountAttempts and AddressAttempts are how many attempts to sign in may fail before the next has to wait. At least 2.
 	AccountAttempts, AddressAttempts int

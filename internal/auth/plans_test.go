@@ -98,13 +98,18 @@ func TestHot_statements_use_indexes(t *testing.T) {
 				a := &Auth{client: client}
 				return a.revoke(ctx, id, "logout")
 			},
+			"start a session": func() error {
+				a := limited(client, 100)
+				_, _, err := a.insertSession(ctx, client, &Projection{User: &ent.User{ID: id, TenantID: uuid.New()}}, Origin{})
+				return err
+			},
 		} {
 			hot.statements = nil
 			if err := run(); !errors.Is(err, errRecorded) || len(hot.statements) != 1 {
 				t.Fatalf("%s: %v, %v", name, hot.statements, err)
 			}
 			plan := dbtest.Plan(t, db, hot.statements[0].query, hot.statements[0].args...)
-			if sequential.MatchString(plan) {
+			if sequential.MatchString(intermediate.ReplaceAllString(plan, "")) {
 				t.Errorf("%s reads a whole table:\n%s\n%s", name, hot.statements[0].query, plan)
 			}
 		}
@@ -113,6 +118,9 @@ func TestHot_statements_use_indexes(t *testing.T) {
 
 // sequential is a plan that reads a table without an index, in the words of either database.
 var sequential = regexp.MustCompile(`Seq Scan|SCAN `)
+
+// intermediate is how SQLite reads the results of a part of a statement.
+var intermediate = regexp.MustCompile(`SCAN (beyond|counted)\n`)
 
 // fill makes 1,000 tenants, and on Postgres 100,000 users with a role and a session each, in plain SQL.
 func fill(t *testing.T, db *database.DB) {

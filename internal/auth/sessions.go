@@ -2,18 +2,15 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
-	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/google/uuid"
 
 	"tenantry/ent"
 	"tenantry/ent/onetimetoken"
-	"tenantry/ent/privacy"
 	"tenantry/ent/refreshtoken"
 	"tenantry/ent/schema/settings"
 	"tenantry/internal/cache"
@@ -21,12 +18,8 @@ import (
 	"tenantry/internal/problem"
 )
 
-const (
-	// maxUserAgent is how much of a user agent is kept, in bytes.
-	maxUserAgent = 255
-	// maxSessions is how many sessions are listed.
-	maxSessions = 100
-)
+// maxSessions is how many sessions are listed.
+const maxSessions = 100
 
 // SignIn begins a session of a user who has proved elsewhere who they are, at a version of their password: 401 if it is another by
 // now, which voids that proof too, or if they, or their tenant, may not act.
@@ -40,22 +33,6 @@ func (a *Auth) SignIn(ctx context.Context, tenantID, userID uuid.UUID, version i
 		return nil, ErrCredentials
 	}
 	return a.startSession(acting, a.client, p, from)
-}
-
-// startSession makes the row of a new session and its first tokens.
-func (a *Auth) startSession(ctx context.Context, client *ent.Client, p *Projection, from Origin) (*Tokens, error) {
-	now := a.opts.Clock()
-	session, err := client.RefreshToken.Create().SetTenantID(p.TenantID).SetUserID(p.ID).
-		SetRotatedAt(now).SetExpiresAt(now.Add(a.opts.Lifetimes.In(p.TenantSettings).RefreshToken)).SetPasswordVersion(p.PasswordVersion).
-		SetIP(from.IP).SetUserAgent(text(from.UserAgent, maxUserAgent)).
-		Save(ctx)
-	if sqlgraph.IsForeignKeyConstraintError(err) || errors.Is(err, privacy.Deny) {
-		return nil, ErrCredentials // the user was deleted just now
-	}
-	if err != nil {
-		return nil, fmt.Errorf("start session: %w", err)
-	}
-	return a.tokens(p, refreshToken{session: session.ID}, session.ExpiresAt)
 }
 
 // tokens are what a client gets of a session.

@@ -40,6 +40,7 @@ type Config struct {
 	RefreshTokenTTL time.Duration `env:"REFRESH_TOKEN_TTL" envDefault:"720h" help:"lifetime of a session"`
 	RefreshIdleTTL  time.Duration `env:"REFRESH_IDLE_TTL" envDefault:"168h" help:"a session ends when it is not refreshed for so long"`
 	RefreshGrace    time.Duration `env:"REFRESH_GRACE" envDefault:"10s" help:"how long a used refresh token yields its successor again; 0 turns it off"`
+	SessionsPerUser int           `env:"SESSIONS_PER_USER" envDefault:"100" help:"live sessions of a user; a further sign-in ends the least recently refreshed one"`
 	JWTAlgorithm    string        `env:"JWT_ALGORITHM" envDefault:"ES256" help:"ES256, EdDSA or RS256"`
 	KeyRotation     time.Duration `env:"KEY_ROTATION" envDefault:"720h" help:"how long a key signs access tokens before the next one does"`
 

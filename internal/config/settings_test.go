@@ -50,6 +50,7 @@ var settings = []struct {
 	{name: "REFRESH_TOKEN_TTL", standard: "720h", other: "1000h", want: 1000 * time.Hour, get: func(c config.Config) any { return c.RefreshTokenTTL }},
 	{name: "REFRESH_IDLE_TTL", standard: "168h", other: "20m", want: 20 * time.Minute, get: func(c config.Config) any { return c.RefreshIdleTTL }},
 	{name: "REFRESH_GRACE", standard: "10s", other: "0s", want: time.Duration(0), get: func(c config.Config) any { return c.RefreshGrace }},
+	{name: "SESSIONS_PER_USER", standard: "100", other: "5", want: 5, get: func(c config.Config) any { return c.SessionsPerUser }},
 	{name: "JWT_ALGORITHM", standard: "ES256", other: "EdDSA", want: "EdDSA", get: func(c config.Config) any { return c.JWTAlgorithm }},
 	{name: "KEY_ROTATION", standard: "720h", other: "24h", want: 24 * time.Hour, get: func(c config.Config) any { return c.KeyRotation }},
 	{name: "SIGN_IN_ACCOUNT_ATTEMPTS", standard: "10", other: "5", want: 5, get: func(c config.Config) any { return c.SignInAccountAttempts }},
@@ -199,7 +200,7 @@ func TestLoad_of_nothing_gives_the_defaults(t *testing.T) {
 		Listen: "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080", DataDir: "./data", LogLevel: slog.LevelInfo,
 		OTLPSample: 1, DBPoolSize: 25, DBMaxOverflow: 50, DBPoolDefault: true, DBPrepared: true,
 		AccessTokenTTL: 15 * time.Minute, RefreshTokenTTL: 30 * 24 * time.Hour, RefreshIdleTTL: 7 * 24 * time.Hour,
-		RefreshGrace: 10 * time.Second, JWTAlgorithm: "ES256", KeyRotation: 720 * time.Hour, Signup: "closed", SignInAccountAttempts: 10, SignInAddressAttempts: 100,
+		RefreshGrace: 10 * time.Second, SessionsPerUser: 100, JWTAlgorithm: "ES256", KeyRotation: 720 * time.Hour, Signup: "closed", SignInAccountAttempts: 10, SignInAddressAttempts: 100,
 		CacheMemory:             16384,
 		PasswordHashConcurrency: runtime.GOMAXPROCS(0), PasswordHashMemory: 19456, PasswordHashTime: 2, DefaultTenant: "default",
 	}

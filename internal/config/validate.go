@@ -20,6 +20,9 @@ const minKeyRotation = 2 * time.Second
 // maxPool is more connections than any Postgres takes.
 const maxPool = 10_000
 
+// maxSessions bounds what a sign-in has to count.
+const maxSessions = 10_000
+
 // slug is the form of a tenant's slug.
 var slug = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,61}[a-z0-9]$`)
 
@@ -63,6 +66,7 @@ func (c *Config) mistakes() []mistake {
 	wrong(c.RefreshIdleTTL < c.AccessTokenTTL, "REFRESH_IDLE_TTL", "must not be shorter than the access token's lifetime")
 	wrong(c.RefreshTokenTTL < c.RefreshIdleTTL, "REFRESH_TOKEN_TTL", "must not be shorter than the idle lifetime")
 	wrong(c.RefreshGrace < 0 || c.RefreshGrace > time.Minute, "REFRESH_GRACE", "must be from 0s to 1m")
+	wrong(c.SessionsPerUser < 1 || c.SessionsPerUser > maxSessions, "SESSIONS_PER_USER", "must be from 1 to %d", maxSessions)
 	wrong(!slices.Contains([]string{"ES256", "EdDSA", "RS256"}, c.JWTAlgorithm), "JWT_ALGORITHM", "%q is not ES256, EdDSA or RS256", c.JWTAlgorithm)
 	wrong(c.SignInAccountAttempts < 2, "SIGN_IN_ACCOUNT_ATTEMPTS", "must be at least 2")
 	wrong(c.SignInAddressAttempts < 2, "SIGN_IN_ADDRESS_ATTEMPTS", "must be at least 2")

@@ -44,6 +44,8 @@ func TestLoad_refuses(t *testing.T) {
 		{"no_access_token", "ACCESS_TOKEN_TTL=0s", "ACCESS_TOKEN_TTL"},
 		{"idle_shorter_than_access_token", "REFRESH_IDLE_TTL=14m", "REFRESH_IDLE_TTL"},
 		{"session_shorter_than_idle", "REFRESH_TOKEN_TTL=24h", "REFRESH_TOKEN_TTL"},
+		{"no_sessions", "SESSIONS_PER_USER=0", "SESSIONS_PER_USER"},
+		{"too_many_sessions", "SESSIONS_PER_USER=10001", "SESSIONS_PER_USER"},
 		{"negative_grace", "REFRESH_GRACE=-1s", "REFRESH_GRACE"},
 		{"long_grace", "REFRESH_GRACE=61s", "REFRESH_GRACE"},
 		{"symmetric_algorithm", "JWT_ALGORITHM=HS256", "JWT_ALGORITHM"},

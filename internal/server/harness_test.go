@@ -84,7 +84,7 @@ func testConfig(opts database.Options) config.Config {
 	return config.Config{
 		PublicURL: "https://id.acme.test", DatabaseURL: opts.URL, DataDir: opts.DataDir, Secret: testSecret,
 		AccessTokenTTL: 15 * time.Minute, RefreshTokenTTL: 720 * time.Hour, RefreshIdleTTL: 168 * time.Hour,
-		RefreshGrace: 10 * time.Second, JWTAlgorithm: "ES256", KeyRotation: 720 * time.Hour, PasswordHashConcurrency: 2, DefaultTenant: "acme",
+		RefreshGrace: 10 * time.Second, SessionsPerUser: 100, JWTAlgorithm: "ES256", KeyRotation: 720 * time.Hour, PasswordHashConcurrency: 2, DefaultTenant: "acme",
 		SignInAccountAttempts: 10, SignInAddressAttempts: 100, PasswordHashMemory: 19456, PasswordHashTime: 2,
 		CacheMemory: 16384, DBPoolSize: 4, DBMaxOverflow: 4, DBPrepared: true, ServerTiming: true,
 		BootstrapEmail: ownerEmail, BootstrapPassword: ownerPassword,

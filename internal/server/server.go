@@ -161,7 +161,7 @@ func authOptions(cfg config.Config, secret []byte, clock func() time.Time, log *
 		Secret: secret, PreviousSecret: []byte(cfg.SecretPrevious), Issuer: cfg.PublicURL, Algorithm: cfg.JWTAlgorithm,
 		KeyRotation: cfg.KeyRotation, DefaultTenant: cfg.DefaultTenant,
 		Lifetimes:    auth.Lifetimes{AccessToken: cfg.AccessTokenTTL, RefreshToken: cfg.RefreshTokenTTL, RefreshIdle: cfg.RefreshIdleTTL},
-		RefreshGrace: cfg.RefreshGrace, AccountAttempts: cfg.SignInAccountAttempts, AddressAttempts: cfg.SignInAddressAttempts,
+		RefreshGrace: cfg.RefreshGrace, SessionsPerUser: cfg.SessionsPerUser, AccountAttempts: cfg.SignInAccountAttempts, AddressAttempts: cfg.SignInAddressAttempts,
 		Clock: clock, Log: log,
 	}
 }

@@ -1,0 +1,102 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"entgo.io/ent/dialect/sql/sqlgraph"
+	"github.com/google/uuid"
+
+	"tenantry/ent"
+	"tenantry/ent/refreshtoken"
+	"tenantry/internal/principal"
+)
+
+const (
+	// maxUserAgent is how much of a user agent is kept, in bytes.
+	maxUserAgent = 255
+	// endedAtOnce is how many sessions one sign-in revokes at most. A user who had thousands before
+	// there was a limit comes down to it with further sign-ins.
+	endedAtOnce = 100
+)
+
+// insertSession inserts a session ($1) of a user ($2) of a tenant ($3) whose password_version is
+// still $4, and revokes the least recently refreshed sessions beyond the limit ($10), of the first
+// $11 at most. $5 is the time, $7 the time since which a live session was refreshed. It is one
+// statement on both databases: a session that is to be revoked conflicts with itself. Below the
+// limit the statement updates no row, so that no change is recorded. Rows are locked in the order
+// of their ids, so that sign-ins of one user do not deadlock, and a session that was refreshed
+// meanwhile stays. Tenant and user, which ent's policy would check on create, are conditions.
+const insertSession = `INSERT INTO refresh_tokens (id, tenant_id, user_id, password_version,
+	created_at, updated_at, rotated_at, expires_at, ip, user_agent)
+WITH owner AS (
+	SELECT id, tenant_id, password_version FROM users WHERE id = $2 AND tenant_id = $3 AND password_version = $4
+), live AS NOT MATERIALIZED (
+	SELECT id, created_at, rotated_at, expires_at FROM refresh_tokens
+	WHERE user_id = $2 AND tenant_id = $3 AND password_version = $4
+		AND NOT revoked AND expires_at > $5 AND rotated_at > $7
+), beyond AS (
+	SELECT id, created_at, rotated_at, expires_at FROM live ORDER BY rotated_at, id LIMIT (
+		SELECT CASE WHEN count(*) < $10 THEN 0 ELSE count(*) - $10 + 1 END
+		FROM (SELECT id FROM live LIMIT $11) AS counted
+	)
+)
+SELECT $1, tenant_id, id, password_version, $5, $5, $5, $6, $8, $9 FROM owner
+UNION ALL
+SELECT beyond.id, tenant_id, owner.id, password_version, created_at, created_at, rotated_at, expires_at, '', ''
+FROM owner, beyond
+ORDER BY 1
+ON CONFLICT (id) DO UPDATE SET revoked = true, updated_at = $5,
+	revoked_reason = '` + string(refreshtoken.RevokedReasonSessionLimit) + `'
+WHERE NOT refresh_tokens.revoked AND refresh_tokens.rotated_at = excluded.rotated_at`
+
+// startSession inserts a session, ends the least recently refreshed sessions of the user beyond
+// Options.SessionsPerUser, and returns the first tokens: 401 if the user was deleted, or their
+// password_version was raised, since the projection was read.
+func (a *Auth) startSession(ctx context.Context, client *ent.Client, p *Projection, from Origin) (*Tokens, error) {
+	session, end, err := a.insertSession(ctx, client, p, from)
+	if err != nil {
+		return nil, err
+	}
+	return a.tokens(p, refreshToken{session: session}, end)
+}
+
+// insertSession returns the id of the session and when it expires.
+func (a *Auth) insertSession(
+	ctx context.Context, client *ent.Client, p *Projection, from Origin,
+) (session uuid.UUID, end time.Time, err error) {
+	acting, ok := principal.FromContext(ctx)
+	if !ok {
+		return session, end, errors.New("start session: no principal in the context")
+	}
+	tenant := p.TenantID
+	if !acting.IsSystem() {
+		tenant = acting.TenantID
+	}
+	if session, err = uuid.NewV7(); err != nil {
+		return session, end, fmt.Errorf("start session: %w", err)
+	}
+	now, lifetimes, limit := a.opts.Clock(), a.opts.Lifetimes.In(p.TenantSettings), max(1, a.opts.SessionsPerUser)
+	end = now.Add(lifetimes.RefreshToken)
+	result, err := client.ExecContext(ctx, insertSession, session, p.ID, tenant, p.PasswordVersion,
+		now, end, now.Add(-lifetimes.RefreshIdle), from.IP, text(from.UserAgent, maxUserAgent), limit, limit+endedAtOnce-1)
+	if sqlgraph.IsForeignKeyConstraintError(err) {
+		return session, end, ErrCredentials // the user was deleted just now
+	}
+	if err != nil {
+		return session, end, fmt.Errorf("start session: %w", err)
+	}
+	written, err := result.RowsAffected()
+	if err != nil {
+		return session, end, fmt.Errorf("start session: %w", err)
+	}
+	if written == 0 {
+		return session, end, ErrCredentials
+	}
+	if written > 1 && a.opts.Cache != nil {
+		a.opts.Cache.Written() // the cache may hold the sessions that were ended; an INSERT alone is not reported to it
+	}
+	return session, end, nil
+}
