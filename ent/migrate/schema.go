@@ -174,7 +174,7 @@ var (
 		{Name: "rotated_at", Type: field.TypeTime},
 		{Name: "password_version", Type: field.TypeInt, Default: 0},
 		{Name: "revoked", Type: field.TypeBool, Default: false},
-		{Name: "revoked_reason", Type: field.TypeEnum, Nullable: true, Enums: []string{"logout", "reuse", "password_change", "user_inactive", "tenant_inactive", "administrator", "session_limit"}},
+		{Name: "revoked_reason", Type: field.TypeEnum, Nullable: true, Enums: []string{"logout", "reuse", "password_change", "user_inactive", "tenant_inactive", "administrator", "session_limit", "password_version"}},
 		{Name: "expires_at", Type: field.TypeTime},
 		{Name: "user_agent", Type: field.TypeString, Size: 255, Default: ""},
 		{Name: "ip", Type: field.TypeString, Size: 45, Default: ""},

@@ -131,13 +131,14 @@ type RevokedReason string
 
 // RevokedReason values.
 const (
-	RevokedReasonLogout         RevokedReason = "logout"
-	RevokedReasonReuse          RevokedReason = "reuse"
-	RevokedReasonPasswordChange RevokedReason = "password_change"
-	RevokedReasonUserInactive   RevokedReason = "user_inactive"
-	RevokedReasonTenantInactive RevokedReason = "tenant_inactive"
-	RevokedReasonAdministrator  RevokedReason = "administrator"
-	RevokedReasonSessionLimit   RevokedReason = "session_limit"
+	RevokedReasonLogout          RevokedReason = "logout"
+	RevokedReasonReuse           RevokedReason = "reuse"
+	RevokedReasonPasswordChange  RevokedReason = "password_change"
+	RevokedReasonUserInactive    RevokedReason = "user_inactive"
+	RevokedReasonTenantInactive  RevokedReason = "tenant_inactive"
+	RevokedReasonAdministrator   RevokedReason = "administrator"
+	RevokedReasonSessionLimit    RevokedReason = "session_limit"
+	RevokedReasonPasswordVersion RevokedReason = "password_version"
 )
 
 func (rr RevokedReason) String() string {
@@ -147,7 +148,7 @@ func (rr RevokedReason) String() string {
 // RevokedReasonValidator is a validator for the "revoked_reason" field enum values. It is called by the builders before save.
 func RevokedReasonValidator(rr RevokedReason) error {
 	switch rr {
-	case RevokedReasonLogout, RevokedReasonReuse, RevokedReasonPasswordChange, RevokedReasonUserInactive, RevokedReasonTenantInactive, RevokedReasonAdministrator, RevokedReasonSessionLimit:
+	case RevokedReasonLogout, RevokedReasonReuse, RevokedReasonPasswordChange, RevokedReasonUserInactive, RevokedReasonTenantInactive, RevokedReasonAdministrator, RevokedReasonSessionLimit, RevokedReasonPasswordVersion:
 		return nil
 	default:
 		return fmt.Errorf("refreshtoken: invalid enum value for revoked_reason field: %q", rr)

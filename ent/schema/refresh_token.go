@@ -32,13 +32,15 @@ func (RefreshToken) Fields() []ent.Field {
 		field.UUID("user_id", uuid.UUID{}).Immutable(),
 		field.Int64("counter").Default(0).NonNegative(),
 		field.Time("rotated_at").Default(now),
-		// That of the user when the session was begun, or when the session itself has changed the password.
+		// That of the user when the session was started, or when the session itself has changed the
+		// password. The session is revoked when its user has another one, marked or not.
 		field.Int("password_version").Default(0),
 		field.Bool("revoked").Default(false),
 		field.Enum("revoked_reason").
-			// session_limit: a later sign-in exceeded TENANTRY_SESSIONS_PER_USER.
+			// session_limit: a later sign-in exceeded TENANTRY_SESSIONS_PER_USER. password_version: the
+			// version of the user was raised, and a job, which does not know why, has marked the row.
 			Values("logout", "reuse", "password_change", "user_inactive", "tenant_inactive", "administrator",
-				"session_limit").
+				"session_limit", "password_version").
 			Optional().Nillable(),
 		field.Time("expires_at").Immutable(),
 		field.String("user_agent").Default("").MaxLen(255),

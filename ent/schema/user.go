@@ -35,8 +35,8 @@ func (User) Fields() []ent.Field {
 		// Only the canonical form is stored, so that both databases agree on who is who.
 		field.String("email").NotEmpty().MaxLen(254),
 		field.String("password_hash").Optional().Nillable().Sensitive(),
-		// Raised with each change of the password, and when the user is made inactive: a session that was begun with an older
-		// one is dead.
+		// Raised by a change of the password, by sign-out everywhere and when the user is made inactive: a
+		// session of an older version is revoked.
 		field.Int("password_version").Default(0),
 		// The contract takes 200 code points, and NFC may triple them (Unicode FAQ, normalization).
 		field.String("full_name").Default("").MaxRuneLen(600),

@@ -53,7 +53,7 @@ func (a *Auth) ChangePassword(ctx context.Context, me *Projection, current, next
 	if err != nil {
 		return err
 	}
-	return database.WithTx(ctx, a.client, func(tx *ent.Client) error { return replacePassword(ctx, tx, u, hash, me.SessionID) })
+	return replacePassword(ctx, a.client, u, hash, me.SessionID)
 }
 
 // SetPassword replaces the password of a user for somebody who need not know the current one, and ends every session: 422 if
@@ -66,34 +66,39 @@ func SetPassword(ctx context.Context, client *ent.Client, hasher *Hasher, home *
 	if err != nil {
 		return err
 	}
-	return database.WithTx(ctx, client, func(tx *ent.Client) error { return replacePassword(ctx, tx, u, hash, uuid.Nil) })
+	return replacePassword(ctx, client, u, hash, uuid.Nil)
 }
 
-// replacePassword stores a hash and leaves one session alive. Whoever signs in with the old password at this moment begins
-// a session of its version, which is dead.
-func replacePassword(ctx context.Context, tx *ent.Client, u *ent.User, hash string, session uuid.UUID) error {
+// replacePassword stores a hash and revokes every session but one, or every one. A sign-in with the
+// old password at this moment starts a session of the old version, which is revoked.
+func replacePassword(ctx context.Context, client *ent.Client, u *ent.User, hash string, session uuid.UUID) error {
 	version := u.PasswordVersion + 1
-	replaced, err := tx.User.Update().Where(user.ID(u.ID), user.PasswordVersion(u.PasswordVersion)).
-		SetPasswordHash(hash).SetPasswordVersion(version).Save(ctx)
-	if err != nil {
-		return fmt.Errorf("replace password: %w", err)
+	err := database.WithTx(ctx, client, func(tx *ent.Client) error {
+		replaced, err := tx.User.Update().Where(user.ID(u.ID), user.PasswordVersion(u.PasswordVersion)).
+			SetPasswordHash(hash).SetPasswordVersion(version).Save(ctx)
+		if err != nil {
+			return fmt.Errorf("replace password: %w", err)
+		}
+		if replaced == 0 {
+			return problem.Conflict("password_changed", "The password was changed meanwhile.")
+		}
+		if session == uuid.Nil {
+			return nil
+		}
+		return KeepSession(ctx, tx, u.ID, session, version)
+	})
+	if err == nil {
+		MarkRevoked(ctx, client, u.ID, refreshtoken.RevokedReasonPasswordChange)
 	}
-	if replaced == 0 {
-		return problem.Conflict("password_changed", "The password was changed meanwhile.")
-	}
-	return KeepSession(ctx, tx, u.ID, session, version)
+	return err
 }
 
-// KeepSession leaves one session of a user alive whose version was raised to this one, and ends the others.
+// KeepSession keeps one session of a user live in the transaction that raises the user's
+// password_version to this one, which revokes the others. The caller calls MarkRevoked after the commit.
 func KeepSession(ctx context.Context, tx *ent.Client, id, session uuid.UUID, version int) error {
 	if err := tx.RefreshToken.Update().Where(refreshtoken.ID(session), refreshtoken.UserID(id)).
 		SetPasswordVersion(version).Exec(ctx); err != nil {
 		return fmt.Errorf("keep session: %w", err)
-	}
-	if err := tx.RefreshToken.Update().Where(
-		refreshtoken.UserID(id), refreshtoken.IDNEQ(session), refreshtoken.Revoked(false),
-	).SetRevoked(true).SetRevokedReason(refreshtoken.RevokedReasonPasswordChange).Exec(ctx); err != nil {
-		return fmt.Errorf("end other sessions: %w", err)
 	}
 	return nil
 }

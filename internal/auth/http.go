@@ -7,7 +7,6 @@ import (
 	"github.com/google/uuid"
 
 	"tenantry/ent"
-	"tenantry/ent/refreshtoken"
 	"tenantry/internal/api"
 	"tenantry/internal/httpapi"
 )
@@ -58,7 +57,7 @@ func (h HTTP) LogoutAll(ctx context.Context, _ api.LogoutAllRequestObject) (api.
 	if err != nil {
 		return nil, err
 	}
-	if err := EndSessions(ctx, h.client, me.ID, refreshtoken.RevokedReasonLogout); err != nil {
+	if err := h.Auth.LogoutAll(ctx, me.ID); err != nil {
 		return nil, err
 	}
 	return api.LogoutAll204Response{}, nil

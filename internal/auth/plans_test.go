@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"tenantry/ent"
+	"tenantry/ent/refreshtoken"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/principal"
@@ -101,6 +102,15 @@ func TestHot_statements_use_indexes(t *testing.T) {
 			"start a session": func() error {
 				a := limited(client, 100)
 				_, _, err := a.insertSession(ctx, client, &Projection{User: &ent.User{ID: id, TenantID: uuid.New()}}, Origin{})
+				return err
+			},
+			"mark revoked sessions": func() error {
+				_, err := mark(ctx, client, refreshtoken.RevokedReasonLogout, refreshtoken.UserID(id))
+				return err
+			},
+			"page of the marker": func() error {
+				m := RevokedMarker{auth: &Auth{client: client}, after: id}
+				_, err := m.page(ctx)
 				return err
 			},
 		} {

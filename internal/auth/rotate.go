@@ -45,13 +45,13 @@ func (a *Auth) rotate(ctx context.Context, t refreshToken, idle time.Duration) (
 	} else if moved == 1 {
 		return next, false, nil
 	}
-	session, err := a.client.RefreshToken.Get(ctx, t.session)
+	session, err := a.client.RefreshToken.Query().Where(refreshtoken.ID(t.session), unrevoked).Only(ctx)
 	switch {
 	case ent.IsNotFound(err):
 		return next, false, errSessionOver
 	case err != nil:
 		return next, false, fmt.Errorf("read session: %w", err)
-	case session.Revoked, !session.ExpiresAt.After(now), !session.RotatedAt.After(now.Add(-idle)):
+	case !session.ExpiresAt.After(now), !session.RotatedAt.After(now.Add(-idle)):
 		return next, false, errSessionOver
 	case a.opts.RefreshGrace > 0 && session.Counter == next.counter && session.RotatedAt.After(now.Add(-a.opts.RefreshGrace)):
 		return next, true, nil
@@ -74,7 +74,7 @@ func (a *Auth) reuse(ctx context.Context, session *ent.RefreshToken) error {
 }
 
 func (a *Auth) revoke(ctx context.Context, session uuid.UUID, reason refreshtoken.RevokedReason) error {
-	if err := a.client.RefreshToken.Update().Where(refreshtoken.ID(session), refreshtoken.Revoked(false)).
+	if err := a.client.RefreshToken.Update().Where(refreshtoken.ID(session), unrevoked).
 		SetRevoked(true).SetRevokedReason(reason).Exec(ctx); err != nil {
 		return fmt.Errorf("revoke session: %w", err)
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"tenantry/ent"
-	"tenantry/ent/onetimetoken"
 	"tenantry/ent/refreshtoken"
 	"tenantry/ent/schema/settings"
 	"tenantry/internal/cache"
@@ -107,26 +106,13 @@ func (a *Auth) Sessions(ctx context.Context, u *ent.User, home settings.Tenant) 
 
 // EndSession ends one session of a user: 404 if the user has none of that id that is not over.
 func (a *Auth) EndSession(ctx context.Context, user, session uuid.UUID) error {
-	ended, err := a.client.RefreshToken.Update().
-		Where(refreshtoken.ID(session), refreshtoken.UserID(user), refreshtoken.Revoked(false)).
+	ended, err := a.client.RefreshToken.Update().Where(refreshtoken.ID(session), refreshtoken.UserID(user), unrevoked).
 		SetRevoked(true).SetRevokedReason(refreshtoken.RevokedReasonLogout).Save(ctx)
 	if err != nil {
 		return fmt.Errorf("end session: %w", err)
 	}
 	if ended == 0 {
 		return problem.NotFound()
-	}
-	return nil
-}
-
-// EndSessions ends every session of a user, and every code that would begin another.
-func EndSessions(ctx context.Context, client *ent.Client, user uuid.UUID, reason refreshtoken.RevokedReason) error {
-	if err := client.RefreshToken.Update().Where(refreshtoken.UserID(user), refreshtoken.Revoked(false)).
-		SetRevoked(true).SetRevokedReason(reason).Exec(ctx); err != nil {
-		return fmt.Errorf("end sessions: %w", err)
-	}
-	if _, err := client.OneTimeToken.Delete().Where(onetimetoken.UserID(user)).Exec(ctx); err != nil {
-		return fmt.Errorf("delete one-time tokens: %w", err)
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ func (a *Auth) start(t *testing.T, m member) uuid.UUID {
 // first.
 func live(t *testing.T, db *database.DB, m member) []uuid.UUID {
 	t.Helper()
-	return db.Client.RefreshToken.Query().Where(refreshtoken.UserID(m.ID), refreshtoken.Revoked(false)).
+	return db.Client.RefreshToken.Query().Where(refreshtoken.UserID(m.ID), unrevoked).
 		Order(refreshtoken.ByRotatedAt(), refreshtoken.ByID()).IDsX(principal.System(t.Context(), "test"))
 }
 

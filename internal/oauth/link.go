@@ -153,8 +153,11 @@ func (o *OAuth) adopt(ctx context.Context, u *upstream, is *identity, namesake *
 		if !unproved {
 			return nil
 		}
-		return auth.EndSessions(ctx, tx, namesake.ID, refreshtoken.RevokedReasonPasswordChange)
+		return auth.DeleteOneTimeTokens(ctx, tx, namesake.ID)
 	})
+	if err == nil && unproved {
+		auth.MarkRevoked(ctx, o.client, namesake.ID, refreshtoken.RevokedReasonPasswordChange)
+	}
 	if err == nil {
 		o.tell(ctx, "oauth_linked", namesake.ID, u.ref, slog.Bool("by_address", true), slog.Bool("password_voided", unproved))
 	}
@@ -234,6 +237,7 @@ func (o *OAuth) Unlink(ctx context.Context, me *auth.Projection) error {
 		return auth.KeepSession(ctx, tx, me.ID, me.SessionID, version)
 	})
 	if err == nil {
+		auth.MarkRevoked(ctx, o.client, me.ID, refreshtoken.RevokedReasonPasswordChange)
 		o.tell(ctx, "oauth_unlinked", me.ID, "")
 	}
 	return err

@@ -37,6 +37,7 @@ const (
 // instance is a running server on a database of its own, with the first tenant and its owner.
 type instance struct {
 	testing.TB
+	opts   database.Options
 	db     *database.DB
 	server *server.Server
 	url    string
@@ -139,7 +140,7 @@ func startAt(t testing.TB, opts database.Options, clock func() time.Time, change
 			t.Error(err)
 		}
 	})
-	return &instance{TB: t, db: db, server: s, url: web.URL, log: logs, routes: contractRoutes(t), handOver: handOver}
+	return &instance{TB: t, opts: opts, db: db, server: s, url: web.URL, log: logs, routes: contractRoutes(t), handOver: handOver}
 }
 
 var contractRoutes = func() func(t testing.TB) routers.Router {

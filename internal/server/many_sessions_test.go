@@ -1,13 +1,105 @@
 package server_test
 
 import (
+	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 
+	"tenantry/ent"
+	"tenantry/ent/refreshtoken"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
+	"tenantry/internal/principal"
+	"tenantry/internal/server"
 )
+
+const (
+	// manySessions are too many for one statement of Postgres: it would exceed the statement
+	// timeout.
+	manySessions = 100_000
+	// mostMarked is how many session rows a request may write, and somewhat more.
+	mostMarked = 1000
+)
+
+// signOuts are the operations that revoke every session of a user, or every other session.
+var signOuts = []struct {
+	name string
+	do   func(s *instance, root string, of person)
+}{
+	{"deactivation", func(s *instance, root string, of person) {
+		inactive := map[string]any{"is_active": false}
+		s.expect(http.StatusOK, s.call("PATCH", "/api/v1/users/"+of.ID.String(), root, inactive))
+	}},
+	{"sign_out_everywhere", func(s *instance, _ string, of person) {
+		s.expect(http.StatusNoContent, s.call("POST", "/api/v1/auth/logout-all", of.access, nil))
+	}},
+	{"end_sessions", func(s *instance, root string, of person) {
+		s.expect(http.StatusNoContent, s.call("DELETE", "/api/v1/users/"+of.ID.String()+"/sessions", root, nil))
+	}},
+	{"password", func(s *instance, _ string, of person) {
+		s.expect(http.StatusNoContent, s.call("POST", "/api/v1/auth/password", of.access,
+			map[string]string{"current_password": ownerPassword, "new_password": "another horse battery staple"}))
+	}},
+	{"user_disable", func(s *instance, _ string, of person) {
+		if err := s.commands().UserDisable(s.Context(), "acme", of.Email); err != nil {
+			s.Fatal(err)
+		}
+	}},
+	{"user_set_password", func(s *instance, _ string, of person) {
+		next := strings.NewReader("another horse battery staple")
+		if err := s.commands().UserSetPassword(s.Context(), "acme", of.Email, next); err != nil {
+			s.Fatal(err)
+		}
+	}},
+}
+
+// commands are an operator's, on the database of the instance.
+func (s *instance) commands() server.Commands {
+	return server.Commands{Config: testConfig(s.opts), Out: &logBuffer{}, Log: slog.New(slog.DiscardHandler)}
+}
+
+// revive undoes what signOuts do to a user, except for the rows of sessions that are marked as
+// revoked.
+func (s *instance) revive(u *ent.User) {
+	s.Helper()
+	s.db.Client.User.UpdateOne(u).SetIsActive(true).
+		SetPasswordVersion(u.PasswordVersion).SetPasswordHash(*u.PasswordHash).ExecX(principal.System(s.Context(), "test"))
+}
+
+// Each operation that revokes the sessions of a user succeeds with any number of sessions, marks a
+// bounded number of rows, and revokes every session.
+func TestSignOut_of_a_user_with_many_sessions(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		s := start(t, opts)
+		sessions := manySessions
+		if opts.URL == "" {
+			sessions = 5 * mostMarked // SQLite has no statement timeout to exceed, and is slow under the race detector
+		}
+		root, _ := s.login()
+		ada := s.join("acme", "ada@acme.test", "member")
+		dbtest.GiveSessions(t, s.db, ada.TenantID, ada.ID, ada.PasswordVersion, sessions)
+		ctx := principal.System(t.Context(), "test")
+		revoked := func() int { return s.db.Client.RefreshToken.Query().Where(refreshtoken.Revoked(true)).CountX(ctx) }
+		for _, out := range signOuts {
+			other, asking := s.signIn("acme", ada.User), s.signIn("acme", ada.User)
+			before := revoked()
+			out.do(s, root, asking)
+			if n := revoked() - before; n == 0 || n > mostMarked {
+				t.Errorf("%s: %d rows were marked", out.name, n)
+			}
+			s.server.CatchUp()
+			s.expect(http.StatusUnauthorized, s.call("GET", "/api/v1/users/me", other.access, nil))
+			s.expect(http.StatusUnauthorized, s.refresh(other.refresh))
+			if n := s.db.Client.User.GetX(ctx, ada.ID).PasswordVersion; n != ada.PasswordVersion+1 {
+				t.Errorf("%s: the password version is %d", out.name, n)
+			}
+			s.revive(ada.User)
+		}
+	})
+}
 
 // A session that a sign-in has ended because of the limit is refused by the same instance at once,
 // and by another instance once its cache has caught up.
@@ -41,4 +133,35 @@ func TestSession_beyond_the_limit_is_refused(t *testing.T) {
 			t.Errorf("listed %v", listed)
 		}
 	})
+}
+
+// BenchmarkManySessions measures each operation on a user with 100,000 live sessions, on Postgres.
+func BenchmarkManySessions(b *testing.B) {
+	s := quiet(b, dbtest.Postgres(b))
+	root, _ := s.login()
+	ada := s.join("acme", "ada@acme.test", "member")
+	dbtest.GiveSessions(b, s.db, ada.TenantID, ada.ID, ada.PasswordVersion, manySessions)
+	measure := func(name string, prepare func() (run func())) {
+		b.Run(name, func(b *testing.B) {
+			for range b.N {
+				b.StopTimer()
+				run := prepare()
+				b.StartTimer()
+				run()
+			}
+		})
+	}
+	measure("sign_in", func() func() { return func() { s.signIn("acme", ada.User) } })
+	measure("list", func() func() {
+		return func() {
+			s.expect(http.StatusOK, s.call("GET", "/api/v1/users/"+ada.ID.String()+"/sessions", root, nil))
+		}
+	})
+	for _, out := range signOuts {
+		measure(out.name, func() func() {
+			s.revive(ada.User)
+			asking := s.signIn("acme", ada.User)
+			return func() { out.do(s, root, asking) }
+		})
+	}
 }

@@ -64,7 +64,9 @@ func (s *instance) object(pattern string, of person, user uuid.UUID) map[string]
 	case strings.HasPrefix(pattern, "/api/v1/roles/"):
 		ids["{id}"] = made.String()
 	case strings.HasPrefix(pattern, "/api/v1/auth/sessions/"):
-		ids["{id}"] = client.RefreshToken.Create().SetUserID(user).SetExpiresAt(time.Now().Add(time.Hour)).SaveX(ctx).ID.String()
+		version := client.User.GetX(ctx, user).PasswordVersion
+		ids["{id}"] = client.RefreshToken.Create().SetUserID(user).SetPasswordVersion(version).
+			SetExpiresAt(time.Now().Add(time.Hour)).SaveX(ctx).ID.String()
 	case strings.HasPrefix(pattern, providersPath):
 		ids["{id}"] = client.OAuthProvider.Create().SetName("p" + strings.ToLower(uuid.NewString()[:8])).SetKind("oidc").SetLabel("Provider").
 			SetClientID("acme").SaveX(ctx).ID.String()

@@ -109,8 +109,9 @@ func (u *Users) Update(ctx context.Context, id uuid.UUID, change Change) (change
 		}
 		change.Email = &canonical
 	}
+	shutOut := false
 	err = roles.Guarded(ctx, u.client, id, func(tx *ent.Client, target *ent.User) error {
-		shutOut := target.IsActive && change.IsActive != nil && !*change.IsActive
+		shutOut = target.IsActive && change.IsActive != nil && !*change.IsActive
 		if shutOut {
 			if err := superuserLeft(ctx, tx, target); err != nil {
 				return err
@@ -121,7 +122,7 @@ func (u *Users) Update(ctx context.Context, id uuid.UUID, change Change) (change
 			update.SetEmail(*change.Email).ClearEmailVerifiedAt()
 		}
 		if shutOut {
-			update.AddPasswordVersion(1) // a sign-in that is under way has read the old one
+			update.AddPasswordVersion(1) // which revokes every session, and that of a sign-in that is under way
 		}
 		if changed, err = update.Save(ctx); err != nil {
 			return auth.EmailTaken(err, "update user")
@@ -129,8 +130,11 @@ func (u *Users) Update(ctx context.Context, id uuid.UUID, change Change) (change
 		if !shutOut {
 			return nil
 		}
-		return auth.EndSessions(ctx, tx, id, refreshtoken.RevokedReasonUserInactive)
+		return auth.DeleteOneTimeTokens(ctx, tx, id)
 	})
+	if err == nil && shutOut {
+		auth.MarkRevoked(ctx, u.client, id, refreshtoken.RevokedReasonUserInactive)
+	}
 	return changed, err
 }
 
@@ -180,9 +184,13 @@ func (u *Users) Sessions(ctx context.Context, id uuid.UUID) ([]*ent.RefreshToken
 
 // EndSessions signs a user out everywhere, by the rules of roles.Guarded.
 func (u *Users) EndSessions(ctx context.Context, id uuid.UUID) error {
-	return roles.Guarded(ctx, u.client, id, func(tx *ent.Client, _ *ent.User) error {
-		return auth.EndSessions(ctx, tx, id, refreshtoken.RevokedReasonAdministrator)
+	err := roles.Guarded(ctx, u.client, id, func(tx *ent.Client, _ *ent.User) error {
+		return auth.RevokeSessions(ctx, tx, id)
 	})
+	if err == nil {
+		auth.MarkRevoked(ctx, u.client, id, refreshtoken.RevokedReasonAdministrator)
+	}
+	return err
 }
 
 // withRelated reads a user with the edges that were asked for.

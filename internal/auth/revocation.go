@@ -1,0 +1,124 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+	"github.com/google/uuid"
+
+	"tenantry/ent"
+	"tenantry/ent/onetimetoken"
+	"tenantry/ent/predicate"
+	"tenantry/ent/refreshtoken"
+	"tenantry/ent/user"
+	"tenantry/internal/database"
+)
+
+// A session is revoked when its row says so, or when its password_version is not its user's. The
+// second revokes any number of sessions with one row of users, in the transaction of the operation.
+// Every statement that asks for live sessions checks both, so that nothing depends on the mark in
+// the row. The rows are marked after the commit, for two reasons: revoked_reason tells an operator
+// why, and a sign-in or a list skips marked rows by the index on (user_id, revoked). The operation
+// itself marks the first markedAtOnce, which for almost every user are all. RevokedMarker marks the
+// rest, and the rows of an instance that crashed between the commit and the mark. An immediate
+// background run would have to survive a crash as well, and would therefore need the same marker.
+
+// markedAtOnce is how many sessions one statement marks.
+const markedAtOnce = 500
+
+// unrevoked selects the sessions that are not revoked, in either way.
+func unrevoked(s *sql.Selector) {
+	s.Where(sql.And(sql.EQ(s.C(refreshtoken.FieldRevoked), false), userVersion(s, sql.OpEQ)))
+}
+
+// unmarked selects the sessions that are revoked by their password_version and whose row does not
+// say so.
+func unmarked(s *sql.Selector) {
+	s.Where(sql.And(sql.EQ(s.C(refreshtoken.FieldRevoked), false), userVersion(s, sql.OpNEQ)))
+}
+
+// userVersion compares the password_version of a session with its user's. It is a scalar subquery,
+// which Postgres runs once for each session by the primary key of users; an EXISTS may become a
+// join that reads the table of users from end to end.
+func userVersion(s *sql.Selector, op sql.Op) *sql.Predicate {
+	of := sql.Dialect(s.Dialect()).Select().From(sql.Table(user.Table))
+	of.Select(of.C(user.FieldPasswordVersion)).Where(sql.And(
+		sql.ColumnsEQ(of.C(user.FieldID), s.C(refreshtoken.FieldUserID)),
+		sql.ColumnsEQ(of.C(user.FieldTenantID), s.C(refreshtoken.FieldTenantID)),
+	))
+	return sql.P(func(b *sql.Builder) {
+		b.Ident(s.C(refreshtoken.FieldPasswordVersion)).WriteOp(op).Wrap(func(b *sql.Builder) { b.Join(of) })
+	})
+}
+
+// atMost selects n of the sessions that where selects. On Postgres it skips sessions that another
+// transaction has locked, so that the statement neither waits nor deadlocks. The ids are an array
+// there because Postgres computes it once; it may run a subquery again for each row, and select
+// other rows each time.
+func atMost(n int, strength sql.LockStrength, where ...predicate.RefreshToken) predicate.RefreshToken {
+	return func(s *sql.Selector) {
+		ids := sql.Dialect(s.Dialect()).Select(refreshtoken.FieldID).From(sql.Table(refreshtoken.Table)).Limit(n)
+		for _, p := range where {
+			p(ids)
+		}
+		if s.Dialect() != dialect.Postgres {
+			s.Where(sql.In(s.C(refreshtoken.FieldID), ids))
+			return
+		}
+		ids.For(strength, sql.WithLockAction(sql.SkipLocked))
+		s.Where(sql.P(func(b *sql.Builder) {
+			b.WriteString(s.C(refreshtoken.FieldID)).WriteString(" = ANY (ARRAY(").Join(ids).WriteString("))")
+		}))
+	}
+}
+
+// RevokeSessions raises the password_version of a user, which revokes every session of the user and
+// that of a sign-in that is under way, and deletes the one-time tokens that would start another.
+// The caller calls MarkRevoked after the commit.
+func RevokeSessions(ctx context.Context, tx *ent.Client, id uuid.UUID) error {
+	if err := tx.User.Update().Where(user.ID(id)).AddPasswordVersion(1).Exec(ctx); err != nil {
+		return fmt.Errorf("revoke sessions: %w", err)
+	}
+	return DeleteOneTimeTokens(ctx, tx, id)
+}
+
+// DeleteOneTimeTokens deletes every one-time token of a user, for a caller that raises
+// password_version with other columns.
+func DeleteOneTimeTokens(ctx context.Context, tx *ent.Client, id uuid.UUID) error {
+	if _, err := tx.OneTimeToken.Delete().Where(onetimetoken.UserID(id)).Exec(ctx); err != nil {
+		return fmt.Errorf("delete one-time tokens: %w", err)
+	}
+	return nil
+}
+
+// LogoutAll signs a user out everywhere.
+func (a *Auth) LogoutAll(ctx context.Context, user uuid.UUID) error {
+	err := database.WithTx(ctx, a.client, func(tx *ent.Client) error { return RevokeSessions(ctx, tx, user) })
+	if err != nil {
+		return err
+	}
+	MarkRevoked(ctx, a.client, user, refreshtoken.RevokedReasonLogout)
+	return nil
+}
+
+// MarkRevoked marks the first markedAtOnce sessions of a user that a raised password_version has
+// revoked, also when the client has hung up. It returns no error: the sessions are revoked already,
+// and RevokedMarker marks the rest.
+func MarkRevoked(ctx context.Context, client *ent.Client, id uuid.UUID, reason refreshtoken.RevokedReason) {
+	_, _ = mark(context.WithoutCancel(ctx), client, reason, refreshtoken.UserID(id))
+}
+
+// mark marks at most markedAtOnce of the sessions that where selects and a raised password_version
+// has revoked. It returns their number.
+func mark(
+	ctx context.Context, client *ent.Client, reason refreshtoken.RevokedReason, where predicate.RefreshToken,
+) (int, error) {
+	marked, err := client.RefreshToken.Update().Where(atMost(markedAtOnce, sql.LockNoKeyUpdate, where, unmarked)).
+		SetRevoked(true).SetRevokedReason(reason).Save(database.Quiet(ctx))
+	if err != nil {
+		return 0, fmt.Errorf("mark revoked sessions: %w", err)
+	}
+	return marked, nil
+}

@@ -1,0 +1,92 @@
+package auth
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tenantry/ent/refreshtoken"
+	"tenantry/internal/database"
+	"tenantry/internal/principal"
+)
+
+const (
+	// markerPage is how many sessions a marker reads at once.
+	markerPage = 1000
+	// markerRest is for how many times its own time a marker rests after a page.
+	markerRest = 19
+)
+
+// nextSessions reads $2 sessions after an id ($1), the oldest first, and whether each is revoked by
+// its password_version and not marked.
+const nextSessions = `SELECT s.id, NOT s.revoked AND s.password_version <> u.password_version
+FROM refresh_tokens AS s JOIN users AS u ON u.id = s.user_id AND u.tenant_id = s.tenant_id
+WHERE s.id > $1 ORDER BY s.id LIMIT $2`
+
+// RevokedMarker marks the sessions that a raised password_version has revoked and that the
+// operation has not marked: all but the first of a user with many sessions, and all of them if the
+// instance crashed. No index leads to these rows, and nothing depends on when they are marked. The
+// marker therefore reads the table by its primary key, one page a run, and continues while a page
+// has rows to mark. A page costs some milliseconds; the whole table is never read at once.
+type RevokedMarker struct {
+	auth *Auth
+	// after is the last session that was read.
+	after uuid.UUID
+}
+
+// NewRevokedMarker returns a marker that starts with the oldest session.
+func (a *Auth) NewRevokedMarker() *RevokedMarker { return &RevokedMarker{auth: a} }
+
+// Run reads the next page of sessions and marks its rows, and so on until a page has no row to
+// mark. The first page follows the last.
+func (m *RevokedMarker) Run(ctx context.Context) error {
+	ctx = principal.System(ctx, "housekeeping: sessions of every tenant")
+	for {
+		begun := time.Now()
+		marked, err := m.page(ctx)
+		if err != nil || marked == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(markerRest * time.Since(begun)):
+		}
+	}
+}
+
+// page returns how many sessions of the next page were marked.
+func (m *RevokedMarker) page(ctx context.Context) (marked int, err error) {
+	var last uuid.UUID
+	var found []uuid.UUID
+	read := 0
+	err = database.Rows(ctx, m.auth.client, nextSessions, []any{m.after, markerPage}, func(rows *sql.Rows) error {
+		var unmarked bool
+		if err := rows.Scan(&last, &unmarked); err != nil {
+			return err
+		}
+		if read++; unmarked {
+			found = append(found, last)
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read sessions: %w", err)
+	}
+	if read < markerPage {
+		last = uuid.Nil // from the beginning again
+	}
+	for len(found) > 0 {
+		some := found[:min(len(found), markedAtOnce)]
+		n, err := mark(ctx, m.auth.client, refreshtoken.RevokedReasonPasswordVersion, refreshtoken.IDIn(some...))
+		if err != nil {
+			return marked, err
+		}
+		marked, found = marked+n, found[len(some):]
+	}
+	m.after = last
+	return marked, nil
+}
