@@ -113,6 +113,8 @@ func TestHot_statements_use_indexes(t *testing.T) {
 				_, err := m.page(ctx)
 				return err
 			},
+			"delete sessions of a user":   func() error { return DeleteSessionsOfUser(ctx, client, id) },
+			"delete sessions of a tenant": func() error { return DeleteSessionsOfTenant(ctx, client, id) },
 		} {
 			hot.statements = nil
 			if err := run(); !errors.Is(err, errRecorded) || len(hot.statements) != 1 {

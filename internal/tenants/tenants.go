@@ -237,8 +237,8 @@ func (t *Tenants) SetActive(ctx context.Context, id uuid.UUID, active bool) erro
 }
 
 // Delete deletes a tenant with everything in it: 404 if there is no such tenant, 409 for the caller's own. It suspends the
-// tenant and deletes the users in parts, since no statement may take as long as a large tenant needs. A deletion that was
-// interrupted goes on when it is asked for again.
+// tenant and deletes the sessions and then the users in parts, since no statement may take as long as a large tenant
+// needs. A deletion that was interrupted goes on when it is asked for again.
 func (t *Tenants) Delete(ctx context.Context, id uuid.UUID) error {
 	if err := notOwn(ctx, id); err != nil {
 		return err
@@ -251,6 +251,9 @@ func (t *Tenants) Delete(ctx context.Context, id uuid.UUID) error {
 		return problem.NotFound()
 	}
 	inside := principal.NewContext(ctx, principal.InTenant(id))
+	if err := auth.DeleteSessionsOfTenant(inside, t.client, id); err != nil {
+		return err
+	}
 	for {
 		last, err := t.client.User.Query().Order(user.ByID()).Offset(deletedAtOnce - 1).FirstID(inside)
 		if ent.IsNotFound(err) {

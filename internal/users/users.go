@@ -138,17 +138,45 @@ func (u *Users) Update(ctx context.Context, id uuid.UUID, change Change) (change
 	return changed, err
 }
 
-// Delete deletes a user by the rules of roles.Guarded, with everything that is theirs.
+// Delete deletes a user by the rules of roles.Guarded, with every row that refers to the user. Where
+// the user has more sessions than one statement deletes, Delete first makes the user inactive, by the
+// same rules, and deletes the sessions in batches. An interrupted deletion leaves an inactive user
+// without live sessions; the next request continues it.
 func (u *Users) Delete(ctx context.Context, id uuid.UUID) error {
-	return roles.Guarded(ctx, u.client, id, func(tx *ent.Client, target *ent.User) error {
+	deleted, err := u.delete(ctx, id, false)
+	if err != nil || deleted {
+		return err
+	}
+	if err := auth.DeleteSessionsOfUser(ctx, u.client, id); err != nil {
+		return err
+	}
+	_, err = u.delete(ctx, id, true)
+	return err
+}
+
+// delete deletes a user, or only makes a user with many sessions inactive, unless the sessions are deleted already.
+func (u *Users) delete(ctx context.Context, id uuid.UUID, emptied bool) (deleted bool, err error) {
+	err = roles.Guarded(ctx, u.client, id, func(tx *ent.Client, target *ent.User) error {
 		if err := superuserLeft(ctx, tx, target); err != nil {
 			return err
 		}
-		if err := tx.User.DeleteOne(target).Exec(ctx); err != nil {
+		many := false
+		if !emptied {
+			if many, err = auth.ManySessions(ctx, tx, id); err != nil {
+				return err
+			}
+		}
+		if deleted = !many; many {
+			err = tx.User.UpdateOne(target).SetIsActive(false).AddPasswordVersion(1).Exec(ctx)
+		} else {
+			err = tx.User.DeleteOne(target).Exec(ctx)
+		}
+		if err != nil {
 			return fmt.Errorf("delete user: %w", err)
 		}
 		return nil
 	})
+	return deleted, err
 }
 
 // superuserLeft refuses, with 409, to take the last superuser who can act: only the command line would bring one back. Two
