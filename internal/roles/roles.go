@@ -96,16 +96,6 @@ func (r *Roles) Update(ctx context.Context, id uuid.UUID, change Change) (*ent.R
 	return changed, err
 }
 
-// Delete deletes a role, and with it every assignment of it.
-func (r *Roles) Delete(ctx context.Context, id uuid.UUID) error {
-	return r.change(ctx, id, func(tx *ent.Client, old *ent.Role) error {
-		if err := tx.Role.DeleteOne(old).Exec(ctx); err != nil {
-			return fmt.Errorf("delete role: %w", err)
-		}
-		return nil
-	})
-}
-
 // change does something to a role that the caller may change, in one transaction: nobody widens it between the look and the
 // change.
 func (r *Roles) change(ctx context.Context, id uuid.UUID, do func(*ent.Client, *ent.Role) error) error {

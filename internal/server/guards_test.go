@@ -86,7 +86,7 @@ func TestStatement_budgets(t *testing.T) {
 			{"PUT", "/api/v1/users/" + ada + "/roles", map[string]any{"role_ids": []string{custom}}, "8"},
 			{"PUT", "/api/v1/users/" + ada + "/roles/" + member, nil, "8"},
 			{"DELETE", "/api/v1/users/" + ada + "/roles/" + member, nil, "6"},
-			{"DELETE", "/api/v1/roles/" + custom, nil, "2"},
+			{"DELETE", "/api/v1/roles/" + custom, nil, "3"},
 			{"DELETE", "/api/v1/users/" + ada, nil, "6"},
 			{"POST", "/api/v1/auth/password", map[string]string{"current_password": ownerPassword, "new_password": ownerPassword}, "7"},
 			{"POST", "/api/v1/auth/logout-all", nil, "3"},

@@ -1,8 +1,10 @@
 package server_test
 
 import (
+	"database/sql"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -137,8 +139,8 @@ func TestSession_beyond_the_limit_is_refused(t *testing.T) {
 	})
 }
 
-// BenchmarkManySessions measures each operation on a user with 100,000 live sessions, and on a
-// tenant whose one user has 100,000 sessions, on Postgres.
+// BenchmarkManySessions measures each operation on a user with 100,000 live sessions, on a role
+// that 200,000 users have, and on a tenant whose one user has 100,000 sessions, on Postgres.
 func BenchmarkManySessions(b *testing.B) {
 	s := quiet(b, dbtest.Postgres(b))
 	root, _ := s.login()
@@ -182,5 +184,21 @@ func BenchmarkManySessions(b *testing.B) {
 		return func() {
 			s.expect(http.StatusNoContent, s.call("DELETE", "/api/v1/tenants/"+doomed.TenantID.String(), root, nil))
 		}
+	})
+	fast := url.Values{"options": {"-c session_replication_role=replica"}} // past foreign keys and triggers
+	filler, err := sql.Open("postgres", s.opts.URL+"&"+fast.Encode())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer filler.Close()
+	statement(b, filler, `INSERT INTO users (id, tenant_id, created_at, updated_at, email)
+		SELECT gen_random_uuid(), $1, now(), now(), n || '@many.test' FROM generate_series(1, 200000) AS s(n)`,
+		ada.TenantID)
+	measure("delete_role", func() func() {
+		role := s.makeRole(root, uuid.NewString(), "users:read")
+		statement(b, filler, `INSERT INTO user_roles (tenant_id, user_id, role_id, created_at, updated_at)
+			SELECT tenant_id, id, $1, now(), now() FROM users WHERE email LIKE '%@many.test'`, role)
+		statement(b, filler, "ANALYZE user_roles")
+		return func() { s.expect(http.StatusNoContent, s.call("DELETE", "/api/v1/roles/"+role, root, nil)) }
 	})
 }
