@@ -116,7 +116,7 @@ func mark(
 	ctx context.Context, client *ent.Client, reason refreshtoken.RevokedReason, where predicate.RefreshToken,
 ) (int, error) {
 	marked, err := client.RefreshToken.Update().Where(atMost(markedAtOnce, sql.LockNoKeyUpdate, where, unmarked)).
-		SetRevoked(true).SetRevokedReason(reason).Save(database.Quiet(ctx))
+		SetRevoked(true).SetRevokedReason(reason).Save(database.WithoutInvalidation(ctx))
 	if err != nil {
 		return 0, fmt.Errorf("mark revoked sessions: %w", err)
 	}
