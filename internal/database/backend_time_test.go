@@ -18,11 +18,11 @@ func backendTime(b *testing.B) (sum time.Duration) {
 		b.Fatal(err)
 	}
 	for _, file := range files {
-		title, err := os.ReadFile(file) //nolint:gosec // of a process
+		title, err := os.ReadFile(file)
 		if err != nil || !bytes.HasPrefix(title, []byte("postgres: ")) {
 			continue
 		}
-		stat, err := os.ReadFile(filepath.Join(filepath.Dir(file), "stat")) //nolint:gosec // of a process
+		stat, err := os.ReadFile(filepath.Join(filepath.Dir(file), "stat"))
 		if err != nil {
 			continue
 		}

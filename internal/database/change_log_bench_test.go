@@ -2,6 +2,7 @@ package database_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -78,6 +79,7 @@ func revocations(b *testing.B, db *database.DB, clients, sessions int) float64 {
 	if err != nil {
 		b.Fatal(err)
 	}
+	defer rows.Close()
 	for rows.Next() {
 		var id uuid.UUID
 		if err := rows.Scan(&id); err != nil {
@@ -85,7 +87,7 @@ func revocations(b *testing.B, db *database.DB, clients, sessions int) float64 {
 		}
 		ids <- id
 	}
-	if err := rows.Err(); err != nil {
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil { // its connection is needed
 		b.Fatal(err)
 	}
 	close(ids)

@@ -229,7 +229,7 @@ func TestChangeLog_readOnlyServerIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer writable.Close() //nolint:errcheck // the test is over
+	defer writable.Close()
 	var name string
 	if err := p.SQL.QueryRowContext(t.Context(), "SELECT current_database()").Scan(&name); err != nil {
 		t.Fatal(err)
