@@ -10,6 +10,7 @@ import (
 
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
+	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/attribute"
 )
 
@@ -130,9 +131,12 @@ func run[T any](ctx context.Context, p *pool, query string, args []any, statemen
 	return statement(ctx, portable(args))
 }
 
+// idLength is the length of a UUID as text (RFC 9562 §4).
+const idLength = 36
+
 // portable brings values to the one form that both databases keep. Times are UTC, in microseconds: SQLite compares them as
-// text. JSON is text: as bytes SQLite would take it for its own binary form, and so would Postgres where parameters are
-// binary.
+// text. JSON is text: as bytes SQLite would take it for its own binary form, and so would Postgres, since parameters are
+// binary. So is an ID that ent has read as bytes and passes on.
 func portable(args []any) []any {
 	for i, arg := range args {
 		switch v := arg.(type) {
@@ -145,6 +149,12 @@ func portable(args []any) []any {
 		case json.RawMessage:
 			if v != nil {
 				args[i] = string(v)
+			}
+		case []byte:
+			if len(v) == idLength {
+				if _, err := uuid.ParseBytes(v); err == nil {
+					args[i] = string(v)
+				}
 			}
 		}
 	}
