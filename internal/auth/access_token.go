@@ -13,7 +13,6 @@ import (
 	"github.com/maypok86/otter/v2"
 
 	"tenantry/internal/principal"
-	"tenantry/internal/problem"
 )
 
 const (
@@ -145,7 +144,7 @@ func (a *accessTokens) read(ctx context.Context, token string) (p *principal.Pri
 		user, err = uuid.Parse(c.Subject)
 	}
 	if err != nil {
-		return nil, 0, problem.Unauthorized("invalid_token", "The access token is not valid.").Because(err)
+		return nil, 0, errInvalidToken.Because(err)
 	}
 	return &principal.Principal{TenantID: c.TenantID, UserID: user, SessionID: c.SessionID}, c.ExpiresAt, nil
 }

@@ -87,7 +87,7 @@ func (a *Auth) Authorize(ctx context.Context, scopes []string) (context.Context,
 		return nil, err
 	}
 	if projection == nil || projection.ID != p.UserID || projection.TenantID != p.TenantID || !projection.Live() {
-		return nil, problem.Unauthorized("invalid_token", "The access token is not valid.")
+		return nil, errInvalidToken
 	}
 	who := projection.Principal()
 	for _, scope := range scopes {
@@ -117,6 +117,9 @@ func (a *Auth) ActIn(ctx context.Context, slug string) (context.Context, error) 
 	p.TenantID = id
 	return principal.NewContext(ctx, &p), nil
 }
+
+// errInvalidToken is the answer to an access token that is not valid, or not any more.
+var errInvalidToken = problem.Unauthorized("invalid_token", "The access token is not valid.")
 
 // ErrCredentials is the answer to everybody who may not sign in, whatever the reason (ASVS 6.3.8).
 var ErrCredentials = problem.Unauthorized("invalid_credentials", "The tenant, e-mail address or password is not right.")

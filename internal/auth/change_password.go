@@ -94,11 +94,17 @@ func replacePassword(ctx context.Context, client *ent.Client, u *ent.User, hash 
 }
 
 // KeepSession keeps one session of a user live in the transaction that raises the user's
-// password_version to this one, which revokes the others. The caller calls MarkRevoked after the commit.
+// password_version by one to this one, which revokes the others: 401 if the session was revoked
+// meanwhile, which it must stay. The caller calls MarkRevoked after the commit.
 func KeepSession(ctx context.Context, tx *ent.Client, id, session uuid.UUID, version int) error {
-	if err := tx.RefreshToken.Update().Where(refreshtoken.ID(session), refreshtoken.UserID(id)).
-		SetPasswordVersion(version).Exec(ctx); err != nil {
+	kept, err := tx.RefreshToken.Update().Where(
+		refreshtoken.ID(session), refreshtoken.UserID(id), refreshtoken.PasswordVersion(version-1), refreshtoken.Revoked(false),
+	).SetPasswordVersion(version).Save(ctx)
+	if err != nil {
 		return fmt.Errorf("keep session: %w", err)
+	}
+	if kept == 0 {
+		return errInvalidToken
 	}
 	return nil
 }

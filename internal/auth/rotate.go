@@ -73,8 +73,10 @@ func (a *Auth) reuse(ctx context.Context, session *ent.RefreshToken) error {
 	return errReuse
 }
 
+// revoke revokes one session. It does not compare the password_version with the user's: a transaction that keeps the session and raises
+// both may be about to commit, and this statement would compare the session's new version with the user's old one.
 func (a *Auth) revoke(ctx context.Context, session uuid.UUID, reason refreshtoken.RevokedReason) error {
-	if err := a.client.RefreshToken.Update().Where(refreshtoken.ID(session), unrevoked).
+	if err := a.client.RefreshToken.Update().Where(refreshtoken.ID(session), refreshtoken.Revoked(false)).
 		SetRevoked(true).SetRevokedReason(reason).Exec(ctx); err != nil {
 		return fmt.Errorf("revoke session: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"tenantry/ent"
+	"tenantry/ent/predicate"
 	"tenantry/ent/refreshtoken"
 	"tenantry/ent/schema/settings"
 	"tenantry/internal/cache"
@@ -106,15 +107,26 @@ func (a *Auth) Sessions(ctx context.Context, u *ent.User, home settings.Tenant) 
 
 // EndSession ends one session of a user: 404 if the user has none of that id that is not over.
 func (a *Auth) EndSession(ctx context.Context, user, session uuid.UUID) error {
-	ended, err := a.client.RefreshToken.Update().Where(refreshtoken.ID(session), refreshtoken.UserID(user), unrevoked).
-		SetRevoked(true).SetRevokedReason(refreshtoken.RevokedReasonLogout).Save(ctx)
-	if err != nil {
-		return fmt.Errorf("end session: %w", err)
+	live := []predicate.RefreshToken{refreshtoken.ID(session), refreshtoken.UserID(user), unrevoked}
+	for {
+		ended, err := a.client.RefreshToken.Update().Where(live...).
+			SetRevoked(true).SetRevokedReason(refreshtoken.RevokedReasonLogout).Save(ctx)
+		if err != nil {
+			return fmt.Errorf("end session: %w", err)
+		}
+		if ended > 0 {
+			return nil
+		}
+		// The update may have waited for a transaction that keeps the session and raises both versions. It has then compared the
+		// session's new version with the user's old one. A statement that begins now sees both.
+		found, err := a.client.RefreshToken.Query().Where(live...).Exist(ctx)
+		if err != nil {
+			return fmt.Errorf("read session: %w", err)
+		}
+		if !found {
+			return problem.NotFound()
+		}
 	}
-	if ended == 0 {
-		return problem.NotFound()
-	}
-	return nil
 }
 
 // text makes what a client said of itself fit to be stored: valid UTF-8 without NUL, which Postgres refuses, and short.

@@ -31,7 +31,7 @@ const (
 // thousand times as long. The upper bound of xid excludes nothing: without statistics the planner takes a third of the table for
 // one bound, and little for two. There is one row even if nothing has changed.
 const readChanges = `SELECT pg_current_snapshot(), pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
-	extract(epoch FROM pg_postmaster_start_time()), pg_relation_filenode('changes'), c."key"
+	extract(epoch FROM pg_postmaster_start_time()), pg_relation_filenode('changes'), clock_timestamp(), c."key"
 FROM (SELECT) AS one LEFT JOIN (
 	SELECT "key" FROM changes WHERE xid >= $1 AND xid < 9223372036854775807
 	UNION ALL
@@ -45,7 +45,7 @@ type changeLog struct {
 	// prepared says whether the statement is prepared, which takes a third of the time. It is then in statement.
 	prepared  bool
 	statement *sql.Stmt
-	// pool is told when its connections lead to another server than before.
+	// pool is the pool of the same database. Its connections are discarded when the server changes.
 	pool *connector
 	// last is what the last read saw, nil before the first one. It began at readAt.
 	last   *logPosition
@@ -60,6 +60,14 @@ type logPosition struct {
 	// server is when the server was started, file the file of the table. Another of either is another history.
 	server string
 	file   int64
+	// at is the time of the server. The clock of this process stands still while its machine is suspended.
+	at time.Time
+}
+
+// continues reports whether nothing can have been missed between an earlier position and this one.
+func (p *logPosition) continues(last *logPosition) bool {
+	gap := p.at.Sub(last.at)
+	return p.server == last.server && p.file == last.file && p.xmax >= last.xmax && gap >= 0 && gap <= maxGap
 }
 
 var errNotPrimary = errors.New("the server is in recovery or read-only, so it does not have every change")
@@ -73,6 +81,10 @@ func openChangeLog(opts Options, pool *connector) (*changeLog, error) {
 	own, err := newConnector(dsn, func(q url.Values) {
 		setDefault(q, "application_name", ChangeLogName)
 		setDefault(q, "connect_timeout", strconv.Itoa(int(readTimeout.Seconds())))
+		if opts.Prepared {
+			// Before readTimeout, so that no backend is left that waits for a lock.
+			setDefault(q, "statement_timeout", strconv.FormatInt((readTimeout*3/4).Milliseconds(), 10))
+		}
 		oneRoundTrip(q)
 	}, readTimeout, opts.Prepared)
 	if err != nil {
@@ -94,28 +106,26 @@ func (l *changeLog) read(ctx context.Context) (keys []uuid.UUID, everything bool
 	if err != nil {
 		switch {
 		case errors.Is(err, errNotPrimary):
-			l.forget()
+			l.leave()
 		case errors.Is(err, errMixed):
 			err = l.pool.fail(err)
 		}
+		// A server that has crashed may use the last transaction IDs again, so the position may not be used after it.
+		l.last = nil
 		return nil, false, fmt.Errorf("read the change log: %w", err)
 	}
 	last := l.last
-	if last != nil && (last.server != now.server || last.file != now.file) {
-		l.forget()
-		last = nil
+	if last != nil && last.server != now.server {
+		l.leave()
 	}
-	everything = last == nil || time.Since(l.readAt) > maxGap || slices.Contains(keys, uuid.Nil)
+	everything = last == nil || !now.continues(last) || time.Since(l.readAt) > maxGap || slices.Contains(keys, uuid.Nil)
 	l.last, l.readAt = now, began
 	return keys, everything, nil
 }
 
-// forget gives up the position and the connection: the next read finds the server anew.
-func (l *changeLog) forget() {
-	if l.last != nil {
-		l.pool.discard()
-	}
-	l.last = nil
+// leave closes the connection of the reader and lets those of the pool be replaced, so that both find the primary.
+func (l *changeLog) leave() {
+	l.pool.discard()
 	l.db.SetMaxIdleConns(0) // closes the connection
 	l.db.SetMaxIdleConns(1)
 }
@@ -131,7 +141,7 @@ func (l *changeLog) query(ctx context.Context) (now *logPosition, keys []uuid.UU
 		var standby bool
 		var key uuid.NullUUID
 		at := &logPosition{}
-		if err := rows.Scan(&snapshot, &standby, &at.server, &at.file, &key); err != nil {
+		if err := rows.Scan(&snapshot, &standby, &at.server, &at.file, &at.at, &key); err != nil {
 			return nil, nil, err
 		}
 		if standby {
@@ -152,7 +162,7 @@ func (l *changeLog) query(ctx context.Context) (now *logPosition, keys []uuid.UU
 	return now, keys, rows.Err()
 }
 
-// run runs the statement. It does not end with ctx, since lib/pq would open another connection to cancel it: readTimeout ends it.
+// run runs the statement. Cancelling ctx does not stop it: lib/pq would open another connection to cancel it. readTimeout bounds it.
 func (l *changeLog) run(ctx context.Context) (rows *sql.Rows, err error) {
 	ctx = context.WithoutCancel(ctx)
 	args := []any{int64(math.MaxInt64), "{}"}

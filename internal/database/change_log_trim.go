@@ -44,12 +44,17 @@ func (t *ChangeTrimmer) Trim(ctx context.Context) error {
 		err = t.db.SQL.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM changes`).Scan(&now.last)
 	} else {
 		var snapshot string
-		if err = t.db.SQL.QueryRowContext(ctx, `SELECT pg_current_snapshot()`).Scan(&snapshot); err == nil {
+		err = t.db.SQL.QueryRowContext(ctx, `SELECT pg_current_snapshot(), extract(epoch FROM pg_postmaster_start_time()),
+	pg_relation_filenode('changes')`).Scan(&snapshot, &now.server, &now.file)
+		if err == nil {
 			err = now.parse(snapshot)
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("read the position of the change log: %w", err)
+	}
+	if n := len(t.seen); n > 0 && (t.seen[n-1].server != now.server || t.seen[n-1].file != now.file || t.seen[n-1].xmax > now.xmax) {
+		t.seen = nil // another history, which may use the same transaction IDs
 	}
 	t.seen = append(t.seen, now)
 	var old *seenChanges
@@ -63,6 +68,12 @@ func (t *ChangeTrimmer) Trim(ctx context.Context) error {
 }
 
 func (t *ChangeTrimmer) delete(ctx context.Context, old seenChanges) error {
+	if t.db.Dialect() == dialect.Postgres {
+		// Rows that were restored from a dump of another server may have transaction IDs of the future, and be read until then.
+		if _, err := t.db.driver.ExecContext(ctx, `DELETE FROM changes WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint`); err != nil {
+			return fmt.Errorf("delete changes of another server: %w", err)
+		}
+	}
 	for from := int64(0); ; {
 		began := time.Now()
 		n, last, err := t.deleteBatch(ctx, old, from)
@@ -114,14 +125,20 @@ func (db *DB) FinishChangeLog(ctx context.Context, force bool) (ended bool, err 
 		return false, nil
 	}
 	// The previous version proves on its listening connection, several times a second, that it is answered: by an empty statement.
-	var listeners int
-	err = db.SQL.QueryRowContext(ctx, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query = ''
-	AND backend_start < now() - interval '2 seconds' AND state_change > now() - interval '2 seconds'`).Scan(&listeners)
-	if err != nil {
+	// Of other roles' connections the state is hidden (NULL) from a role without pg_read_all_stats.
+	var listeners, hidden int
+	err = db.SQL.QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE query = '' AND backend_start < now() - interval '2 seconds'
+	AND state_change > now() - interval '2 seconds'), count(*) FILTER (WHERE state IS NULL)
+	FROM pg_stat_activity WHERE datname = current_database()`).Scan(&listeners, &hidden)
+	switch {
+	case err != nil:
 		return false, fmt.Errorf("look for instances of the previous version: %w", err)
-	}
-	if listeners > 0 && !force {
+	case force:
+	case listeners > 0:
 		return false, errors.New("an instance of the previous version is still running: stop it first, or add --force if you know better")
+	case hidden > 0:
+		return false, errors.New("other roles are connected, and this role may not see whether they are instances of the previous version: " +
+			"run this as the role of the server, or make sure that none runs and add --force")
 	}
 	result, err := db.driver.ExecContext(ctx, `DELETE FROM settings WHERE name = 'change_log.notify'`)
 	if err != nil {

@@ -74,7 +74,7 @@ func (m *Migrator) PlanDown(ctx context.Context, to, devURL string) (_ *DownPlan
 	if err != nil {
 		return nil, fmt.Errorf("plan the way down: %w", err)
 	}
-	// A trigger must not name what is gone, and SQLite drops those of a table that is rebuilt.
+	// Triggers are dropped first: they may name dropped columns, and SQLite drops the triggers of a table that it rebuilds.
 	plan.Statements = append(plan.Statements, before.drop...)
 	for _, step := range steps.Changes {
 		plan.Statements = append(plan.Statements, step.Cmd)

@@ -78,6 +78,20 @@ func (r ChangeReader) Age(d time.Duration) {
 	}
 }
 
+// AgeServer makes the last read as old as d by the clock of the server.
+func (r ChangeReader) AgeServer(d time.Duration) {
+	if l, ok := r.changeReader.(*changeLog); ok {
+		l.last.at = l.last.at.Add(-d)
+	}
+}
+
+// Ahead makes the last read one of later transactions.
+func (r ChangeReader) Ahead(n int64) {
+	if l, ok := r.changeReader.(*changeLog); ok {
+		l.last.xmax += n
+	}
+}
+
 // ReadChanges is the statement of the reader on Postgres.
 const ReadChanges = readChanges
 

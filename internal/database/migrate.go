@@ -15,7 +15,9 @@ import (
 	"ariga.io/atlas/sql/sqlclient"
 	"ariga.io/atlas/sql/sqlite"
 	"entgo.io/ent/dialect"
+	"github.com/cenkalti/backoff/v5"
 	"github.com/gofrs/flock"
+	"github.com/lib/pq"
 
 	"tenantry/migrations"
 )
@@ -26,6 +28,9 @@ const (
 	// lockTimeout is how long a starter waits for another one that is migrating.
 	lockTimeout = 5 * time.Minute
 	operator    = "tenantry"
+	// lockPause is the pause before a migration tries again to lock its tables, and lockNotAvailable the SQLSTATE of a lock timeout.
+	lockPause        = 2 * time.Second
+	lockNotAvailable = "55P03"
 )
 
 // Migrator applies the embedded migrations to one database. It keeps Atlas' history, so that the Atlas CLI may be used
@@ -146,7 +151,7 @@ func (m *Migrator) Up(ctx context.Context) (applied []Version, err error) {
 		return nil, err
 	}
 	for _, f := range pending {
-		if err := m.apply(ctx, h, f); err != nil {
+		if err := m.applyOnceFree(ctx, h, f); err != nil {
 			return applied, fmt.Errorf("migration %s failed and was rolled back: %w", f.Name(), err)
 		}
 		applied = append(applied, Version{Version: f.Version(), Name: f.Desc(), Applied: true})
@@ -164,6 +169,19 @@ func (m *Migrator) pending(ctx context.Context, h *history) ([]migrate.File, err
 		return nil, nil
 	}
 	return pending, err
+}
+
+// applyOnceFree applies a migration. One that could not lock its tables in time was rolled back, and is tried again: requests wait behind
+// it, so that it must not wait for long at once.
+func (m *Migrator) applyOnceFree(ctx context.Context, h *history, f migrate.File) error {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := m.apply(ctx, h, f)
+		if e, ok := errors.AsType[*pq.Error](err); err != nil && (!ok || e.Code != lockNotAvailable) {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(lockPause)), backoff.WithMaxElapsedTime(lockTimeout))
+	return err
 }
 
 func (m *Migrator) apply(ctx context.Context, h *history, f migrate.File) error {

@@ -99,6 +99,10 @@ func complete(dsn *url.URL, change func(url.Values)) string {
 	change(q)
 	setDefault(q, "connect_timeout", strconv.Itoa(int(connectTimeout.Seconds())))
 	setDefault(q, "application_name", "tenantry")
+	if strings.Contains(dsn.Host, ",") {
+		// Otherwise the pool might read a standby that is behind the change log, and cache what it reads.
+		setDefault(q, "target_session_attrs", "read-write")
+	}
 	withParameters := *dsn
 	splitHosts(&withParameters, q)
 	withParameters.RawQuery = q.Encode()

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"ariga.io/atlas/sql/migrate"
 	"ariga.io/atlas/sql/schema"
@@ -31,8 +32,11 @@ func (s stateWithTriggers) ReadState(ctx context.Context) (*schema.Realm, error)
 	return s.StateReader.ReadState(ctx)
 }
 
-// place matches what a function has of the schema that it was read in.
-var place = regexp.MustCompile(`(?m)^( SET search_path TO) .*$`)
+// searchPathSetting matches what a function has of the schema that it was read in.
+var searchPathSetting = regexp.MustCompile(`(?m)^ SET search_path TO .*\n`)
+
+// pinFunction gives a function back what the migrations give it: the schema of the connection as its only one, and no other caller.
+const pinFunction = `DO $$ BEGIN EXECUTE format('ALTER FUNCTION %[1]s SET search_path = %%I, pg_temp', current_schema()); END $$`
 
 // readTriggers returns the triggers of a database.
 func (m *Migrator) readTriggers(ctx context.Context, db *sql.DB) (all triggers, err error) {
@@ -48,15 +52,20 @@ FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid WHERE NOT t.tgisint
 	if err := all.add(ctx, db, functions); err != nil {
 		return all, err
 	}
+	var create []string
 	for i, definition := range all.create {
-		all.create[i] = place.ReplaceAllString(definition, " SET search_path FROM CURRENT")
+		name := strings.TrimPrefix(all.drop[i], "DROP FUNCTION ")
+		create = append(create, searchPathSetting.ReplaceAllString(definition, ""))
+		if searchPathSetting.MatchString(definition) {
+			create = append(create, fmt.Sprintf(pinFunction, name), "REVOKE EXECUTE ON FUNCTION "+name+" FROM PUBLIC")
+		}
 	}
-	made := triggers{}
-	if err := made.add(ctx, db, ofPostgres); err != nil {
+	onTables := triggers{}
+	if err := onTables.add(ctx, db, ofPostgres); err != nil {
 		return all, err
 	}
-	// A function is dropped after its triggers, and made before them.
-	return triggers{append(made.drop, all.drop...), append(all.create, made.create...)}, nil
+	// A function is dropped after its triggers, and created before them.
+	return triggers{append(onTables.drop, all.drop...), append(create, onTables.create...)}, nil
 }
 
 func (t *triggers) add(ctx context.Context, db *sql.DB, query string) error {

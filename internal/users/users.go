@@ -167,7 +167,9 @@ func (u *Users) delete(ctx context.Context, id uuid.UUID, emptied bool) (deleted
 			}
 		}
 		if deleted = !many; many {
-			err = tx.User.UpdateOne(target).SetIsActive(false).AddPasswordVersion(1).Exec(ctx)
+			if err = tx.User.UpdateOne(target).SetIsActive(false).AddPasswordVersion(1).Exec(ctx); err == nil {
+				err = auth.DeleteOneTimeTokens(ctx, tx, id)
+			}
 		} else {
 			err = tx.User.DeleteOne(target).Exec(ctx)
 		}
