@@ -285,7 +285,9 @@ func (a *Auth) Logout(ctx context.Context, presented string) error {
 	if err != nil {
 		return nil //nolint:nilerr // nothing to end
 	}
-	return a.revoke(principal.System(ctx, "sign-out: the token's MAC names the session"), t.session, refreshtoken.RevokedReasonLogout)
+	ctx = principal.System(ctx, "sign-out: the token's MAC names the session")
+	_, err = a.revoke(ctx, refreshtoken.RevokedReasonLogout, refreshtoken.ID(t.session))
+	return err
 }
 
 func (a *Auth) slug(named string) string {

@@ -97,7 +97,8 @@ func TestHot_statements_use_indexes(t *testing.T) {
 			},
 			"revoke": func() error {
 				a := &Auth{client: client}
-				return a.revoke(ctx, id, "logout")
+				_, err := a.revoke(ctx, "logout", refreshtoken.ID(id))
+				return err
 			},
 			"start a session": func() error {
 				a := limited(client, 100)

@@ -54,7 +54,7 @@ func TestRevoked_session_is_the_same_whether_it_is_marked(t *testing.T) {
 			if !ok || p.Status != http.StatusNotFound {
 				t.Errorf("marked %v: ended again, with %v", marked, p)
 			}
-			if err := a.revoke(system, session, refreshtoken.RevokedReasonLogout); err != nil {
+			if _, err := a.revoke(system, refreshtoken.RevokedReasonLogout, refreshtoken.ID(session)); err != nil {
 				t.Error(err)
 			}
 			user := db.Client.User.GetX(system, ada.ID)

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
 	"tenantry/ent"
 	"tenantry/ent/refreshtoken"
 	"tenantry/internal/database"
@@ -65,20 +63,10 @@ func (a *Auth) rotate(ctx context.Context, t refreshToken, idle time.Duration) (
 
 // reuse revokes a session whose old token has come back. It is durable although the answer is an error.
 func (a *Auth) reuse(ctx context.Context, session *ent.RefreshToken) error {
-	if err := a.revoke(ctx, session.ID, refreshtoken.RevokedReasonReuse); err != nil {
+	if _, err := a.revoke(ctx, refreshtoken.RevokedReasonReuse, refreshtoken.ID(session.ID)); err != nil {
 		return err
 	}
 	a.opts.Log.WarnContext(ctx, "refresh token reused, session revoked",
 		"event", "refresh_reuse", "tenant_id", session.TenantID, "user_id", session.UserID, "session_id", session.ID)
 	return errReuse
-}
-
-// revoke revokes one session. It does not compare the password_version with the user's: a transaction that keeps the session and raises
-// both may be about to commit, and this statement would compare the session's new version with the user's old one.
-func (a *Auth) revoke(ctx context.Context, session uuid.UUID, reason refreshtoken.RevokedReason) error {
-	if err := a.client.RefreshToken.Update().Where(refreshtoken.ID(session), refreshtoken.Revoked(false)).
-		SetRevoked(true).SetRevokedReason(reason).Exec(ctx); err != nil {
-		return fmt.Errorf("revoke session: %w", err)
-	}
-	return nil
 }

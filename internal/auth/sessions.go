@@ -107,24 +107,29 @@ func (a *Auth) Sessions(ctx context.Context, u *ent.User, home settings.Tenant) 
 
 // EndSession ends one session of a user: 404 if the user has none of that id that is not over.
 func (a *Auth) EndSession(ctx context.Context, user, session uuid.UUID) error {
-	live := []predicate.RefreshToken{refreshtoken.ID(session), refreshtoken.UserID(user), unrevoked}
+	ended, err := a.revoke(ctx, refreshtoken.RevokedReasonLogout, refreshtoken.ID(session), refreshtoken.UserID(user))
+	if err == nil && !ended {
+		err = problem.NotFound()
+	}
+	return err
+}
+
+// revoke revokes one session, and reports whether it was live.
+func (a *Auth) revoke(ctx context.Context, reason refreshtoken.RevokedReason, session ...predicate.RefreshToken) (revoked bool, err error) {
+	live := append(session, unrevoked)
 	for {
-		ended, err := a.client.RefreshToken.Update().Where(live...).
-			SetRevoked(true).SetRevokedReason(refreshtoken.RevokedReasonLogout).Save(ctx)
+		n, err := a.client.RefreshToken.Update().Where(live...).SetRevoked(true).SetRevokedReason(reason).Save(ctx)
 		if err != nil {
-			return fmt.Errorf("end session: %w", err)
+			return false, fmt.Errorf("revoke session: %w", err)
 		}
-		if ended > 0 {
-			return nil
+		if n > 0 {
+			return true, nil
 		}
-		// The update may have waited for a transaction that keeps the session and raises both versions. It has then compared the
-		// session's new version with the user's old one. A statement that begins now sees both.
+		// The update may have waited for a transaction that keeps the session and raises the password_version of both. It has then
+		// compared the session's new version with the user's old one. A statement that begins now sees both.
 		found, err := a.client.RefreshToken.Query().Where(live...).Exist(ctx)
-		if err != nil {
-			return fmt.Errorf("read session: %w", err)
-		}
-		if !found {
-			return problem.NotFound()
+		if err != nil || !found {
+			return false, err
 		}
 	}
 }

@@ -49,8 +49,10 @@ func TestPool_keeps_its_connections_when_clients_hang_up(t *testing.T) {
 	if err := s.db.SQL.QueryRowContext(t.Context(), "SELECT sessions FROM pg_stat_database WHERE datname = current_database()").Scan(&opened); err != nil {
 		t.Fatal(err)
 	}
-	// Every connection that was ever opened is open still, or was lost.
-	if open := s.db.SQL.Stats().OpenConnections; open < 2 || opened-open > 2 {
+	// Every connection that was ever opened is open still, or was lost: but for those that try for a pooler at start, and that of the reader
+	// of the change log.
+	const besides = 3
+	if open := s.db.SQL.Stats().OpenConnections; open < 2 || opened-open > besides+2 {
 		t.Errorf("of %d connections %d are open", opened, open)
 	}
 }
