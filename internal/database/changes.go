@@ -33,7 +33,7 @@ func WithoutInvalidation(ctx context.Context) context.Context {
 	return context.WithValue(ctx, withoutInvalidationKey{}, true)
 }
 
-// invalidates reports whether a statement may change cached data. A statement that it cannot classify does.
+// invalidates reports whether a statement may change cached data. It returns true for a statement that it cannot classify.
 func invalidates(ctx context.Context, query string) bool {
 	if strings.HasPrefix(query, "SELECT ") || ctx.Value(withoutInvalidationKey{}) != nil {
 		return false
