@@ -9,7 +9,8 @@ import (
 	"tenantry/ent/privacy"
 )
 
-// Setting is a value of the whole database that triggers and every instance read. It belongs to no tenant.
+// Setting is a value of the whole database that triggers and every instance read. It belongs to no
+// tenant.
 type Setting struct{ ent.Schema }
 
 // Annotations of the Setting.

@@ -11,7 +11,8 @@ import (
 	"tenantry/internal/principal"
 )
 
-// A password change keeps the session that asks. One that was revoked meanwhile, by a version that the change has not read, stays so.
+// A password change keeps the session that asks. One that was revoked meanwhile, by a version that
+// the change has not read, stays so.
 func TestKeepSession_revokedSessionIsNotKept(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
@@ -35,7 +36,8 @@ func TestKeepSession_revokedSessionIsNotKept(t *testing.T) {
 	})
 }
 
-// A sign-out that waits for a password change which keeps the session must revoke it: it has read the user before the commit.
+// A sign-out that waits for a password change which keeps the session must revoke it: it has read
+// the user before the commit.
 func TestRevoke_besideAPasswordChangeThatKeepsTheSession(t *testing.T) {
 	t.Parallel()
 	db := dbtest.Open(t, dbtest.Postgres(t))

@@ -21,8 +21,9 @@ import (
 // maxSessions is how many sessions are listed.
 const maxSessions = 100
 
-// SignIn begins a session of a user who has proved elsewhere who they are, at a version of their password: 401 if it is another by
-// now, which voids that proof too, or if they, or their tenant, may not act.
+// SignIn begins a session of a user who has proved elsewhere who they are, at a version of their
+// password: 401 if it is another by now, which voids that proof too, or if they, or their tenant,
+// may not act.
 func (a *Auth) SignIn(ctx context.Context, tenantID, userID uuid.UUID, version int, from Origin) (*Tokens, error) {
 	acting := principal.NewContext(ctx, &principal.Principal{TenantID: tenantID, UserID: userID})
 	p, err := loadProjection(acting, a.client, byUser(userID))
@@ -47,7 +48,8 @@ func (a *Auth) tokens(p *Projection, t refreshToken, end time.Time) (*Tokens, er
 	return &Tokens{Access: access, ExpiresIn: ttl, Refresh: a.refresh.encode(t), User: p}, nil
 }
 
-// ofSession returns the projection of who has signed in with a session, nil if that is over. It is shared: nobody may change it.
+// ofSession returns the projection of who has signed in with a session, nil if that is over. It is
+// shared: nobody may change it.
 func (a *Auth) ofSession(ctx context.Context, session uuid.UUID) (*Projection, error) {
 	now := a.opts.Clock()
 	p, err := cache.Get(a.opts.Cache, cache.Key{Kind: cache.Session, ID: session}, func() (cache.Loaded[*Projection], error) {
@@ -86,8 +88,8 @@ func (a *Auth) Recent(me *Projection) error {
 	return nil
 }
 
-// Sessions returns the sessions of a user that are not over by the tenant's settings, the last used first, at most a hundred.
-// ExpiresAt is when a session ends unless it is refreshed before.
+// Sessions returns the sessions of a user that are not over by the tenant's settings, the last used
+// first, at most a hundred. ExpiresAt is when a session ends unless it is refreshed before.
 func (a *Auth) Sessions(ctx context.Context, u *ent.User, home settings.Tenant) ([]*ent.RefreshToken, error) {
 	now, limit := a.opts.Clock(), a.opts.Lifetimes.In(home).RefreshIdle
 	sessions, err := a.client.RefreshToken.Query().Where(
@@ -125,8 +127,9 @@ func (a *Auth) revoke(ctx context.Context, reason refreshtoken.RevokedReason, se
 		if n > 0 {
 			return true, nil
 		}
-		// The update may have waited for a transaction that keeps the session and raises the password_version of both. It has then
-		// compared the session's new version with the user's old one. A statement that begins now sees both.
+		// The update may have waited for a transaction that keeps the session and raises the
+		// password_version of both. It has then compared the session's new version with the user's
+		// old one. A statement that begins now sees both.
 		found, err := a.client.RefreshToken.Query().Where(live...).Exist(ctx)
 		if err != nil || !found {
 			return false, err
@@ -134,7 +137,8 @@ func (a *Auth) revoke(ctx context.Context, reason refreshtoken.RevokedReason, se
 	}
 }
 
-// text makes what a client said of itself fit to be stored: valid UTF-8 without NUL, which Postgres refuses, and short.
+// text makes what a client said of itself fit to be stored: valid UTF-8 without NUL, which Postgres
+// refuses, and short.
 func text(s string, limit int) string {
 	if len(s) > limit {
 		s = s[:limit]

@@ -19,17 +19,18 @@ import (
 const ChangeLogName = "tenantry change log"
 
 const (
-	// maxGap is the longest time between two reads after which the second one continues the first. It is half of keepChanges,
-	// so that no row has been deleted in between.
+	// maxGap is the longest time between two reads after which the second one continues the first.
+	// It is half of keepChanges, so that no row has been deleted in between.
 	maxGap = 30 * time.Second
 	// readTimeout bounds the wait for an answer, and for a connection.
 	readTimeout = 2 * time.Second
 )
 
-// readChanges returns the keys of the transactions that began since $1, and of those in $2, which were running then. It reads by the
-// index only, whatever else the table holds: beside one old transaction and 500,000 dead rows, a condition on visibility takes a
-// thousand times as long. The upper bound of xid excludes nothing: without statistics the planner takes a third of the table for
-// one bound, and little for two. There is one row even if nothing has changed.
+// readChanges returns the keys of the transactions that began since $1, and of those in $2, which
+// were running then. It reads by the index only, whatever else the table holds: beside one old
+// transaction and 500,000 dead rows, a condition on visibility takes a thousand times as long. The
+// upper bound of xid excludes nothing: without statistics the planner takes a third of the table
+// for one bound, and little for two. There is one row even if nothing has changed.
 const readChanges = `SELECT pg_current_snapshot(), pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
 	extract(epoch FROM pg_postmaster_start_time()), pg_relation_filenode('changes'), clock_timestamp(), c."key"
 FROM (SELECT) AS one LEFT JOIN (
@@ -38,11 +39,13 @@ FROM (SELECT) AS one LEFT JOIN (
 	SELECT "key" FROM changes WHERE xid = ANY ($2::bigint[])
 ) AS c ON true`
 
-// changeLog reads the table changes of Postgres on a connection of its own, so that a full pool does not stop it. The connection
-// may lead through any pooler: each read is one statement, and what the last read saw is kept here.
+// changeLog reads the table changes of Postgres on a connection of its own, so that a full pool
+// does not stop it. The connection may lead through any pooler: each read is one statement, and
+// what the last read saw is kept here.
 type changeLog struct {
 	db *sql.DB
-	// prepared says whether the statement is prepared, which takes a third of the time. It is then in statement.
+	// prepared says whether the statement is prepared, which takes a third of the time. It is then
+	// in statement.
 	prepared  bool
 	statement *sql.Stmt
 	// pool is the pool of the same database. Its connections are discarded when the server changes.
@@ -54,13 +57,16 @@ type changeLog struct {
 
 // logPosition says which transactions a read has seen, and where.
 type logPosition struct {
-	// xmax is the first transaction that had not begun; running are those below it that had not ended.
+	// xmax is the first transaction that had not begun; running are those below it that had not
+	// ended.
 	xmax    int64
 	running []int64
-	// server is when the server was started, file the file of the table. Another of either is another history.
+	// server is when the server was started, file the file of the table. Another of either is
+	// another history.
 	server string
 	file   int64
-	// at is the time of the server. The clock of this process stands still while its machine is suspended.
+	// at is the time of the server. The clock of this process stands still while its machine is
+	// suspended.
 	at time.Time
 }
 
@@ -98,8 +104,9 @@ func openChangeLog(opts Options, pool *connector) (*changeLog, error) {
 // Close closes the connection, and the statement with it.
 func (l *changeLog) Close() error { return l.db.Close() }
 
-// read returns the keys of the transactions that the last read did not see: those that had not begun, and those that were running.
-// A transaction that commits late is among the running ones until it has ended, so none is skipped.
+// read returns the keys of the transactions that the last read did not see: those that had not
+// begun, and those that were running. A transaction that commits late is among the running ones
+// until it has ended, so none is skipped.
 func (l *changeLog) read(ctx context.Context) (keys []uuid.UUID, everything bool, err error) {
 	began := time.Now()
 	now, keys, err := l.query(ctx)
@@ -110,7 +117,8 @@ func (l *changeLog) read(ctx context.Context) (keys []uuid.UUID, everything bool
 		case errors.Is(err, errMixed):
 			err = l.pool.fail(err)
 		}
-		// A server that has crashed may use the last transaction IDs again, so the position may not be used after it.
+		// A server that has crashed may use the last transaction IDs again, so the position may not
+		// be used after it.
 		l.last = nil
 		return nil, false, fmt.Errorf("read the change log: %w", err)
 	}
@@ -123,7 +131,8 @@ func (l *changeLog) read(ctx context.Context) (keys []uuid.UUID, everything bool
 	return keys, everything, nil
 }
 
-// leave closes the connection of the reader and lets those of the pool be replaced, so that both find the primary.
+// leave closes the connection of the reader and lets those of the pool be replaced, so that both
+// find the primary.
 func (l *changeLog) leave() {
 	l.pool.discard()
 	l.db.SetMaxIdleConns(0) // closes the connection
@@ -162,7 +171,8 @@ func (l *changeLog) query(ctx context.Context) (now *logPosition, keys []uuid.UU
 	return now, keys, rows.Err()
 }
 
-// run runs the statement. Cancelling ctx does not stop it: lib/pq would open another connection to cancel it. readTimeout bounds it.
+// run runs the statement. Cancelling ctx does not stop it: lib/pq would open another connection to
+// cancel it. readTimeout bounds it.
 func (l *changeLog) run(ctx context.Context) (rows *sql.Rows, err error) {
 	ctx = context.WithoutCancel(ctx)
 	args := []any{int64(math.MaxInt64), "{}"}

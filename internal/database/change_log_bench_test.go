@@ -20,9 +20,10 @@ import (
 	"tenantry/internal/principal"
 )
 
-// BenchmarkRevocations revokes sessions by 64 clients on one Postgres, in turns: with the triggers of the version before the change log,
-// which notify, with those that insert and notify, and after `tenantry migrate finish`. Each side has an instance that learns of them, by
-// listening or by reading the change log.
+// BenchmarkRevocations revokes sessions by 64 clients on one Postgres, in turns: with the triggers
+// of the version before the change log, which notify, with those that insert and notify, and after
+// `tenantry migrate finish`. Each side has an instance that learns of them, by listening or by
+// reading the change log.
 func BenchmarkRevocations(b *testing.B) {
 	const rounds, clients, sessions = 3, 64, 6000
 	sides := []string{"notify", "insert_and_notify", "insert"}
@@ -150,8 +151,9 @@ func mean(list []float64) (sum float64) {
 	return sum
 }
 
-// BenchmarkChangeLogReaders has 100 instances read the change log beside 300 changes a second, and reports what the readers cost the
-// server: the processor time of its statements, by the clock of their backends.
+// BenchmarkChangeLogReaders has 100 instances read the change log beside 300 changes a second, and
+// reports what the readers cost the server: the processor time of its statements, by the clock of
+// their backends.
 func BenchmarkChangeLogReaders(b *testing.B) {
 	const readers, changes = 100, 300
 	opts := dbtest.Postgres(b)

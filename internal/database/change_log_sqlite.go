@@ -8,14 +8,18 @@ import (
 	"github.com/google/uuid"
 )
 
-// maxChangesRead bounds how many rows one read of the change log returns on SQLite. More are everything.
+// maxChangesRead bounds how many rows one read of the change log returns on SQLite. More are
+// everything.
 const maxChangesRead = 10_000
 
-// sqliteChangeLog reads the table changes of SQLite, and the version of the file, which tells of other programs.
+// sqliteChangeLog reads the table changes of SQLite, and the version of the file, which tells of
+// other programs.
 type sqliteChangeLog struct {
-	// writer has one connection. On it the version of the file changes with the commits of other connections only.
+	// writer has one connection. On it the version of the file changes with the commits of other
+	// connections only.
 	writer *sql.DB
-	// conn is the connection of the last read, version the version that it saw, and last the highest ID.
+	// conn is the connection of the last read, version the version that it saw, and last the
+	// highest ID.
 	conn          any
 	version, last int64
 }
@@ -23,8 +27,9 @@ type sqliteChangeLog struct {
 // Close does nothing: the pool belongs to the database.
 func (l *sqliteChangeLog) Close() error { return nil }
 
-// read returns the keys of the rows beyond the last one. Transactions write one at a time, so IDs are in the order of the commits.
-// After a commit of another program it returns everything: that program may have replaced the file, or written without triggers.
+// read returns the keys of the rows beyond the last one. Transactions write one at a time, so IDs
+// are in the order of the commits. After a commit of another program it returns everything: that
+// program may have replaced the file, or written without triggers.
 func (l *sqliteChangeLog) read(ctx context.Context) (keys []uuid.UUID, everything bool, err error) {
 	conn, err := l.writer.Conn(ctx)
 	if err != nil {

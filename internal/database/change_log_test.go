@@ -105,7 +105,8 @@ func TestChangeLog_recordsWhatCachedValuesDependOnAndNothingElse(t *testing.T) {
 	})
 }
 
-// A password change raises the version of the user in one row. Marking the sessions afterwards records nothing.
+// A password change raises the version of the user in one row. Marking the sessions afterwards
+// records nothing.
 func TestChangeLog_markingSessionsOfAnOlderPasswordRecordsNothing(t *testing.T) {
 	t.Parallel()
 	p, ctx := populate(t, dbtest.Open(t, dbtest.Postgres(t))), principal.System(t.Context(), "test")
@@ -202,7 +203,8 @@ func TestChangeLog_anotherHistoryInvalidatesEverything(t *testing.T) {
 	}
 }
 
-// While the reader has no connection the server may have crashed, and may use the same transaction IDs again.
+// While the reader has no connection the server may have crashed, and may use the same transaction
+// IDs again.
 func TestChangeLog_lostConnectionInvalidatesEverything(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.Postgres(t)
@@ -220,7 +222,8 @@ func TestChangeLog_lostConnectionInvalidatesEverything(t *testing.T) {
 	}
 }
 
-// The functions of the triggers run as their owner. Tables of the caller's session must not stand in for theirs.
+// The functions of the triggers run as their owner. Tables of the caller's session must not stand
+// in for theirs.
 func TestChangeLog_temporaryTablesDoNotHideChanges(t *testing.T) {
 	t.Parallel()
 	p := populate(t, dbtest.Open(t, dbtest.Postgres(t)))
@@ -392,7 +395,8 @@ func TestFinishChangeLog_endsNotificationsOnceNoInstanceListens(t *testing.T) {
 	}
 }
 
-// On SQLite the own writes invalidate what they change, and only another program's invalidate everything.
+// On SQLite the own writes invalidate what they change, and only another program's invalidate
+// everything.
 func TestChangeLog_SQLiteTellsOwnCommitsFromThoseOfOthers(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.SQLite(t)

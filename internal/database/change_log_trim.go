@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// keepChanges is how long a row of the change log stays after an instance has seen it: twice as long as a reader may pause.
+	// keepChanges is how long a row of the change log stays after an instance has seen it: twice as
+	// long as a reader may pause.
 	keepChanges = 60 * time.Second
 	// trimmedAtOnce is how many rows one statement deletes.
 	trimmedAtOnce = 1000
@@ -35,8 +36,9 @@ type seenChanges struct {
 // NewChangeTrimmer returns a trimmer. Every instance may have one.
 func (db *DB) NewChangeTrimmer() *ChangeTrimmer { return &ChangeTrimmer{db: db} }
 
-// Trim deletes rows that were visible in a snapshot at least keepChanges old, in batches with rests, and keeps the present snapshot for
-// later calls. Rows of transactions that were running then stay. It never truncates: readers would see another file.
+// Trim deletes rows that were visible in a snapshot at least keepChanges old, in batches with
+// rests, and keeps the present snapshot for later calls. Rows of transactions that were running
+// then stay. It never truncates: readers would see another file.
 func (t *ChangeTrimmer) Trim(ctx context.Context) error {
 	now := seenChanges{at: time.Now()}
 	var err error
@@ -69,7 +71,8 @@ func (t *ChangeTrimmer) Trim(ctx context.Context) error {
 
 func (t *ChangeTrimmer) delete(ctx context.Context, old seenChanges) error {
 	if t.db.Dialect() == dialect.Postgres {
-		// Rows that were restored from a dump of another server may have transaction IDs of the future, and be read until then.
+		// Rows that were restored from a dump of another server may have transaction IDs of the
+		// future, and be read until then.
 		if _, err := t.db.driver.ExecContext(ctx, `DELETE FROM changes WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint`); err != nil {
 			return fmt.Errorf("delete changes of another server: %w", err)
 		}
@@ -92,8 +95,8 @@ func (t *ChangeTrimmer) delete(ctx context.Context, old seenChanges) error {
 	}
 }
 
-// deleteBatch deletes the oldest rows from a transaction on, so that it does not read again what earlier batches have deleted, and
-// returns their number and the last transaction.
+// deleteBatch deletes the oldest rows from a transaction on, so that it does not read again what
+// earlier batches have deleted, and returns their number and the last transaction.
 func (t *ChangeTrimmer) deleteBatch(ctx context.Context, old seenChanges, from int64) (n int, last int64, err error) {
 	statement := fmt.Sprintf(`DELETE FROM changes WHERE id IN (SELECT id FROM changes WHERE id <= %d ORDER BY id LIMIT %d) RETURNING xid`,
 		old.last, trimmedAtOnce)
@@ -118,14 +121,16 @@ func (t *ChangeTrimmer) deleteBatch(ctx context.Context, old seenChanges, from i
 	return n, last, err
 }
 
-// FinishChangeLog ends the notifications of the change log, which instances of the previous version need. It refuses with an error
-// while such an instance is connected, unless force is set. It reports whether there was something to end.
+// FinishChangeLog ends the notifications of the change log, which instances of the previous version
+// need. It refuses with an error while such an instance is connected, unless force is set. It
+// reports whether there was something to end.
 func (db *DB) FinishChangeLog(ctx context.Context, force bool) (ended bool, err error) {
 	if db.Dialect() == dialect.SQLite {
 		return false, nil
 	}
-	// The previous version proves on its listening connection, several times a second, that it is answered: by an empty statement.
-	// Of other roles' connections the state is hidden (NULL) from a role without pg_read_all_stats.
+	// The previous version proves on its listening connection, several times a second, that it is
+	// answered: by an empty statement. Of other roles' connections the state is hidden (NULL) from
+	// a role without pg_read_all_stats.
 	var listeners, hidden int
 	err = db.SQL.QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE query = '' AND backend_start < now() - interval '2 seconds'
 	AND state_change > now() - interval '2 seconds'), count(*) FILTER (WHERE state IS NULL)

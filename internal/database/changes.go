@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	// readEvery is how often an instance reads the change log. It also reads after each of its own commits.
+	// readEvery is how often an instance reads the change log. It also reads after each of its own
+	// commits.
 	readEvery = 150 * time.Millisecond
 	// retryAfter is the pause after a failed read.
 	retryAfter = 100 * time.Millisecond
@@ -27,13 +28,14 @@ var cachedTables = []string{"users", "refresh_tokens", "user_roles", "roles", "t
 
 type withoutInvalidationKey struct{}
 
-// WithoutInvalidation marks the writes of ctx as irrelevant to cached data, so that the instance does not read the change log
-// after them. It does not keep triggers from recording a change.
+// WithoutInvalidation marks the writes of ctx as irrelevant to cached data, so that the instance
+// does not read the change log after them. It does not keep triggers from recording a change.
 func WithoutInvalidation(ctx context.Context) context.Context {
 	return context.WithValue(ctx, withoutInvalidationKey{}, true)
 }
 
-// invalidates reports whether a statement may change cached data. It returns true for a statement that it cannot classify.
+// invalidates reports whether a statement may change cached data. It returns true for a statement
+// that it cannot classify.
 func invalidates(ctx context.Context, query string) bool {
 	if strings.HasPrefix(query, "SELECT ") || ctx.Value(withoutInvalidationKey{}) != nil {
 		return false
@@ -55,19 +57,20 @@ func invalidates(ctx context.Context, query string) bool {
 	return slices.Contains(cachedTables, table) || strings.ContainsAny(table, `."`) || table == "ONLY" || table == ""
 }
 
-// ReportWrites makes the database report each write that may change cached data to the cache. It must be called before the first
-// write.
+// ReportWrites makes the database report each write that may change cached data to the cache. It
+// must be called before the first write.
 func (db *DB) ReportWrites(c *cache.Cache) { db.driver.pools.write.written = c.Written }
 
 // changeReader reads the change log.
 type changeReader interface {
-	// read returns the keys of the changes since the last read, or everything if they cannot be known.
+	// read returns the keys of the changes since the last read, or everything if they cannot be
+	// known.
 	read(context.Context) (keys []uuid.UUID, everything bool, err error)
 	Close() error
 }
 
-// FollowChanges keeps a cache valid until ctx is done: it reads the change log and invalidates what has changed. While the log
-// cannot be read the cache is not fresh.
+// FollowChanges keeps a cache valid until ctx is done: it reads the change log and invalidates what
+// has changed. While the log cannot be read the cache is not fresh.
 func (db *DB) FollowChanges(ctx context.Context, c *cache.Cache, log *slog.Logger) {
 	reader, err := db.newChangeReader()
 	if err != nil {

@@ -30,9 +30,10 @@ func (d *dialer) DialTimeout(network, address string, timeout time.Duration) (ne
 	return d.DialContext(ctx, network, address)
 }
 
-// guarded is a connection that is honest about what may be sent again. database/sql repeats a statement whose connection
-// was bad, and lib/pq calls it bad whenever the server is gone: before it was asked, and while it was answering. In the
-// second case nobody can tell whether the statement was run.
+// guarded is a connection that is honest about what may be sent again. database/sql repeats a
+// statement whose connection was bad, and lib/pq calls it bad whenever the server is gone: before
+// it was asked, and while it was answering. In the second case nobody can tell whether the
+// statement was run.
 type guarded struct {
 	net.Conn
 	patience   time.Duration
@@ -45,11 +46,12 @@ func (c *guarded) SetDeadline(t time.Time) error {
 	return c.Conn.SetDeadline(t)
 }
 
-// Write gives the message a deadline for its answer. On a connection that the server has given up it sends nothing, and
-// lib/pq takes care that the statement is run on another.
+// Write gives the message a deadline for its answer. On a connection that the server has given up
+// it sends nothing, and lib/pq takes care that the statement is run on another.
 func (c *guarded) Write(b []byte) (int, error) {
 	if !c.connecting {
-		// First, since the deadline of the last answer may have passed: then even a look at the socket fails.
+		// First, since the deadline of the last answer may have passed: then even a look at the
+		// socket fails.
 		if err := c.Conn.SetDeadline(time.Now().Add(c.patience)); err != nil {
 			return 0, err
 		}
@@ -71,8 +73,8 @@ func (c *guarded) Read(b []byte) (int, error) {
 
 var errLost = errors.New("the server has closed the connection")
 
-// lost looks, without waiting, whether the server has said anything unasked. It does when it takes leave; what else it might
-// say (a parameter was changed) costs no more than a connection.
+// lost looks, without waiting, whether the server has said anything unasked. It does when it takes
+// leave; what else it might say (a parameter was changed) costs no more than a connection.
 func (c *guarded) lost() bool {
 	raw, ok := c.Conn.(syscall.Conn)
 	if !ok {

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// A connection that was idle for longer than an answer may take is as good as any other. It was taken for lost, and opened again.
+// A connection that was idle for longer than an answer may take is as good as any other. It was
+// taken for lost, and opened again.
 func TestGuarded_connectionThatWasIdleIsNotLost(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -9,7 +9,8 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// Requests queue behind a migration that waits for a lock. It waits for a moment at a time, and tries again.
+// Requests queue behind a migration that waits for a lock. It waits for a moment at a time, and
+// tries again.
 func TestUp_tableThatIsLockedIsWaitedForWithoutBlockingRequests(t *testing.T) {
 	t.Parallel()
 	db := dbtest.Open(t, dbtest.Postgres(t))
@@ -48,7 +49,8 @@ func TestUp_tableThatIsLockedIsWaitedForWithoutBlockingRequests(t *testing.T) {
 	}
 }
 
-// A role that may not see what other roles' connections do must not guess that none is an instance of the previous version.
+// A role that may not see what other roles' connections do must not guess that none is an instance
+// of the previous version.
 func TestFinishChangeLog_refusesWhereOtherRolesAreHidden(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.Postgres(t)

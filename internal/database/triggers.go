@@ -12,13 +12,15 @@ import (
 	"entgo.io/ent/dialect"
 )
 
-// triggers are the triggers of a schema and their functions, which Atlas neither reads nor compares.
+// triggers are the triggers of a schema and their functions, which Atlas neither reads nor
+// compares.
 type triggers struct {
 	// drop removes all of them, create makes them.
 	drop, create []string
 }
 
-// stateWithTriggers is a state of Atlas that reads the triggers as well, while the migrations of a version are in place.
+// stateWithTriggers is a state of Atlas that reads the triggers as well, while the migrations of a
+// version are in place.
 type stateWithTriggers struct {
 	migrate.StateReader
 	read func(context.Context) error
@@ -35,7 +37,8 @@ func (s stateWithTriggers) ReadState(ctx context.Context) (*schema.Realm, error)
 // searchPathSetting matches what a function has of the schema that it was read in.
 var searchPathSetting = regexp.MustCompile(`(?m)^ SET search_path TO .*\n`)
 
-// pinFunction gives a function back what the migrations give it: the schema of the connection as its only one, and no other caller.
+// pinFunction gives a function back what the migrations give it: the schema of the connection as
+// its only one, and no other caller.
 const pinFunction = `DO $$ BEGIN EXECUTE format('ALTER FUNCTION %[1]s SET search_path = %%I, pg_temp', current_schema()); END $$`
 
 // readTriggers returns the triggers of a database.

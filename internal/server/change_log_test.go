@@ -9,7 +9,8 @@ import (
 	"tenantry/internal/principal"
 )
 
-// What a service does all day fills no log: only what changes or ends a session, a user, a role or a tenant is recorded.
+// What a service does all day fills no log: only what changes or ends a session, a user, a role or
+// a tenant is recorded.
 func TestChangeLog_signInRefreshAndReadsRecordNothing(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {

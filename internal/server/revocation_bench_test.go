@@ -13,8 +13,9 @@ import (
 	"tenantry/internal/principal"
 )
 
-// BenchmarkTimeToRevocation reports how long two other instances accept an access token after a sign-out: by each topology, idle, under
-// load, and beside a transaction as old as that of a backup.
+// BenchmarkTimeToRevocation reports how long two other instances accept an access token after a
+// sign-out: by each topology, idle, under load, and beside a transaction as old as that of a
+// backup.
 func BenchmarkTimeToRevocation(b *testing.B) {
 	const rounds = 60
 	for _, of := range topologies {
@@ -60,7 +61,8 @@ func BenchmarkTimeToRevocation(b *testing.B) {
 	}
 }
 
-// underLoad has clients of every instance read and change users until the returned function is called: 200 requests a second.
+// underLoad has clients of every instance read and change users until the returned function is
+// called: 200 requests a second.
 func underLoad(b *testing.B, all []*instance) (end func()) {
 	b.Helper()
 	ctx, stop := context.WithCancel(b.Context())

@@ -16,7 +16,8 @@ import (
 // topology is a way from three instances to one database.
 type topology struct {
 	name string
-	// through returns the options of one instance. With unprepared it does without prepared statements.
+	// through returns the options of one instance. With unprepared it does without prepared
+	// statements.
 	through    func(testing.TB, database.Options) database.Options
 	unprepared bool
 }
@@ -49,8 +50,8 @@ func (of topology) fleet(t testing.TB, opts database.Options, instances int) (al
 	return all
 }
 
-// signOut signs a user in and out on the first instance, after the others have cached the session, and returns how long the slowest of
-// them has accepted the access token.
+// signOut signs a user in and out on the first instance, after the others have cached the session,
+// and returns how long the slowest of them has accepted the access token.
 func signOut(t testing.TB, all []*instance) (slowest time.Duration) {
 	t.Helper()
 	access, refresh := all[0].login()
@@ -79,7 +80,8 @@ func signOut(t testing.TB, all []*instance) (slowest time.Duration) {
 	return slices.Max(took)
 }
 
-// With LISTEN an instance behind a pooler was deaf: it accepted sessions for minutes after they had been signed out elsewhere.
+// With LISTEN an instance behind a pooler was deaf: it accepted sessions for minutes after they had
+// been signed out elsewhere.
 func TestRevocation_throughAnyPoolerWithinASecond(t *testing.T) {
 	t.Parallel()
 	for _, of := range topologies {
@@ -103,7 +105,8 @@ func TestRevocation_throughAnyPoolerWithinASecond(t *testing.T) {
 	}
 }
 
-// TENANTRY_NOTIFY_URL named another database of the server, and the instance was deaf. It is ignored now.
+// TENANTRY_NOTIFY_URL named another database of the server, and the instance was deaf. It is
+// ignored now.
 func TestRevocation_notifyURLOfAnotherDatabaseIsIgnored(t *testing.T) {
 	t.Parallel()
 	opts, elsewhere := dbtest.Postgres(t), dbtest.Postgres(t)
@@ -113,7 +116,8 @@ func TestRevocation_notifyURLOfAnotherDatabaseIsIgnored(t *testing.T) {
 	}
 }
 
-// A synchronous standby takes over: what was revoked before stays revoked, sessions go on, and revocation works as before.
+// A synchronous standby takes over: what was revoked before stays revoked, sessions go on, and
+// revocation works as before.
 func TestRevocation_acrossAFailover(t *testing.T) {
 	t.Parallel()
 	primary := dbtest.OwnCluster(t)

@@ -13,9 +13,10 @@ import (
 	"tenantry/internal/database"
 )
 
-// mappingPooler imitates a pooler in transaction mode that maps prepared statements, as PgBouncer does from 1.21 on with
-// max_prepared_statements: a client's statement is prepared on whichever server connection runs its next transaction. Start-up
-// parameters that it does not know are ignored. It supports neither COPY nor cancel requests.
+// mappingPooler imitates a pooler in transaction mode that maps prepared statements, as PgBouncer
+// does from 1.21 on with max_prepared_statements: a client's statement is prepared on whichever
+// server connection runs its next transaction. Start-up parameters that it does not know are
+// ignored. It supports neither COPY nor cancel requests.
 type mappingPooler struct {
 	t       testing.TB
 	servers chan *pooledServer
@@ -27,8 +28,8 @@ type pooledServer struct {
 	prepared map[string]bool
 }
 
-// ThroughMappingPooler returns the options of the same database, reached through a pooler with a few server connections that maps
-// prepared statements.
+// ThroughMappingPooler returns the options of the same database, reached through a pooler with a
+// few server connections that maps prepared statements.
 func ThroughMappingPooler(t testing.TB, opts database.Options, connections int) database.Options {
 	t.Helper()
 	dsn, err := url.Parse(opts.URL)

@@ -12,8 +12,8 @@ import (
 	"tenantry/internal/database"
 )
 
-// Standby starts a synchronous standby of a server, until the test ends. From then on a commit on the server is answered when the
-// standby has it.
+// Standby starts a synchronous standby of a server, until the test ends. From then on a commit on
+// the server is answered when the standby has it.
 func Standby(t testing.TB, primary *Cluster) *Cluster {
 	t.Helper()
 	_, postgres, err := programs()
@@ -44,7 +44,8 @@ func (c *Cluster) Promote() {
 	c.exec("SELECT pg_promote()")
 }
 
-// Both returns the options of the database of a server and its standby: connections go to the writable one.
+// Both returns the options of the database of a server and its standby: connections go to the
+// writable one.
 func Both(primary, standby *Cluster) database.Options {
 	opts := primary.Options
 	_, hostOfStandby, _ := strings.Cut(standby.URL, "@")
