@@ -21,10 +21,11 @@ const (
 )
 
 // nextSessions reads $2 sessions after an id ($1), the oldest first, and whether each is revoked by
-// its password_version and not marked.
-const nextSessions = `SELECT s.id, NOT s.revoked AND s.password_version <> u.password_version
-FROM refresh_tokens AS s JOIN users AS u ON u.id = s.user_id AND u.tenant_id = s.tenant_id
-WHERE s.id > $1 ORDER BY s.id LIMIT $2`
+// its password_version and not marked. A join may read the table of users from end to end; the
+// subquery is run for each session by the primary key.
+const nextSessions = `SELECT s.id, NOT s.revoked AND s.password_version <> (
+	SELECT u.password_version FROM users AS u WHERE u.id = s.user_id AND u.tenant_id = s.tenant_id
+) FROM refresh_tokens AS s WHERE s.id > $1 ORDER BY s.id LIMIT $2`
 
 // RevokedMarker marks the sessions that a raised password_version has revoked and that the
 // operation has not marked: all but the first of a user with many sessions, and all of them if the
