@@ -50,7 +50,7 @@ func invalidates(ctx context.Context, query string) bool {
 	default:
 		return true
 	}
-	table := strings.Trim(rest[:max(0, strings.IndexAny(rest+" ", " \n\t("))], "\"`")
+	table := strings.Trim(rest[:strings.IndexAny(rest+" ", " \n\t(")], "\"`")
 	if verb == "INSERT" && table == "refresh_tokens" {
 		return false // no request has read the new session before
 	}

@@ -37,7 +37,7 @@ func withDefaults(opts database.Options) database.Options {
 func TestPoolSize_defaultIsLoweredToThirdOfFreeConnections(t *testing.T) {
 	t.Parallel()
 	c := dbtest.OwnCluster(t)
-	admin(t, c, "ALTER SYSTEM SET superuser_reserved_connections = 2")
+	c.Exec("ALTER SYSTEM SET superuser_reserved_connections = 2")
 	c.Stop(syscall.SIGINT)
 	c.Start()
 	n, log := sized(t, withDefaults(c.Options))
@@ -78,7 +78,7 @@ func TestPoolSize_connectionsInUseAreNotFree(t *testing.T) {
 func TestPoolSize_limitsOfRoleAndDatabaseCount(t *testing.T) {
 	t.Parallel()
 	c := dbtest.OwnCluster(t)
-	admin(t, c, "CREATE ROLE app LOGIN", "CREATE DATABASE app")
+	c.Exec("CREATE ROLE app LOGIN", "CREATE DATABASE app")
 	dsn, err := url.Parse(c.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func TestPoolSize_limitsOfRoleAndDatabaseCount(t *testing.T) {
 		{"database", "ALTER DATABASE app CONNECTION LIMIT 47", "ALTER DATABASE app CONNECTION LIMIT -1", 14},
 		{"least", "ALTER ROLE app CONNECTION LIMIT 6", "ALTER ROLE app CONNECTION LIMIT -1", 4},
 	} {
-		admin(t, c, test.limit)
+		c.Exec(test.limit)
 		db, err := database.Open(t.Context(), opts, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
@@ -105,7 +105,7 @@ func TestPoolSize_limitsOfRoleAndDatabaseCount(t *testing.T) {
 		if err := db.Close(); err != nil {
 			t.Error(err)
 		}
-		admin(t, c, test.unlimited)
+		c.Exec(test.unlimited)
 	}
 }
 

@@ -44,27 +44,11 @@ func hosts(t *testing.T, first, second *dbtest.Cluster) string {
 	return dsn.String() + "&target_session_attrs=read-write"
 }
 
-// admin runs statements on a server past the pool. Each opens a connection, which may write
-// whatever the default is.
-func admin(t *testing.T, c *dbtest.Cluster, statements ...string) {
-	t.Helper()
-	db, err := sql.Open("postgres", c.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	for _, s := range statements {
-		if _, err := db.ExecContext(t.Context(), s); err != nil {
-			t.Fatalf("%s: %v", s, err)
-		}
-	}
-}
-
 // readOnly makes a server refuse writes, or accept them again, in sessions that exist and in those
 // to come.
 func readOnly(t *testing.T, c *dbtest.Cluster, on string) {
 	t.Helper()
-	admin(t, c, "ALTER SYSTEM SET default_transaction_read_only = "+on, "SELECT pg_reload_conf()")
+	c.Exec("ALTER SYSTEM SET default_transaction_read_only = "+on, "SELECT pg_reload_conf()")
 	db, err := sql.Open("postgres", c.URL)
 	if err != nil {
 		t.Fatal(err)

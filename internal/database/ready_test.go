@@ -15,7 +15,7 @@ import (
 func TestPool_serverThatRefusesSessionsIsUnavailable(t *testing.T) {
 	t.Parallel()
 	c := dbtest.OwnCluster(t)
-	admin(t, c, "CREATE ROLE app LOGIN", "CREATE DATABASE app")
+	c.Exec("CREATE ROLE app LOGIN", "CREATE DATABASE app")
 	dsn, err := url.Parse(c.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -41,9 +41,9 @@ func TestPool_serverThatRefusesSessionsIsUnavailable(t *testing.T) {
 		db := dbtest.Open(t, opts)
 		end := "SELECT pg_terminate_backend(pid, 4000) FROM pg_stat_activity WHERE usename = 'app'"
 		if strings.Contains(test.refuse, "RENAME") {
-			admin(t, c, end, test.refuse)
+			c.Exec(end, test.refuse)
 		} else {
-			admin(t, c, test.refuse, end)
+			c.Exec(test.refuse, end)
 		}
 		if err := query(t.Context(), db, "SELECT 1", new(any)); !database.Unavailable(err) {
 			t.Errorf("%s: %v", test.name, err)
@@ -51,7 +51,7 @@ func TestPool_serverThatRefusesSessionsIsUnavailable(t *testing.T) {
 		if log, err := openError(t, opts); strings.Contains(log, "trying again") != test.waits {
 			t.Errorf("%s: %v\n%s", test.name, err, log)
 		}
-		admin(t, c, test.accept)
+		c.Exec(test.accept)
 		if err := query(t.Context(), db, "SELECT 1", new(any)); err != nil {
 			t.Errorf("%s, and is accepted again: %v", test.name, err)
 		}

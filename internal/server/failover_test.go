@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"database/sql"
 	"net/http"
 	"strings"
 	"sync"
@@ -10,21 +9,6 @@ import (
 
 	"tenantry/internal/database/dbtest"
 )
-
-// statementsOn runs statements on a server, past the instance.
-func statementsOn(t *testing.T, url string, statements ...string) {
-	t.Helper()
-	db, err := sql.Open("postgres", url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	for _, s := range statements {
-		if _, err := db.ExecContext(t.Context(), s); err != nil {
-			t.Fatalf("%s: %v", s, err)
-		}
-	}
-}
 
 func TestReadiness_databaseThatAcceptsNoWritesIsUnavailable(t *testing.T) {
 	t.Parallel()
@@ -52,9 +36,9 @@ func TestReadiness_databaseThatAcceptsNoWritesIsUnavailable(t *testing.T) {
 		}
 	}
 	become(http.StatusOK)
-	statementsOn(t, c.URL, "ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
+	c.Exec("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
 	become(http.StatusServiceUnavailable)
-	statementsOn(t, c.URL, "ALTER SYSTEM SET default_transaction_read_only = off", "SELECT pg_reload_conf()")
+	c.Exec("ALTER SYSTEM SET default_transaction_read_only = off", "SELECT pg_reload_conf()")
 	become(http.StatusOK)
 	if err := p.stop(); err != nil {
 		t.Error(err)
@@ -71,13 +55,13 @@ func signIn(p *process) (*http.Response, error) {
 func TestRequest_databaseThatRefusesCredentialsIsUnavailable(t *testing.T) {
 	t.Parallel()
 	c := dbtest.OwnCluster(t)
-	statementsOn(t, c.URL, "CREATE ROLE app LOGIN SUPERUSER")
+	c.Exec("CREATE ROLE app LOGIN SUPERUSER")
 	opts := c.Options
 	opts.URL = strings.Replace(opts.URL, "postgres@", "app@", 1)
 	cfg := fresh(opts)
 	cfg.Migrate = true
 	p := run(t, cfg)
-	statementsOn(t, c.URL, "ALTER ROLE app NOLOGIN",
+	c.Exec("ALTER ROLE app NOLOGIN",
 		"SELECT pg_terminate_backend(pid, 4000) FROM pg_stat_activity WHERE usename = 'app'")
 	response, err := signIn(p)
 	if err != nil {
@@ -87,7 +71,7 @@ func TestRequest_databaseThatRefusesCredentialsIsUnavailable(t *testing.T) {
 	if response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
 		t.Errorf("status %d, Retry-After %q", response.StatusCode, response.Header.Get("Retry-After"))
 	}
-	statementsOn(t, c.URL, "ALTER ROLE app LOGIN")
+	c.Exec("ALTER ROLE app LOGIN")
 	if err := p.stop(); err != nil {
 		t.Error(err)
 	}

@@ -1,6 +1,7 @@
 package dbtest
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -168,4 +169,20 @@ func (c *Cluster) pid() (int, error) {
 		return 0, fmt.Errorf("read postmaster.pid: %w", err)
 	}
 	return pid, nil
+}
+
+// Exec runs statements past any pool. Each call opens a connection, which may write whatever the
+// default is.
+func (c *Cluster) Exec(statements ...string) {
+	c.t.Helper()
+	db, err := sql.Open("postgres", c.URL)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer db.Close()
+	for _, s := range statements {
+		if _, err := db.ExecContext(c.t.Context(), s); err != nil {
+			c.t.Fatalf("%s: %v", s, err)
+		}
+	}
 }

@@ -1,7 +1,6 @@
 package dbtest
 
 import (
-	"database/sql"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -34,14 +33,14 @@ func Standby(t testing.TB, primary *Cluster) *Cluster {
 	}
 	standby.command = append(slices.Clone(standby.command), "-c", "synchronous_standby_names=")
 	standby.Start()
-	primary.exec("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
+	primary.Exec("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
 	return standby
 }
 
 // Promote makes a standby the primary.
 func (c *Cluster) Promote() {
 	c.t.Helper()
-	c.exec("SELECT pg_promote()")
+	c.Exec("SELECT pg_promote()")
 }
 
 // Both returns the options of the database of a server and its standby: connections go to the
@@ -53,19 +52,4 @@ func Both(primary, standby *Cluster) database.Options {
 	before, after, _ := strings.Cut(primary.URL, "/postgres?")
 	opts.URL = before + "," + hostOfStandby + "/postgres?" + after + "&target_session_attrs=read-write"
 	return opts
-}
-
-// exec runs statements as an administrator.
-func (c *Cluster) exec(statements ...string) {
-	c.t.Helper()
-	db, err := sql.Open("postgres", c.URL)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer db.Close()
-	for _, s := range statements {
-		if _, err := db.Exec(s); err != nil {
-			c.t.Fatalf("%s: %v", s, err)
-		}
-	}
 }
