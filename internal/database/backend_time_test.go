@@ -1,37 +1,29 @@
 package database_test
 
 import (
-	"bytes"
+	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
-// backendTime returns the processor time of every Postgres process on this machine.
-func backendTime(b *testing.B) (sum time.Duration) {
+// processorTime returns the processor time of processes of this machine together, such as those of
+// the connections of a Postgres server.
+func processorTime(b *testing.B, pids []int) (sum time.Duration) {
 	b.Helper()
-	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		b.Fatal(err)
-	}
-	for _, file := range files {
-		title, err := os.ReadFile(file)
-		if err != nil || !bytes.HasPrefix(title, []byte("postgres: ")) {
-			continue
-		}
-		stat, err := os.ReadFile(filepath.Join(filepath.Dir(file), "stat"))
+	for _, pid := range pids {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", pid)) // in nanoseconds, unlike stat
 		if err != nil {
-			continue
+			b.Fatal(err)
 		}
-		_, rest, _ := strings.Cut(string(stat), ") ")
-		fields := strings.Fields(rest)
-		for _, ticks := range fields[11:13] { // utime and stime, in hundredths of a second
-			n, _ := strconv.Atoi(ticks)
-			sum += time.Duration(n) * 10 * time.Millisecond
+		spent, _, _ := strings.Cut(string(stat), " ")
+		n, err := strconv.ParseInt(spent, 10, 64)
+		if err != nil {
+			b.Fatal(err)
 		}
+		sum += time.Duration(n)
 	}
 	return sum
 }

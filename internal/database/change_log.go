@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/lib/pq"
 )
 
 // ChangeLogName is the application_name of the connection that reads the change log.
@@ -30,14 +31,15 @@ const (
 // were running then. It reads by the index only, whatever else the table holds: beside one old
 // transaction and 500,000 dead rows, a condition on visibility takes a thousand times as long. The
 // upper bound of xid excludes nothing: without statistics the planner takes a third of the table
-// for one bound, and little for two. There is one row even if nothing has changed.
+// for one bound, and little for two. The parameters are behind subqueries, so that the planner
+// knows no more of them when it plans for their values: it would plan each execution again, which
+// takes longer than to execute it.
 const readChanges = `SELECT pg_current_snapshot(), pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
-	extract(epoch FROM pg_postmaster_start_time()), pg_relation_filenode('changes'), clock_timestamp(), c."key"
-FROM (SELECT) AS one LEFT JOIN (
-	SELECT "key" FROM changes WHERE xid >= $1 AND xid < 9223372036854775807
-	UNION ALL
-	SELECT "key" FROM changes WHERE xid = ANY ($2::bigint[])
-) AS c ON true`
+	extract(epoch FROM pg_postmaster_start_time()), pg_relation_filenode('changes'), clock_timestamp(), ARRAY(
+		SELECT "key" FROM changes WHERE xid >= (SELECT $1::bigint) AND xid < 9223372036854775807
+		UNION ALL
+		SELECT "key" FROM changes WHERE xid = ANY ((SELECT $2::bigint[])::bigint[])
+	)`
 
 // changeLog reads the table changes of Postgres on a connection of its own, so that a full pool
 // does not stop it. The connection may lead through any pooler: each read is one statement, and
@@ -140,54 +142,42 @@ func (l *changeLog) leave() {
 }
 
 func (l *changeLog) query(ctx context.Context) (now *logPosition, keys []uuid.UUID, err error) {
-	rows, err := l.run(ctx)
+	row, err := l.run(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells
-	for rows.Next() {
-		var snapshot string
-		var standby bool
-		var key uuid.NullUUID
-		at := &logPosition{}
-		if err := rows.Scan(&snapshot, &standby, &at.server, &at.file, &at.at, &key); err != nil {
-			return nil, nil, err
-		}
-		if standby {
-			return nil, nil, errNotPrimary
-		}
-		if now == nil {
-			if now = at; now.parse(snapshot) != nil {
-				return nil, nil, fmt.Errorf("the snapshot %q is not of the form xmin:xmax:xip,…", snapshot)
-			}
-		}
-		if key.Valid {
-			keys = append(keys, key.UUID)
-		}
+	now = &logPosition{}
+	var snapshot string
+	var standby bool
+	if err := row.Scan(&snapshot, &standby, &now.server, &now.file, &now.at, pq.Array(&keys)); err != nil {
+		return nil, nil, err
 	}
-	if now == nil && rows.Err() == nil {
-		return nil, nil, errors.New("no answer")
+	if standby {
+		return nil, nil, errNotPrimary
 	}
-	return now, keys, rows.Err()
+	if now.parse(snapshot) != nil {
+		return nil, nil, fmt.Errorf("the snapshot %q is not of the form xmin:xmax:xip,…", snapshot)
+	}
+	return now, keys, nil
 }
 
 // run runs the statement. Cancelling ctx does not stop it: lib/pq would open another connection to
 // cancel it. readTimeout bounds it.
-func (l *changeLog) run(ctx context.Context) (rows *sql.Rows, err error) {
+func (l *changeLog) run(ctx context.Context) (row *sql.Row, err error) {
 	ctx = context.WithoutCancel(ctx)
 	args := []any{int64(math.MaxInt64), "{}"}
 	if l.last != nil {
 		args = []any{l.last.xmax, "{" + numbers(l.last.running) + "}"}
 	}
 	if !l.prepared {
-		return l.db.QueryContext(ctx, readChanges, args...)
+		return l.db.QueryRowContext(ctx, readChanges, args...), nil
 	}
 	if l.statement == nil {
 		if l.statement, err = l.db.PrepareContext(ctx, readChanges); err != nil {
 			return nil, err
 		}
 	}
-	return l.statement.QueryContext(ctx, args...)
+	return l.statement.QueryRowContext(ctx, args...), nil
 }
 
 // parse reads a pg_snapshot: xmin:xmax:xip,… (PostgreSQL, functions-info).

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,8 +22,15 @@ import (
 // BenchmarkRevocations revokes sessions by 64 clients on one Postgres, in turns: with the triggers
 // of the version before the change log, which notify, with those that insert and notify, and after
 // `tenantry migrate finish`. Each side has an instance that learns of them, by listening or by
-// reading the change log.
+// reading the change log. A commit that notifies holds a lock of the server while it is flushed, so
+// the sides differ by how long a flush takes: it runs on the disk of this machine, and with the
+// delay of a disk behind a network.
 func BenchmarkRevocations(b *testing.B) {
+	b.Run("flush=disk", func(b *testing.B) { benchmarkRevocations(b, "") })
+	b.Run("flush=3ms", func(b *testing.B) { benchmarkRevocations(b, "&commit_delay=3000&commit_siblings=0") })
+}
+
+func benchmarkRevocations(b *testing.B, settings string) {
 	const rounds, clients, sessions = 3, 64, 6000
 	sides := []string{"notify", "insert_and_notify", "insert"}
 	rates := map[string][]float64{}
@@ -32,6 +38,7 @@ func BenchmarkRevocations(b *testing.B) {
 	for _, side := range sides {
 		opts := dbtest.Postgres(b)
 		opts.PoolSize, opts.MaxOverflow = clients, 0
+		opts.URL += settings
 		db := dbtest.Open(b, opts)
 		databases[side] = db
 		ctx := principal.System(b.Context(), "benchmark")
@@ -151,52 +158,106 @@ func mean(list []float64) (sum float64) {
 	return sum
 }
 
-// BenchmarkChangeLogReaders has 100 instances read the change log beside 300 changes a second, and
-// reports what the readers cost the server: the processor time of its statements, by the clock of
-// their backends.
+// BenchmarkChangeLogReaders has 100 instances read the change log, alone and beside 300 changes a
+// second, and reports the processor time of the backends of the readers. What as many connections
+// cost that run SELECT 1 is reported beside it: most of the time is that of waking a process.
 func BenchmarkChangeLogReaders(b *testing.B) {
-	const readers, changes = 100, 300
+	const readers, changes, interval = 100, 300, 150 * time.Millisecond
 	opts := dbtest.Postgres(b)
+	opts.PoolSize = readers + 2
 	db := dbtest.Open(b, opts)
 	ctx := principal.System(b.Context(), "benchmark")
 	home := db.Client.Tenant.Create().SetSlug("acme").SetName("Acme").SaveX(ctx)
 	owner := db.Client.User.Create().SetTenantID(home.ID).SetEmail("ada@acme.test").SaveX(ctx)
-	var following sync.WaitGroup
-	defer following.Wait()
-	quiet := slog.New(slog.DiscardHandler)
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	for range readers {
-		c := cache.New(1 << 20)
-		following.Go(func() {
-			time.Sleep(rand.N(150 * time.Millisecond))
-			db.FollowChanges(ctx, c, quiet)
-		})
+	start := func(run func(context.Context)) (stop func()) {
+		ctx, cancel := context.WithCancel(ctx)
+		var running sync.WaitGroup
+		for range readers {
+			running.Go(func() {
+				time.Sleep(rand.N(interval))
+				run(ctx)
+			})
+		}
+		return func() { cancel(); running.Wait() }
 	}
-	var made atomic.Int64
-	measure := func(rate int) float64 {
-		before, began := backendTime(b), time.Now()
+	measure := func(pids []int, rate int) float64 {
+		before, began := processorTime(b, pids), time.Now()
 		ticks := time.NewTicker(time.Second / time.Duration(max(1, rate)))
 		defer ticks.Stop()
 		for time.Since(began) < 5*time.Second {
+			<-ticks.C
 			if rate == 0 {
-				time.Sleep(100 * time.Millisecond)
 				continue
 			}
-			<-ticks.C
 			if _, err := db.SQL.ExecContext(ctx, `INSERT INTO changes ("key", xid) VALUES ($1, pg_current_xact_id()::text::bigint)`, owner.ID); err != nil {
 				b.Fatal(err)
 			}
-			made.Add(1)
 		}
-		return (backendTime(b) - before).Seconds() / time.Since(began).Seconds()
+		return (processorTime(b, pids) - before).Seconds() / time.Since(began).Seconds()
 	}
 	for b.Loop() {
-		time.Sleep(5 * time.Second) // until every reader has a connection and a plan
-		idle := measure(0)
-		busy := measure(changes)
+		stop := start(func(ctx context.Context) { selectOne(b, db, interval, ctx.Done()) })
+		time.Sleep(3 * time.Second) // until every reader has a connection and a plan
+		one := measure(backends(b, db, "query = 'SELECT 1'"), 0)
+		stop()
+		stop = start(func(ctx context.Context) {
+			db.FollowChanges(ctx, cache.New(1<<20), slog.New(slog.DiscardHandler))
+		})
+		time.Sleep(5 * time.Second)
+		reading := backends(b, db, "application_name = '"+database.ChangeLogName+"'")
+		idle := measure(reading, 0)
+		busy := measure(reading, changes)
+		stop()
+		if len(reading) != readers {
+			b.Fatalf("%d readers", len(reading))
+		}
+		b.ReportMetric(one/(readers/interval.Seconds())*1e3, "ms-per-select-1")
+		b.ReportMetric(idle/(readers/interval.Seconds())*1e3, "ms-per-idle-read")
 		b.ReportMetric(idle*100, "idle-percent-of-a-core")
 		b.ReportMetric(busy*100, "busy-percent-of-a-core")
-		b.ReportMetric(idle*1e3/(readers/0.15), "ms-per-idle-read")
 	}
+}
+
+// selectOne runs SELECT 1 on a connection of its own at an interval until done is closed.
+func selectOne(b *testing.B, db *database.DB, interval time.Duration, done <-chan struct{}) {
+	conn, err := db.SQL.Conn(b.Context())
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	defer conn.Close()
+	ticks := time.NewTicker(interval)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-ticks.C:
+		}
+		if _, err := conn.ExecContext(b.Context(), "SELECT 1"); err != nil {
+			b.Error(err)
+		}
+	}
+}
+
+// backends returns the process IDs of the connections to the database that meet a condition on
+// pg_stat_activity.
+func backends(b *testing.B, db *database.DB, condition string) (pids []int) {
+	b.Helper()
+	rows, err := db.SQL.QueryContext(b.Context(), "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND "+condition)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var pid int
+		if err := rows.Scan(&pid); err != nil {
+			b.Fatal(err)
+		}
+		pids = append(pids, pid)
+	}
+	if err := rows.Err(); err != nil {
+		b.Fatal(err)
+	}
+	return pids
 }
