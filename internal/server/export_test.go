@@ -1,6 +1,7 @@
 package server
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -44,3 +45,32 @@ func (s *Server) MetricNames() (names []string) {
 
 // Unforeseen counts an error as the renderer does that nothing was expected of.
 func (s *Server) Unforeseen(err error) { s.metrics.unforeseen(err) }
+
+// FollowFraming follows bytes that arrive one by one, and returns where requests end, and whether
+// the connection is refused.
+func FollowFraming(sent string) (ends []int, refused bool) {
+	var f framing
+	between := true
+	for i := range len(sent) {
+		if f.follow([]byte{sent[i]}) != nil {
+			return ends, true
+		}
+		ended := f.part == requestLine && f.left == 0 && len(f.line) == 0
+		if ended && !between {
+			ends = append(ends, i+1)
+		}
+		between = f.part == requestLine && f.left == 0
+	}
+	return ends, false
+}
+
+// RefusesFraming reports whether the connection is refused when the bytes arrive in steps.
+func RefusesFraming(sent string, step int) bool {
+	var f framing
+	for part := range slices.Chunk([]byte(sent), step) {
+		if f.follow(part) != nil {
+			return true
+		}
+	}
+	return false
+}

@@ -29,12 +29,22 @@ func (l bounded) Accept() (net.Conn, error) {
 		leave()
 		return conn, nil
 	}
-	return &placed{tcp, leave}, nil
+	return &placed{TCPConn: tcp, leave: leave}, nil
 }
 
 type placed struct {
 	*net.TCPConn
-	leave func()
+	leave   func()
+	framing framing
+}
+
+// Read reads what the client sends, and ends a connection whose framing is ambiguous.
+func (c *placed) Read(p []byte) (int, error) {
+	n, err := c.TCPConn.Read(p)
+	if err := c.framing.follow(p[:n]); err != nil {
+		return 0, err
+	}
+	return n, err
 }
 
 func (c *placed) Close() error {
