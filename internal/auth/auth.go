@@ -112,10 +112,10 @@ func (a *Auth) ActIn(ctx context.Context, slug string) (context.Context, error) 
 	if err != nil {
 		return nil, fmt.Errorf("find tenant: %w", err)
 	}
-	a.opts.Log.InfoContext(ctx, "superuser acts in another tenant",
-		"event", "superuser_act", "tenant_id", id, "user_id", p.UserID, "home_tenant_id", p.TenantID)
-	p.TenantID = id
-	return principal.NewContext(ctx, &p), nil
+	p.TenantID, p.HomeTenantID = id, p.TenantID
+	ctx = principal.NewContext(ctx, &p)
+	a.opts.Log.InfoContext(ctx, "superuser acts in another tenant", "event", "superuser_act", "user_id", p.UserID)
+	return ctx, nil
 }
 
 // errInvalidToken is the answer to an access token that is not valid, or not any more.

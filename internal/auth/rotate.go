@@ -9,6 +9,7 @@ import (
 	"tenantry/ent"
 	"tenantry/ent/refreshtoken"
 	"tenantry/internal/database"
+	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 )
 
@@ -66,7 +67,8 @@ func (a *Auth) reuse(ctx context.Context, session *ent.RefreshToken) error {
 	if _, err := a.revoke(ctx, refreshtoken.RevokedReasonReuse, refreshtoken.ID(session.ID)); err != nil {
 		return err
 	}
+	ctx = principal.NewContext(ctx, principal.InTenant(session.TenantID))
 	a.opts.Log.WarnContext(ctx, "refresh token reused, session revoked",
-		"event", "refresh_reuse", "tenant_id", session.TenantID, "user_id", session.UserID, "session_id", session.ID)
+		"event", "refresh_reuse", "user_id", session.UserID, "session_id", session.ID)
 	return errReuse
 }

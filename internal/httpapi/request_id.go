@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/base32"
 	"encoding/binary"
 	"math/rand/v2"
@@ -21,7 +22,31 @@ func (r *router) requestID(c *gin.Context) {
 		id = newID()
 	}
 	v.id[0] = id
+	v.named = named{v.Context, id}
+	v.Context = &v.named
 	c.Writer.Header()[requestIDHeader] = v.id[:]
+}
+
+// named is a context of a request with an ID.
+type named struct {
+	context.Context
+	id string
+}
+
+type requestIDKey struct{}
+
+// Value returns the ID, or what the context holds otherwise.
+func (n *named) Value(key any) any {
+	if key == (requestIDKey{}) {
+		return n.id
+	}
+	return n.Context.Value(key)
+}
+
+// RequestID returns the ID of the request that ctx belongs to, "" if there is none.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
 }
 
 // letters of an id, as crypto/rand.Text has them.

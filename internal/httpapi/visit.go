@@ -17,6 +17,8 @@ type visit struct {
 	began time.Time
 	// id names the request, and stands in a header of the answer.
 	id [1]string
+	// named is the context from which on RequestID returns it.
+	named named
 	// operation is what the contract says of the matched route, nil for one that is not in it.
 	operation *operation
 	// acting is who the credential speaks for, once it was verified.

@@ -260,9 +260,8 @@ func nothingElse(ctx context.Context, tx *ent.Client, id uuid.UUID) error {
 
 // tell logs what was done to an account.
 func (o *OAuth) tell(ctx context.Context, event string, id uuid.UUID, ref string, more ...slog.Attr) {
-	p, _ := principal.FromContext(ctx)
 	attrs := append([]slog.Attr{
-		slog.String("event", event), slog.String("tenant_id", p.TenantID.String()), slog.String("user_id", id.String()), slog.String("provider", ref),
+		slog.String("event", event), slog.String("user_id", id.String()), slog.String("provider", ref),
 	}, more...)
 	o.opts.Log.LogAttrs(ctx, slog.LevelInfo, "identity at a provider", attrs...)
 }

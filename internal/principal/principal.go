@@ -10,11 +10,13 @@ import (
 
 // Principal is who acts. The zero value is nobody.
 type Principal struct {
-	TenantID    uuid.UUID
-	UserID      uuid.UUID
-	SessionID   uuid.UUID
-	Superuser   bool
-	Permissions []string
+	TenantID uuid.UUID
+	// HomeTenantID is the tenant of the user, where that is not TenantID: a superuser acts in another.
+	HomeTenantID uuid.UUID
+	UserID       uuid.UUID
+	SessionID    uuid.UUID
+	Superuser    bool
+	Permissions  []string
 
 	system string
 }
@@ -24,6 +26,14 @@ func InTenant(id uuid.UUID) *Principal { return &Principal{TenantID: id} }
 
 // IsSystem reports whether the tenant filter is lifted for p.
 func (p Principal) IsSystem() bool { return p.system != "" }
+
+// Home returns the tenant of the user, which is another than TenantID where a superuser acts in it.
+func (p Principal) Home() uuid.UUID {
+	if p.HomeTenantID == uuid.Nil {
+		return p.TenantID
+	}
+	return p.HomeTenantID
+}
 
 // May reports whether p holds the permission, compared exactly. A superuser holds every one.
 func (p Principal) May(permission string) bool {

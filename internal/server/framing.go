@@ -101,7 +101,7 @@ func (f *framing) next(line []byte) error {
 		if err != nil {
 			return errFraming
 		}
-		f.left, f.part = int64(size), chunkEnd //nolint:gosec // 62 bits
+		f.left, f.part = int64(size), chunkEnd
 		if size == 0 {
 			f.part = trailerLine
 		}
@@ -132,7 +132,7 @@ func (f *framing) header(line []byte) error {
 		if err != nil || f.sized || f.chunked {
 			return errFraming
 		}
-		f.sized, f.length = true, int64(length) //nolint:gosec // 63 bits
+		f.sized, f.length = true, int64(length)
 	case 'T', 't':
 		if _, found := field(line, "transfer-encoding:"); !found {
 			return nil

@@ -8,9 +8,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/term"
 
 	"tenantry/internal/config"
+	"tenantry/internal/httpapi"
+	"tenantry/internal/principal"
 )
 
 const (
@@ -81,7 +84,9 @@ func (g *gathered) write() {
 	}
 }
 
-// urgent lets nothing wait from warnings on: what is under way then may be the end.
+// urgent adds to a line the request that it belongs to. It writes lines at once from warnings on,
+// since the process may end, and those of security events, which have the attribute "event" and get
+// the tenant in which the principal acts and the tenant of its user.
 type urgent struct {
 	slog.Handler
 	lines *gathered
@@ -90,8 +95,19 @@ type urgent struct {
 }
 
 func (u urgent) Handle(ctx context.Context, line slog.Record) error {
+	event, named := false, false
+	line.Attrs(func(a slog.Attr) bool {
+		event, named = event || a.Key == "event", named || a.Key == "request_id"
+		return true
+	})
+	if id := httpapi.RequestID(ctx); id != "" && !named {
+		line.AddAttrs(slog.String("request_id", id))
+	}
+	if p, ok := principal.FromContext(ctx); ok && event && p.TenantID != uuid.Nil {
+		line.AddAttrs(slog.String("tenant_id", p.TenantID.String()), slog.String("home_tenant_id", p.Home().String()))
+	}
 	err := u.Handler.Handle(ctx, line)
-	if line.Level >= slog.LevelWarn {
+	if event || line.Level >= slog.LevelWarn {
 		u.lines.flush()
 	}
 	return err
