@@ -45,6 +45,10 @@ type instance struct {
 	routes routers.Router
 	// handOver tells a collector of every span that has ended.
 	handOver func()
+	// secrets are what was sent and received and must not be in the log.
+	secrets *secrets
+	// except are the invariants that the test breaks itself.
+	except []string
 }
 
 // logBuffer collects what a server logs, of every level.
@@ -131,16 +135,23 @@ func startAt(t testing.TB, opts database.Options, clock func() time.Time, change
 	working, stop := context.WithCancel(t.Context())
 	var work sync.WaitGroup
 	work.Go(func() { s.Work(working) })
+	i := &instance{
+		TB: t, opts: opts, db: db, server: s, url: web.URL, log: logs, routes: contractRoutes(t), handOver: handOver, secrets: &secrets{},
+	}
 	t.Cleanup(func() {
 		web.Close()
 		stop()
 		work.Wait()
 		handOver()
+		if !t.Failed() {
+			holdInvariants(t, db, i.except)
+			i.secrets.hold(t, logs.String())
+		}
 		if err := db.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return &instance{TB: t, opts: opts, db: db, server: s, url: web.URL, log: logs, routes: contractRoutes(t), handOver: handOver}
+	return i
 }
 
 var contractRoutes = func() func(t testing.TB) routers.Router {
@@ -220,6 +231,10 @@ func (s *instance) do(r *http.Request) answer {
 	}
 	a := answer{status: response.StatusCode, header: response.Header, body: content}
 	s.holdAgainstContract(r, a)
+	if s.secrets != nil {
+		s.secrets.observe(sent(r), r.Header)
+		s.secrets.observe(content, response.Header)
+	}
 	return a
 }
 

@@ -105,6 +105,16 @@ func (s *instance) contents() map[string][]string {
 	if err := s.server.Auth.ForgetAttempts(s.Context()); err != nil {
 		s.Fatal(err)
 	}
+	all := s.dump()
+	if len(all["users"]) != 1 || len(all["refresh_tokens"]) != 1 {
+		s.Fatalf("one owner with one session is not in %v", slices.Collect(maps.Keys(all)))
+	}
+	return all
+}
+
+// dump returns every row of every table, sorted.
+func (s *instance) dump() map[string][]string {
+	s.Helper()
 	all := map[string][]string{}
 	for _, table := range migrate.Tables {
 		rows, err := s.db.SQL.QueryContext(s.Context(), "SELECT * FROM "+table.Name)
@@ -126,6 +136,9 @@ func (s *instance) contents() map[string][]string {
 			}
 			var line strings.Builder
 			for i, value := range values {
+				if text, ok := (*value.(*any)).([]byte); ok {
+					value = new(any(string(text)))
+				}
 				fmt.Fprintf(&line, "%s=%v ", columns[i], *value.(*any))
 			}
 			all[table.Name] = append(all[table.Name], line.String())
@@ -134,9 +147,6 @@ func (s *instance) contents() map[string][]string {
 			s.Fatal(err)
 		}
 		slices.Sort(all[table.Name])
-	}
-	if len(all["users"]) != 1 || len(all["refresh_tokens"]) != 1 {
-		s.Fatalf("one owner with one session is not in %v", slices.Collect(maps.Keys(all)))
 	}
 	return all
 }

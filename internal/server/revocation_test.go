@@ -138,6 +138,7 @@ func TestRevocation_by_another_program_on_SQLite(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.SQLite(t)
 	s := start(t, opts)
+	s.except = []string{liveOfInactive}
 	access, _ := s.login()
 	s.server.CatchUp()
 	s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", access, nil))

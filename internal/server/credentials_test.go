@@ -1,0 +1,108 @@
+package server_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"tenantry/internal/database"
+	"tenantry/internal/database/dbtest"
+	"tenantry/internal/principal"
+)
+
+// J-12: no claim beyond those of docs/tokens.md, nothing personal, and a subject that stays.
+func TestAccessToken_claimsAreDocumentedAndImpersonal(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		s := start(t, opts)
+		ada := s.join("acme", "ada@acme.test", "admin")
+		header, claims := decoded(t, ada.access)
+		if got := slices.Sorted(maps.Keys(header)); !slices.Equal(got, []string{"alg", "kid", "typ"}) {
+			t.Errorf("header %v", got)
+		}
+		want := []string{"aud", "exp", "iat", "iss", "jti", "roles", "sid", "sub", "tid"}
+		if got := slices.Sorted(maps.Keys(claims)); !slices.Equal(got, want) {
+			t.Errorf("claims %v, want %v", got, want)
+		}
+		ada.User = s.db.Client.User.UpdateOne(ada.User).SetEmail("lovelace@acme.test").SetFullName("Ada Lovelace").SaveX(principal.System(t.Context(), "test"))
+		_, renamed := decoded(t, s.signIn("acme", ada.User).access)
+		if renamed["sub"] != claims["sub"] || renamed["sub"] != ada.ID.String() {
+			t.Errorf("subject %v, then %v", claims["sub"], renamed["sub"])
+		}
+		for _, personal := range []string{"ada", "lovelace", "@"} {
+			if text := strings.ToLower(fmt.Sprint(renamed)); strings.Contains(text, personal) {
+				t.Errorf("the claims have %q: %s", personal, text)
+			}
+		}
+	})
+}
+
+// decoded returns the header and the claims of a JWT.
+func decoded(t *testing.T, token string) (header, claims map[string]any) {
+	t.Helper()
+	parts := strings.Split(token, ".")
+	for i, into := range []*map[string]any{&header, &claims} {
+		text, err := base64.RawURLEncoding.DecodeString(parts[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(text, into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return header, claims
+}
+
+// R-01: no row has a part of a token that could be presented.
+func TestTokens_areInNoTable(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		i := newIssuer(t)
+		s := start(t, opts, i.offer("corporate"))
+		s.set("acme", welcoming)
+		access, refresh := s.login()
+		for range 5 {
+			refresh = s.expect(http.StatusOK, s.refresh(refresh)).field(t, "refresh_token")
+		}
+		b := s.browser()
+		b.visit(authorizePath + "?redirect_uri=" + application)                            // a code
+		b.returning(s.browser().beginLink(linkPath, access).field(t, "authorization_url")) // a state
+		for table, rows := range s.dump() {
+			s.secrets.hold(t, table+": "+strings.Join(rows, "\n"))
+		}
+	})
+}
+
+// R-12: a session has an identity of the server's own, whatever the client brings.
+func TestSignIn_adoptsNoSessionOfTheClient(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		s := start(t, opts)
+		access, refresh := s.login()
+		_, before := decoded(t, access)
+		body := fmt.Sprintf(`{"tenant":"acme","email":%q,"password":%q`, ownerEmail, ownerPassword)
+		r, err := http.NewRequestWithContext(t.Context(), "POST", s.url+"/api/v1/auth/login?sid="+before["sid"].(string), strings.NewReader(body+"}")) //nolint:forcetypeassert // it is text
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Authorization", "Bearer "+access)
+		r.Header.Set("X-Session-Id", before["sid"].(string)) //nolint:forcetypeassert // it is text
+		for _, name := range []string{"session", "sid", "__Host-session", "refresh_token"} {
+			r.AddCookie(&http.Cookie{Name: name, Value: refresh})
+		}
+		a := s.expect(http.StatusOK, s.do(r))
+		_, after := decoded(t, a.field(t, "access_token"))
+		if after["sid"] == before["sid"] || a.field(t, "refresh_token") == refresh {
+			t.Errorf("session %v is used again", after["sid"])
+		}
+		for _, member := range []string{"sid", "session_id", "refresh_token", "id"} {
+			s.expect(http.StatusUnprocessableEntity, s.call("POST", "/api/v1/auth/login", "", body+fmt.Sprintf(`,%q:%q}`, member, before["sid"])))
+		}
+	})
+}

@@ -1,0 +1,55 @@
+package server_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"strings"
+	"testing"
+
+	"tenantry/internal/config"
+	"tenantry/internal/database"
+	"tenantry/internal/database/dbtest"
+)
+
+// S-06: both databases give the same answers, but for what is made anew in each.
+func TestAnswers_areEqualOnBothDatabases(t *testing.T) {
+	t.Parallel()
+	postgres := transcript(t, dbtest.Postgres(t))
+	for i, line := range transcript(t, dbtest.SQLite(t)) {
+		if line != postgres[i] {
+			t.Errorf("SQLite:\n%s\nPostgres:\n%s", line, postgres[i])
+		}
+	}
+}
+
+// transcript calls every operation that leaves the session alive, and returns the answers.
+func transcript(t *testing.T, opts database.Options) (lines []string) {
+	t.Helper()
+	s := start(t, opts, func(c *config.Config) { c.Signup = config.SignupOpen })
+	access, refresh := s.login()
+	for _, o := range declaredOperations(t) {
+		if strings.Contains(o.OperationID, "Logout") || o.pattern == "/api/v1/auth/password" {
+			continue
+		}
+		m := &malformer{Rand: rand.New(rand.NewPCG(malformedSeed, 0)), TB: t, access: access, refresh: refresh}
+		w := &wire{TB: t, address: strings.TrimPrefix(s.url, "http://")}
+		a := w.send(m.draft(o).String())
+		body := string(a.body)
+		for _, u := range unequal {
+			body = u.pattern.ReplaceAllString(body, u.with)
+		}
+		lines = append(lines, fmt.Sprintln(o.method, o.pattern, a.status, a.header.Get("Content-Type"), body))
+	}
+	return lines
+}
+
+// unequal are the values that differ between two databases.
+var unequal = []struct {
+	pattern *regexp.Regexp
+	with    string
+}{
+	{regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`), "ID"},
+	{regexp.MustCompile(`"\d{4}-\d\d-\d\dT[0-9:.]+Z"`), "TIME"},
+	{regexp.MustCompile(`"(access_token|refresh_token|kid|x|y|request_id|authorization_url|next_cursor)":"[^"]*"`), `"$1":"…"`},
+}
