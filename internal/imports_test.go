@@ -29,11 +29,12 @@ var layers = map[string]layer{
 	"internal/problem":    {level: 0},
 	"internal/api":        {level: 0},
 	"internal/cache":      {level: 0},
+	"internal/names":      {level: 0},
 	"internal/load":       {level: 0},
 	"ent/schema/settings": {level: 0},
 
-	"ent":        {level: 1, only: []string{"internal/principal"}},
-	"ent/schema": {level: 1, only: []string{"internal/principal"}},
+	"ent":        {level: 1, only: []string{"internal/names", "internal/principal"}},
+	"ent/schema": {level: 1, only: []string{"internal/names", "internal/principal"}},
 
 	"internal/database": {level: 2},
 	"internal/httpapi":  {level: 2},

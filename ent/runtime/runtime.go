@@ -50,6 +50,9 @@ func init() {
 			return next.Mutate(ctx, m)
 		})
 	}
+	oauthproviderHooks := schema.OAuthProvider{}.Hooks()
+
+	oauthprovider.Hooks[1] = oauthproviderHooks[0]
 	oauthproviderMixinFields1 := oauthproviderMixin[1].Fields()
 	_ = oauthproviderMixinFields1
 	oauthproviderMixinFields2 := oauthproviderMixin[2].Fields()
@@ -428,6 +431,11 @@ func init() {
 			return next.Mutate(ctx, m)
 		})
 	}
+	roleHooks := schema.Role{}.Hooks()
+
+	role.Hooks[1] = roleHooks[0]
+
+	role.Hooks[2] = roleHooks[1]
 	roleMixinFields1 := roleMixin[1].Fields()
 	_ = roleMixinFields1
 	roleMixinFields2 := roleMixin[2].Fields()
@@ -593,6 +601,9 @@ func init() {
 			return next.Mutate(ctx, m)
 		})
 	}
+	tenantHooks := schema.Tenant{}.Hooks()
+
+	tenant.Hooks[1] = tenantHooks[0]
 	tenantMixinFields0 := tenantMixin[0].Fields()
 	_ = tenantMixinFields0
 	tenantMixinFields1 := tenantMixin[1].Fields()
@@ -693,6 +704,8 @@ func init() {
 	userHooks := schema.User{}.Hooks()
 
 	user.Hooks[1] = userHooks[0]
+
+	user.Hooks[2] = userHooks[1]
 	userMixinFields1 := userMixin[1].Fields()
 	_ = userMixinFields1
 	userMixinFields2 := userMixin[2].Fields()

@@ -47,6 +47,9 @@ func (OAuthProvider) Fields() []ent.Field {
 	}
 }
 
+// Hooks of the OAuthProvider: the label is visible text.
+func (OAuthProvider) Hooks() []ent.Hook { return []ent.Hook{cleanText("label")} }
+
 // Indexes of the OAuthProvider.
 func (OAuthProvider) Indexes() []ent.Index {
 	return []ent.Index{

@@ -39,6 +39,11 @@ func (Role) Edges() []ent.Edge {
 	}
 }
 
+// Hooks of the Role: names are distinct, and both texts are visible.
+func (Role) Hooks() []ent.Hook {
+	return []ent.Hook{distinctRoleName(), cleanText("description")}
+}
+
 // Indexes of the Role.
 func (Role) Indexes() []ent.Index {
 	return []ent.Index{

@@ -40,6 +40,9 @@ func (Tenant) Fields() []ent.Field {
 	}
 }
 
+// Hooks of the Tenant: the name is visible text.
+func (Tenant) Hooks() []ent.Hook { return []ent.Hook{cleanText("name")} }
+
 // Policy of the Tenant: a principal sees and changes its own; making and removing one is the system's.
 func (Tenant) Policy() ent.Policy {
 	return privacy.Policy{

@@ -10,7 +10,6 @@ import (
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
 	"golang.org/x/text/cases"
-	"golang.org/x/text/unicode/norm"
 
 	gen "tenantry/ent"
 	"tenantry/ent/hook"
@@ -75,14 +74,13 @@ func (User) Indexes() []ent.Index {
 	}
 }
 
-// Hooks of the User: names are stored in NFC, so that what looks equal is equal, and folded beside it.
+// Hooks of the User: names are visible text in one form, and folded beside it.
 func (User) Hooks() []ent.Hook {
 	return []ent.Hook{
+		cleanText("full_name"),
 		hook.On(func(next ent.Mutator) ent.Mutator {
 			return hook.UserFunc(func(ctx context.Context, m *gen.UserMutation) (ent.Value, error) {
 				if name, ok := m.FullName(); ok {
-					name = norm.NFC.String(name)
-					m.SetFullName(name)
 					m.SetFullNameFolded(cases.Fold().String(name))
 				}
 				return next.Mutate(ctx, m)

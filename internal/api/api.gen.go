@@ -252,7 +252,9 @@ type Email = string
 // Example: https://accounts.example.com/oauth
 type Endpoint = string
 
-// FullName Example: Ada Lovelace
+// FullName Stored in NFC and without white space around it. Invisible characters are refused.
+//
+// Example: Ada Lovelace
 type FullName = string
 
 // Health defines model for Health.
@@ -295,7 +297,9 @@ type NewOwner struct {
 	// Email Example: ada@example.com
 	Email Email `json:"email"`
 
-	// FullName Example: Ada Lovelace
+	// FullName Stored in NFC and without white space around it. Invisible characters are refused.
+	//
+	// Example: Ada Lovelace
 	FullName *FullName `json:"full_name,omitempty"`
 
 	// Password A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
@@ -308,7 +312,9 @@ type NewOwner struct {
 
 // NewTenant Example: {"name":"Acme Tools","slug":"acme-tools"}
 type NewTenant struct {
-	// Name Example: Acme Tools
+	// Name Stored in NFC and without white space around it. Invisible characters are refused.
+	//
+	// Example: Acme Tools
 	Name TenantName `json:"name"`
 
 	// Slug The tenant's name in URLs. Without one, the server's default tenant is meant.
@@ -374,7 +380,7 @@ type OAuthProviderEnabled = bool
 // Example: oauth2
 type OAuthProviderKind string
 
-// OAuthProviderLabel What a sign-in page calls it.
+// OAuthProviderLabel What a sign-in page calls it. Stored in NFC and without white space around it. Invisible characters are refused.
 //
 // Example: Acme single sign-on
 type OAuthProviderLabel = string
@@ -466,13 +472,15 @@ type Role struct {
 	UpdatedAt   time.Time `json:"updated_at"`
 }
 
-// RoleDescription Example: Helps customers
+// RoleDescription Stored in NFC and without white space around it. Invisible characters are refused.
+//
+// Example: Helps customers
 type RoleDescription = string
 
 // RoleIDs Example: ["018f3c5e-7c1a-7000-8000-000000000001"]
 type RoleIDs = []openapi_types.UUID
 
-// RoleName Unique in the tenant.
+// RoleName Unique in the tenant without regard to case, width and spaces, and not to be read as the name of a system role. It is stored in NFC and without white space around it; invisible characters, and words that mix alphabets, are refused.
 //
 // Example: support
 type RoleName = string
@@ -544,7 +552,9 @@ type Tenant struct {
 	UpdatedAt time.Time      `json:"updated_at"`
 }
 
-// TenantName Example: Acme Tools
+// TenantName Stored in NFC and without white space around it. Invisible characters are refused.
+//
+// Example: Acme Tools
 type TenantName = string
 
 // TenantSettings What is not there stays as it is.
@@ -666,7 +676,9 @@ type Total string
 
 // TenantChange defines model for TenantChange.
 type TenantChange struct {
-	// Name Example: Acme Tools
+	// Name Stored in NFC and without white space around it. Invisible characters are refused.
+	//
+	// Example: Acme Tools
 	Name *TenantName `json:"name,omitempty"`
 
 	// Settings What is not there stays as it is.
@@ -770,7 +782,9 @@ type RegisterJSONBody struct {
 	// Email Example: ada@example.com
 	Email Email `json:"email"`
 
-	// FullName Example: Ada Lovelace
+	// FullName Stored in NFC and without white space around it. Invisible characters are refused.
+	//
+	// Example: Ada Lovelace
 	FullName *FullName `json:"full_name,omitempty"`
 
 	// Password A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
@@ -825,7 +839,7 @@ type CreateOAuthProviderJSONBody struct {
 	// Example: oauth2
 	Kind OAuthProviderKind `json:"kind"`
 
-	// Label What a sign-in page calls it.
+	// Label What a sign-in page calls it. Stored in NFC and without white space around it. Invisible characters are refused.
 	//
 	// Example: Acme single sign-on
 	Label *OAuthProviderLabel `json:"label,omitempty"`
@@ -886,7 +900,7 @@ type UpdateOAuthProviderJSONBody struct {
 	// Example: true
 	Enabled *OAuthProviderEnabled `json:"enabled,omitempty"`
 
-	// Label What a sign-in page calls it.
+	// Label What a sign-in page calls it. Stored in NFC and without white space around it. Invisible characters are refused.
 	//
 	// Example: Acme single sign-on
 	Label *OAuthProviderLabel `json:"label,omitempty"`
@@ -917,10 +931,13 @@ type ListRolesParams struct {
 
 // CreateRoleJSONBody defines parameters for CreateRole.
 type CreateRoleJSONBody struct {
-	// Description Example: Helps customers
+	// Description Stored in NFC and without white space around it. Invisible characters are refused.
+	//
+	// Example: Helps customers
 	Description *RoleDescription `json:"description,omitempty"`
 
-	// Name Unique in the tenant.
+	// Name Unique in the tenant without regard to case, width and spaces, and not to be read as the name of a system role. It is stored in NFC and without white space around it; invisible characters, and words that mix alphabets, are refused.
+	//
 	//
 	// Example: support
 	Name RoleName `json:"name"`
@@ -951,10 +968,13 @@ type GetRoleParams struct {
 
 // UpdateRoleJSONBody defines parameters for UpdateRole.
 type UpdateRoleJSONBody struct {
-	// Description Example: Helps customers
+	// Description Stored in NFC and without white space around it. Invisible characters are refused.
+	//
+	// Example: Helps customers
 	Description *RoleDescription `json:"description,omitempty"`
 
-	// Name Unique in the tenant.
+	// Name Unique in the tenant without regard to case, width and spaces, and not to be read as the name of a system role. It is stored in NFC and without white space around it; invisible characters, and words that mix alphabets, are refused.
+	//
 	//
 	// Example: support
 	Name *RoleName `json:"name,omitempty"`
@@ -976,7 +996,9 @@ type SignUpJSONBody struct {
 	// Email Example: ada@example.com
 	Email Email `json:"email"`
 
-	// FullName Example: Ada Lovelace
+	// FullName Stored in NFC and without white space around it. Invisible characters are refused.
+	//
+	// Example: Ada Lovelace
 	FullName *FullName `json:"full_name,omitempty"`
 
 	// Password A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
@@ -998,7 +1020,9 @@ type GetOwnTenantParams struct {
 
 // UpdateOwnTenantJSONBody defines parameters for UpdateOwnTenant.
 type UpdateOwnTenantJSONBody struct {
-	// Name Example: Acme Tools
+	// Name Stored in NFC and without white space around it. Invisible characters are refused.
+	//
+	// Example: Acme Tools
 	Name *TenantName `json:"name,omitempty"`
 
 	// Settings What is not there stays as it is.
@@ -1024,7 +1048,9 @@ type ListTenantsParams struct {
 
 // CreateTenantJSONBody defines parameters for CreateTenant.
 type CreateTenantJSONBody struct {
-	// Name Example: Acme Tools
+	// Name Stored in NFC and without white space around it. Invisible characters are refused.
+	//
+	// Example: Acme Tools
 	Name TenantName `json:"name"`
 
 	// Owner Example: {"email":"owner@example.com"}
@@ -1038,7 +1064,9 @@ type CreateTenantJSONBody struct {
 
 // UpdateTenantJSONBody defines parameters for UpdateTenant.
 type UpdateTenantJSONBody struct {
-	// Name Example: Acme Tools
+	// Name Stored in NFC and without white space around it. Invisible characters are refused.
+	//
+	// Example: Acme Tools
 	Name *TenantName `json:"name,omitempty"`
 
 	// Settings What is not there stays as it is.
@@ -1086,7 +1114,9 @@ type CreateUserJSONBody struct {
 	// Email Example: ada@example.com
 	Email Email `json:"email"`
 
-	// FullName Example: Ada Lovelace
+	// FullName Stored in NFC and without white space around it. Invisible characters are refused.
+	//
+	// Example: Ada Lovelace
 	FullName *FullName `json:"full_name,omitempty"`
 
 	// Password A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
@@ -1114,7 +1144,9 @@ type GetMeParams struct {
 
 // UpdateMeJSONBody defines parameters for UpdateMe.
 type UpdateMeJSONBody struct {
-	// FullName Example: Ada Lovelace
+	// FullName Stored in NFC and without white space around it. Invisible characters are refused.
+	//
+	// Example: Ada Lovelace
 	FullName *FullName `json:"full_name,omitempty"`
 }
 
@@ -1138,7 +1170,9 @@ type UpdateUserJSONBody struct {
 	// Email Example: ada@example.com
 	Email *Email `json:"email,omitempty"`
 
-	// FullName Example: Ada Lovelace
+	// FullName Stored in NFC and without white space around it. Invisible characters are refused.
+	//
+	// Example: Ada Lovelace
 	FullName *FullName `json:"full_name,omitempty"`
 
 	// IsActive Example: true

@@ -7,6 +7,7 @@ import (
 	"entgo.io/ent/dialect/sql/sqlgraph"
 
 	"tenantry/ent"
+	"tenantry/internal/names"
 	"tenantry/internal/problem"
 )
 
@@ -33,6 +34,9 @@ func (a Account) Prepare(ctx context.Context, hasher *Hasher, home *ent.Tenant) 
 	email, err := CanonicalEmail(a.Email)
 	if err != nil {
 		fields = append(fields, problem.Field{Pointer: "/email", Detail: err.Error()})
+	}
+	if a.FullName, err = names.Text(a.FullName); err != nil {
+		fields = append(fields, problem.Field{Pointer: "/full_name", Detail: err.Error()})
 	}
 	if a.Password != nil {
 		if err := checkPassword(*a.Password, home, email); err != nil {

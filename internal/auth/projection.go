@@ -16,6 +16,7 @@ import (
 	"tenantry/ent/schema/settings"
 	"tenantry/internal/database"
 	"tenantry/internal/principal"
+	"tenantry/internal/roles"
 )
 
 // Projection is all that a request needs to be authorised, and all that `GET /users/me` answers: the user, whether their
@@ -26,7 +27,8 @@ type Projection struct {
 	TenantActive bool
 	// TenantSettings are as stored.
 	TenantSettings settings.Tenant
-	// Roles are names, Permissions the union of what the roles hold.
+	// Roles are the names for tokens, without those that pose as system roles (roles.Poses). Permissions are the union of what
+	// all roles hold.
 	Roles, Permissions []string
 	// SessionID is the session by which the user was found, SessionBegan when they signed in, and SessionEnds when it is over,
 	// whatever happens. Zero if there was none.
@@ -99,7 +101,7 @@ func FromContext(ctx context.Context) (*Projection, error) {
 // while they are not revoked, not over at the time ($1), and not older than the password.
 const (
 	selectProjection = `SELECT u.id, u.tenant_id, u.email, u.full_name, u.is_active, u.is_superuser, u.password_version, u.email_verified_at,
-	u.created_at, u.updated_at, t.is_active, t.settings, r.name, r.permissions, `
+	u.created_at, u.updated_at, t.is_active, t.settings, r.name, r.is_system, r.permissions, `
 	fromProjection = ` FROM users AS u
 JOIN tenants AS t ON t.id = u.tenant_id
 LEFT JOIN user_roles AS ra ON ra.user_id = u.id AND ra.tenant_id = u.tenant_id
@@ -185,7 +187,10 @@ func readProjections(ctx context.Context, client *ent.Client, statement string, 
 			found[p.SessionID] = p
 		}
 		if row.role.Valid {
-			p.Roles, p.Permissions = append(p.Roles, row.role.String), append(p.Permissions, row.permissions...)
+			p.Permissions = append(p.Permissions, row.permissions...)
+			if row.system.Bool || !roles.Poses(row.role.String) {
+				p.Roles = append(p.Roles, row.role.String)
+			}
 		}
 		return nil
 	})
@@ -199,6 +204,7 @@ func readProjections(ctx context.Context, client *ent.Client, statement string, 
 type projectionRow struct {
 	projection  *Projection
 	role        sql.NullString
+	system      sql.NullBool
 	permissions []string
 }
 
@@ -209,7 +215,7 @@ func (r *projectionRow) scan(rows *sql.Rows) error {
 	var session uuid.NullUUID
 	var began, ends sql.NullTime
 	if err := rows.Scan(&u.ID, &u.TenantID, &u.Email, &u.FullName, &u.IsActive, &u.IsSuperuser, &u.PasswordVersion, &u.EmailVerifiedAt,
-		&u.CreatedAt, &u.UpdatedAt, &p.TenantActive, &tenantSettings, &r.role, &permissions, &session, &began, &ends, &u.PasswordHash); err != nil {
+		&u.CreatedAt, &u.UpdatedAt, &p.TenantActive, &tenantSettings, &r.role, &r.system, &permissions, &session, &began, &ends, &u.PasswordHash); err != nil {
 		return err
 	}
 	p.SessionID, p.SessionBegan, p.SessionEnds = session.UUID, began.Time, ends.Time

@@ -19,6 +19,7 @@ import (
 
 	"tenantry/ent/oauthprovider"
 	"tenantry/internal/auth"
+	"tenantry/internal/names"
 	"tenantry/internal/problem"
 )
 
@@ -238,19 +239,10 @@ func notGenuine(why string) error {
 	return p.Because(errors.New(why[:min(len(why), 500)]))
 }
 
-// name makes what a provider calls a user fit to be stored.
+// name makes what a provider calls a user fit to be stored: the user cannot correct it on the way.
 func name(s string) string {
-	kept := strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unprintable(r) {
-			return -1
-		}
-		return r
-	}, s))
-	for utf8.RuneCountInString(kept) > maxName {
-		_, size := utf8.DecodeLastRuneInString(kept)
-		kept = kept[:len(kept)-size]
-	}
-	return kept
+	kept := []rune(names.Visible(s))
+	return names.Visible(string(kept[:min(len(kept), maxName)]))
 }
 
 func unprintable(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,5 +81,18 @@ func TestKeys_of_unknown_kinds_are_left_out(t *testing.T) {
 	keys, err := u.signingKeys(t.Context(), web.URL, "good")
 	if err != nil || len(keys) != 1 || keys[0].KeyID != "good" {
 		t.Errorf("%v, %v", keys, err)
+	}
+}
+
+func TestName_ofAProviderIsMadeVisible(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]string{
+		" Ada\u00a0King ": "Ada King", "Ad\u200ba\u202e": "Ada", "Ada\r\nBob": "Ada  Bob", "Cafe\u0301": "Caf\u00e9", "\ufeff": "", "\xffAda": "Ada",
+		strings.Repeat("a", maxName+1): strings.Repeat("a", maxName), strings.Repeat("a", maxName-1) + " b": strings.Repeat("a", maxName-1),
+		strings.Repeat("\u0639", maxName-1) + "\u200c\u0639": strings.Repeat("\u0639", maxName-1),
+	} {
+		if got := name(given); got != want {
+			t.Errorf("%+q is stored as %+q", given, got)
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"tenantry/ent/oauthprovider"
 	"tenantry/ent/schema/settings"
+	"tenantry/internal/names"
 	"tenantry/internal/problem"
 )
 
@@ -42,13 +43,17 @@ func (r Rules) complete(p *Provider) (wrong []problem.Field) {
 	if !ok {
 		return []problem.Field{{Pointer: "/kind", Detail: "is not a kind of provider"}}
 	}
+	refuse := func(pointer, detail string) { wrong = append(wrong, problem.Field{Pointer: pointer, Detail: detail}) }
 	if p.Label == "" {
 		p.Label = is.label
+	}
+	var err error
+	if p.Label, err = checkLabel(p.Label); err != nil {
+		refuse("/label", err.Error())
 	}
 	if len(p.Scopes) == 0 {
 		p.Scopes = is.scopes
 	}
-	refuse := func(pointer, detail string) { wrong = append(wrong, problem.Field{Pointer: pointer, Detail: detail}) }
 	switch {
 	case p.Issuer == "":
 		if p.Issuer = is.issuer; p.Issuer == "" && is.asks.issuer && !is.asks.endpoints {
@@ -80,6 +85,15 @@ func (r Rules) complete(p *Provider) (wrong []problem.Field) {
 		}
 	}
 	return append(wrong, p.checkScopes()...)
+}
+
+// checkLabel returns the form of a label that is stored and shown.
+func checkLabel(label string) (string, error) {
+	label, err := names.Text(label)
+	if err == nil && label == "" {
+		err = errors.New("must not be empty")
+	}
+	return label, err
 }
 
 // checkScopes holds that an OpenID provider is asked to be one (OIDC Core §3.1.2.1).

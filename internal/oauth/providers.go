@@ -12,7 +12,6 @@ import (
 
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/google/uuid"
-	"golang.org/x/text/unicode/norm"
 
 	"tenantry/ent"
 	"tenantry/ent/oauthprovider"
@@ -126,7 +125,7 @@ func (o *OAuth) Create(ctx context.Context, p Provider, enabled bool) (*ent.OAut
 	if err != nil {
 		return nil, err
 	}
-	create := o.client.OAuthProvider.Create().SetID(id).SetName(p.Name).SetKind(p.Kind).SetLabel(norm.NFC.String(p.Label)).SetEnabled(enabled).
+	create := o.client.OAuthProvider.Create().SetID(id).SetName(p.Name).SetKind(p.Kind).SetLabel(p.Label).SetEnabled(enabled).
 		SetClientID(p.ClientID).SetIssuer(p.Issuer).SetAuthorizationEndpoint(p.Endpoints.Authorization).
 		SetTokenEndpoint(p.Endpoints.Token).SetUserinfoEndpoint(p.Endpoints.Userinfo).SetScopes(p.Scopes)
 	if p.ClientSecret != "" {
@@ -150,7 +149,11 @@ func (o *OAuth) Update(ctx context.Context, id uuid.UUID, change Change) (*ent.O
 	}
 	update := o.client.OAuthProvider.UpdateOneID(id).SetNillableClientID(change.ClientID).SetNillableEnabled(change.Enabled)
 	if change.Label != nil {
-		update.SetLabel(norm.NFC.String(*change.Label))
+		label, err := checkLabel(*change.Label)
+		if err != nil {
+			return nil, problem.Invalid(problem.Field{Pointer: "/label", Detail: err.Error()})
+		}
+		update.SetLabel(label)
 	}
 	if change.ClientSecret != nil {
 		update.SetClientSecret(o.opts.Sealer.Seal([]byte(*change.ClientSecret), id.String()))

@@ -2,6 +2,7 @@ package roles
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -9,20 +10,21 @@ import (
 
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/google/uuid"
-	"golang.org/x/text/unicode/norm"
 
 	"tenantry/ent"
 	"tenantry/ent/role"
+	"tenantry/ent/schema"
 	"tenantry/internal/database"
+	"tenantry/internal/names"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 )
 
+// maxName and maxDescription are the longest texts of a role, in code points, after NFC, which may lengthen what the
+// contract accepts.
 const (
-	// maxRoles is how many roles a tenant may have.
-	maxRoles = 200
-	// maxName is the longest name, in code points.
-	maxName = 64
+	maxName        = 64
+	maxDescription = 500
 )
 
 // Roles are the roles of the tenant that the context acts for, and who has them.
@@ -67,16 +69,13 @@ func (r *Roles) Create(ctx context.Context, change Change) (*ent.Role, error) {
 	if err := change.check(ctx); err != nil {
 		return nil, err
 	}
-	n, err := r.client.Role.Query().Count(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("count roles: %w", err)
-	}
-	if n >= maxRoles {
-		return nil, problem.Conflict("too_many_roles", "The tenant has "+strconv.Itoa(maxRoles)+" roles, and can have no more.")
-	}
-	created, err := r.client.Role.Create().SetName(*change.Name).SetNillableDescription(change.Description).
-		SetPermissions(*change.Permissions).Save(ctx)
-	return created, taken(err, "create role")
+	var created *ent.Role
+	err := database.WithTx(ctx, r.client, func(tx *ent.Client) (err error) {
+		created, err = tx.Role.Create().SetName(*change.Name).SetNillableDescription(change.Description).
+			SetPermissions(*change.Permissions).Save(ctx)
+		return taken(err, "create role")
+	})
+	return created, err
 }
 
 // Update changes a role: 403 for a system role, and for a permission, before or after, that the caller does not hold.
@@ -85,6 +84,9 @@ func (r *Roles) Update(ctx context.Context, id uuid.UUID, change Change) (*ent.R
 	err := r.change(ctx, id, func(tx *ent.Client, old *ent.Role) (err error) {
 		if err := change.check(ctx); err != nil {
 			return err
+		}
+		if change.Name != nil && *change.Name == old.Name {
+			change.Name = nil // a name that is not changed is compared with no other
 		}
 		update := tx.Role.UpdateOne(old).SetNillableName(change.Name).SetNillableDescription(change.Description)
 		if change.Permissions != nil {
@@ -121,9 +123,21 @@ func (r *Roles) change(ctx context.Context, id uuid.UUID, do func(*ent.Client, *
 func (c *Change) check(ctx context.Context) error {
 	var fields []problem.Field
 	if c.Name != nil {
-		name := norm.NFC.String(*c.Name)
-		if c.Name = &name; utf8.RuneCountInString(name) > maxName {
-			fields = append(fields, problem.Field{Pointer: "/name", Detail: "is too long"})
+		name, err := names.Label(*c.Name)
+		if err == nil && utf8.RuneCountInString(name) > maxName {
+			err = errors.New("is too long")
+		}
+		if c.Name = &name; err != nil {
+			fields = append(fields, problem.Field{Pointer: "/name", Detail: err.Error()})
+		}
+	}
+	if c.Description != nil {
+		description, err := names.Text(*c.Description)
+		if err == nil && utf8.RuneCountInString(description) > maxDescription {
+			err = errors.New("is too long")
+		}
+		if err != nil {
+			fields = append(fields, problem.Field{Pointer: "/description", Detail: err.Error()})
 		}
 	}
 	if c.Permissions != nil {
@@ -155,12 +169,15 @@ func held(ctx context.Context, permissions []Permission) error {
 	return nil
 }
 
+// taken is the error of a write that gives a name to a role.
 func taken(err error, doing string) error {
 	switch {
 	case err == nil:
 		return nil
-	case sqlgraph.IsUniqueConstraintError(err):
-		return problem.Conflict("role_name_taken", "There is a role of this name.")
+	case errors.Is(err, schema.ErrRoleNameTaken), sqlgraph.IsUniqueConstraintError(err):
+		return problem.Conflict("role_name_taken", "There is a role of this name, or of one that reads like it.")
+	case errors.Is(err, schema.ErrTooManyRoles):
+		return problem.Conflict("too_many_roles", "The tenant has "+strconv.Itoa(schema.MaxRoles)+" roles, and can have no more.")
 	default:
 		return fmt.Errorf("%s: %w", doing, err)
 	}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 
 	"tenantry/ent"
+	"tenantry/internal/names"
 	"tenantry/internal/principal"
 )
 
@@ -32,6 +34,12 @@ func System() []SystemRole {
 		{Admin, "Users, roles and sessions", administration},
 		{Member, "A user without administrative rights", []Permission{}},
 	}
+}
+
+// Poses reports whether the name of a role that is no system role may be taken for that of one. Such a role cannot be
+// created; one that an earlier version has stored is not named in tokens.
+func Poses(name string) bool {
+	return slices.ContainsFunc([]string{Owner, Admin, Member}, func(system string) bool { return names.Resembles(name, system) })
 }
 
 // CreateSystem gives a new tenant its system roles. The context must act for that tenant.

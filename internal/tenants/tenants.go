@@ -2,13 +2,14 @@ package tenants
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/google/uuid"
-	"golang.org/x/text/unicode/norm"
 
 	"tenantry/ent"
 	"tenantry/ent/tenant"
@@ -16,6 +17,7 @@ import (
 	"tenantry/internal/auth"
 	"tenantry/internal/database"
 	"tenantry/internal/httpapi"
+	"tenantry/internal/names"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 	"tenantry/internal/roles"
@@ -27,6 +29,9 @@ var reserved = []string{
 	"identity", "imap", "localhost", "login", "mail", "ns", "oauth", "openid", "platform", "pop", "postmaster", "root", "security",
 	"signup", "smtp", "sso", "static", "status", "support", "system", "tenant", "tenantry", "tenants", "well-known", "www",
 }
+
+// maxName is the longest name of a tenant, in code points.
+const maxName = 200
 
 // deletedAtOnce is how many users one statement deletes.
 const deletedAtOnce = 1000
@@ -77,7 +82,7 @@ func (t *Tenants) List(ctx context.Context, window httpapi.Window) (*Page, error
 	return &Page{Items: items, Next: next}, nil
 }
 
-// Create makes a tenant with its first owner: 422 for a slug that is reserved and for an account that is not acceptable, 409
+// Create makes a tenant with its first owner: 422 for a slug that is reserved and for a name or an account that is not acceptable, 409
 // for a slug that is taken.
 func (t *Tenants) Create(ctx context.Context, slug, name string, owner auth.Account) (*ent.Tenant, error) {
 	leave, err := t.opts.Hasher.Admit(ctx)
@@ -85,7 +90,7 @@ func (t *Tenants) Create(ctx context.Context, slug, name string, owner auth.Acco
 		return nil, err
 	}
 	defer leave()
-	first, err := unmade(slug, name, "/slug")
+	first, err := unmade(slug, name)
 	if err != nil {
 		return nil, err
 	}
@@ -112,9 +117,9 @@ func (t *Tenants) SignUp(ctx context.Context, slug, name string, owner auth.Acco
 		return nil, err
 	}
 	defer leave()
-	first, err := unmade(slug, name, "/tenant/slug")
+	first, err := unmade(slug, name)
 	if err != nil {
-		return nil, err
+		return nil, problem.Under(err, "/tenant")
 	}
 	tokens, err := t.opts.Auth.Enroll(ctx, first, owner, from, func(tx *ent.Client, prepared *auth.PreparedAccount) (*ent.User, error) {
 		_, made, err := Insert(principal.System(ctx, "sign-up: there is no tenant yet"), tx, first, prepared)
@@ -123,12 +128,33 @@ func (t *Tenants) SignUp(ctx context.Context, slug, name string, owner auth.Acco
 	return tokens, slugTaken(err)
 }
 
-// unmade is a tenant that is to be made: 422, naming the member, for a slug that is reserved.
-func unmade(slug, name, pointer string) (*ent.Tenant, error) {
+// unmade is a tenant that is to be made: 422 for a slug that is reserved and for a name that is not visible text.
+func unmade(slug, name string) (*ent.Tenant, error) {
+	var fields []problem.Field
 	if slices.Contains(reserved, slug) {
-		return nil, problem.Invalid(problem.Field{Pointer: pointer, Detail: "is reserved"})
+		fields = append(fields, problem.Field{Pointer: "/slug", Detail: "is reserved"})
 	}
-	return &ent.Tenant{Slug: slug, Name: norm.NFC.String(name)}, nil
+	name, err := checkName(name)
+	if err != nil {
+		fields = append(fields, problem.Field{Pointer: "/name", Detail: err.Error()})
+	}
+	if len(fields) > 0 {
+		return nil, problem.Invalid(fields...)
+	}
+	return &ent.Tenant{Slug: slug, Name: name}, nil
+}
+
+// checkName returns the form of a tenant's name that is stored.
+func checkName(name string) (string, error) {
+	name, err := names.Text(name)
+	switch {
+	case err != nil:
+	case name == "":
+		err = errors.New("must not be empty")
+	case utf8.RuneCountInString(name) > maxName: // NFC may lengthen what the contract accepts
+		err = errors.New("is too long")
+	}
+	return name, err
 }
 
 // slugTaken is the error of making a tenant. An owner's address cannot be taken in a tenant that is new.
@@ -178,12 +204,12 @@ func (t *Tenants) get(ctx context.Context, id uuid.UUID) (*ent.Tenant, error) {
 	return found, nil
 }
 
-// Update changes a tenant: 404 if there is no such tenant, 422 for settings that the server does not allow.
+// Update changes a tenant: 404 if there is no such tenant, 422 for a name or settings that the server does not allow.
 func (t *Tenants) Update(ctx context.Context, id uuid.UUID, change Change) (*ent.Tenant, error) {
 	return t.update(ofPlatform(ctx), id, change)
 }
 
-// UpdateOwn changes the tenant that the context acts for: 422 for settings that the server does not allow.
+// UpdateOwn changes the tenant that the context acts for: 422 for a name or settings that the server does not allow.
 func (t *Tenants) UpdateOwn(ctx context.Context, change Change) (*ent.Tenant, error) {
 	p, _ := principal.FromContext(ctx)
 	return t.update(ctx, p.TenantID, change)
@@ -191,6 +217,11 @@ func (t *Tenants) UpdateOwn(ctx context.Context, change Change) (*ent.Tenant, er
 
 // update reads and writes in one transaction: the settings are one value, of which a part is changed.
 func (t *Tenants) update(ctx context.Context, id uuid.UUID, change Change) (changed *ent.Tenant, err error) {
+	if change.Name != nil {
+		if _, err := checkName(*change.Name); err != nil {
+			return nil, problem.Invalid(problem.Field{Pointer: "/name", Detail: err.Error()})
+		}
+	}
 	err = database.WithTx(ctx, t.client, func(tx *ent.Client) error {
 		q := tx.Tenant.Query().Where(tenant.ID(id))
 		q.Modify(database.LockRow)
@@ -205,10 +236,7 @@ func (t *Tenants) update(ctx context.Context, id uuid.UUID, change Change) (chan
 		if err := t.check(change.Settings, changedSettings); err != nil {
 			return err
 		}
-		update := tx.Tenant.UpdateOne(found).SetSettings(changedSettings)
-		if change.Name != nil {
-			update.SetName(norm.NFC.String(*change.Name))
-		}
+		update := tx.Tenant.UpdateOne(found).SetSettings(changedSettings).SetNillableName(change.Name)
 		if changed, err = update.Save(ctx); err != nil {
 			return fmt.Errorf("update tenant: %w", err)
 		}

@@ -14,6 +14,7 @@ import (
 	"tenantry/internal/auth"
 	"tenantry/internal/database"
 	"tenantry/internal/httpapi"
+	"tenantry/internal/names"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 	"tenantry/internal/roles"
@@ -83,8 +84,23 @@ func found(u *ent.User, err error) (*ent.User, error) {
 	return u, nil
 }
 
-// Rename changes the full name of a user and returns the new state: 404 if there is no such user.
+// checkName refuses with 422 a full name that is not visible text.
+func checkName(name *string) error {
+	if name == nil {
+		return nil
+	}
+	if _, err := names.Text(*name); err != nil {
+		return problem.Invalid(problem.Field{Pointer: "/full_name", Detail: err.Error()})
+	}
+	return nil
+}
+
+// Rename changes the full name of a user and returns the new state: 404 if there is no such user, 422 for a name that is
+// not visible text.
 func (u *Users) Rename(ctx context.Context, id uuid.UUID, name *string) (*ent.User, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
 	changed, err := u.client.User.UpdateOneID(id).SetNillableFullName(name).Save(ctx)
 	switch {
 	case ent.IsNotFound(err):
@@ -95,12 +111,15 @@ func (u *Users) Rename(ctx context.Context, id uuid.UUID, name *string) (*ent.Us
 	return changed, nil
 }
 
-// Update changes a user by the rules of roles.Guarded, and returns the new state: 422 for an address that is not acceptable,
-// 409 for one that is taken, 403 for the caller's own. A new address is not verified, and who is made inactive is signed out everywhere.
+// Update changes a user by the rules of roles.Guarded, and returns the new state: 422 for an address or a name that is not acceptable,
+// 409 for an address that is taken, 403 for the caller's own. A new address is not verified, and who is made inactive is signed out everywhere.
 func (u *Users) Update(ctx context.Context, id uuid.UUID, change Change) (changed *ent.User, err error) {
 	if p, _ := principal.FromContext(ctx); change.Email != nil && p.UserID == id {
 		// A stolen access token must not be enough to take an account over (ASVS 7.5.1).
 		return nil, problem.Forbidden("own_email", "Your own address is not changed by this operation.")
+	}
+	if err := checkName(change.FullName); err != nil {
+		return nil, err
 	}
 	if change.Email != nil {
 		canonical, err := auth.CanonicalEmail(*change.Email)
