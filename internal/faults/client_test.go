@@ -113,6 +113,13 @@ func (c *client) signIn(ctx context.Context) (answer, error) {
 	return c.begin(ctx, loginPath, ownerEmail)
 }
 
+// openRegistration lets anybody register in the first tenant.
+func openRegistration(t testing.TB, p *process) {
+	t.Helper()
+	settings := map[string]any{"settings": map[string]string{"registration": "open"}}
+	expect(t, http.StatusOK)(signedIn(t, p).call(t.Context(), http.MethodPatch, "/api/v1/tenant", settings))
+}
+
 // register makes a user, as whom the client goes on.
 func (c *client) register(ctx context.Context, email string) (answer, error) {
 	return c.begin(ctx, registerPath, email)

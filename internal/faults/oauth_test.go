@@ -33,6 +33,7 @@ func TestCallbacks_at_once_over_two_processes_begin_one_session(t *testing.T) {
 		"TENANTRY_OAUTH_LOCAL_USERINFO_ENDPOINT=" + provider.URL + "/userinfo",
 	}
 	instances := []*process{serve(t, opts, env...), serve(t, opts, env...)}
+	openRegistration(t, instances[0])
 	web := &http.Client{
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 256},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

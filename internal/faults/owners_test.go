@@ -21,6 +21,7 @@ func TestOwners_who_remove_each_other_leave_one(t *testing.T) {
 	opts := dbtest.Postgres(t)
 	db := dbtest.Open(t, opts)
 	first, second := serve(t, opts), serve(t, opts)
+	openRegistration(t, first)
 	one, two := newClient(first), newClient(second)
 	expect(t, http.StatusCreated)(one.register(t.Context(), "one@acme.test"))
 	expect(t, http.StatusCreated)(two.register(t.Context(), "two@acme.test"))
@@ -31,7 +32,7 @@ func TestOwners_who_remove_each_other_leave_one(t *testing.T) {
 	for _, email := range []string{"one@acme.test", "two@acme.test"} {
 		ids = append(ids, db.Client.User.Query().Where(user.Email(email)).OnlyIDX(ctx))
 	}
-	for round := range size(20, 200) {
+	for round := range size(100, 200) {
 		db.Client.RoleAssignment.Delete().Where(roleassignment.RoleID(owner.ID)).ExecX(ctx)
 		for _, id := range ids {
 			if err := roles.AssignSystem(acting, db.Client, id, roles.Owner); err != nil {

@@ -18,6 +18,7 @@ func TestPostgres_outage_is_503_and_loses_nothing(t *testing.T) {
 	cluster := dbtest.OwnCluster(t)
 	// Who refreshed when the database went may ask again when it is back, however long that takes on a busy machine.
 	p := serve(t, cluster.Options, "TENANTRY_REFRESH_GRACE=1m")
+	openRegistration(t, p)
 	book := &ledger{}
 	for n := range 4 {
 		expect(t, http.StatusCreated)(book.register(t.Context(), newClient(p), n))

@@ -17,6 +17,7 @@ import (
 func TestSQLite_keeps_what_was_acknowledged_before_SIGKILL(t *testing.T) {
 	opts := dbtest.EmptySQLite(t)
 	p := serve(t, opts)
+	openRegistration(t, p)
 	web := newClient(p).web
 	book := &ledger{}
 	for n := range 4 {

@@ -11,7 +11,6 @@ import (
 	"entgo.io/ent/dialect/sql/sqlgraph"
 
 	"tenantry/ent"
-	"tenantry/ent/schema/settings"
 	"tenantry/ent/tenant"
 	"tenantry/internal/auth"
 	"tenantry/internal/config"
@@ -44,7 +43,7 @@ func bootstrap(ctx context.Context, parts Parts, out io.Writer) error {
 	if owner.Email == "" {
 		owner.Email = defaultEmail
 	}
-	first := &ent.Tenant{Slug: cfg.DefaultTenant, Name: "Default", Settings: settings.Tenant{Registration: settings.RegistrationOpen}}
+	first := &ent.Tenant{Slug: cfg.DefaultTenant, Name: "Default"} // registration is closed
 	prepared, err := owner.Prepare(ctx, parts.Hasher, first)
 	if err != nil {
 		return fmt.Errorf("TENANTRY_BOOTSTRAP_EMAIL or TENANTRY_BOOTSTRAP_PASSWORD is not acceptable: %s", reasons(err))
@@ -78,7 +77,7 @@ func missDefault(ctx context.Context, parts Parts) error {
 	return nil
 }
 
-// announce tells the operator how to sign in. A password that the operator has chosen is not repeated.
+// announce tells the operator how to sign in, and how to open registration. A password that the operator has chosen is not repeated.
 func announce(out io.Writer, cfg config.Config, owner auth.Account, generated bool) error {
 	password := "…"
 	if generated {
@@ -95,6 +94,11 @@ func announce(out io.Writer, cfg config.Config, owner auth.Account, generated bo
 	if err == nil {
 		_, err = fmt.Fprintf(out, "Sign in:\n\n  curl -sS %s/api/v1/auth/login -H 'Content-Type: application/json' -d '%s'\n\n", cfg.PublicURL,
 			strings.ReplaceAll(string(body), "'", `'\''`))
+	}
+	if err == nil {
+		_, err = fmt.Fprintf(out, "Nobody can register in this tenant. To let everybody, with the access_token of that answer in $ACCESS_TOKEN:\n\n"+
+			"  curl -sS -X PATCH %s/api/v1/tenant -H \"Authorization: Bearer $ACCESS_TOKEN\" -H 'Content-Type: application/json' "+
+			"-d '{\"settings\":{\"registration\":\"open\"}}'\n\n", cfg.PublicURL)
 	}
 	return err
 }

@@ -19,6 +19,8 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
 	"tenantry/ent"
+	"tenantry/ent/schema/settings"
+	"tenantry/ent/tenant"
 	"tenantry/ent/user"
 	"tenantry/internal/api"
 	"tenantry/internal/auth"
@@ -127,6 +129,7 @@ func startAt(t testing.TB, opts database.Options, clock func() time.Time, change
 	if err := server.Bootstrap(t.Context(), parts, io.Discard); err != nil {
 		t.Fatal(err)
 	}
+	openRegistration(t, db)
 	s, err := server.New(t.Context(), parts)
 	if err != nil {
 		t.Fatal(err)
@@ -152,6 +155,17 @@ func startAt(t testing.TB, opts database.Options, clock func() time.Time, change
 		}
 	})
 	return i
+}
+
+// openRegistration lets anybody register in the first tenant, unless a test has set otherwise.
+func openRegistration(t testing.TB, db *database.DB) {
+	t.Helper()
+	ctx := principal.System(t.Context(), "test")
+	first := db.Client.Tenant.Query().Where(tenant.Slug("acme")).FirstX(ctx)
+	if first.Settings.Registration == "" {
+		first.Settings.Registration = settings.RegistrationOpen
+		db.Client.Tenant.UpdateOne(first).SetSettings(first.Settings).ExecX(ctx)
+	}
 }
 
 var contractRoutes = func() func(t testing.TB) routers.Router {

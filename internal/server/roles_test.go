@@ -163,7 +163,7 @@ func TestOwners_who_remove_each_other_leave_one(t *testing.T) {
 		one, two := first.join("duel", "one@duel.test", "owner"), first.join("duel", "two@duel.test", "owner")
 		role := first.systemRole(one, "owner")
 		path := func(of person) string { return "/api/v1/users/" + of.ID.String() + "/roles/" + role }
-		for range 20 {
+		for range 100 {
 			var both sync.WaitGroup
 			statuses := make([]int, 2)
 			both.Go(func() { statuses[0] = first.call("DELETE", path(two), one.access, nil).status })

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -107,6 +108,60 @@ func TestFirst_start_tells_how_to_sign_in_once(t *testing.T) {
 				if info, err := os.Stat(filepath.Join(cfg.DataDir, file)); err != nil || info.Mode().Perm() != 0o600 {
 					t.Errorf("%s: %v, %v", file, info, err)
 				}
+			}
+		})
+	}
+}
+
+// A stranger who finds a new server must not become a user of it. The line that opens registration works as it is printed.
+func TestFirstStart_tenantIsClosedUntilThePrintedLineOpensIt(t *testing.T) {
+	t.Parallel()
+	for name, empty := range map[string]func(testing.TB) database.Options{"sqlite": dbtest.EmptySQLite, "postgres": dbtest.EmptyPostgres} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := fresh(empty(t))
+			cfg.Migrate = true
+			p := run(t, cfg)
+			send := func(method, path, token, body string) (status int, answer map[string]any) {
+				t.Helper()
+				r, err := http.NewRequestWithContext(t.Context(), method, p.url+path, strings.NewReader(body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Header.Set("Content-Type", "application/json")
+				r.Header.Set("Authorization", token)
+				response, err := http.DefaultClient.Do(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer response.Body.Close()
+				if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+					t.Fatal(err)
+				}
+				return response.StatusCode, answer
+			}
+			register := func() int {
+				status, _ := send("POST", "/api/v1/auth/register", "", `{"email":"ada@acme.test","password":"`+ownerPassword+`"}`)
+				return status
+			}
+			if status := register(); status != http.StatusForbidden {
+				t.Fatalf("a stranger registers: %d", status)
+			}
+			printed := p.out.String()
+			login := regexp.MustCompile(`/api/v1/auth/login .* -d '(.*)'`).FindStringSubmatch(printed)
+			open := regexp.MustCompile(`curl -sS -X (PATCH) \S+(/api/v1/tenant) -H "(Authorization): (Bearer) \$ACCESS_TOKEN" .* -d '(.*)'`).FindStringSubmatch(printed)
+			if login == nil || open == nil {
+				t.Fatalf("no lines to paste in %q", printed)
+			}
+			_, tokens := send("POST", "/api/v1/auth/login", "", login[1])
+			if status, answer := send(open[1], open[2], open[4]+" "+fmt.Sprint(tokens["access_token"]), open[5]); status != http.StatusOK {
+				t.Fatalf("the printed line does not open registration: %d %v", status, answer)
+			}
+			if status := register(); status != http.StatusCreated {
+				t.Errorf("registration stays closed: %d", status)
+			}
+			if err := p.stop(); err != nil {
+				t.Fatal(err)
 			}
 		})
 	}

@@ -13,7 +13,6 @@ import (
 
 	"tenantry/ent"
 	"tenantry/ent/tenant"
-	"tenantry/ent/user"
 	"tenantry/internal/auth"
 	"tenantry/internal/database"
 	"tenantry/internal/httpapi"
@@ -32,9 +31,6 @@ var reserved = []string{
 
 // maxName is the longest name of a tenant, in code points.
 const maxName = 200
-
-// deletedAtOnce is how many users one statement deletes.
-const deletedAtOnce = 1000
 
 // Options are what tenants are made and listed with. Who makes none needs none.
 type Options struct {
@@ -243,71 +239,6 @@ func (t *Tenants) update(ctx context.Context, id uuid.UUID, change Change) (chan
 		return nil
 	})
 	return changed, err
-}
-
-// SetActive suspends a tenant or lets it go on: 404 if there is no such tenant, 409 for the caller's own and for one whose
-// deletion has begun.
-func (t *Tenants) SetActive(ctx context.Context, id uuid.UUID, active bool) error {
-	if err := notOwn(ctx, id); err != nil {
-		return err
-	}
-	changed, err := t.client.Tenant.Update().Where(tenant.ID(id), tenant.IsDeleting(false)).SetIsActive(active).Save(ofPlatform(ctx))
-	if err != nil {
-		return fmt.Errorf("set tenant active: %w", err)
-	}
-	if changed == 1 {
-		return nil
-	}
-	if _, err := t.Get(ctx, id); err != nil {
-		return err
-	}
-	return problem.Conflict("tenant_deleting", "The tenant is being deleted.")
-}
-
-// Delete deletes a tenant with everything in it: 404 if there is no such tenant, 409 for the caller's own. It suspends the
-// tenant and deletes the sessions and then the users in parts, since no statement may take as long as a large tenant
-// needs. A deletion that was interrupted goes on when it is asked for again.
-func (t *Tenants) Delete(ctx context.Context, id uuid.UUID) error {
-	if err := notOwn(ctx, id); err != nil {
-		return err
-	}
-	begun, err := t.client.Tenant.Update().Where(tenant.ID(id)).SetIsActive(false).SetIsDeleting(true).Save(ofPlatform(ctx))
-	if err != nil {
-		return fmt.Errorf("begin to delete tenant: %w", err)
-	}
-	if begun == 0 {
-		return problem.NotFound()
-	}
-	inside := principal.NewContext(ctx, principal.InTenant(id))
-	if err := auth.DeleteSessionsOfTenant(inside, t.client, id); err != nil {
-		return err
-	}
-	for {
-		last, err := t.client.User.Query().Order(user.ByID()).Offset(deletedAtOnce - 1).FirstID(inside)
-		if ent.IsNotFound(err) {
-			break // the fewer that are left go with the tenant
-		}
-		if err == nil {
-			_, err = t.client.User.Delete().Where(user.IDLTE(last)).Exec(inside)
-		}
-		if err != nil {
-			return fmt.Errorf("delete users of tenant: %w", err)
-		}
-	}
-	if err := t.client.Tenant.DeleteOneID(id).Exec(ofPlatform(ctx)); ent.IsNotFound(err) {
-		return problem.NotFound()
-	} else if err != nil {
-		return fmt.Errorf("delete tenant: %w", err)
-	}
-	return nil
-}
-
-// notOwn keeps superusers from locking themselves out.
-func notOwn(ctx context.Context, id uuid.UUID) error {
-	if p, _ := principal.FromContext(ctx); p.TenantID == id {
-		return problem.Conflict("own_tenant", "This is the tenant that you act in.")
-	}
-	return nil
 }
 
 // ofPlatform lifts the tenant filter for a superuser: the permission that the operation demands is theirs alone.

@@ -3,13 +3,11 @@ package users
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/google/uuid"
 
 	"tenantry/ent"
 	"tenantry/ent/refreshtoken"
-	"tenantry/ent/tenant"
 	"tenantry/ent/user"
 	"tenantry/internal/auth"
 	"tenantry/internal/database"
@@ -200,22 +198,12 @@ func (u *Users) delete(ctx context.Context, id uuid.UUID, emptied bool) (deleted
 	return deleted, err
 }
 
-// superuserLeft refuses, with 409, to take the last superuser who can act: only the command line would bring one back. Two
-// superusers who take each other wait for each other.
+// superuserLeft refuses, with 409, to remove the last superuser who can sign in.
 func superuserLeft(ctx context.Context, tx *ent.Client, target *ent.User) error {
 	if !target.IsSuperuser {
 		return nil
 	}
-	q := tx.User.Query().Where(user.IsSuperuser(true), user.IsActive(true), user.HasTenantWith(tenant.IsActive(true))).Order(user.ByID())
-	q.Modify(database.LockRow)
-	left, err := q.IDs(principal.System(ctx, "superusers are of every tenant"))
-	if err != nil {
-		return fmt.Errorf("look for a superuser: %w", err)
-	}
-	if !slices.ContainsFunc(left, func(id uuid.UUID) bool { return id != target.ID }) {
-		return problem.Conflict("last_superuser", "There must be a superuser who is active.")
-	}
-	return nil
+	return roles.KeepSuperuser(ctx, tx, func(u *ent.User) bool { return u.ID == target.ID })
 }
 
 // Sessions returns the sessions of a user that are not over: 404 if there is no such user.

@@ -1,0 +1,64 @@
+package tenants
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"tenantry/ent"
+	"tenantry/ent/tenant"
+	"tenantry/ent/user"
+	"tenantry/internal/auth"
+	"tenantry/internal/database"
+	"tenantry/internal/principal"
+	"tenantry/internal/problem"
+)
+
+// deletedAtOnce is how many users one statement deletes.
+const deletedAtOnce = 1000
+
+// Delete deletes a tenant with everything in it: 404 if there is no such tenant, 409 for the caller's own
+// and for that of the last superuser who can sign in. It suspends the
+// tenant and deletes the sessions and then the users in parts, since no statement may take as long as a large tenant
+// needs. A deletion that was interrupted goes on when it is asked for again.
+func (t *Tenants) Delete(ctx context.Context, id uuid.UUID) error {
+	if err := notOwn(ctx, id); err != nil {
+		return err
+	}
+	err := database.WithTx(ctx, t.client, func(tx *ent.Client) error {
+		begun, err := tx.Tenant.Update().Where(tenant.ID(id)).SetIsActive(false).SetIsDeleting(true).Save(ofPlatform(ctx))
+		if err != nil {
+			return fmt.Errorf("begin to delete tenant: %w", err)
+		}
+		if begun == 0 {
+			return problem.NotFound()
+		}
+		return keepSuperuser(ctx, tx, id)
+	})
+	if err != nil {
+		return err
+	}
+	inside := principal.NewContext(ctx, principal.InTenant(id))
+	if err := auth.DeleteSessionsOfTenant(inside, t.client, id); err != nil {
+		return err
+	}
+	for {
+		last, err := t.client.User.Query().Order(user.ByID()).Offset(deletedAtOnce - 1).FirstID(inside)
+		if ent.IsNotFound(err) {
+			break // the fewer that are left go with the tenant
+		}
+		if err == nil {
+			_, err = t.client.User.Delete().Where(user.IDLTE(last)).Exec(inside)
+		}
+		if err != nil {
+			return fmt.Errorf("delete users of tenant: %w", err)
+		}
+	}
+	if err := t.client.Tenant.DeleteOneID(id).Exec(ofPlatform(ctx)); ent.IsNotFound(err) {
+		return problem.NotFound()
+	} else if err != nil {
+		return fmt.Errorf("delete tenant: %w", err)
+	}
+	return nil
+}
