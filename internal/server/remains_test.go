@@ -1,0 +1,165 @@
+package server_test
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"entgo.io/ent/dialect/sql/schema"
+	"github.com/google/uuid"
+
+	"tenantry/ent"
+	"tenantry/ent/migrate"
+	"tenantry/ent/user"
+	"tenantry/internal/api"
+	"tenantry/internal/cache/cachetest"
+	"tenantry/internal/config"
+	"tenantry/internal/database"
+	"tenantry/internal/database/dbtest"
+	"tenantry/internal/principal"
+)
+
+// What one tenant sees is the same, byte for byte, after another has grown by 1,000 users of the same addresses and names.
+func TestTenant_seesNothingOfAnotherThatGrows(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		s := start(t, opts)
+		s.found("other")
+		owner, other := s.join("acme", "second@acme.test", "owner"), s.join("other", "owner@other.test", "owner")
+		s.populate(owner, "acme.test")
+		custom, foreign := s.makeRole(owner.access, "custom", "users:read"), s.makeRole(other.access, "custom", "users:read")
+		look := func() (seen []string) {
+			for _, query := range []string{"", "?total=exact", "?total=exact&limit=3", "?total=exact&is_active=false", "?total=exact&q=user", "?total=exact&role=member", "?email=user1@acme.test&total=exact", "?include=roles"} {
+				seen = append(seen, withoutID(t, s.call("GET", "/api/v1/users"+query, owner.access, nil)))
+			}
+			for _, a := range []answer{
+				s.call("GET", "/api/v1/roles", owner.access, nil), s.call("GET", "/api/v1/tenant", owner.access, nil), s.call("GET", providersPath, owner.access, nil),
+				s.call("GET", "/api/v1/users/"+other.ID.String(), owner.access, nil), s.call("GET", "/api/v1/users/"+owner.ID.String()+"?include=roles,tenant", owner.access, nil),
+				s.call("POST", "/api/v1/users", owner.access, map[string]any{"email": "user1@acme.test"}),
+				s.call("POST", "/api/v1/auth/register", "", credentials("user1@acme.test", ownerPassword)),
+				s.call("POST", "/api/v1/roles", owner.access, map[string]any{"name": "CUSTOM", "permissions": []string{}}),
+				s.call("PATCH", "/api/v1/roles/"+custom, owner.access, map[string]any{"name": "Member"}),
+				s.call("PUT", "/api/v1/users/"+owner.ID.String()+"/roles", owner.access, map[string]any{"role_ids": []string{foreign}}),
+				s.call("POST", "/api/v1/auth/login", "", credentials("user1@acme.test", "wrong password here")),
+			} {
+				seen = append(seen, withoutID(t, a))
+			}
+			return seen
+		}
+		before := look()
+		ctx := principal.NewContext(t.Context(), principal.InTenant(other.TenantID))
+		for batch := range 10 {
+			var creates []*ent.UserCreate
+			for i := range 100 {
+				creates = append(creates, s.db.Client.User.Create().SetEmail(fmt.Sprintf("user%d@acme.test", batch*100+i)).SetFullName("Zoë Number1").SetIsActive(i%2 == 0))
+			}
+			s.db.Client.User.CreateBulk(creates...).ExecX(ctx)
+		}
+		for i := range 20 {
+			s.makeRole(other.access, fmt.Sprint("role ", i), "users:read")
+		}
+		for i, after := range look() {
+			if after != before[i] {
+				t.Errorf("answer %d was\n%s\nand is\n%s", i, before[i], after)
+			}
+		}
+	})
+}
+
+// Whoever gets the address of a deleted user gets nothing of that user.
+func TestUser_recreatedWithTheSameAddressHasNothingOfTheDeletedOne(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		s := start(t, opts)
+		owner, ada := s.join("acme", "second@acme.test", "owner"), s.join("acme", "ada@acme.test", "admin")
+		path := "/api/v1/users/" + ada.ID.String()
+		s.expect(http.StatusNoContent, s.call("PUT", path+"/roles/"+s.makeRole(owner.access, "custom", "tenant:write"), owner.access, nil))
+		ctx := principal.NewContext(t.Context(), principal.InTenant(ada.TenantID))
+		s.db.Client.User.UpdateOneID(ada.ID).SetOauthProvider("google").SetOauthID("4711").SetEmailVerifiedAt(time.Now()).SetFullName("Ada").ExecX(ctx)
+		s.db.Client.OneTimeToken.Create().SetPurpose("oauth_code").SetTokenHash([]byte(rand.Text()[:16] + rand.Text()[:16])).SetUserID(ada.ID).SetExpiresAt(time.Now().Add(time.Hour)).ExecX(ctx)
+		s.expect(http.StatusNoContent, s.call("DELETE", path, owner.access, nil))
+		again := s.expect(http.StatusCreated, s.call("POST", "/api/v1/users", owner.access, map[string]any{"email": "Ada@acme.test", "password": ownerPassword}))
+
+		id := again.field(t, "id")
+		if id == ada.ID.String() || again.field(t, "full_name") != "" {
+			t.Errorf("created %s", again.body)
+		}
+		s.expect(http.StatusUnauthorized, s.call("GET", "/api/v1/users/me", ada.access, nil))
+		s.expect(http.StatusUnauthorized, s.refresh(ada.refresh))
+		s.expect(http.StatusNotFound, s.call("GET", path, owner.access, nil))
+		var shown api.User
+		if err := json.Unmarshal(s.expect(http.StatusOK, s.call("GET", "/api/v1/users/"+id+"?include=roles", owner.access, nil)).body, &shown); err != nil {
+			t.Fatal(err)
+		}
+		if len(*shown.Roles) != 1 || (*shown.Roles)[0].Name != "member" || shown.EmailVerified {
+			t.Errorf("recreated as %+v with the roles %+v", shown, *shown.Roles)
+		}
+		if a := s.call("GET", "/api/v1/users/"+id+"/sessions", owner.access, nil); string(a.body) != "{\"items\":[]}\n" && string(a.body) != `{"items":[]}` {
+			t.Errorf("sessions %s", a.body)
+		}
+		if stored := s.db.Client.User.Query().Where(user.ID(uuid.MustParse(id))).OnlyX(ctx); stored.OauthProvider != nil || stored.OauthID != nil {
+			t.Errorf("linked to %v, %v", stored.OauthProvider, stored.OauthID)
+		}
+		for _, table := range migrate.Tables {
+			if !slices.ContainsFunc(table.Columns, func(c *schema.Column) bool { return c.Name == "user_id" }) {
+				continue
+			}
+			n := -1
+			query := fmt.Sprintf("SELECT count(*) FROM %s WHERE CAST(user_id AS text) = '%s'", table.Name, ada.ID)
+			if err := s.db.SQL.QueryRowContext(t.Context(), query).Scan(&n); err != nil || n != 0 {
+				t.Errorf("%s: %d rows are left, %v", table.Name, n, err)
+			}
+		}
+		fresh := s.signIn("acme", ada.User)
+		s.expect(http.StatusForbidden, s.call("GET", "/api/v1/users", fresh.access, nil))
+	})
+}
+
+// What instances share of a tenant in Redis is of no use once it is deleted: within a second no stamp is left by which a value
+// counts, and the values, which are sealed, expire by themselves.
+func TestTenant_thatIsDeletedLeavesNothingUsableInRedis(t *testing.T) {
+	t.Parallel()
+	redis := cachetest.Start(t)
+	opts := dbtest.Postgres(t)
+	sharing := func(c *config.Config) { c.RedisURL, c.SessionsPerUser = redis.URL, 10_000 }
+	s, second := start(t, opts, sharing), start(t, opts, sharing)
+	s.found("doomed")
+	root, _ := s.login()
+	ada := s.join("doomed", "ada@doomed.test", "member")
+	keys := func() []string { return redis.Client.Keys(t.Context(), "*").Val() }
+	others := keys()
+	sessions, shared := []person{ada}, []string{}
+	for wait := time.Now(); len(shared) < 10; {
+		if time.Since(wait) > 20*time.Second {
+			t.Fatalf("%d of %d sessions are shared", len(shared), len(sessions))
+		}
+		p := s.signIn("doomed", ada.User)
+		sessions = append(sessions, p)
+		s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", p.access, nil))
+		shared = slices.DeleteFunc(keys(), func(k string) bool { return slices.Contains(others, k) })
+	}
+	s.expect(http.StatusNoContent, s.call("DELETE", "/api/v1/tenants/"+ada.TenantID.String(), root, nil))
+	deleted := time.Now()
+	for _, p := range sessions {
+		for second.call("GET", "/api/v1/users/me", p.access, nil).status != http.StatusUnauthorized {
+			if time.Since(deleted) > time.Second {
+				t.Fatal("a session of the deleted tenant counts")
+			}
+		}
+	}
+	for _, key := range keys() {
+		if !slices.Contains(shared, key) {
+			continue
+		}
+		value, life := redis.Client.Get(t.Context(), key).Val(), redis.Client.PTTL(t.Context(), key).Val()
+		if life <= 0 || life > 15*time.Minute+time.Second || strings.Contains(value, "doomed") {
+			t.Errorf("%q lives for %s: %q", key, life, value)
+		}
+	}
+	t.Logf("%d of %d keys are left", len(slices.DeleteFunc(keys(), func(k string) bool { return !slices.Contains(shared, k) })), len(shared))
+}
