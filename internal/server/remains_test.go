@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	"tenantry/ent"
 	"tenantry/ent/migrate"
+	"tenantry/ent/refreshtoken"
 	"tenantry/ent/user"
 	"tenantry/internal/api"
 	"tenantry/internal/cache/cachetest"
@@ -117,6 +119,61 @@ func TestUser_recreatedWithTheSameAddressHasNothingOfTheDeletedOne(t *testing.T)
 		}
 		fresh := s.signIn("acme", ada.User)
 		s.expect(http.StatusForbidden, s.call("GET", "/api/v1/users", fresh.access, nil))
+	})
+}
+
+// A tenant that is suspended or deleted on one instance has no way in on another a second later: no access token, refresh,
+// sign-in, one-time code or sign-in at a provider, begun before or after.
+func TestTenant_suspendedOrDeletedHasNoWayIn(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		i := newIssuer(t)
+		first, second := start(t, opts, i.offer("corporate")), start(t, opts, i.offer("corporate"))
+		root, _ := first.login()
+		for _, act := range []struct{ method, path string }{{"POST", "/suspend"}, {"DELETE", ""}} {
+			slug := "ending" + strings.ReplaceAll(act.path, "/", "-")
+			first.found(slug)
+			first.set(slug, welcoming)
+			first.join(slug, "owner@ending.test", "owner")
+			ada := first.join(slug, "someone@ending.test", "member")
+			with := authorizePath + "?tenant=" + slug + "&redirect_uri=" + url.QueryEscape(application)
+			b := first.browser()
+			code := b.visit(with).arrival(b).Get("code")
+			unfinished := second.browser()
+			callback := unfinished.returning(authorizePath + "?tenant=" + slug)
+			second.expect(http.StatusOK, second.call("GET", "/api/v1/users/me", ada.access, nil))
+			ways := map[string]func() answer{
+				"access token":        func() answer { return second.call("GET", "/api/v1/users/me", ada.access, nil) },
+				"refresh token":       func() answer { return second.refresh(ada.refresh) },
+				"code":                func() answer { return second.exchange(code) },
+				"provider, begun":     func() answer { return unfinished.visit(callback) },
+				"provider, beginning": func() answer { return second.browser().visit(authorizePath + "?tenant=" + slug) },
+				"password": func() answer {
+					return second.call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": slug, "email": ada.Email, "password": ownerPassword})
+				},
+				"registration": func() answer {
+					return second.call("POST", "/api/v1/auth/register", "", map[string]string{"tenant": slug, "email": "new@ending.test", "password": ownerPassword})
+				},
+			}
+			if code == "" {
+				t.Fatal("no code")
+			}
+			first.expect(http.StatusNoContent, first.call(act.method, "/api/v1/tenants/"+ada.TenantID.String()+act.path, root, nil))
+			ended := time.Now()
+			for ways["access token"]().status != http.StatusUnauthorized {
+				if time.Since(ended) > time.Second {
+					t.Fatalf("%s: the access token is good for more than a second", act.method)
+				}
+			}
+			for what, try := range ways {
+				if a := try(); a.status < 400 || a.status >= 500 || strings.Contains(string(a.body), "access_token") {
+					t.Errorf("%s%s: %s: %d %s", act.method, act.path, what, a.status, a.body)
+				}
+			}
+			if n := second.db.Client.RefreshToken.Query().Where(refreshtoken.TenantID(ada.TenantID), refreshtoken.CreatedAtGT(ended)).CountX(principal.System(t.Context(), "test")); n != 0 {
+				t.Errorf("%s: %d sessions began", act.method, n)
+			}
+		}
 	})
 }
 

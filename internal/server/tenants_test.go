@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"slices"
@@ -107,7 +108,13 @@ func TestTenant_that_is_deleted_leaves_no_row(t *testing.T) {
 		owner := s.join("demo-1", "owner@doomed.test", "owner")
 		s.populate(owner, "doomed.test")
 		s.makeRole(owner.access, "custom", "users:read")
-		rows := func() (n int) {
+		inside := principal.NewContext(t.Context(), principal.InTenant(owner.TenantID))
+		secret := func() []byte { return []byte(rand.Text() + rand.Text())[:32] }
+		s.db.Client.OAuthProvider.Create().SetName("p").SetKind("oidc").SetLabel("P").SetClientID("id").ExecX(inside)
+		s.db.Client.OAuthState.Create().SetUserID(owner.ID).SetProvider("p").SetStateHash(secret()).SetCodeVerifier(rand.Text() + rand.Text()).SetNonce(rand.Text()).
+			SetBrowserHash(secret()).SetExpiresAt(time.Now().Add(time.Hour)).ExecX(inside)
+		s.db.Client.OneTimeToken.Create().SetUserID(owner.ID).SetPurpose("invitation").SetTokenHash(secret()).SetExpiresAt(time.Now().Add(time.Hour)).ExecX(inside)
+		rows := func(least int) (n int) {
 			t.Helper()
 			for _, table := range migrate.Tables {
 				column := "tenant_id"
@@ -122,15 +129,18 @@ func TestTenant_that_is_deleted_leaves_no_row(t *testing.T) {
 				if err := s.db.SQL.QueryRowContext(t.Context(), query).Scan(&found); err != nil {
 					t.Fatal(err)
 				}
+				if found < least {
+					t.Errorf("%s has %d rows of the tenant", table.Name, found)
+				}
 				n += found
 			}
 			return n
 		}
-		if before := rows(); before < 2*1_100 {
+		if before := rows(1); before < 2*1_100 {
 			t.Fatalf("%d rows before", before)
 		}
 		s.expect(http.StatusNoContent, s.call("DELETE", "/api/v1/tenants/"+owner.TenantID.String(), root, nil))
-		if left := rows(); left != 0 {
+		if left := rows(0); left != 0 {
 			t.Errorf("%d rows are left", left)
 		}
 		s.expect(http.StatusUnauthorized, s.call("GET", "/api/v1/users/me", owner.access, nil))
