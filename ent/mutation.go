@@ -494,6 +494,8 @@ type OAuthProviderMutation struct {
 	userinfo_endpoint      *string
 	scopes                 *[]string
 	appendscopes           []string
+	generation             *int
+	addgeneration          *int
 	clearedFields          map[string]struct{}
 	tenant                 *uuid.UUID
 	clearedtenant          bool
@@ -1138,6 +1140,62 @@ func (m *OAuthProviderMutation) ResetScopes() {
 	m.appendscopes = nil
 }
 
+// SetGeneration sets the "generation" field.
+func (m *OAuthProviderMutation) SetGeneration(i int) {
+	m.generation = &i
+	m.addgeneration = nil
+}
+
+// Generation returns the value of the "generation" field in the mutation.
+func (m *OAuthProviderMutation) Generation() (r int, exists bool) {
+	v := m.generation
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldGeneration returns the old "generation" field's value of the OAuthProvider entity.
+// If the OAuthProvider object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OAuthProviderMutation) OldGeneration(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldGeneration is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldGeneration requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldGeneration: %w", err)
+	}
+	return oldValue.Generation, nil
+}
+
+// AddGeneration adds i to the "generation" field.
+func (m *OAuthProviderMutation) AddGeneration(i int) {
+	if m.addgeneration != nil {
+		*m.addgeneration += i
+	} else {
+		m.addgeneration = &i
+	}
+}
+
+// AddedGeneration returns the value that was added to the "generation" field in this mutation.
+func (m *OAuthProviderMutation) AddedGeneration() (r int, exists bool) {
+	v := m.addgeneration
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetGeneration resets all changes to the "generation" field.
+func (m *OAuthProviderMutation) ResetGeneration() {
+	m.generation = nil
+	m.addgeneration = nil
+}
+
 // ClearTenant clears the "tenant" edge to the Tenant entity.
 func (m *OAuthProviderMutation) ClearTenant() {
 	m.clearedtenant = true
@@ -1199,7 +1257,7 @@ func (m *OAuthProviderMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *OAuthProviderMutation) Fields() []string {
-	fields := make([]string, 0, 14)
+	fields := make([]string, 0, 15)
 	if m.tenant != nil {
 		fields = append(fields, oauthprovider.FieldTenantID)
 	}
@@ -1242,6 +1300,9 @@ func (m *OAuthProviderMutation) Fields() []string {
 	if m.scopes != nil {
 		fields = append(fields, oauthprovider.FieldScopes)
 	}
+	if m.generation != nil {
+		fields = append(fields, oauthprovider.FieldGeneration)
+	}
 	return fields
 }
 
@@ -1278,6 +1339,8 @@ func (m *OAuthProviderMutation) Field(name string) (ent.Value, bool) {
 		return m.UserinfoEndpoint()
 	case oauthprovider.FieldScopes:
 		return m.Scopes()
+	case oauthprovider.FieldGeneration:
+		return m.Generation()
 	}
 	return nil, false
 }
@@ -1315,6 +1378,8 @@ func (m *OAuthProviderMutation) OldField(ctx context.Context, name string) (ent.
 		return m.OldUserinfoEndpoint(ctx)
 	case oauthprovider.FieldScopes:
 		return m.OldScopes(ctx)
+	case oauthprovider.FieldGeneration:
+		return m.OldGeneration(ctx)
 	}
 	return nil, fmt.Errorf("unknown OAuthProvider field %s", name)
 }
@@ -1422,6 +1487,13 @@ func (m *OAuthProviderMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetScopes(v)
 		return nil
+	case oauthprovider.FieldGeneration:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetGeneration(v)
+		return nil
 	}
 	return fmt.Errorf("unknown OAuthProvider field %s", name)
 }
@@ -1429,13 +1501,21 @@ func (m *OAuthProviderMutation) SetField(name string, value ent.Value) error {
 // AddedFields returns all numeric fields that were incremented/decremented during
 // this mutation.
 func (m *OAuthProviderMutation) AddedFields() []string {
-	return nil
+	var fields []string
+	if m.addgeneration != nil {
+		fields = append(fields, oauthprovider.FieldGeneration)
+	}
+	return fields
 }
 
 // AddedField returns the numeric value that was incremented/decremented on a field
 // with the given name. The second boolean return value indicates that this field
 // was not set, or was not defined in the schema.
 func (m *OAuthProviderMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case oauthprovider.FieldGeneration:
+		return m.AddedGeneration()
+	}
 	return nil, false
 }
 
@@ -1444,6 +1524,13 @@ func (m *OAuthProviderMutation) AddedField(name string) (ent.Value, bool) {
 // type.
 func (m *OAuthProviderMutation) AddField(name string, value ent.Value) error {
 	switch name {
+	case oauthprovider.FieldGeneration:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddGeneration(v)
+		return nil
 	}
 	return fmt.Errorf("unknown OAuthProvider numeric field %s", name)
 }
@@ -1521,6 +1608,9 @@ func (m *OAuthProviderMutation) ResetField(name string) error {
 		return nil
 	case oauthprovider.FieldScopes:
 		m.ResetScopes()
+		return nil
+	case oauthprovider.FieldGeneration:
+		m.ResetGeneration()
 		return nil
 	}
 	return fmt.Errorf("unknown OAuthProvider field %s", name)
@@ -1603,28 +1693,30 @@ func (m *OAuthProviderMutation) ResetEdge(name string) error {
 // OAuthStateMutation represents an operation that mutates the OAuthState nodes in the graph.
 type OAuthStateMutation struct {
 	config
-	op             Op
-	typ            string
-	id             *uuid.UUID
-	created_at     *time.Time
-	updated_at     *time.Time
-	state_hash     *[]byte
-	provider       *string
-	session_id     *uuid.UUID
-	code_verifier  *string
-	nonce          *string
-	browser_hash   *[]byte
-	redirect_uri   *string
-	code_challenge *string
-	expires_at     *time.Time
-	clearedFields  map[string]struct{}
-	tenant         *uuid.UUID
-	clearedtenant  bool
-	user           *uuid.UUID
-	cleareduser    bool
-	done           bool
-	oldValue       func(context.Context) (*OAuthState, error)
-	predicates     []predicate.OAuthState
+	op                     Op
+	typ                    string
+	id                     *uuid.UUID
+	created_at             *time.Time
+	updated_at             *time.Time
+	state_hash             *[]byte
+	provider               *string
+	provider_generation    *int
+	addprovider_generation *int
+	session_id             *uuid.UUID
+	code_verifier          *string
+	nonce                  *string
+	browser_hash           *[]byte
+	redirect_uri           *string
+	code_challenge         *string
+	expires_at             *time.Time
+	clearedFields          map[string]struct{}
+	tenant                 *uuid.UUID
+	clearedtenant          bool
+	user                   *uuid.UUID
+	cleareduser            bool
+	done                   bool
+	oldValue               func(context.Context) (*OAuthState, error)
+	predicates             []predicate.OAuthState
 }
 
 var _ ent.Mutation = (*OAuthStateMutation)(nil)
@@ -1909,6 +2001,62 @@ func (m *OAuthStateMutation) OldProvider(ctx context.Context) (v string, err err
 // ResetProvider resets all changes to the "provider" field.
 func (m *OAuthStateMutation) ResetProvider() {
 	m.provider = nil
+}
+
+// SetProviderGeneration sets the "provider_generation" field.
+func (m *OAuthStateMutation) SetProviderGeneration(i int) {
+	m.provider_generation = &i
+	m.addprovider_generation = nil
+}
+
+// ProviderGeneration returns the value of the "provider_generation" field in the mutation.
+func (m *OAuthStateMutation) ProviderGeneration() (r int, exists bool) {
+	v := m.provider_generation
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldProviderGeneration returns the old "provider_generation" field's value of the OAuthState entity.
+// If the OAuthState object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OAuthStateMutation) OldProviderGeneration(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldProviderGeneration is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldProviderGeneration requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldProviderGeneration: %w", err)
+	}
+	return oldValue.ProviderGeneration, nil
+}
+
+// AddProviderGeneration adds i to the "provider_generation" field.
+func (m *OAuthStateMutation) AddProviderGeneration(i int) {
+	if m.addprovider_generation != nil {
+		*m.addprovider_generation += i
+	} else {
+		m.addprovider_generation = &i
+	}
+}
+
+// AddedProviderGeneration returns the value that was added to the "provider_generation" field in this mutation.
+func (m *OAuthStateMutation) AddedProviderGeneration() (r int, exists bool) {
+	v := m.addprovider_generation
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetProviderGeneration resets all changes to the "provider_generation" field.
+func (m *OAuthStateMutation) ResetProviderGeneration() {
+	m.provider_generation = nil
+	m.addprovider_generation = nil
 }
 
 // SetUserID sets the "user_id" field.
@@ -2313,7 +2461,7 @@ func (m *OAuthStateMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *OAuthStateMutation) Fields() []string {
-	fields := make([]string, 0, 13)
+	fields := make([]string, 0, 14)
 	if m.tenant != nil {
 		fields = append(fields, oauthstate.FieldTenantID)
 	}
@@ -2328,6 +2476,9 @@ func (m *OAuthStateMutation) Fields() []string {
 	}
 	if m.provider != nil {
 		fields = append(fields, oauthstate.FieldProvider)
+	}
+	if m.provider_generation != nil {
+		fields = append(fields, oauthstate.FieldProviderGeneration)
 	}
 	if m.user != nil {
 		fields = append(fields, oauthstate.FieldUserID)
@@ -2371,6 +2522,8 @@ func (m *OAuthStateMutation) Field(name string) (ent.Value, bool) {
 		return m.StateHash()
 	case oauthstate.FieldProvider:
 		return m.Provider()
+	case oauthstate.FieldProviderGeneration:
+		return m.ProviderGeneration()
 	case oauthstate.FieldUserID:
 		return m.UserID()
 	case oauthstate.FieldSessionID:
@@ -2406,6 +2559,8 @@ func (m *OAuthStateMutation) OldField(ctx context.Context, name string) (ent.Val
 		return m.OldStateHash(ctx)
 	case oauthstate.FieldProvider:
 		return m.OldProvider(ctx)
+	case oauthstate.FieldProviderGeneration:
+		return m.OldProviderGeneration(ctx)
 	case oauthstate.FieldUserID:
 		return m.OldUserID(ctx)
 	case oauthstate.FieldSessionID:
@@ -2465,6 +2620,13 @@ func (m *OAuthStateMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetProvider(v)
+		return nil
+	case oauthstate.FieldProviderGeneration:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetProviderGeneration(v)
 		return nil
 	case oauthstate.FieldUserID:
 		v, ok := value.(uuid.UUID)
@@ -2529,13 +2691,21 @@ func (m *OAuthStateMutation) SetField(name string, value ent.Value) error {
 // AddedFields returns all numeric fields that were incremented/decremented during
 // this mutation.
 func (m *OAuthStateMutation) AddedFields() []string {
-	return nil
+	var fields []string
+	if m.addprovider_generation != nil {
+		fields = append(fields, oauthstate.FieldProviderGeneration)
+	}
+	return fields
 }
 
 // AddedField returns the numeric value that was incremented/decremented on a field
 // with the given name. The second boolean return value indicates that this field
 // was not set, or was not defined in the schema.
 func (m *OAuthStateMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case oauthstate.FieldProviderGeneration:
+		return m.AddedProviderGeneration()
+	}
 	return nil, false
 }
 
@@ -2544,6 +2714,13 @@ func (m *OAuthStateMutation) AddedField(name string) (ent.Value, bool) {
 // type.
 func (m *OAuthStateMutation) AddField(name string, value ent.Value) error {
 	switch name {
+	case oauthstate.FieldProviderGeneration:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddProviderGeneration(v)
+		return nil
 	}
 	return fmt.Errorf("unknown OAuthState numeric field %s", name)
 }
@@ -2600,6 +2777,9 @@ func (m *OAuthStateMutation) ResetField(name string) error {
 		return nil
 	case oauthstate.FieldProvider:
 		m.ResetProvider()
+		return nil
+	case oauthstate.FieldProviderGeneration:
+		m.ResetProviderGeneration()
 		return nil
 	case oauthstate.FieldUserID:
 		m.ResetUserID()
@@ -3572,29 +3752,32 @@ func (m *OneTimeTokenMutation) ResetEdge(name string) error {
 // RefreshTokenMutation represents an operation that mutates the RefreshToken nodes in the graph.
 type RefreshTokenMutation struct {
 	config
-	op                  Op
-	typ                 string
-	id                  *uuid.UUID
-	created_at          *time.Time
-	updated_at          *time.Time
-	counter             *int64
-	addcounter          *int64
-	rotated_at          *time.Time
-	password_version    *int
-	addpassword_version *int
-	revoked             *bool
-	revoked_reason      *refreshtoken.RevokedReason
-	expires_at          *time.Time
-	user_agent          *string
-	ip                  *string
-	clearedFields       map[string]struct{}
-	tenant              *uuid.UUID
-	clearedtenant       bool
-	user                *uuid.UUID
-	cleareduser         bool
-	done                bool
-	oldValue            func(context.Context) (*RefreshToken, error)
-	predicates          []predicate.RefreshToken
+	op                     Op
+	typ                    string
+	id                     *uuid.UUID
+	created_at             *time.Time
+	updated_at             *time.Time
+	counter                *int64
+	addcounter             *int64
+	rotated_at             *time.Time
+	password_version       *int
+	addpassword_version    *int
+	provider_id            *uuid.UUID
+	provider_generation    *int
+	addprovider_generation *int
+	revoked                *bool
+	revoked_reason         *refreshtoken.RevokedReason
+	expires_at             *time.Time
+	user_agent             *string
+	ip                     *string
+	clearedFields          map[string]struct{}
+	tenant                 *uuid.UUID
+	clearedtenant          bool
+	user                   *uuid.UUID
+	cleareduser            bool
+	done                   bool
+	oldValue               func(context.Context) (*RefreshToken, error)
+	predicates             []predicate.RefreshToken
 }
 
 var _ ent.Mutation = (*RefreshTokenMutation)(nil)
@@ -3993,6 +4176,125 @@ func (m *RefreshTokenMutation) ResetPasswordVersion() {
 	m.addpassword_version = nil
 }
 
+// SetProviderID sets the "provider_id" field.
+func (m *RefreshTokenMutation) SetProviderID(u uuid.UUID) {
+	m.provider_id = &u
+}
+
+// ProviderID returns the value of the "provider_id" field in the mutation.
+func (m *RefreshTokenMutation) ProviderID() (r uuid.UUID, exists bool) {
+	v := m.provider_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldProviderID returns the old "provider_id" field's value of the RefreshToken entity.
+// If the RefreshToken object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RefreshTokenMutation) OldProviderID(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldProviderID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldProviderID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldProviderID: %w", err)
+	}
+	return oldValue.ProviderID, nil
+}
+
+// ClearProviderID clears the value of the "provider_id" field.
+func (m *RefreshTokenMutation) ClearProviderID() {
+	m.provider_id = nil
+	m.clearedFields[refreshtoken.FieldProviderID] = struct{}{}
+}
+
+// ProviderIDCleared returns if the "provider_id" field was cleared in this mutation.
+func (m *RefreshTokenMutation) ProviderIDCleared() bool {
+	_, ok := m.clearedFields[refreshtoken.FieldProviderID]
+	return ok
+}
+
+// ResetProviderID resets all changes to the "provider_id" field.
+func (m *RefreshTokenMutation) ResetProviderID() {
+	m.provider_id = nil
+	delete(m.clearedFields, refreshtoken.FieldProviderID)
+}
+
+// SetProviderGeneration sets the "provider_generation" field.
+func (m *RefreshTokenMutation) SetProviderGeneration(i int) {
+	m.provider_generation = &i
+	m.addprovider_generation = nil
+}
+
+// ProviderGeneration returns the value of the "provider_generation" field in the mutation.
+func (m *RefreshTokenMutation) ProviderGeneration() (r int, exists bool) {
+	v := m.provider_generation
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldProviderGeneration returns the old "provider_generation" field's value of the RefreshToken entity.
+// If the RefreshToken object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RefreshTokenMutation) OldProviderGeneration(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldProviderGeneration is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldProviderGeneration requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldProviderGeneration: %w", err)
+	}
+	return oldValue.ProviderGeneration, nil
+}
+
+// AddProviderGeneration adds i to the "provider_generation" field.
+func (m *RefreshTokenMutation) AddProviderGeneration(i int) {
+	if m.addprovider_generation != nil {
+		*m.addprovider_generation += i
+	} else {
+		m.addprovider_generation = &i
+	}
+}
+
+// AddedProviderGeneration returns the value that was added to the "provider_generation" field in this mutation.
+func (m *RefreshTokenMutation) AddedProviderGeneration() (r int, exists bool) {
+	v := m.addprovider_generation
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearProviderGeneration clears the value of the "provider_generation" field.
+func (m *RefreshTokenMutation) ClearProviderGeneration() {
+	m.provider_generation = nil
+	m.addprovider_generation = nil
+	m.clearedFields[refreshtoken.FieldProviderGeneration] = struct{}{}
+}
+
+// ProviderGenerationCleared returns if the "provider_generation" field was cleared in this mutation.
+func (m *RefreshTokenMutation) ProviderGenerationCleared() bool {
+	_, ok := m.clearedFields[refreshtoken.FieldProviderGeneration]
+	return ok
+}
+
+// ResetProviderGeneration resets all changes to the "provider_generation" field.
+func (m *RefreshTokenMutation) ResetProviderGeneration() {
+	m.provider_generation = nil
+	m.addprovider_generation = nil
+	delete(m.clearedFields, refreshtoken.FieldProviderGeneration)
+}
+
 // SetRevoked sets the "revoked" field.
 func (m *RefreshTokenMutation) SetRevoked(b bool) {
 	m.revoked = &b
@@ -4274,7 +4576,7 @@ func (m *RefreshTokenMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *RefreshTokenMutation) Fields() []string {
-	fields := make([]string, 0, 12)
+	fields := make([]string, 0, 14)
 	if m.tenant != nil {
 		fields = append(fields, refreshtoken.FieldTenantID)
 	}
@@ -4295,6 +4597,12 @@ func (m *RefreshTokenMutation) Fields() []string {
 	}
 	if m.password_version != nil {
 		fields = append(fields, refreshtoken.FieldPasswordVersion)
+	}
+	if m.provider_id != nil {
+		fields = append(fields, refreshtoken.FieldProviderID)
+	}
+	if m.provider_generation != nil {
+		fields = append(fields, refreshtoken.FieldProviderGeneration)
 	}
 	if m.revoked != nil {
 		fields = append(fields, refreshtoken.FieldRevoked)
@@ -4333,6 +4641,10 @@ func (m *RefreshTokenMutation) Field(name string) (ent.Value, bool) {
 		return m.RotatedAt()
 	case refreshtoken.FieldPasswordVersion:
 		return m.PasswordVersion()
+	case refreshtoken.FieldProviderID:
+		return m.ProviderID()
+	case refreshtoken.FieldProviderGeneration:
+		return m.ProviderGeneration()
 	case refreshtoken.FieldRevoked:
 		return m.Revoked()
 	case refreshtoken.FieldRevokedReason:
@@ -4366,6 +4678,10 @@ func (m *RefreshTokenMutation) OldField(ctx context.Context, name string) (ent.V
 		return m.OldRotatedAt(ctx)
 	case refreshtoken.FieldPasswordVersion:
 		return m.OldPasswordVersion(ctx)
+	case refreshtoken.FieldProviderID:
+		return m.OldProviderID(ctx)
+	case refreshtoken.FieldProviderGeneration:
+		return m.OldProviderGeneration(ctx)
 	case refreshtoken.FieldRevoked:
 		return m.OldRevoked(ctx)
 	case refreshtoken.FieldRevokedReason:
@@ -4434,6 +4750,20 @@ func (m *RefreshTokenMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetPasswordVersion(v)
 		return nil
+	case refreshtoken.FieldProviderID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetProviderID(v)
+		return nil
+	case refreshtoken.FieldProviderGeneration:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetProviderGeneration(v)
+		return nil
 	case refreshtoken.FieldRevoked:
 		v, ok := value.(bool)
 		if !ok {
@@ -4483,6 +4813,9 @@ func (m *RefreshTokenMutation) AddedFields() []string {
 	if m.addpassword_version != nil {
 		fields = append(fields, refreshtoken.FieldPasswordVersion)
 	}
+	if m.addprovider_generation != nil {
+		fields = append(fields, refreshtoken.FieldProviderGeneration)
+	}
 	return fields
 }
 
@@ -4495,6 +4828,8 @@ func (m *RefreshTokenMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedCounter()
 	case refreshtoken.FieldPasswordVersion:
 		return m.AddedPasswordVersion()
+	case refreshtoken.FieldProviderGeneration:
+		return m.AddedProviderGeneration()
 	}
 	return nil, false
 }
@@ -4518,6 +4853,13 @@ func (m *RefreshTokenMutation) AddField(name string, value ent.Value) error {
 		}
 		m.AddPasswordVersion(v)
 		return nil
+	case refreshtoken.FieldProviderGeneration:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddProviderGeneration(v)
+		return nil
 	}
 	return fmt.Errorf("unknown RefreshToken numeric field %s", name)
 }
@@ -4526,6 +4868,12 @@ func (m *RefreshTokenMutation) AddField(name string, value ent.Value) error {
 // mutation.
 func (m *RefreshTokenMutation) ClearedFields() []string {
 	var fields []string
+	if m.FieldCleared(refreshtoken.FieldProviderID) {
+		fields = append(fields, refreshtoken.FieldProviderID)
+	}
+	if m.FieldCleared(refreshtoken.FieldProviderGeneration) {
+		fields = append(fields, refreshtoken.FieldProviderGeneration)
+	}
 	if m.FieldCleared(refreshtoken.FieldRevokedReason) {
 		fields = append(fields, refreshtoken.FieldRevokedReason)
 	}
@@ -4543,6 +4891,12 @@ func (m *RefreshTokenMutation) FieldCleared(name string) bool {
 // error if the field is not defined in the schema.
 func (m *RefreshTokenMutation) ClearField(name string) error {
 	switch name {
+	case refreshtoken.FieldProviderID:
+		m.ClearProviderID()
+		return nil
+	case refreshtoken.FieldProviderGeneration:
+		m.ClearProviderGeneration()
+		return nil
 	case refreshtoken.FieldRevokedReason:
 		m.ClearRevokedReason()
 		return nil
@@ -4574,6 +4928,12 @@ func (m *RefreshTokenMutation) ResetField(name string) error {
 		return nil
 	case refreshtoken.FieldPasswordVersion:
 		m.ResetPasswordVersion()
+		return nil
+	case refreshtoken.FieldProviderID:
+		m.ResetProviderID()
+		return nil
+	case refreshtoken.FieldProviderGeneration:
+		m.ResetProviderGeneration()
 		return nil
 	case refreshtoken.FieldRevoked:
 		m.ResetRevoked()

@@ -48,6 +48,8 @@ type OAuthProvider struct {
 	UserinfoEndpoint string `json:"userinfo_endpoint,omitempty"`
 	// Scopes holds the value of the "scopes" field.
 	Scopes []string `json:"scopes,omitempty"`
+	// Generation holds the value of the "generation" field.
+	Generation int `json:"generation,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the OAuthProviderQuery when eager-loading is set.
 	Edges        OAuthProviderEdges `json:"edges"`
@@ -83,6 +85,8 @@ func (*OAuthProvider) scanValues(columns []string) ([]any, error) {
 			values[i] = new([]byte)
 		case oauthprovider.FieldEnabled:
 			values[i] = new(sql.NullBool)
+		case oauthprovider.FieldGeneration:
+			values[i] = new(sql.NullInt64)
 		case oauthprovider.FieldName, oauthprovider.FieldKind, oauthprovider.FieldLabel, oauthprovider.FieldClientID, oauthprovider.FieldIssuer, oauthprovider.FieldAuthorizationEndpoint, oauthprovider.FieldTokenEndpoint, oauthprovider.FieldUserinfoEndpoint:
 			values[i] = new(sql.NullString)
 		case oauthprovider.FieldCreatedAt, oauthprovider.FieldUpdatedAt:
@@ -196,6 +200,12 @@ func (_m *OAuthProvider) assignValues(columns []string, values []any) error {
 					return fmt.Errorf("unmarshal field scopes: %w", err)
 				}
 			}
+		case oauthprovider.FieldGeneration:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field generation", values[i])
+			} else if value.Valid {
+				_m.Generation = int(value.Int64)
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -277,6 +287,9 @@ func (_m *OAuthProvider) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("scopes=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Scopes))
+	builder.WriteString(", ")
+	builder.WriteString("generation=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Generation))
 	builder.WriteByte(')')
 	return builder.String()
 }

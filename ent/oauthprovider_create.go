@@ -162,6 +162,20 @@ func (_c *OAuthProviderCreate) SetScopes(v []string) *OAuthProviderCreate {
 	return _c
 }
 
+// SetGeneration sets the "generation" field.
+func (_c *OAuthProviderCreate) SetGeneration(v int) *OAuthProviderCreate {
+	_c.mutation.SetGeneration(v)
+	return _c
+}
+
+// SetNillableGeneration sets the "generation" field if the given value is not nil.
+func (_c *OAuthProviderCreate) SetNillableGeneration(v *int) *OAuthProviderCreate {
+	if v != nil {
+		_c.SetGeneration(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *OAuthProviderCreate) SetID(v uuid.UUID) *OAuthProviderCreate {
 	_c.mutation.SetID(v)
@@ -256,6 +270,10 @@ func (_c *OAuthProviderCreate) defaults() error {
 		v := oauthprovider.DefaultScopes
 		_c.mutation.SetScopes(v)
 	}
+	if _, ok := _c.mutation.Generation(); !ok {
+		v := oauthprovider.DefaultGeneration
+		_c.mutation.SetGeneration(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		if oauthprovider.DefaultID == nil {
 			return fmt.Errorf("ent: uninitialized oauthprovider.DefaultID (forgotten import ent/runtime?)")
@@ -347,6 +365,9 @@ func (_c *OAuthProviderCreate) check() error {
 	if _, ok := _c.mutation.Scopes(); !ok {
 		return &ValidationError{Name: "scopes", err: errors.New(`ent: missing required field "OAuthProvider.scopes"`)}
 	}
+	if _, ok := _c.mutation.Generation(); !ok {
+		return &ValidationError{Name: "generation", err: errors.New(`ent: missing required field "OAuthProvider.generation"`)}
+	}
 	if len(_c.mutation.TenantIDs()) == 0 {
 		return &ValidationError{Name: "tenant", err: errors.New(`ent: missing required edge "OAuthProvider.tenant"`)}
 	}
@@ -436,6 +457,10 @@ func (_c *OAuthProviderCreate) createSpec() (*OAuthProvider, *sqlgraph.CreateSpe
 	if value, ok := _c.mutation.Scopes(); ok {
 		_spec.SetField(oauthprovider.FieldScopes, field.TypeJSON, value)
 		_node.Scopes = value
+	}
+	if value, ok := _c.mutation.Generation(); ok {
+		_spec.SetField(oauthprovider.FieldGeneration, field.TypeInt, value)
+		_node.Generation = value
 	}
 	if nodes := _c.mutation.TenantIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{

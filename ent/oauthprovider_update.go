@@ -102,6 +102,27 @@ func (_u *OAuthProviderUpdate) AppendScopes(v []string) *OAuthProviderUpdate {
 	return _u
 }
 
+// SetGeneration sets the "generation" field.
+func (_u *OAuthProviderUpdate) SetGeneration(v int) *OAuthProviderUpdate {
+	_u.mutation.ResetGeneration()
+	_u.mutation.SetGeneration(v)
+	return _u
+}
+
+// SetNillableGeneration sets the "generation" field if the given value is not nil.
+func (_u *OAuthProviderUpdate) SetNillableGeneration(v *int) *OAuthProviderUpdate {
+	if v != nil {
+		_u.SetGeneration(*v)
+	}
+	return _u
+}
+
+// AddGeneration adds value to the "generation" field.
+func (_u *OAuthProviderUpdate) AddGeneration(v int) *OAuthProviderUpdate {
+	_u.mutation.AddGeneration(v)
+	return _u
+}
+
 // Mutation returns the OAuthProviderMutation object of the builder.
 func (_u *OAuthProviderUpdate) Mutation() *OAuthProviderMutation {
 	return _u.mutation
@@ -211,6 +232,12 @@ func (_u *OAuthProviderUpdate) sqlSave(ctx context.Context) (_node int, err erro
 			sqljson.Append(u, oauthprovider.FieldScopes, value)
 		})
 	}
+	if value, ok := _u.mutation.Generation(); ok {
+		_spec.SetField(oauthprovider.FieldGeneration, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedGeneration(); ok {
+		_spec.AddField(oauthprovider.FieldGeneration, field.TypeInt, value)
+	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -302,6 +329,27 @@ func (_u *OAuthProviderUpdateOne) SetScopes(v []string) *OAuthProviderUpdateOne 
 // AppendScopes appends value to the "scopes" field.
 func (_u *OAuthProviderUpdateOne) AppendScopes(v []string) *OAuthProviderUpdateOne {
 	_u.mutation.AppendScopes(v)
+	return _u
+}
+
+// SetGeneration sets the "generation" field.
+func (_u *OAuthProviderUpdateOne) SetGeneration(v int) *OAuthProviderUpdateOne {
+	_u.mutation.ResetGeneration()
+	_u.mutation.SetGeneration(v)
+	return _u
+}
+
+// SetNillableGeneration sets the "generation" field if the given value is not nil.
+func (_u *OAuthProviderUpdateOne) SetNillableGeneration(v *int) *OAuthProviderUpdateOne {
+	if v != nil {
+		_u.SetGeneration(*v)
+	}
+	return _u
+}
+
+// AddGeneration adds value to the "generation" field.
+func (_u *OAuthProviderUpdateOne) AddGeneration(v int) *OAuthProviderUpdateOne {
+	_u.mutation.AddGeneration(v)
 	return _u
 }
 
@@ -443,6 +491,12 @@ func (_u *OAuthProviderUpdateOne) sqlSave(ctx context.Context) (_node *OAuthProv
 		_spec.AddModifier(func(u *sql.UpdateBuilder) {
 			sqljson.Append(u, oauthprovider.FieldScopes, value)
 		})
+	}
+	if value, ok := _u.mutation.Generation(); ok {
+		_spec.SetField(oauthprovider.FieldGeneration, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedGeneration(); ok {
+		_spec.AddField(oauthprovider.FieldGeneration, field.TypeInt, value)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &OAuthProvider{config: _u.config}

@@ -30,6 +30,8 @@ type OAuthState struct {
 	StateHash []byte `json:"-"`
 	// Provider holds the value of the "provider" field.
 	Provider string `json:"provider,omitempty"`
+	// ProviderGeneration holds the value of the "provider_generation" field.
+	ProviderGeneration int `json:"provider_generation,omitempty"`
 	// UserID holds the value of the "user_id" field.
 	UserID *uuid.UUID `json:"user_id,omitempty"`
 	// SessionID holds the value of the "session_id" field.
@@ -94,6 +96,8 @@ func (*OAuthState) scanValues(columns []string) ([]any, error) {
 			values[i] = &sql.NullScanner{S: new(uuid.UUID)}
 		case oauthstate.FieldStateHash, oauthstate.FieldBrowserHash:
 			values[i] = new([]byte)
+		case oauthstate.FieldProviderGeneration:
+			values[i] = new(sql.NullInt64)
 		case oauthstate.FieldProvider, oauthstate.FieldCodeVerifier, oauthstate.FieldNonce, oauthstate.FieldRedirectURI, oauthstate.FieldCodeChallenge:
 			values[i] = new(sql.NullString)
 		case oauthstate.FieldCreatedAt, oauthstate.FieldUpdatedAt, oauthstate.FieldExpiresAt:
@@ -150,6 +154,12 @@ func (_m *OAuthState) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field provider", values[i])
 			} else if value.Valid {
 				_m.Provider = value.String
+			}
+		case oauthstate.FieldProviderGeneration:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field provider_generation", values[i])
+			} else if value.Valid {
+				_m.ProviderGeneration = int(value.Int64)
 			}
 		case oauthstate.FieldUserID:
 			if value, ok := values[i].(*sql.NullScanner); !ok {
@@ -260,6 +270,9 @@ func (_m *OAuthState) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("provider=")
 	builder.WriteString(_m.Provider)
+	builder.WriteString(", ")
+	builder.WriteString("provider_generation=")
+	builder.WriteString(fmt.Sprintf("%v", _m.ProviderGeneration))
 	builder.WriteString(", ")
 	if v := _m.UserID; v != nil {
 		builder.WriteString("user_id=")

@@ -69,6 +69,20 @@ func (_c *OAuthStateCreate) SetProvider(v string) *OAuthStateCreate {
 	return _c
 }
 
+// SetProviderGeneration sets the "provider_generation" field.
+func (_c *OAuthStateCreate) SetProviderGeneration(v int) *OAuthStateCreate {
+	_c.mutation.SetProviderGeneration(v)
+	return _c
+}
+
+// SetNillableProviderGeneration sets the "provider_generation" field if the given value is not nil.
+func (_c *OAuthStateCreate) SetNillableProviderGeneration(v *int) *OAuthStateCreate {
+	if v != nil {
+		_c.SetProviderGeneration(*v)
+	}
+	return _c
+}
+
 // SetUserID sets the "user_id" field.
 func (_c *OAuthStateCreate) SetUserID(v uuid.UUID) *OAuthStateCreate {
 	_c.mutation.SetUserID(v)
@@ -224,6 +238,10 @@ func (_c *OAuthStateCreate) defaults() error {
 		v := oauthstate.DefaultUpdatedAt()
 		_c.mutation.SetUpdatedAt(v)
 	}
+	if _, ok := _c.mutation.ProviderGeneration(); !ok {
+		v := oauthstate.DefaultProviderGeneration
+		_c.mutation.SetProviderGeneration(v)
+	}
 	if _, ok := _c.mutation.RedirectURI(); !ok {
 		v := oauthstate.DefaultRedirectURI
 		_c.mutation.SetRedirectURI(v)
@@ -268,6 +286,9 @@ func (_c *OAuthStateCreate) check() error {
 		if err := oauthstate.ProviderValidator(v); err != nil {
 			return &ValidationError{Name: "provider", err: fmt.Errorf(`ent: validator failed for field "OAuthState.provider": %w`, err)}
 		}
+	}
+	if _, ok := _c.mutation.ProviderGeneration(); !ok {
+		return &ValidationError{Name: "provider_generation", err: errors.New(`ent: missing required field "OAuthState.provider_generation"`)}
 	}
 	if _, ok := _c.mutation.CodeVerifier(); !ok {
 		return &ValidationError{Name: "code_verifier", err: errors.New(`ent: missing required field "OAuthState.code_verifier"`)}
@@ -365,6 +386,10 @@ func (_c *OAuthStateCreate) createSpec() (*OAuthState, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Provider(); ok {
 		_spec.SetField(oauthstate.FieldProvider, field.TypeString, value)
 		_node.Provider = value
+	}
+	if value, ok := _c.mutation.ProviderGeneration(); ok {
+		_spec.SetField(oauthstate.FieldProviderGeneration, field.TypeInt, value)
+		_node.ProviderGeneration = value
 	}
 	if value, ok := _c.mutation.SessionID(); ok {
 		_spec.SetField(oauthstate.FieldSessionID, field.TypeUUID, value)

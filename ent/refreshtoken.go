@@ -34,6 +34,10 @@ type RefreshToken struct {
 	RotatedAt time.Time `json:"rotated_at,omitempty"`
 	// PasswordVersion holds the value of the "password_version" field.
 	PasswordVersion int `json:"password_version,omitempty"`
+	// ProviderID holds the value of the "provider_id" field.
+	ProviderID *uuid.UUID `json:"provider_id,omitempty"`
+	// ProviderGeneration holds the value of the "provider_generation" field.
+	ProviderGeneration *int `json:"provider_generation,omitempty"`
 	// Revoked holds the value of the "revoked" field.
 	Revoked bool `json:"revoked,omitempty"`
 	// RevokedReason holds the value of the "revoked_reason" field.
@@ -88,9 +92,11 @@ func (*RefreshToken) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
+		case refreshtoken.FieldProviderID:
+			values[i] = &sql.NullScanner{S: new(uuid.UUID)}
 		case refreshtoken.FieldRevoked:
 			values[i] = new(sql.NullBool)
-		case refreshtoken.FieldCounter, refreshtoken.FieldPasswordVersion:
+		case refreshtoken.FieldCounter, refreshtoken.FieldPasswordVersion, refreshtoken.FieldProviderGeneration:
 			values[i] = new(sql.NullInt64)
 		case refreshtoken.FieldRevokedReason, refreshtoken.FieldUserAgent, refreshtoken.FieldIP:
 			values[i] = new(sql.NullString)
@@ -160,6 +166,20 @@ func (_m *RefreshToken) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field password_version", values[i])
 			} else if value.Valid {
 				_m.PasswordVersion = int(value.Int64)
+			}
+		case refreshtoken.FieldProviderID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field provider_id", values[i])
+			} else if value.Valid {
+				_m.ProviderID = new(uuid.UUID)
+				*_m.ProviderID = *value.S.(*uuid.UUID)
+			}
+		case refreshtoken.FieldProviderGeneration:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field provider_generation", values[i])
+			} else if value.Valid {
+				_m.ProviderGeneration = new(int)
+				*_m.ProviderGeneration = int(value.Int64)
 			}
 		case refreshtoken.FieldRevoked:
 			if value, ok := values[i].(*sql.NullBool); !ok {
@@ -258,6 +278,16 @@ func (_m *RefreshToken) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("password_version=")
 	builder.WriteString(fmt.Sprintf("%v", _m.PasswordVersion))
+	builder.WriteString(", ")
+	if v := _m.ProviderID; v != nil {
+		builder.WriteString("provider_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.ProviderGeneration; v != nil {
+		builder.WriteString("provider_generation=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
 	builder.WriteString(", ")
 	builder.WriteString("revoked=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Revoked))

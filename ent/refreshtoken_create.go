@@ -105,6 +105,34 @@ func (_c *RefreshTokenCreate) SetNillablePasswordVersion(v *int) *RefreshTokenCr
 	return _c
 }
 
+// SetProviderID sets the "provider_id" field.
+func (_c *RefreshTokenCreate) SetProviderID(v uuid.UUID) *RefreshTokenCreate {
+	_c.mutation.SetProviderID(v)
+	return _c
+}
+
+// SetNillableProviderID sets the "provider_id" field if the given value is not nil.
+func (_c *RefreshTokenCreate) SetNillableProviderID(v *uuid.UUID) *RefreshTokenCreate {
+	if v != nil {
+		_c.SetProviderID(*v)
+	}
+	return _c
+}
+
+// SetProviderGeneration sets the "provider_generation" field.
+func (_c *RefreshTokenCreate) SetProviderGeneration(v int) *RefreshTokenCreate {
+	_c.mutation.SetProviderGeneration(v)
+	return _c
+}
+
+// SetNillableProviderGeneration sets the "provider_generation" field if the given value is not nil.
+func (_c *RefreshTokenCreate) SetNillableProviderGeneration(v *int) *RefreshTokenCreate {
+	if v != nil {
+		_c.SetProviderGeneration(*v)
+	}
+	return _c
+}
+
 // SetRevoked sets the "revoked" field.
 func (_c *RefreshTokenCreate) SetRevoked(v bool) *RefreshTokenCreate {
 	_c.mutation.SetRevoked(v)
@@ -394,6 +422,14 @@ func (_c *RefreshTokenCreate) createSpec() (*RefreshToken, *sqlgraph.CreateSpec)
 	if value, ok := _c.mutation.PasswordVersion(); ok {
 		_spec.SetField(refreshtoken.FieldPasswordVersion, field.TypeInt, value)
 		_node.PasswordVersion = value
+	}
+	if value, ok := _c.mutation.ProviderID(); ok {
+		_spec.SetField(refreshtoken.FieldProviderID, field.TypeUUID, value)
+		_node.ProviderID = &value
+	}
+	if value, ok := _c.mutation.ProviderGeneration(); ok {
+		_spec.SetField(refreshtoken.FieldProviderGeneration, field.TypeInt, value)
+		_node.ProviderGeneration = &value
 	}
 	if value, ok := _c.mutation.Revoked(); ok {
 		_spec.SetField(refreshtoken.FieldRevoked, field.TypeBool, value)

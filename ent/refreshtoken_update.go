@@ -267,6 +267,12 @@ func (_u *RefreshTokenUpdate) sqlSave(ctx context.Context) (_node int, err error
 	if value, ok := _u.mutation.AddedPasswordVersion(); ok {
 		_spec.AddField(refreshtoken.FieldPasswordVersion, field.TypeInt, value)
 	}
+	if _u.mutation.ProviderIDCleared() {
+		_spec.ClearField(refreshtoken.FieldProviderID, field.TypeUUID)
+	}
+	if _u.mutation.ProviderGenerationCleared() {
+		_spec.ClearField(refreshtoken.FieldProviderGeneration, field.TypeInt)
+	}
 	if value, ok := _u.mutation.Revoked(); ok {
 		_spec.SetField(refreshtoken.FieldRevoked, field.TypeBool, value)
 	}
@@ -571,6 +577,12 @@ func (_u *RefreshTokenUpdateOne) sqlSave(ctx context.Context) (_node *RefreshTok
 	}
 	if value, ok := _u.mutation.AddedPasswordVersion(); ok {
 		_spec.AddField(refreshtoken.FieldPasswordVersion, field.TypeInt, value)
+	}
+	if _u.mutation.ProviderIDCleared() {
+		_spec.ClearField(refreshtoken.FieldProviderID, field.TypeUUID)
+	}
+	if _u.mutation.ProviderGenerationCleared() {
+		_spec.ClearField(refreshtoken.FieldProviderGeneration, field.TypeInt)
 	}
 	if value, ok := _u.mutation.Revoked(); ok {
 		_spec.SetField(refreshtoken.FieldRevoked, field.TypeBool, value)

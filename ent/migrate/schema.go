@@ -44,6 +44,7 @@ var (
 		{Name: "token_endpoint", Type: field.TypeString, Size: 2000, Default: ""},
 		{Name: "userinfo_endpoint", Type: field.TypeString, Size: 2000, Default: ""},
 		{Name: "scopes", Type: field.TypeJSON},
+		{Name: "generation", Type: field.TypeInt, Default: 0},
 		{Name: "tenant_id", Type: field.TypeUUID},
 	}
 	// OauthProvidersTable holds the schema information for the "oauth_providers" table.
@@ -54,7 +55,7 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "oauth_providers_tenants_tenant",
-				Columns:    []*schema.Column{OauthProvidersColumns[14]},
+				Columns:    []*schema.Column{OauthProvidersColumns[15]},
 				RefColumns: []*schema.Column{TenantsColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
@@ -63,7 +64,7 @@ var (
 			{
 				Name:    "idx_oauth_provider_tenant_name",
 				Unique:  true,
-				Columns: []*schema.Column{OauthProvidersColumns[14], OauthProvidersColumns[3]},
+				Columns: []*schema.Column{OauthProvidersColumns[15], OauthProvidersColumns[3]},
 			},
 		},
 	}
@@ -74,6 +75,7 @@ var (
 		{Name: "updated_at", Type: field.TypeTime},
 		{Name: "state_hash", Type: field.TypeBytes, Unique: true, Size: 32},
 		{Name: "provider", Type: field.TypeString, Size: 64},
+		{Name: "provider_generation", Type: field.TypeInt, Default: 0},
 		{Name: "session_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "code_verifier", Type: field.TypeString, Size: 128},
 		{Name: "nonce", Type: field.TypeString, Size: 128},
@@ -92,13 +94,13 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "oauth_states_tenants_tenant",
-				Columns:    []*schema.Column{OauthStatesColumns[12]},
+				Columns:    []*schema.Column{OauthStatesColumns[13]},
 				RefColumns: []*schema.Column{TenantsColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
 			{
 				Symbol:     "oauth_states_users_user",
-				Columns:    []*schema.Column{OauthStatesColumns[13]},
+				Columns:    []*schema.Column{OauthStatesColumns[14]},
 				RefColumns: []*schema.Column{UsersColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
@@ -107,7 +109,7 @@ var (
 			{
 				Name:    "idx_oauth_state_expires",
 				Unique:  false,
-				Columns: []*schema.Column{OauthStatesColumns[11]},
+				Columns: []*schema.Column{OauthStatesColumns[12]},
 			},
 			{
 				Name:    "idx_oauth_state_provider",
@@ -117,7 +119,7 @@ var (
 			{
 				Name:    "idx_oauth_state_user",
 				Unique:  false,
-				Columns: []*schema.Column{OauthStatesColumns[13]},
+				Columns: []*schema.Column{OauthStatesColumns[14]},
 			},
 		},
 	}
@@ -173,8 +175,10 @@ var (
 		{Name: "counter", Type: field.TypeInt64, Default: 0},
 		{Name: "rotated_at", Type: field.TypeTime},
 		{Name: "password_version", Type: field.TypeInt, Default: 0},
+		{Name: "provider_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "provider_generation", Type: field.TypeInt, Nullable: true},
 		{Name: "revoked", Type: field.TypeBool, Default: false},
-		{Name: "revoked_reason", Type: field.TypeEnum, Nullable: true, Enums: []string{"logout", "reuse", "password_change", "user_inactive", "tenant_inactive", "administrator", "session_limit", "password_version"}},
+		{Name: "revoked_reason", Type: field.TypeEnum, Nullable: true, Enums: []string{"logout", "reuse", "password_change", "user_inactive", "tenant_inactive", "administrator", "session_limit", "password_version", "provider_removed"}},
 		{Name: "expires_at", Type: field.TypeTime},
 		{Name: "user_agent", Type: field.TypeString, Size: 255, Default: ""},
 		{Name: "ip", Type: field.TypeString, Size: 45, Default: ""},
@@ -189,13 +193,13 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "refresh_tokens_tenants_tenant",
-				Columns:    []*schema.Column{RefreshTokensColumns[11]},
+				Columns:    []*schema.Column{RefreshTokensColumns[13]},
 				RefColumns: []*schema.Column{TenantsColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
 			{
 				Symbol:     "refresh_tokens_users_refresh_tokens",
-				Columns:    []*schema.Column{RefreshTokensColumns[12]},
+				Columns:    []*schema.Column{RefreshTokensColumns[14]},
 				RefColumns: []*schema.Column{UsersColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
@@ -204,17 +208,17 @@ var (
 			{
 				Name:    "idx_refresh_token_user_revoked",
 				Unique:  false,
-				Columns: []*schema.Column{RefreshTokensColumns[12], RefreshTokensColumns[6]},
+				Columns: []*schema.Column{RefreshTokensColumns[14], RefreshTokensColumns[8]},
 			},
 			{
 				Name:    "idx_refresh_token_expires",
 				Unique:  false,
-				Columns: []*schema.Column{RefreshTokensColumns[8]},
+				Columns: []*schema.Column{RefreshTokensColumns[10]},
 			},
 			{
 				Name:    "idx_refresh_token_tenant_ip",
 				Unique:  false,
-				Columns: []*schema.Column{RefreshTokensColumns[11], RefreshTokensColumns[10]},
+				Columns: []*schema.Column{RefreshTokensColumns[13], RefreshTokensColumns[12]},
 			},
 		},
 	}

@@ -45,6 +45,8 @@ const (
 	FieldUserinfoEndpoint = "userinfo_endpoint"
 	// FieldScopes holds the string denoting the scopes field in the database.
 	FieldScopes = "scopes"
+	// FieldGeneration holds the string denoting the generation field in the database.
+	FieldGeneration = "generation"
 	// EdgeTenant holds the string denoting the tenant edge name in mutations.
 	EdgeTenant = "tenant"
 	// Table holds the table name of the oauthprovider in the database.
@@ -75,6 +77,7 @@ var Columns = []string{
 	FieldTokenEndpoint,
 	FieldUserinfoEndpoint,
 	FieldScopes,
+	FieldGeneration,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -127,6 +130,8 @@ var (
 	UserinfoEndpointValidator func(string) error
 	// DefaultScopes holds the default value on creation for the "scopes" field.
 	DefaultScopes []string
+	// DefaultGeneration holds the default value on creation for the "generation" field.
+	DefaultGeneration int
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() uuid.UUID
 )
@@ -225,6 +230,11 @@ func ByTokenEndpoint(opts ...sql.OrderTermOption) OrderOption {
 // ByUserinfoEndpoint orders the results by the userinfo_endpoint field.
 func ByUserinfoEndpoint(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldUserinfoEndpoint, opts...).ToFunc()
+}
+
+// ByGeneration orders the results by the generation field.
+func ByGeneration(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldGeneration, opts...).ToFunc()
 }
 
 // ByTenantField orders the results by tenant field.

@@ -111,6 +111,11 @@ func UserinfoEndpoint(v string) predicate.OAuthProvider {
 	return predicate.OAuthProvider(sql.FieldEQ(FieldUserinfoEndpoint, v))
 }
 
+// Generation applies equality check predicate on the "generation" field. It's identical to GenerationEQ.
+func Generation(v int) predicate.OAuthProvider {
+	return predicate.OAuthProvider(sql.FieldEQ(FieldGeneration, v))
+}
+
 // TenantIDEQ applies the EQ predicate on the "tenant_id" field.
 func TenantIDEQ(v uuid.UUID) predicate.OAuthProvider {
 	return predicate.OAuthProvider(sql.FieldEQ(FieldTenantID, v))
@@ -744,6 +749,46 @@ func UserinfoEndpointEqualFold(v string) predicate.OAuthProvider {
 // UserinfoEndpointContainsFold applies the ContainsFold predicate on the "userinfo_endpoint" field.
 func UserinfoEndpointContainsFold(v string) predicate.OAuthProvider {
 	return predicate.OAuthProvider(sql.FieldContainsFold(FieldUserinfoEndpoint, v))
+}
+
+// GenerationEQ applies the EQ predicate on the "generation" field.
+func GenerationEQ(v int) predicate.OAuthProvider {
+	return predicate.OAuthProvider(sql.FieldEQ(FieldGeneration, v))
+}
+
+// GenerationNEQ applies the NEQ predicate on the "generation" field.
+func GenerationNEQ(v int) predicate.OAuthProvider {
+	return predicate.OAuthProvider(sql.FieldNEQ(FieldGeneration, v))
+}
+
+// GenerationIn applies the In predicate on the "generation" field.
+func GenerationIn(vs ...int) predicate.OAuthProvider {
+	return predicate.OAuthProvider(sql.FieldIn(FieldGeneration, vs...))
+}
+
+// GenerationNotIn applies the NotIn predicate on the "generation" field.
+func GenerationNotIn(vs ...int) predicate.OAuthProvider {
+	return predicate.OAuthProvider(sql.FieldNotIn(FieldGeneration, vs...))
+}
+
+// GenerationGT applies the GT predicate on the "generation" field.
+func GenerationGT(v int) predicate.OAuthProvider {
+	return predicate.OAuthProvider(sql.FieldGT(FieldGeneration, v))
+}
+
+// GenerationGTE applies the GTE predicate on the "generation" field.
+func GenerationGTE(v int) predicate.OAuthProvider {
+	return predicate.OAuthProvider(sql.FieldGTE(FieldGeneration, v))
+}
+
+// GenerationLT applies the LT predicate on the "generation" field.
+func GenerationLT(v int) predicate.OAuthProvider {
+	return predicate.OAuthProvider(sql.FieldLT(FieldGeneration, v))
+}
+
+// GenerationLTE applies the LTE predicate on the "generation" field.
+func GenerationLTE(v int) predicate.OAuthProvider {
+	return predicate.OAuthProvider(sql.FieldLTE(FieldGeneration, v))
 }
 
 // HasTenant applies the HasEdge predicate on the "tenant" edge.

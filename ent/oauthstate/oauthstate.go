@@ -26,6 +26,8 @@ const (
 	FieldStateHash = "state_hash"
 	// FieldProvider holds the string denoting the provider field in the database.
 	FieldProvider = "provider"
+	// FieldProviderGeneration holds the string denoting the provider_generation field in the database.
+	FieldProviderGeneration = "provider_generation"
 	// FieldUserID holds the string denoting the user_id field in the database.
 	FieldUserID = "user_id"
 	// FieldSessionID holds the string denoting the session_id field in the database.
@@ -72,6 +74,7 @@ var Columns = []string{
 	FieldUpdatedAt,
 	FieldStateHash,
 	FieldProvider,
+	FieldProviderGeneration,
 	FieldUserID,
 	FieldSessionID,
 	FieldCodeVerifier,
@@ -110,6 +113,8 @@ var (
 	StateHashValidator func([]byte) error
 	// ProviderValidator is a validator for the "provider" field. It is called by the builders before save.
 	ProviderValidator func(string) error
+	// DefaultProviderGeneration holds the default value on creation for the "provider_generation" field.
+	DefaultProviderGeneration int
 	// CodeVerifierValidator is a validator for the "code_verifier" field. It is called by the builders before save.
 	CodeVerifierValidator func(string) error
 	// NonceValidator is a validator for the "nonce" field. It is called by the builders before save.
@@ -154,6 +159,11 @@ func ByUpdatedAt(opts ...sql.OrderTermOption) OrderOption {
 // ByProvider orders the results by the provider field.
 func ByProvider(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldProvider, opts...).ToFunc()
+}
+
+// ByProviderGeneration orders the results by the provider_generation field.
+func ByProviderGeneration(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldProviderGeneration, opts...).ToFunc()
 }
 
 // ByUserID orders the results by the user_id field.

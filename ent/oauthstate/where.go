@@ -81,6 +81,11 @@ func Provider(v string) predicate.OAuthState {
 	return predicate.OAuthState(sql.FieldEQ(FieldProvider, v))
 }
 
+// ProviderGeneration applies equality check predicate on the "provider_generation" field. It's identical to ProviderGenerationEQ.
+func ProviderGeneration(v int) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldEQ(FieldProviderGeneration, v))
+}
+
 // UserID applies equality check predicate on the "user_id" field. It's identical to UserIDEQ.
 func UserID(v uuid.UUID) predicate.OAuthState {
 	return predicate.OAuthState(sql.FieldEQ(FieldUserID, v))
@@ -324,6 +329,46 @@ func ProviderEqualFold(v string) predicate.OAuthState {
 // ProviderContainsFold applies the ContainsFold predicate on the "provider" field.
 func ProviderContainsFold(v string) predicate.OAuthState {
 	return predicate.OAuthState(sql.FieldContainsFold(FieldProvider, v))
+}
+
+// ProviderGenerationEQ applies the EQ predicate on the "provider_generation" field.
+func ProviderGenerationEQ(v int) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldEQ(FieldProviderGeneration, v))
+}
+
+// ProviderGenerationNEQ applies the NEQ predicate on the "provider_generation" field.
+func ProviderGenerationNEQ(v int) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldNEQ(FieldProviderGeneration, v))
+}
+
+// ProviderGenerationIn applies the In predicate on the "provider_generation" field.
+func ProviderGenerationIn(vs ...int) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldIn(FieldProviderGeneration, vs...))
+}
+
+// ProviderGenerationNotIn applies the NotIn predicate on the "provider_generation" field.
+func ProviderGenerationNotIn(vs ...int) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldNotIn(FieldProviderGeneration, vs...))
+}
+
+// ProviderGenerationGT applies the GT predicate on the "provider_generation" field.
+func ProviderGenerationGT(v int) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldGT(FieldProviderGeneration, v))
+}
+
+// ProviderGenerationGTE applies the GTE predicate on the "provider_generation" field.
+func ProviderGenerationGTE(v int) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldGTE(FieldProviderGeneration, v))
+}
+
+// ProviderGenerationLT applies the LT predicate on the "provider_generation" field.
+func ProviderGenerationLT(v int) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldLT(FieldProviderGeneration, v))
+}
+
+// ProviderGenerationLTE applies the LTE predicate on the "provider_generation" field.
+func ProviderGenerationLTE(v int) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldLTE(FieldProviderGeneration, v))
 }
 
 // UserIDEQ applies the EQ predicate on the "user_id" field.

@@ -31,6 +31,10 @@ const (
 	FieldRotatedAt = "rotated_at"
 	// FieldPasswordVersion holds the string denoting the password_version field in the database.
 	FieldPasswordVersion = "password_version"
+	// FieldProviderID holds the string denoting the provider_id field in the database.
+	FieldProviderID = "provider_id"
+	// FieldProviderGeneration holds the string denoting the provider_generation field in the database.
+	FieldProviderGeneration = "provider_generation"
 	// FieldRevoked holds the string denoting the revoked field in the database.
 	FieldRevoked = "revoked"
 	// FieldRevokedReason holds the string denoting the revoked_reason field in the database.
@@ -73,6 +77,8 @@ var Columns = []string{
 	FieldCounter,
 	FieldRotatedAt,
 	FieldPasswordVersion,
+	FieldProviderID,
+	FieldProviderGeneration,
 	FieldRevoked,
 	FieldRevokedReason,
 	FieldExpiresAt,
@@ -139,6 +145,7 @@ const (
 	RevokedReasonAdministrator   RevokedReason = "administrator"
 	RevokedReasonSessionLimit    RevokedReason = "session_limit"
 	RevokedReasonPasswordVersion RevokedReason = "password_version"
+	RevokedReasonProviderRemoved RevokedReason = "provider_removed"
 )
 
 func (rr RevokedReason) String() string {
@@ -148,7 +155,7 @@ func (rr RevokedReason) String() string {
 // RevokedReasonValidator is a validator for the "revoked_reason" field enum values. It is called by the builders before save.
 func RevokedReasonValidator(rr RevokedReason) error {
 	switch rr {
-	case RevokedReasonLogout, RevokedReasonReuse, RevokedReasonPasswordChange, RevokedReasonUserInactive, RevokedReasonTenantInactive, RevokedReasonAdministrator, RevokedReasonSessionLimit, RevokedReasonPasswordVersion:
+	case RevokedReasonLogout, RevokedReasonReuse, RevokedReasonPasswordChange, RevokedReasonUserInactive, RevokedReasonTenantInactive, RevokedReasonAdministrator, RevokedReasonSessionLimit, RevokedReasonPasswordVersion, RevokedReasonProviderRemoved:
 		return nil
 	default:
 		return fmt.Errorf("refreshtoken: invalid enum value for revoked_reason field: %q", rr)
@@ -196,6 +203,16 @@ func ByRotatedAt(opts ...sql.OrderTermOption) OrderOption {
 // ByPasswordVersion orders the results by the password_version field.
 func ByPasswordVersion(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldPasswordVersion, opts...).ToFunc()
+}
+
+// ByProviderID orders the results by the provider_id field.
+func ByProviderID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldProviderID, opts...).ToFunc()
+}
+
+// ByProviderGeneration orders the results by the provider_generation field.
+func ByProviderGeneration(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldProviderGeneration, opts...).ToFunc()
 }
 
 // ByRevoked orders the results by the revoked field.

@@ -91,6 +91,16 @@ func PasswordVersion(v int) predicate.RefreshToken {
 	return predicate.RefreshToken(sql.FieldEQ(FieldPasswordVersion, v))
 }
 
+// ProviderID applies equality check predicate on the "provider_id" field. It's identical to ProviderIDEQ.
+func ProviderID(v uuid.UUID) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldEQ(FieldProviderID, v))
+}
+
+// ProviderGeneration applies equality check predicate on the "provider_generation" field. It's identical to ProviderGenerationEQ.
+func ProviderGeneration(v int) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldEQ(FieldProviderGeneration, v))
+}
+
 // Revoked applies equality check predicate on the "revoked" field. It's identical to RevokedEQ.
 func Revoked(v bool) predicate.RefreshToken {
 	return predicate.RefreshToken(sql.FieldEQ(FieldRevoked, v))
@@ -349,6 +359,106 @@ func PasswordVersionLT(v int) predicate.RefreshToken {
 // PasswordVersionLTE applies the LTE predicate on the "password_version" field.
 func PasswordVersionLTE(v int) predicate.RefreshToken {
 	return predicate.RefreshToken(sql.FieldLTE(FieldPasswordVersion, v))
+}
+
+// ProviderIDEQ applies the EQ predicate on the "provider_id" field.
+func ProviderIDEQ(v uuid.UUID) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldEQ(FieldProviderID, v))
+}
+
+// ProviderIDNEQ applies the NEQ predicate on the "provider_id" field.
+func ProviderIDNEQ(v uuid.UUID) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldNEQ(FieldProviderID, v))
+}
+
+// ProviderIDIn applies the In predicate on the "provider_id" field.
+func ProviderIDIn(vs ...uuid.UUID) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldIn(FieldProviderID, vs...))
+}
+
+// ProviderIDNotIn applies the NotIn predicate on the "provider_id" field.
+func ProviderIDNotIn(vs ...uuid.UUID) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldNotIn(FieldProviderID, vs...))
+}
+
+// ProviderIDGT applies the GT predicate on the "provider_id" field.
+func ProviderIDGT(v uuid.UUID) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldGT(FieldProviderID, v))
+}
+
+// ProviderIDGTE applies the GTE predicate on the "provider_id" field.
+func ProviderIDGTE(v uuid.UUID) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldGTE(FieldProviderID, v))
+}
+
+// ProviderIDLT applies the LT predicate on the "provider_id" field.
+func ProviderIDLT(v uuid.UUID) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldLT(FieldProviderID, v))
+}
+
+// ProviderIDLTE applies the LTE predicate on the "provider_id" field.
+func ProviderIDLTE(v uuid.UUID) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldLTE(FieldProviderID, v))
+}
+
+// ProviderIDIsNil applies the IsNil predicate on the "provider_id" field.
+func ProviderIDIsNil() predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldIsNull(FieldProviderID))
+}
+
+// ProviderIDNotNil applies the NotNil predicate on the "provider_id" field.
+func ProviderIDNotNil() predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldNotNull(FieldProviderID))
+}
+
+// ProviderGenerationEQ applies the EQ predicate on the "provider_generation" field.
+func ProviderGenerationEQ(v int) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldEQ(FieldProviderGeneration, v))
+}
+
+// ProviderGenerationNEQ applies the NEQ predicate on the "provider_generation" field.
+func ProviderGenerationNEQ(v int) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldNEQ(FieldProviderGeneration, v))
+}
+
+// ProviderGenerationIn applies the In predicate on the "provider_generation" field.
+func ProviderGenerationIn(vs ...int) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldIn(FieldProviderGeneration, vs...))
+}
+
+// ProviderGenerationNotIn applies the NotIn predicate on the "provider_generation" field.
+func ProviderGenerationNotIn(vs ...int) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldNotIn(FieldProviderGeneration, vs...))
+}
+
+// ProviderGenerationGT applies the GT predicate on the "provider_generation" field.
+func ProviderGenerationGT(v int) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldGT(FieldProviderGeneration, v))
+}
+
+// ProviderGenerationGTE applies the GTE predicate on the "provider_generation" field.
+func ProviderGenerationGTE(v int) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldGTE(FieldProviderGeneration, v))
+}
+
+// ProviderGenerationLT applies the LT predicate on the "provider_generation" field.
+func ProviderGenerationLT(v int) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldLT(FieldProviderGeneration, v))
+}
+
+// ProviderGenerationLTE applies the LTE predicate on the "provider_generation" field.
+func ProviderGenerationLTE(v int) predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldLTE(FieldProviderGeneration, v))
+}
+
+// ProviderGenerationIsNil applies the IsNil predicate on the "provider_generation" field.
+func ProviderGenerationIsNil() predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldIsNull(FieldProviderGeneration))
+}
+
+// ProviderGenerationNotNil applies the NotNil predicate on the "provider_generation" field.
+func ProviderGenerationNotNil() predicate.RefreshToken {
+	return predicate.RefreshToken(sql.FieldNotNull(FieldProviderGeneration))
 }
 
 // RevokedEQ applies the EQ predicate on the "revoked" field.

@@ -155,6 +155,10 @@ func init() {
 	oauthproviderDescScopes := oauthproviderFields[10].Descriptor()
 	// oauthprovider.DefaultScopes holds the default value on creation for the scopes field.
 	oauthprovider.DefaultScopes = oauthproviderDescScopes.Default.([]string)
+	// oauthproviderDescGeneration is the schema descriptor for generation field.
+	oauthproviderDescGeneration := oauthproviderFields[11].Descriptor()
+	// oauthprovider.DefaultGeneration holds the default value on creation for the generation field.
+	oauthprovider.DefaultGeneration = oauthproviderDescGeneration.Default.(int)
 	// oauthproviderDescID is the schema descriptor for id field.
 	oauthproviderDescID := oauthproviderMixinFields1[0].Descriptor()
 	// oauthprovider.DefaultID holds the default value on creation for the id field.
@@ -221,8 +225,12 @@ func init() {
 			return nil
 		}
 	}()
+	// oauthstateDescProviderGeneration is the schema descriptor for provider_generation field.
+	oauthstateDescProviderGeneration := oauthstateFields[2].Descriptor()
+	// oauthstate.DefaultProviderGeneration holds the default value on creation for the provider_generation field.
+	oauthstate.DefaultProviderGeneration = oauthstateDescProviderGeneration.Default.(int)
 	// oauthstateDescCodeVerifier is the schema descriptor for code_verifier field.
-	oauthstateDescCodeVerifier := oauthstateFields[4].Descriptor()
+	oauthstateDescCodeVerifier := oauthstateFields[5].Descriptor()
 	// oauthstate.CodeVerifierValidator is a validator for the "code_verifier" field. It is called by the builders before save.
 	oauthstate.CodeVerifierValidator = func() func(string) error {
 		validators := oauthstateDescCodeVerifier.Validators
@@ -240,7 +248,7 @@ func init() {
 		}
 	}()
 	// oauthstateDescNonce is the schema descriptor for nonce field.
-	oauthstateDescNonce := oauthstateFields[5].Descriptor()
+	oauthstateDescNonce := oauthstateFields[6].Descriptor()
 	// oauthstate.NonceValidator is a validator for the "nonce" field. It is called by the builders before save.
 	oauthstate.NonceValidator = func() func(string) error {
 		validators := oauthstateDescNonce.Validators
@@ -258,7 +266,7 @@ func init() {
 		}
 	}()
 	// oauthstateDescBrowserHash is the schema descriptor for browser_hash field.
-	oauthstateDescBrowserHash := oauthstateFields[6].Descriptor()
+	oauthstateDescBrowserHash := oauthstateFields[7].Descriptor()
 	// oauthstate.BrowserHashValidator is a validator for the "browser_hash" field. It is called by the builders before save.
 	oauthstate.BrowserHashValidator = func() func([]byte) error {
 		validators := oauthstateDescBrowserHash.Validators
@@ -276,13 +284,13 @@ func init() {
 		}
 	}()
 	// oauthstateDescRedirectURI is the schema descriptor for redirect_uri field.
-	oauthstateDescRedirectURI := oauthstateFields[7].Descriptor()
+	oauthstateDescRedirectURI := oauthstateFields[8].Descriptor()
 	// oauthstate.DefaultRedirectURI holds the default value on creation for the redirect_uri field.
 	oauthstate.DefaultRedirectURI = oauthstateDescRedirectURI.Default.(string)
 	// oauthstate.RedirectURIValidator is a validator for the "redirect_uri" field. It is called by the builders before save.
 	oauthstate.RedirectURIValidator = oauthstateDescRedirectURI.Validators[0].(func(string) error)
 	// oauthstateDescCodeChallenge is the schema descriptor for code_challenge field.
-	oauthstateDescCodeChallenge := oauthstateFields[8].Descriptor()
+	oauthstateDescCodeChallenge := oauthstateFields[9].Descriptor()
 	// oauthstate.DefaultCodeChallenge holds the default value on creation for the code_challenge field.
 	oauthstate.DefaultCodeChallenge = oauthstateDescCodeChallenge.Default.(string)
 	// oauthstate.CodeChallengeValidator is a validator for the "code_challenge" field. It is called by the builders before save.
@@ -402,17 +410,17 @@ func init() {
 	// refreshtoken.DefaultPasswordVersion holds the default value on creation for the password_version field.
 	refreshtoken.DefaultPasswordVersion = refreshtokenDescPasswordVersion.Default.(int)
 	// refreshtokenDescRevoked is the schema descriptor for revoked field.
-	refreshtokenDescRevoked := refreshtokenFields[4].Descriptor()
+	refreshtokenDescRevoked := refreshtokenFields[6].Descriptor()
 	// refreshtoken.DefaultRevoked holds the default value on creation for the revoked field.
 	refreshtoken.DefaultRevoked = refreshtokenDescRevoked.Default.(bool)
 	// refreshtokenDescUserAgent is the schema descriptor for user_agent field.
-	refreshtokenDescUserAgent := refreshtokenFields[7].Descriptor()
+	refreshtokenDescUserAgent := refreshtokenFields[9].Descriptor()
 	// refreshtoken.DefaultUserAgent holds the default value on creation for the user_agent field.
 	refreshtoken.DefaultUserAgent = refreshtokenDescUserAgent.Default.(string)
 	// refreshtoken.UserAgentValidator is a validator for the "user_agent" field. It is called by the builders before save.
 	refreshtoken.UserAgentValidator = refreshtokenDescUserAgent.Validators[0].(func(string) error)
 	// refreshtokenDescIP is the schema descriptor for ip field.
-	refreshtokenDescIP := refreshtokenFields[8].Descriptor()
+	refreshtokenDescIP := refreshtokenFields[10].Descriptor()
 	// refreshtoken.DefaultIP holds the default value on creation for the ip field.
 	refreshtoken.DefaultIP = refreshtokenDescIP.Default.(string)
 	// refreshtoken.IPValidator is a validator for the "ip" field. It is called by the builders before save.

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"context"
 	"regexp"
 
 	"entgo.io/ent"
@@ -8,6 +9,9 @@ import (
 	"entgo.io/ent/schema"
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
+
+	gen "tenantry/ent"
+	"tenantry/ent/hook"
 )
 
 // OAuthProvider is an OAuth 2.0 or OpenID Connect provider that a tenant has set up for itself. Its id, with the subject that the
@@ -44,6 +48,24 @@ func (OAuthProvider) Fields() []ent.Field {
 		field.String("token_endpoint").Default("").MaxLen(2000).Immutable(),
 		field.String("userinfo_endpoint").Default("").MaxLen(2000).Immutable(),
 		field.Strings("scopes").Default([]string{}),
+		// A session, a code and a flow store the generation at which they began, and end when the
+		// provider has another one. The hook raises it.
+		field.Int("generation").Default(0),
+	}
+}
+
+// Hooks of the OAuthProvider: disabling it, and giving it another client, ends what it has started.
+func (OAuthProvider) Hooks() []ent.Hook {
+	return []ent.Hook{
+		hook.On(func(next ent.Mutator) ent.Mutator {
+			return hook.OAuthProviderFunc(func(ctx context.Context, m *gen.OAuthProviderMutation) (ent.Value, error) {
+				enabled, switched := m.Enabled()
+				if _, moved := m.ClientID(); moved || switched && !enabled {
+					m.AddGeneration(1)
+				}
+				return next.Mutate(ctx, m)
+			})
+		}, ent.OpUpdate|ent.OpUpdateOne),
 	}
 }
 

@@ -31,6 +31,8 @@ func (OAuthState) Fields() []ent.Field {
 		field.Bytes("state_hash").MinLen(32).MaxLen(32).Unique().Immutable().Sensitive(),
 		// The name of a provider of the server, or the id of one of the tenant.
 		field.String("provider").NotEmpty().MaxLen(64).Immutable(),
+		// Of a provider of the tenant, when the flow began.
+		field.Int("provider_generation").Default(0).Immutable(),
 		// Set when a signed-in user links an identity.
 		field.UUID("user_id", uuid.UUID{}).Optional().Nillable().Immutable(),
 		// The session from which that is asked: what it began ends with it.

@@ -35,12 +35,19 @@ func (RefreshToken) Fields() []ent.Field {
 		// That of the user when the session was started, or when the session itself has changed the
 		// password. The session is revoked when its user has another one, marked or not.
 		field.Int("password_version").Default(0),
+		// The provider of the tenant that started the session, and its generation at that time. The
+		// session is revoked when the provider is deleted, disabled or of another generation, marked or
+		// not. Sessions of passwords and of the server's providers have neither. There is no foreign
+		// key, which would have to delete or change any number of sessions with their provider.
+		field.UUID("provider_id", uuid.UUID{}).Optional().Nillable().Immutable(),
+		field.Int("provider_generation").Optional().Nillable().Immutable(),
 		field.Bool("revoked").Default(false),
 		field.Enum("revoked_reason").
 			// session_limit: a later sign-in exceeded TENANTRY_SESSIONS_PER_USER. password_version: the
 			// version of the user was raised, and a job, which does not know why, has marked the row.
+			// provider_removed: the provider of the tenant was deleted, disabled or given another client.
 			Values("logout", "reuse", "password_change", "user_inactive", "tenant_inactive", "administrator",
-				"session_limit", "password_version").
+				"session_limit", "password_version", "provider_removed").
 			Optional().Nillable(),
 		field.Time("expires_at").Immutable(),
 		field.String("user_agent").Default("").MaxLen(255),

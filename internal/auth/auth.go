@@ -170,7 +170,7 @@ func (a *Auth) login(ctx context.Context, slug, email, password string, from Ori
 	}
 	acting := principal.NewContext(ctx, &principal.Principal{TenantID: p.TenantID, UserID: p.ID})
 	a.renewHash(acting, p, password)
-	return a.startSession(acting, a.client, p, from)
+	return a.startSession(acting, a.client, p, SessionProvider{}, from)
 }
 
 // Register makes an account in a tenant that is open for it, and signs in. An empty slug means the default tenant. What is
@@ -223,7 +223,7 @@ func (a *Auth) Enroll(ctx context.Context, home *ent.Tenant, account Account, fr
 		if err != nil {
 			return err
 		}
-		tokens, err = a.startSession(acting, tx, projection, from)
+		tokens, err = a.startSession(acting, tx, projection, SessionProvider{}, from)
 		return err
 	})
 	if err == nil {

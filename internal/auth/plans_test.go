@@ -102,11 +102,15 @@ func TestHot_statements_use_indexes(t *testing.T) {
 			},
 			"start a session": func() error {
 				a := limited(client, 100)
-				_, _, err := a.insertSession(ctx, client, &Projection{User: &ent.User{ID: id, TenantID: uuid.New()}}, Origin{})
+				_, _, err := a.insertSession(ctx, client, &Projection{User: &ent.User{ID: id, TenantID: uuid.New()}}, SessionProvider{}, Origin{})
 				return err
 			},
 			"mark revoked sessions": func() error {
-				_, err := mark(ctx, client, refreshtoken.RevokedReasonLogout, refreshtoken.UserID(id))
+				_, err := mark(ctx, client, refreshtoken.RevokedReasonLogout, refreshtoken.UserID(id), unmarked)
+				return err
+			},
+			"mark sessions of a removed provider": func() error {
+				_, err := mark(ctx, client, refreshtoken.RevokedReasonProviderRemoved, refreshtoken.IDIn(id), unmarkedOfProvider)
 				return err
 			},
 			"page of the marker": func() error {
@@ -157,12 +161,13 @@ func fill(t *testing.T, db *database.DB) {
 	for i, query := range []string{
 		"INSERT INTO tenants (id, created_at, updated_at, slug, name, settings) SELECT " + id(1, "n") + ", " + now + ", " + now + ", 'tenant-' || n, 'Tenant', '{}' FROM " + series,
 		"INSERT INTO roles (id, created_at, updated_at, name, permissions, tenant_id) SELECT " + id(2, "n") + ", " + now + ", " + now + ", 'member', '[]', " + id(1, "n") + " FROM " + series,
+		"INSERT INTO oauth_providers (id, created_at, updated_at, name, kind, label, client_id, scopes, tenant_id) SELECT " + id(5, "n") + ", " + now + ", " + now + ", 'corporate', 'oidc', 'x', 'x', '[]', " + id(1, "n") + " FROM " + series,
 		"INSERT INTO users (id, created_at, updated_at, email, tenant_id) SELECT " + id(3, "n") + ", " + now + ", " + now + ", 'user-' || n || '@example.test', " + tenant + " FROM " + series,
 		"INSERT INTO user_roles (created_at, updated_at, tenant_id, user_id, role_id) SELECT " + now + ", " + now + ", " + tenant + ", " + id(3, "n") + ", " + id(2, "n % 1000") + " FROM " + series,
 		"INSERT INTO refresh_tokens (id, created_at, updated_at, rotated_at, expires_at, tenant_id, user_id) SELECT " + id(4, "n") + ", " + now + ", " + now + ", " + now + ", " + later + ", " + tenant + ", " + id(3, "n") + " FROM " + series,
 	} {
 		rows := users
-		if i < 2 {
+		if i < 3 {
 			rows = 1_000
 		}
 		// In parts, each of which a busy machine does before the deadline of statements.

@@ -98,7 +98,7 @@ func FromContext(ctx context.Context) (*Projection, error) {
 
 // The statement of a projection has a row for each role of the user, and one with null for the role of a user without. It is run for every
 // request that is not remembered, and written out because ent's builder would take longer for it than Postgres does. Sessions count
-// while they are not revoked, not over at the time ($1), and not older than the password.
+// while they are not revoked, not over at the time ($1), and of the user's password_version and their provider's generation.
 const (
 	selectProjection = `SELECT u.id, u.tenant_id, u.email, u.full_name, u.is_active, u.is_superuser, u.password_version, u.email_verified_at,
 	u.created_at, u.updated_at, t.is_active, t.settings, r.name, r.is_system, r.permissions, `
@@ -109,7 +109,7 @@ LEFT JOIN roles AS r ON r.id = ra.role_id AND r.tenant_id = ra.tenant_id`
 
 	ofSessions = selectProjection + `s.id, s.created_at, s.expires_at, NULL` + fromProjection + `
 JOIN refresh_tokens AS s ON s.user_id = u.id AND s.tenant_id = u.tenant_id
-WHERE NOT s.revoked AND s.expires_at > $1 AND s.password_version = u.password_version AND s.id `
+WHERE NOT s.revoked AND s.expires_at > $1 AND s.password_version = u.password_version AND ` + ofLiveProvider + ` AND s.id `
 	projectionBySession     = ofSessions + `= $2`
 	projectionsBySessions   = ofSessions + `IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`
 	projectionByUser        = selectProjection + `NULL, NULL, NULL, NULL` + fromProjection + ` WHERE u.id = $1`

@@ -16,27 +16,33 @@ import (
 	"tenantry/internal/database"
 )
 
-// A session is revoked when its row says so, or when its password_version is not its user's. The
-// second revokes any number of sessions with one row of users, in the transaction of the operation.
-// Every statement that asks for live sessions checks both, so that nothing depends on the mark in
-// the row. The rows are marked after the commit, for two reasons: revoked_reason tells an operator
+// A session is revoked when its row says so, when its password_version is not its user's, or when
+// its provider_generation is not its provider's. The last two revoke any number of sessions with one
+// row of users or of oauth_providers, in the transaction of the operation. Every statement that asks
+// for live sessions checks all of them, so that nothing depends on the mark in the row. The rows are marked after the commit, for two reasons: revoked_reason tells an operator
 // why, and a sign-in or a list skips marked rows by the index on (user_id, revoked). The operation
-// itself marks the first markedAtOnce, which for almost every user are all. RevokedMarker marks the
-// rest, and the rows of an instance that crashed between the commit and the mark. An immediate
+// itself marks the first markedAtOnce of a user, which for almost every user are all. RevokedMarker
+// marks the rest, those of a provider, and the rows of an instance that crashed between the commit and the mark. An immediate
 // background run would have to survive a crash as well, and would therefore need the same marker.
 
 // markedAtOnce is how many sessions one statement marks.
 const markedAtOnce = 500
 
-// unrevoked selects the sessions that are not revoked, in either way.
+// unrevoked selects the sessions that are not revoked, in any way.
 func unrevoked(s *sql.Selector) {
-	s.Where(sql.And(sql.EQ(s.C(refreshtoken.FieldRevoked), false), userVersion(s, sql.OpEQ)))
+	s.Where(sql.And(sql.EQ(s.C(refreshtoken.FieldRevoked), false), userVersion(s, sql.OpEQ), hasLiveProvider(s)))
 }
 
 // unmarked selects the sessions that are revoked by their password_version and whose row does not
 // say so.
 func unmarked(s *sql.Selector) {
 	s.Where(sql.And(sql.EQ(s.C(refreshtoken.FieldRevoked), false), userVersion(s, sql.OpNEQ)))
+}
+
+// unmarkedOfProvider selects the sessions that are revoked by their provider and whose row does not
+// say so.
+func unmarkedOfProvider(s *sql.Selector) {
+	s.Where(sql.And(sql.EQ(s.C(refreshtoken.FieldRevoked), false), sql.Not(hasLiveProvider(s))))
 }
 
 // userVersion compares the password_version of a session with its user's. It is a scalar subquery,
@@ -107,15 +113,15 @@ func (a *Auth) LogoutAll(ctx context.Context, user uuid.UUID) error {
 // revoked, also when the client has hung up. It returns no error: the sessions are revoked already,
 // and RevokedMarker marks the rest.
 func MarkRevoked(ctx context.Context, client *ent.Client, id uuid.UUID, reason refreshtoken.RevokedReason) {
-	_, _ = mark(context.WithoutCancel(ctx), client, reason, refreshtoken.UserID(id))
+	_, _ = mark(context.WithoutCancel(ctx), client, reason, refreshtoken.UserID(id), unmarked)
 }
 
-// mark marks at most markedAtOnce of the sessions that where selects and a raised password_version
-// has revoked. It returns their number.
+// mark marks at most markedAtOnce of the sessions that where selects, which are revoked already. It
+// returns their number.
 func mark(
-	ctx context.Context, client *ent.Client, reason refreshtoken.RevokedReason, where predicate.RefreshToken,
+	ctx context.Context, client *ent.Client, reason refreshtoken.RevokedReason, where ...predicate.RefreshToken,
 ) (int, error) {
-	marked, err := client.RefreshToken.Update().Where(atMost(markedAtOnce, sql.LockNoKeyUpdate, where, unmarked)).
+	marked, err := client.RefreshToken.Update().Where(atMost(markedAtOnce, sql.LockNoKeyUpdate, where...)).
 		SetRevoked(true).SetRevokedReason(reason).Save(database.WithoutInvalidation(ctx))
 	if err != nil {
 		return 0, fmt.Errorf("mark revoked sessions: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,16 +21,16 @@ const (
 	markerRest = 19
 )
 
-// nextSessions reads $2 sessions after an id ($1), the oldest first, and whether each is revoked by
-// its password_version and not marked. A join may read the table of users from end to end; the
+// nextSessions reads $2 sessions after an id ($1), the oldest first, and whether each is not marked
+// and revoked by its password_version, and by its provider. A join may read the table of users from end to end; the
 // subquery is run for each session by the primary key.
 const nextSessions = `SELECT s.id, NOT s.revoked AND s.password_version <> (
 	SELECT u.password_version FROM users AS u WHERE u.id = s.user_id AND u.tenant_id = s.tenant_id
-) FROM refresh_tokens AS s WHERE s.id > $1 ORDER BY s.id LIMIT $2`
+), NOT s.revoked AND NOT ` + ofLiveProvider + ` FROM refresh_tokens AS s WHERE s.id > $1 ORDER BY s.id LIMIT $2`
 
-// RevokedMarker marks the sessions that a raised password_version has revoked and that the
-// operation has not marked: all but the first of a user with many sessions, and all of them if the
-// instance crashed. No index leads to these rows, and nothing depends on when they are marked. The
+// RevokedMarker marks the sessions that a raised password_version or a provider has revoked and that
+// the operation has not marked: all but the first of a user with many sessions, those of a provider,
+// and all of them if the instance crashed. No index leads to these rows, and nothing depends on when they are marked. The
 // marker therefore reads the table by its primary key, one page a run, and continues while a page
 // has rows to mark. A page costs some milliseconds; the whole table is never read at once.
 type RevokedMarker struct {
@@ -62,15 +63,18 @@ func (m *RevokedMarker) Run(ctx context.Context) error {
 // page returns how many sessions of the next page were marked.
 func (m *RevokedMarker) page(ctx context.Context) (marked int, err error) {
 	var last uuid.UUID
-	var found []uuid.UUID
+	var ofUsers, ofProviders []uuid.UUID
 	read := 0
 	err = database.Rows(ctx, m.auth.client, nextSessions, []any{m.after, markerPage}, func(rows *sql.Rows) error {
-		var unmarked bool
-		if err := rows.Scan(&last, &unmarked); err != nil {
+		var ofUser, ofProvider bool
+		if err := rows.Scan(&last, &ofUser, &ofProvider); err != nil {
 			return err
 		}
-		if read++; unmarked {
-			found = append(found, last)
+		read++
+		if ofUser {
+			ofUsers = append(ofUsers, last)
+		} else if ofProvider {
+			ofProviders = append(ofProviders, last)
 		}
 		return nil
 	})
@@ -80,13 +84,17 @@ func (m *RevokedMarker) page(ctx context.Context) (marked int, err error) {
 	if read < markerPage {
 		last = uuid.Nil // from the beginning again
 	}
-	for len(found) > 0 {
-		some := found[:min(len(found), markedAtOnce)]
-		n, err := mark(ctx, m.auth.client, refreshtoken.RevokedReasonPasswordVersion, refreshtoken.IDIn(some...))
-		if err != nil {
+	for some := range slices.Chunk(ofUsers, markedAtOnce) {
+		n, err := mark(ctx, m.auth.client, refreshtoken.RevokedReasonPasswordVersion, refreshtoken.IDIn(some...), unmarked)
+		if marked += n; err != nil {
 			return marked, err
 		}
-		marked, found = marked+n, found[len(some):]
+	}
+	for some := range slices.Chunk(ofProviders, markedAtOnce) {
+		n, err := mark(ctx, m.auth.client, refreshtoken.RevokedReasonProviderRemoved, refreshtoken.IDIn(some...), unmarkedOfProvider)
+		if marked += n; err != nil {
+			return marked, err
+		}
 	}
 	m.after = last
 	return marked, nil

@@ -20,13 +20,13 @@ var (
 )
 
 // rotateSession moves a session ($3) from a counter ($4) to the next ($1) at a time ($2), if it is not over by then, was used since $5, and
-// its user and tenant are active and its password still the one by which it began. A session that is refused for that keeps its
+// its user and tenant are active and its password, and its provider if it has one, still those by which it began. A session that is refused for that keeps its
 // token, so that it can go on when the user may act again. It is written out as the projection is, for its time.
-const rotateSession = `UPDATE refresh_tokens SET counter = $1, rotated_at = $2, updated_at = $2
+const rotateSession = `UPDATE refresh_tokens AS s SET counter = $1, rotated_at = $2, updated_at = $2
 WHERE id = $3 AND counter = $4 AND NOT revoked AND expires_at > $2 AND rotated_at > $5 AND EXISTS (
 	SELECT 1 FROM users AS u JOIN tenants AS t ON t.id = u.tenant_id
-	WHERE u.id = refresh_tokens.user_id AND u.password_version = refresh_tokens.password_version AND u.is_active AND t.is_active
-)`
+	WHERE u.id = s.user_id AND u.password_version = s.password_version AND u.is_active AND t.is_active
+) AND ` + ofLiveProvider
 
 // rotate is one compare-and-set on the counter of the session. Who presents the live token moves the session on; who
 // presents its predecessor within the grace window gets the same successor; an older one is reuse and ends the session

@@ -21,19 +21,26 @@ import (
 // maxSessions is how many sessions are listed.
 const maxSessions = 100
 
-// SignIn begins a session of a user who has proved elsewhere who they are, at a version of their
-// password: 401 if it is another by now, which voids that proof too, or if they, or their tenant,
-// may not act.
-func (a *Auth) SignIn(ctx context.Context, tenantID, userID uuid.UUID, version int, from Origin) (*Tokens, error) {
-	acting := principal.NewContext(ctx, &principal.Principal{TenantID: tenantID, UserID: userID})
-	p, err := loadProjection(acting, a.client, byUser(userID))
+// Proof is what was proved elsewhere: who the user is, at a version of their password and, where a
+// provider of the tenant has proved it, at a generation of that provider.
+type Proof struct {
+	TenantID, UserID uuid.UUID
+	Version          int
+	Provider         SessionProvider
+}
+
+// SignIn begins a session of a user who has proved elsewhere who they are: 401 if the version or the
+// generation is another by now, which voids that proof too, or if they, or their tenant, may not act.
+func (a *Auth) SignIn(ctx context.Context, proof Proof, from Origin) (*Tokens, error) {
+	acting := principal.NewContext(ctx, &principal.Principal{TenantID: proof.TenantID, UserID: proof.UserID})
+	p, err := loadProjection(acting, a.client, byUser(proof.UserID))
 	if err != nil {
 		return nil, err
 	}
-	if p == nil || !p.Live() || p.PasswordVersion != version {
+	if p == nil || !p.Live() || p.PasswordVersion != proof.Version {
 		return nil, ErrCredentials
 	}
-	return a.startSession(acting, a.client, p, from)
+	return a.startSession(acting, a.client, p, proof.Provider, from)
 }
 
 // tokens are what a client gets of a session.
@@ -94,6 +101,7 @@ func (a *Auth) Sessions(ctx context.Context, u *ent.User, home settings.Tenant) 
 	now, limit := a.opts.Clock(), a.opts.Lifetimes.In(home).RefreshIdle
 	sessions, err := a.client.RefreshToken.Query().Where(
 		refreshtoken.UserID(u.ID), refreshtoken.Revoked(false), refreshtoken.PasswordVersion(u.PasswordVersion),
+		func(s *sql.Selector) { s.Where(hasLiveProvider(s)) },
 		refreshtoken.ExpiresAtGT(now), refreshtoken.RotatedAtGT(now.Add(-limit)),
 	).Order(refreshtoken.ByRotatedAt(sql.OrderDesc()), refreshtoken.ByID(sql.OrderDesc())).Limit(maxSessions).All(ctx)
 	if err != nil {

@@ -23,29 +23,32 @@ const (
 )
 
 // insertSession inserts a session ($1) of a user ($2) of a tenant ($3) whose password_version is
-// still $4, and revokes the least recently refreshed sessions beyond the limit ($10), of the first
+// still $4, by a provider of the tenant ($12) whose generation is still $13 (-1 if there is none), and revokes the least recently refreshed sessions beyond the limit ($10), of the first
 // $11 at most. $5 is the time, $7 the time since which a live session was refreshed. It is one
 // statement on both databases: a session that is to be revoked conflicts with itself. Below the
 // limit the statement updates no row, so that no change is recorded. Rows are locked in the order
 // of their ids, so that sign-ins of one user do not deadlock, and a session that was refreshed
 // meanwhile stays. Tenant and user, which ent's policy would check on create, are conditions.
 const insertSession = `INSERT INTO refresh_tokens (id, tenant_id, user_id, password_version,
-	created_at, updated_at, rotated_at, expires_at, ip, user_agent)
+	created_at, updated_at, rotated_at, expires_at, ip, user_agent, provider_id, provider_generation)
 WITH owner AS (
-	SELECT id, tenant_id, password_version FROM users WHERE id = $2 AND tenant_id = $3 AND password_version = $4
+	SELECT u.id, u.tenant_id, u.password_version, p.id AS provider_id, p.generation AS provider_generation
+	FROM users AS u LEFT JOIN oauth_providers AS p
+		ON p.id = $12 AND p.generation = $13 AND p.tenant_id = u.tenant_id AND p.enabled
+	WHERE u.id = $2 AND u.tenant_id = $3 AND u.password_version = $4 AND (p.id IS NOT NULL OR $13 = -1)
 ), live AS NOT MATERIALIZED (
-	SELECT id, created_at, rotated_at, expires_at FROM refresh_tokens
+	SELECT id, created_at, rotated_at, expires_at FROM refresh_tokens AS s
 	WHERE user_id = $2 AND tenant_id = $3 AND password_version = $4
-		AND NOT revoked AND expires_at > $5 AND rotated_at > $7
+		AND NOT revoked AND expires_at > $5 AND rotated_at > $7 AND ` + ofLiveProvider + `
 ), beyond AS (
 	SELECT id, created_at, rotated_at, expires_at FROM live ORDER BY rotated_at, id LIMIT (
 		SELECT CASE WHEN count(*) < $10 THEN 0 ELSE count(*) - $10 + 1 END
 		FROM (SELECT id FROM live LIMIT $11) AS counted
 	)
 )
-SELECT $1, tenant_id, id, password_version, $5, $5, $5, $6, $8, $9 FROM owner
+SELECT $1, tenant_id, id, password_version, $5, $5, $5, $6, $8, $9, provider_id, provider_generation FROM owner
 UNION ALL
-SELECT beyond.id, tenant_id, owner.id, password_version, created_at, created_at, rotated_at, expires_at, '', ''
+SELECT beyond.id, tenant_id, owner.id, password_version, created_at, created_at, rotated_at, expires_at, '', '', NULL, NULL
 FROM owner, beyond
 ORDER BY 1
 ON CONFLICT (id) DO UPDATE SET revoked = true, updated_at = $5,
@@ -53,10 +56,12 @@ ON CONFLICT (id) DO UPDATE SET revoked = true, updated_at = $5,
 WHERE NOT refresh_tokens.revoked AND refresh_tokens.rotated_at = excluded.rotated_at`
 
 // startSession inserts a session, ends the least recently refreshed sessions of the user beyond
-// Options.SessionsPerUser, and returns the first tokens: 401 if the user was deleted, or their
-// password_version was raised, since the projection was read.
-func (a *Auth) startSession(ctx context.Context, client *ent.Client, p *Projection, from Origin) (*Tokens, error) {
-	session, end, err := a.insertSession(ctx, client, p, from)
+// Options.SessionsPerUser, and returns the first tokens: 401 if the user was deleted, their
+// password_version was raised, or the provider was removed, since the projection was read.
+func (a *Auth) startSession(
+	ctx context.Context, client *ent.Client, p *Projection, provider SessionProvider, from Origin,
+) (*Tokens, error) {
+	session, end, err := a.insertSession(ctx, client, p, provider, from)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +70,7 @@ func (a *Auth) startSession(ctx context.Context, client *ent.Client, p *Projecti
 
 // insertSession returns the id of the session and when it expires.
 func (a *Auth) insertSession(
-	ctx context.Context, client *ent.Client, p *Projection, from Origin,
+	ctx context.Context, client *ent.Client, p *Projection, provider SessionProvider, from Origin,
 ) (session uuid.UUID, end time.Time, err error) {
 	acting, ok := principal.FromContext(ctx)
 	if !ok {
@@ -81,7 +86,8 @@ func (a *Auth) insertSession(
 	now, lifetimes, limit := a.opts.Clock(), a.opts.Lifetimes.In(p.TenantSettings), max(1, a.opts.SessionsPerUser)
 	end = now.Add(lifetimes.RefreshToken)
 	result, err := client.ExecContext(ctx, insertSession, session, p.ID, tenant, p.PasswordVersion,
-		now, end, now.Add(-lifetimes.RefreshIdle), from.IP, text(from.UserAgent, maxUserAgent), limit, limit+endedAtOnce-1)
+		now, end, now.Add(-lifetimes.RefreshIdle), from.IP, text(from.UserAgent, maxUserAgent), limit, limit+endedAtOnce-1,
+		provider.ID, provider.generation())
 	if sqlgraph.IsForeignKeyConstraintError(err) {
 		return session, end, ErrCredentials // the user was deleted just now
 	}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/oauth2"
 
 	"tenantry/internal/auth"
@@ -71,8 +72,8 @@ func (o *OAuth) end(ctx context.Context, f *flow, ref string, a Answer, from aut
 	if f.RedirectURI != "" && !slices.Contains(h.settings.RedirectURIs, f.RedirectURI) { // taken from the list since the flow began
 		f.RedirectURI, err = "", cmp.Or(err, errRedirect)
 	}
-	if errors.Is(err, errNotOffered) || (err == nil && u.ref != ref) {
-		// Disabled, deleted or replaced since the flow began (O-11).
+	if errors.Is(err, errNotOffered) || (err == nil && (u.ref != ref || u.generation != f.Generation)) {
+		// Disabled, deleted, replaced or given another client since the flow began (O-11).
 		return nil, &problem.Problem{Status: http.StatusBadRequest, Code: "provider_disabled", Detail: "The provider does not sign anybody in any more."}
 	}
 	if err != nil {
@@ -93,10 +94,14 @@ func (o *OAuth) end(ctx context.Context, f *flow, ref string, a Answer, from aut
 		return nil, err
 	}
 	if f.RedirectURI == "" {
-		tokens, err := o.opts.Auth.SignIn(ctx, h.id, who.id, who.version, from)
+		tokens, err := o.opts.Auth.SignIn(ctx, auth.Proof{
+			TenantID: h.id, UserID: who.id, Version: who.version, Provider: auth.SessionProvider{ID: u.id, Generation: u.generation},
+		}, from)
 		return &Outcome{Tokens: tokens}, err
 	}
-	payload, err := json.Marshal(codePayload{CodeChallenge: f.CodeChallenge, Version: who.version})
+	payload, err := json.Marshal(codePayload{
+		CodeChallenge: f.CodeChallenge, Version: who.version, Provider: u.id, Generation: u.generation,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +137,9 @@ type codePayload struct {
 	CodeChallenge string `json:"code_challenge,omitempty"`
 	// Version is that of the password when it was found out who has signed in.
 	Version int `json:"version"`
+	// Provider is that of the tenant, if one has found that out, and Generation that of the provider at that time.
+	Provider   uuid.NullUUID `json:"provider,omitzero"`
+	Generation int           `json:"generation,omitempty"`
 }
 
 var errCode = &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_grant", Detail: "The code is not valid, or was exchanged already."}
@@ -164,7 +172,10 @@ func (o *OAuth) exchange(ctx context.Context, code, verifier string, from auth.O
 	if subtle.ConstantTimeCompare([]byte(proof), []byte(payload.CodeChallenge)) != 1 {
 		return nil, errCode
 	}
-	return o.opts.Auth.SignIn(ctx, redeemed.TenantID, redeemed.UserID, payload.Version, from)
+	return o.opts.Auth.SignIn(ctx, auth.Proof{
+		TenantID: redeemed.TenantID, UserID: redeemed.UserID, Version: payload.Version,
+		Provider: auth.SessionProvider{ID: payload.Provider, Generation: payload.Generation},
+	}, from)
 }
 
 // endProviderFailed is a flow that a provider has failed in.

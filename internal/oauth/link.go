@@ -114,7 +114,9 @@ func (o *OAuth) find(ctx context.Context, u *upstream, is *identity) (known, nam
 func (o *OAuth) enroll(ctx context.Context, u *upstream, is *identity) (who signer, err error) {
 	err = database.WithTx(ctx, o.client, func(tx *ent.Client) error {
 		create := tx.User.Create().SetEmail(is.Email).SetFullName(is.Name).SetOauthProvider(u.key()).SetOauthID(is.Subject)
-		if is.Verified {
+		// A tenant decides what its own provider says. An address that only it asserts is not verified,
+		// so that adopt voids the account when the address is proved.
+		if is.Verified && !u.own {
 			create.SetEmailVerifiedAt(o.opts.Clock())
 		}
 		created, err := create.Save(ctx)

@@ -141,13 +141,17 @@ func (o *OAuth) Create(ctx context.Context, p Provider, enabled bool) (*ent.OAut
 	return created, nil
 }
 
-// Update changes a provider: 404 if there is no such provider, 422 for what does not make one of its kind.
+// Update changes a provider: 404 if there is no such provider, 422 for what does not make one of its kind. To disable it, or to give it
+// another client, revokes the sessions, codes and flows that it has started (O-09).
 func (o *OAuth) Update(ctx context.Context, id uuid.UUID, change Change) (*ent.OAuthProvider, error) {
 	found, err := o.Get(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	update := o.client.OAuthProvider.UpdateOneID(id).SetNillableClientID(change.ClientID).SetNillableEnabled(change.Enabled)
+	update := o.client.OAuthProvider.UpdateOneID(id).SetNillableEnabled(change.Enabled)
+	if change.ClientID != nil && *change.ClientID != found.ClientID {
+		update.SetClientID(*change.ClientID)
+	}
 	if change.Label != nil {
 		label, err := checkLabel(*change.Label)
 		if err != nil {
@@ -175,8 +179,8 @@ func (o *OAuth) Update(ctx context.Context, id uuid.UUID, change Change) (*ent.O
 	return changed, nil
 }
 
-// Delete deletes a provider and the links to it: 404 if there is no such provider. It signs nobody in from the beginning on, and the
-// links go in parts; what was interrupted goes on when it is asked for again.
+// Delete deletes a provider and the links to it, and revokes the sessions, codes and flows that it has started: 404 if there is no
+// such provider. It signs nobody in from the beginning on, and the links go in parts; what was interrupted goes on when it is asked for again.
 func (o *OAuth) Delete(ctx context.Context, id uuid.UUID) error {
 	disabled, err := o.client.OAuthProvider.Update().Where(oauthprovider.ID(id)).SetEnabled(false).Save(ctx)
 	if err != nil {

@@ -29,7 +29,9 @@ const (
 
 // flow is a sign-in or linking under way, as its row of oauth_states has it.
 type flow struct {
-	TenantID      uuid.UUID     `sql:"tenant_id"`
+	TenantID uuid.UUID `sql:"tenant_id"`
+	// Generation is that of the provider of the tenant, at the beginning.
+	Generation    int           `sql:"provider_generation"`
 	UserID        uuid.NullUUID `sql:"user_id"`
 	SessionID     uuid.NullUUID `sql:"session_id"`
 	Verifier      string        `sql:"code_verifier"`
@@ -51,7 +53,7 @@ var errState = &problem.Problem{
 func (o *OAuth) begin(ctx context.Context, u *upstream, f *flow) (state string, cookie *http.Cookie, err error) {
 	state, browser := oauth2.GenerateVerifier(), oauth2.GenerateVerifier()
 	f.Verifier, f.Nonce = oauth2.GenerateVerifier(), oauth2.GenerateVerifier()
-	create := o.client.OAuthState.Create().SetStateHash(hash(state)).SetProvider(u.ref).SetBrowserHash(hash(browser)).
+	create := o.client.OAuthState.Create().SetStateHash(hash(state)).SetProvider(u.ref).SetProviderGeneration(u.generation).SetBrowserHash(hash(browser)).
 		SetCodeVerifier(f.Verifier).SetNonce(f.Nonce).SetRedirectURI(f.RedirectURI).SetCodeChallenge(f.CodeChallenge).
 		SetExpiresAt(o.opts.Clock().Add(flowTTL))
 	if f.linking() {
@@ -71,7 +73,7 @@ func (o *OAuth) begin(ctx context.Context, u *upstream, f *flow) (state string, 
 // second finds nothing, and whoever comes with another browser leaves it to the one that began.
 func (o *OAuth) consume(ctx context.Context, ref, state, browser string) (*flow, error) {
 	flows, err := database.Take[*flow](principal.System(ctx, "OAuth: the state names the tenant"), o.client, oauthstate.Table, []string{
-		oauthstate.FieldTenantID, oauthstate.FieldUserID, oauthstate.FieldSessionID, oauthstate.FieldCodeVerifier, oauthstate.FieldNonce,
+		oauthstate.FieldTenantID, oauthstate.FieldProviderGeneration, oauthstate.FieldUserID, oauthstate.FieldSessionID, oauthstate.FieldCodeVerifier, oauthstate.FieldNonce,
 		oauthstate.FieldRedirectURI, oauthstate.FieldCodeChallenge,
 	}, sql.And(
 		sql.EQ(oauthstate.FieldStateHash, hash(state)), sql.EQ(oauthstate.FieldProvider, ref), sql.EQ(oauthstate.FieldBrowserHash, hash(browser)),

@@ -27,8 +27,10 @@ type upstream struct {
 	Provider
 	// ref names it in its callback: each has one of its own, so that no answer of one is taken for another's (RFC 9700 §4.4.2).
 	ref string
-	// own says that the tenant has set it up, and so decides who is who there.
-	own bool
+	// own says that the tenant has set it up, and so decides who is who there. It has a generation.
+	own        bool
+	id         uuid.NullUUID
+	generation int
 
 	peer  *peer
 	rules Rules
@@ -62,6 +64,7 @@ type upstreamRow struct {
 	Name           sql.NullString `sql:"name"`
 	Kind           sql.NullString `sql:"kind"`
 	Enabled        sql.NullBool   `sql:"enabled"`
+	Generation     sql.NullInt64  `sql:"generation"`
 	ClientID       sql.NullString `sql:"client_id"`
 	ClientSecret   []byte         `sql:"client_secret"`
 	Issuer         sql.NullString `sql:"issuer"`
@@ -86,7 +89,7 @@ func (o *OAuth) upstream(ctx context.Context, of func(*sql.Selector) *sql.Predic
 		))
 		s.Where(of(s)).Select(s.C(tenant.FieldID), s.C(tenant.FieldSettings), s.C(tenant.FieldIsActive)).
 			AppendSelectAs(p.C(oauthprovider.FieldID), "provider_id")
-		s.AppendSelect(p.Columns(oauthprovider.FieldName, oauthprovider.FieldKind, oauthprovider.FieldEnabled, oauthprovider.FieldClientID,
+		s.AppendSelect(p.Columns(oauthprovider.FieldName, oauthprovider.FieldKind, oauthprovider.FieldEnabled, oauthprovider.FieldGeneration, oauthprovider.FieldClientID,
 			oauthprovider.FieldClientSecret, oauthprovider.FieldIssuer, oauthprovider.FieldAuthorizationEndpoint,
 			oauthprovider.FieldTokenEndpoint, oauthprovider.FieldUserinfoEndpoint, oauthprovider.FieldScopes)...)
 	}).Scan(principal.System(ctx, "OAuth: nobody is known yet"), &rows)
@@ -142,7 +145,7 @@ func (o *OAuth) provider(row *upstreamRow, called string) (*upstream, error) {
 	if !row.Enabled.Bool {
 		return nil, errNotOffered
 	}
-	u.own, u.ref = true, row.ID.UUID.String()
+	u.own, u.ref, u.id, u.generation = true, row.ID.UUID.String(), row.ID, int(row.Generation.Int64)
 	u.peer = o.peers.of(u.ref)
 	u.Provider = Provider{
 		Name: row.Name.String, Kind: Kind(row.Kind.String), ClientID: row.ClientID.String, Issuer: row.Issuer.String,

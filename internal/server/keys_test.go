@@ -58,7 +58,7 @@ func (s *instance) published() (set jose.JSONWebKeySet, age time.Duration) {
 }
 
 // soon polls for what must come true within a second, and fails if it does not.
-func soon(t *testing.T, what string, true func() bool) {
+func soon(t testing.TB, what string, true func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Second); !true(); {
 		if time.Now().After(deadline) {

@@ -1,0 +1,45 @@
+package auth
+
+import (
+	"entgo.io/ent/dialect/sql"
+	"github.com/google/uuid"
+
+	"tenantry/ent/oauthprovider"
+	"tenantry/ent/refreshtoken"
+)
+
+// SessionProvider is the provider of a tenant at which a user has signed in, and its generation at
+// that time. The zero value is a sign-in that depends on no such provider.
+type SessionProvider struct {
+	ID         uuid.NullUUID
+	Generation int
+}
+
+// generation returns what insertSession compares: -1 without a provider.
+func (p SessionProvider) generation() int {
+	if !p.ID.Valid {
+		return -1
+	}
+	return p.Generation
+}
+
+// ofLiveProvider is the condition that a session s of a provider of its tenant needs that provider:
+// there, enabled and of the same generation. It is a scalar subquery for the reason that userVersion
+// gives, and is not run for a session without a provider.
+const ofLiveProvider = `(s.provider_id IS NULL OR s.provider_generation = COALESCE((
+	SELECT p.generation FROM oauth_providers AS p WHERE p.id = s.provider_id AND p.tenant_id = s.tenant_id AND p.enabled
+), -1))`
+
+// hasLiveProvider is ofLiveProvider for a statement of ent.
+func hasLiveProvider(s *sql.Selector) *sql.Predicate {
+	of := sql.Dialect(s.Dialect()).Select().From(sql.Table(oauthprovider.Table))
+	of.Select(of.C(oauthprovider.FieldGeneration)).Where(sql.And(
+		sql.ColumnsEQ(of.C(oauthprovider.FieldID), s.C(refreshtoken.FieldProviderID)),
+		sql.ColumnsEQ(of.C(oauthprovider.FieldTenantID), s.C(refreshtoken.FieldTenantID)),
+		sql.EQ(of.C(oauthprovider.FieldEnabled), true),
+	))
+	return sql.Or(sql.IsNull(s.C(refreshtoken.FieldProviderID)), sql.P(func(b *sql.Builder) {
+		b.Ident(s.C(refreshtoken.FieldProviderGeneration)).WriteString(" = COALESCE(").
+			Wrap(func(b *sql.Builder) { b.Join(of) }).WriteString(", -1)")
+	}))
+}
