@@ -37,7 +37,7 @@ func disableUser() *cobra.Command {
 func setPassword() *cobra.Command {
 	var slug string
 	var stdin bool
-	cmd := configured(config.Load, "set-password EMAIL", "Set the password of a user, and sign them out everywhere", func(cmd *cobra.Command, c server.Commands) error {
+	cmd := configured(config.Load, "set-password EMAIL", "Set the password of a user, sign them out everywhere, and unlink their identity at a provider", func(cmd *cobra.Command, c server.Commands) error {
 		return c.UserSetPassword(cmd.Context(), slug, cmd.Flags().Arg(0), passwordFrom(cmd, stdin))
 	})
 	cmd.Args = cobra.ExactArgs(1)

@@ -265,6 +265,30 @@ type Health struct {
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
 
+// Identities defines model for Identities.
+type Identities struct {
+	Items []Identity `json:"items"`
+}
+
+// Identity defines model for Identity.
+type Identity struct {
+	// Active Whether the identity lets the user in now: the provider is there, enabled and, if it is the server's, has the issuer that it had.
+	Active bool `json:"active"`
+
+	// Own Whether the tenant has set the provider up, rather than the server.
+	Own bool `json:"own"`
+
+	// Provider The name of the provider; its id if the tenant has deleted it.
+	//
+	// Example: google
+	Provider string `json:"provider"`
+
+	// Subject Who the user is at the provider.
+	//
+	// Example: 110248495921238986420
+	Subject string `json:"subject"`
+}
+
 // JWK defines model for JWK.
 type JWK struct {
 	Alg JWKAlg  `json:"alg"`
@@ -775,6 +799,11 @@ type ChangePasswordJSONBody struct {
 	//
 	// Example: correct horse battery staple
 	NewPassword Password `json:"new_password"`
+
+	// UnlinkIdentities Whether to remove every identity of the user at a provider.
+	//
+	// Example: true
+	UnlinkIdentities *bool `json:"unlink_identities,omitempty"`
 }
 
 // RegisterJSONBody defines parameters for Register.
@@ -1185,6 +1214,12 @@ type UpdateUserParams struct {
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
+// ListUserIdentitiesParams defines parameters for ListUserIdentities.
+type ListUserIdentitiesParams struct {
+	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
 // SetUserRolesJSONBody defines parameters for SetUserRoles.
 type SetUserRolesJSONBody struct {
 	// RoleIds Example: ["018f3c5e-7c1a-7000-8000-000000000001"]
@@ -1409,6 +1444,9 @@ type ServerInterface interface {
 	// UpdateMe Change the signed-in user
 	// (PATCH /api/v1/users/me)
 	UpdateMe(c *gin.Context)
+	// ListMyIdentities List the identities of the signed-in user at providers
+	// (GET /api/v1/users/me/identities)
+	ListMyIdentities(c *gin.Context)
 	// DeleteUser Delete a user, with everything that is theirs
 	// (DELETE /api/v1/users/{id})
 	DeleteUser(c *gin.Context, id ID, params DeleteUserParams)
@@ -1418,6 +1456,9 @@ type ServerInterface interface {
 	// UpdateUser Change a user
 	// (PATCH /api/v1/users/{id})
 	UpdateUser(c *gin.Context, id ID, params UpdateUserParams)
+	// ListUserIdentities List the identities of a user at providers
+	// (GET /api/v1/users/{id}/identities)
+	ListUserIdentities(c *gin.Context, id ID, params ListUserIdentitiesParams)
 	// SetUserRoles Give a user these roles, and no others
 	// (PUT /api/v1/users/{id}/roles)
 	SetUserRoles(c *gin.Context, id ID, params SetUserRolesParams)
@@ -2415,6 +2456,18 @@ func (siw *ServerInterfaceWrapper) UpdateMe(c *gin.Context) {
 	siw.Handler.UpdateMe(c)
 }
 
+// ListMyIdentities operation middleware
+func (siw *ServerInterfaceWrapper) ListMyIdentities(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+	siw.Handler.ListMyIdentities(c)
+}
+
 // DeleteUser operation middleware
 func (siw *ServerInterfaceWrapper) DeleteUser(c *gin.Context) {
 
@@ -2513,6 +2566,37 @@ func (siw *ServerInterfaceWrapper) UpdateUser(c *gin.Context) {
 		}
 	}
 	siw.Handler.UpdateUser(c, id, params)
+}
+
+// ListUserIdentities operation middleware
+func (siw *ServerInterfaceWrapper) ListUserIdentities(c *gin.Context) {
+
+	var id ID
+	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	var params ListUserIdentitiesParams
+	var query url.Values
+	if c.Request.URL.RawQuery != "" {
+		query = c.Request.URL.Query()
+	}
+
+	if query.Has("tenant") {
+		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+			return
+		}
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+	siw.Handler.ListUserIdentities(c, id, params)
 }
 
 // SetUserRoles operation middleware
@@ -2748,6 +2832,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.DELETE(options.BaseURL+"/api/v1/users/:id", wrapper.DeleteUser)
 	router.GET(options.BaseURL+"/api/v1/users/:id", wrapper.GetUser)
 	router.PATCH(options.BaseURL+"/api/v1/users/:id", wrapper.UpdateUser)
+	router.GET(options.BaseURL+"/api/v1/users/me/identities", wrapper.ListMyIdentities)
+	router.GET(options.BaseURL+"/api/v1/users/:id/identities", wrapper.ListUserIdentities)
 	router.DELETE(options.BaseURL+"/api/v1/users/:id/sessions", wrapper.EndUserSessions)
 	router.GET(options.BaseURL+"/api/v1/users/:id/sessions", wrapper.ListUserSessions)
 	router.GET(options.BaseURL+"/api/v1/permissions", wrapper.ListPermissions)
@@ -4449,6 +4535,44 @@ func (response UpdateMedefaultApplicationProblemPlusJSONResponse) VisitUpdateMeR
 	return err
 }
 
+type ListMyIdentitiesRequestObject struct {
+}
+
+type ListMyIdentitiesResponseObject interface {
+	VisitListMyIdentitiesResponse(w http.ResponseWriter) error
+}
+
+type ListMyIdentities200JSONResponse Identities
+
+func (response ListMyIdentities200JSONResponse) VisitListMyIdentitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyIdentitiesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListMyIdentitiesdefaultApplicationProblemPlusJSONResponse) VisitListMyIdentitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteUserRequestObject struct {
 	ID     ID `json:"id"`
 	Params DeleteUserParams
@@ -4553,6 +4677,46 @@ type UpdateUserdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UpdateUserdefaultApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserIdentitiesRequestObject struct {
+	ID     ID `json:"id"`
+	Params ListUserIdentitiesParams
+}
+
+type ListUserIdentitiesResponseObject interface {
+	VisitListUserIdentitiesResponse(w http.ResponseWriter) error
+}
+
+type ListUserIdentities200JSONResponse Identities
+
+func (response ListUserIdentities200JSONResponse) VisitListUserIdentitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserIdentitiesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListUserIdentitiesdefaultApplicationProblemPlusJSONResponse) VisitListUserIdentitiesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4953,6 +5117,9 @@ type StrictServerInterface interface {
 	// UpdateMe Change the signed-in user
 	// (PATCH /api/v1/users/me)
 	UpdateMe(ctx context.Context, request UpdateMeRequestObject) (UpdateMeResponseObject, error)
+	// ListMyIdentities List the identities of the signed-in user at providers
+	// (GET /api/v1/users/me/identities)
+	ListMyIdentities(ctx context.Context, request ListMyIdentitiesRequestObject) (ListMyIdentitiesResponseObject, error)
 	// DeleteUser Delete a user, with everything that is theirs
 	// (DELETE /api/v1/users/{id})
 	DeleteUser(ctx context.Context, request DeleteUserRequestObject) (DeleteUserResponseObject, error)
@@ -4962,6 +5129,9 @@ type StrictServerInterface interface {
 	// UpdateUser Change a user
 	// (PATCH /api/v1/users/{id})
 	UpdateUser(ctx context.Context, request UpdateUserRequestObject) (UpdateUserResponseObject, error)
+	// ListUserIdentities List the identities of a user at providers
+	// (GET /api/v1/users/{id}/identities)
+	ListUserIdentities(ctx context.Context, request ListUserIdentitiesRequestObject) (ListUserIdentitiesResponseObject, error)
 	// SetUserRoles Give a user these roles, and no others
 	// (PUT /api/v1/users/{id}/roles)
 	SetUserRoles(ctx context.Context, request SetUserRolesRequestObject) (SetUserRolesResponseObject, error)
@@ -6430,6 +6600,30 @@ func (sh *strictHandler) UpdateMe(ctx *gin.Context) {
 	}
 }
 
+// ListMyIdentities operation middleware
+func (sh *strictHandler) ListMyIdentities(ctx *gin.Context) {
+	var request ListMyIdentitiesRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMyIdentities(ctx, request.(ListMyIdentitiesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMyIdentities")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListMyIdentitiesResponseObject); ok {
+		if err := validResponse.VisitListMyIdentitiesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // DeleteUser operation middleware
 func (sh *strictHandler) DeleteUser(ctx *gin.Context, id ID, params DeleteUserParams) {
 	var request DeleteUserRequestObject
@@ -6522,6 +6716,33 @@ func (sh *strictHandler) UpdateUser(ctx *gin.Context, id ID, params UpdateUserPa
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(UpdateUserResponseObject); ok {
 		if err := validResponse.VisitUpdateUserResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListUserIdentities operation middleware
+func (sh *strictHandler) ListUserIdentities(ctx *gin.Context, id ID, params ListUserIdentitiesParams) {
+	var request ListUserIdentitiesRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUserIdentities(ctx, request.(ListUserIdentitiesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUserIdentities")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListUserIdentitiesResponseObject); ok {
+		if err := validResponse.VisitListUserIdentitiesResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

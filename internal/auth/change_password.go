@@ -3,10 +3,12 @@ package auth
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	"github.com/google/uuid"
 
 	"tenantry/ent"
+	"tenantry/ent/oauthstate"
 	"tenantry/ent/refreshtoken"
 	"tenantry/ent/user"
 	"tenantry/internal/database"
@@ -14,9 +16,16 @@ import (
 	"tenantry/internal/problem"
 )
 
+// PasswordChange is a new password of a user who knows the current one.
+type PasswordChange struct {
+	Current, Next string
+	// UnlinkIdentities removes the identity of the user at a provider, which is another way in.
+	UnlinkIdentities bool
+}
+
 // ChangePassword replaces the password of a user who knows the current one, and ends every session but the one that asks
 // (ASVS 6.2.3, 7.4.3): 422 if either password is not acceptable, 409 if the password was changed meanwhile.
-func (a *Auth) ChangePassword(ctx context.Context, me *Projection, current, next string, from Origin) error {
+func (a *Auth) ChangePassword(ctx context.Context, me *Projection, change PasswordChange, from Origin) error {
 	leave, err := a.hasher.Admit(ctx)
 	if err != nil {
 		return err
@@ -26,7 +35,7 @@ func (a *Auth) ChangePassword(ctx context.Context, me *Projection, current, next
 	if err != nil {
 		return fmt.Errorf("read tenant: %w", err)
 	}
-	if err := checkPassword(next, home, me.Email); err != nil {
+	if err := checkPassword(change.Next, home, me.Email); err != nil {
 		return problem.Invalid(problem.Field{Pointer: "/new_password", Detail: err.Error()})
 	}
 	system := principal.System(ctx, "change of password: throttles belong to no tenant")
@@ -38,7 +47,7 @@ func (a *Auth) ChangePassword(ctx context.Context, me *Projection, current, next
 	if err != nil {
 		return fmt.Errorf("read user: %w", err)
 	}
-	matches, err := a.hasher.Verify(ctx, u.PasswordHash, current)
+	matches, err := a.hasher.Verify(ctx, u.PasswordHash, change.Current)
 	if err != nil {
 		try.refund(system)
 		return err
@@ -49,15 +58,30 @@ func (a *Auth) ChangePassword(ctx context.Context, me *Projection, current, next
 	if err := try.succeed(system); err != nil {
 		return err
 	}
-	hash, err := a.hasher.Hash(ctx, next)
+	hash, err := a.hasher.Hash(ctx, change.Next)
 	if err != nil {
 		return err
 	}
-	return replacePassword(ctx, a.client, u, hash, me.SessionID)
+	err = replacePassword(ctx, a.client, u, replacement{hash: hash, keep: me.SessionID, unlink: change.UnlinkIdentities})
+	if err == nil && change.UnlinkIdentities {
+		LogUnlinked(ctx, a.opts.Log, u, "user")
+	}
+	return err
 }
 
-// SetPassword replaces the password of a user for somebody who need not know the current one, and ends every session: 422 if
-// the password is not acceptable.
+// LogUnlinked logs that the identity of a user was removed with the password, and by whom: "user" or "operator".
+func LogUnlinked(ctx context.Context, log *slog.Logger, u *ent.User, by string) {
+	provider := ""
+	if u.OauthProvider != nil {
+		provider = *u.OauthProvider
+	}
+	log.InfoContext(ctx, "identity at a provider", "event", "oauth_unlinked", "tenant_id", u.TenantID, "user_id", u.ID,
+		"provider", provider, "by", by, "with_password", true)
+}
+
+// SetPassword replaces the password of a user for somebody who need not know the current one, ends every session, and removes the
+// identity at a provider, so that nobody who was in the account has another way in: 422 if the password is not acceptable. The
+// caller calls LogUnlinked.
 func SetPassword(ctx context.Context, client *ent.Client, hasher *Hasher, home *ent.Tenant, u *ent.User, next string) error {
 	if err := checkPassword(next, home, u.Email); err != nil {
 		return problem.Invalid(problem.Field{Pointer: "/password", Detail: err.Error()})
@@ -66,26 +90,42 @@ func SetPassword(ctx context.Context, client *ent.Client, hasher *Hasher, home *
 	if err != nil {
 		return err
 	}
-	return replacePassword(ctx, client, u, hash, uuid.Nil)
+	return replacePassword(ctx, client, u, replacement{hash: hash, unlink: true})
+}
+
+// replacement is a new password hash, the session that stays live, if any, and whether the identity at a provider is removed.
+type replacement struct {
+	hash   string
+	keep   uuid.UUID
+	unlink bool
 }
 
 // replacePassword stores a hash and revokes every session but one, or every one. A sign-in with the
 // old password at this moment starts a session of the old version, which is revoked.
-func replacePassword(ctx context.Context, client *ent.Client, u *ent.User, hash string, session uuid.UUID) error {
+func replacePassword(ctx context.Context, client *ent.Client, u *ent.User, with replacement) error {
 	version := u.PasswordVersion + 1
 	err := database.WithTx(ctx, client, func(tx *ent.Client) error {
-		replaced, err := tx.User.Update().Where(user.ID(u.ID), user.PasswordVersion(u.PasswordVersion)).
-			SetPasswordHash(hash).SetPasswordVersion(version).Save(ctx)
+		update := tx.User.Update().Where(user.ID(u.ID), user.PasswordVersion(u.PasswordVersion)).
+			SetPasswordHash(with.hash).SetPasswordVersion(version)
+		if with.unlink {
+			update.ClearOauthProvider().ClearOauthID()
+		}
+		replaced, err := update.Save(ctx)
 		if err != nil {
 			return fmt.Errorf("replace password: %w", err)
 		}
 		if replaced == 0 {
 			return problem.Conflict("password_changed", "The password was changed meanwhile.")
 		}
-		if session == uuid.Nil {
+		if with.unlink { // a flow that would link another identity
+			if _, err := tx.OAuthState.Delete().Where(oauthstate.UserID(u.ID)).Exec(ctx); err != nil {
+				return fmt.Errorf("delete flows of the user: %w", err)
+			}
+		}
+		if with.keep == uuid.Nil {
 			return nil
 		}
-		return KeepSession(ctx, tx, u.ID, session, version)
+		return KeepSession(ctx, tx, u.ID, with.keep, version)
 	})
 	if err == nil {
 		MarkRevoked(ctx, client, u.ID, refreshtoken.RevokedReasonPasswordChange)

@@ -94,7 +94,11 @@ func (h HTTP) ChangePassword(ctx context.Context, r api.ChangePasswordRequestObj
 	if err != nil {
 		return nil, err
 	}
-	if err := h.Auth.ChangePassword(ctx, me, r.Body.CurrentPassword, r.Body.NewPassword, OriginOf(ctx)); err != nil {
+	change := PasswordChange{
+		Current: r.Body.CurrentPassword, Next: r.Body.NewPassword,
+		UnlinkIdentities: r.Body.UnlinkIdentities != nil && *r.Body.UnlinkIdentities,
+	}
+	if err := h.Auth.ChangePassword(ctx, me, change, OriginOf(ctx)); err != nil {
 		return nil, err
 	}
 	return api.ChangePassword204Response{}, nil

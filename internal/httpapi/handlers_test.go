@@ -55,6 +55,14 @@ func (h handlers) ListSessions(ctx context.Context, r api.ListSessionsRequestObj
 	return serve[api.ListSessionsResponseObject](ctx, h, r, api.ListSessions200JSONResponse{Items: []api.Session{}})
 }
 
+func (h handlers) ListMyIdentities(ctx context.Context, r api.ListMyIdentitiesRequestObject) (api.ListMyIdentitiesResponseObject, error) {
+	return serve[api.ListMyIdentitiesResponseObject](ctx, h, r, api.ListMyIdentities200JSONResponse{Items: []api.Identity{}})
+}
+
+func (h handlers) ListUserIdentities(ctx context.Context, r api.ListUserIdentitiesRequestObject) (api.ListUserIdentitiesResponseObject, error) {
+	return serve[api.ListUserIdentitiesResponseObject](ctx, h, r, api.ListUserIdentities200JSONResponse{Items: []api.Identity{}})
+}
+
 func (h handlers) EndSession(ctx context.Context, r api.EndSessionRequestObject) (api.EndSessionResponseObject, error) {
 	return serve[api.EndSessionResponseObject](ctx, h, r, api.EndSession204Response{})
 }

@@ -159,6 +159,30 @@ func (h HTTP) UnlinkOAuth(ctx context.Context, _ api.UnlinkOAuthRequestObject) (
 	return api.UnlinkOAuth204Response{}, nil
 }
 
+// ListMyIdentities answers GET /api/v1/users/me/identities.
+func (h HTTP) ListMyIdentities(ctx context.Context, _ api.ListMyIdentitiesRequestObject) (api.ListMyIdentitiesResponseObject, error) {
+	me, err := auth.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := h.Identities(ctx, me.ID)
+	return api.ListMyIdentities200JSONResponse(identitiesResponse(all)), err
+}
+
+// ListUserIdentities answers GET /api/v1/users/{id}/identities.
+func (h HTTP) ListUserIdentities(ctx context.Context, r api.ListUserIdentitiesRequestObject) (api.ListUserIdentitiesResponseObject, error) {
+	all, err := h.Identities(ctx, r.ID)
+	return api.ListUserIdentities200JSONResponse(identitiesResponse(all)), err
+}
+
+func identitiesResponse(all []Linked) api.Identities {
+	answer := api.Identities{Items: make([]api.Identity, 0, len(all))}
+	for _, l := range all {
+		answer.Items = append(answer.Items, api.Identity{Provider: l.Provider, Subject: l.Subject, Own: l.Own, Active: l.Active})
+	}
+	return answer
+}
+
 // value returns what was given, or nothing.
 func value[T any](given *T) (v T) {
 	if given != nil {

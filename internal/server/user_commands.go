@@ -105,7 +105,7 @@ func (c Commands) UserDisable(ctx context.Context, slug, email string) error {
 	})
 }
 
-// UserSetPassword sets the password of a user, as UserCreate does, and signs them out everywhere.
+// UserSetPassword sets the password of a user, as UserCreate does, signs them out everywhere, and removes their identity at a provider.
 func (c Commands) UserSetPassword(ctx context.Context, slug, email string, in io.Reader) error {
 	password, err := readPassword(in)
 	if err != nil {
@@ -115,7 +115,11 @@ func (c Commands) UserSetPassword(ctx context.Context, slug, email string, in io
 		if err := auth.SetPassword(ctx, db.Client, newHasher(c.Config), home, u, password); err != nil {
 			return errors.New(reasons(err))
 		}
+		auth.LogUnlinked(ctx, c.Log, u, "operator")
 		fmt.Fprintf(c.Out, "%s has a new password\n", u.Email)
+		if u.OauthID != nil {
+			fmt.Fprintln(c.Out, "The identity at a provider is unlinked.")
+		}
 		c.show(password, in == nil)
 		return nil
 	})
