@@ -13,6 +13,7 @@ import (
 	"github.com/maypok86/otter/v2"
 
 	"tenantry/internal/principal"
+	"tenantry/internal/problem"
 )
 
 const (
@@ -142,6 +143,9 @@ func (a *accessTokens) read(ctx context.Context, token string) (p *principal.Pri
 	var user uuid.UUID
 	if err == nil {
 		user, err = uuid.Parse(c.Subject)
+	}
+	if errors.Is(err, ErrSealed) { // the keys could not be read, so that nothing is known of the token
+		return nil, 0, problem.Unavailable(err)
 	}
 	if err != nil {
 		return nil, 0, errInvalidToken.Because(err)

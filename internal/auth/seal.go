@@ -3,8 +3,12 @@ package auth
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"errors"
 	"fmt"
 )
+
+// ErrSealed is the error of a value that none of the server's secrets decrypts.
+var ErrSealed = errors.New("it was sealed under another TENANTRY_SECRET")
 
 // Sealer encrypts what must be stored and never read from the database alone: AES-256-GCM with a random nonce in front,
 // bound to the name of the row, under keys derived from the server's secrets.
@@ -48,12 +52,16 @@ func (s *Sealer) Renew(sealed []byte, name string) []byte {
 	return s.Seal(plain, name)
 }
 
-// Open returns what was sealed for the row of a name, and whether that was under an older secret.
+// Rotating reports whether there is an older secret, under which rows may be sealed.
+func (s *Sealer) Rotating() bool { return len(s.aeads) > 1 }
+
+// Open returns what was sealed for the row of a name, and whether that was under an older secret. It fails with ErrSealed if that was
+// under neither, or for another row.
 func (s *Sealer) Open(sealed []byte, name string) (plain []byte, old bool, err error) {
 	for i, aead := range s.aeads {
 		if plain, err = aead.Open(nil, nil, sealed, []byte(name)); err == nil {
 			return plain, i > 0, nil
 		}
 	}
-	return nil, false, err
+	return nil, false, ErrSealed
 }

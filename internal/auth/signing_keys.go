@@ -169,8 +169,8 @@ func (k *SigningKeys) read(row *ent.SigningKey, known *signingKey) (*signingKey,
 func (k *SigningKeys) open(row *ent.SigningKey) (crypto.Signer, error) {
 	der, _, err := k.seal.Open(row.PrivateKey, row.Kid)
 	if err != nil {
-		return nil, fmt.Errorf("signing key %s cannot be opened: it was sealed under another TENANTRY_SECRET, or under the file "+
-			"secret of another data folder: start with that one", row.Kid)
+		return nil, fmt.Errorf("signing key %s cannot be opened: %w, or under the file secret of another data folder: start with that one",
+			row.Kid, err)
 	}
 	private, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {

@@ -18,7 +18,6 @@ import (
 	"tenantry/ent/user"
 	"tenantry/internal/auth"
 	"tenantry/internal/cache"
-	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 )
 
@@ -59,9 +58,8 @@ type OAuth struct {
 // SignIns returns how sign-ins at providers have ended so far. A flow that has given a code ends with its exchange.
 func (o *OAuth) SignIns() auth.Tally { return o.signIns }
 
-// New returns the sign-in of a database. The error says what is wrong with the server's providers. Client secrets that were sealed
-// under a previous secret of the server are sealed anew.
-func New(ctx context.Context, client *ent.Client, opts Options) (*OAuth, error) {
+// New returns the sign-in of a database. The error says what is wrong with the server's providers.
+func New(client *ent.Client, opts Options) (*OAuth, error) {
 	opts.Providers = slices.Clone(opts.Providers)
 	var wrong []error
 	for i := range opts.Providers {
@@ -77,8 +75,7 @@ func New(ctx context.Context, client *ent.Client, opts Options) (*OAuth, error) 
 	if err != nil {
 		return nil, err
 	}
-	o := &OAuth{client, opts, peers, auth.NewTally(auth.EndOK, auth.EndRefused, endProviderFailed, auth.EndFailed)}
-	return o, o.reseal(principal.System(ctx, "start: client secrets of every tenant"))
+	return &OAuth{client, opts, peers, auth.NewTally(auth.EndOK, auth.EndRefused, endProviderFailed, auth.EndFailed)}, nil
 }
 
 // Change is what may be changed of a provider; nil leaves a field as it is.
@@ -207,24 +204,6 @@ func (o *OAuth) Delete(ctx context.Context, id uuid.UUID) error {
 	}
 	if err != nil {
 		return fmt.Errorf("delete OAuth provider: %w", err)
-	}
-	return nil
-}
-
-// reseal seals under the secret of today what was sealed under the previous one, so that this may go.
-func (o *OAuth) reseal(ctx context.Context) error {
-	rows, err := o.client.OAuthProvider.Query().Where(oauthprovider.ClientSecretNotNil()).All(ctx)
-	if err != nil {
-		return fmt.Errorf("read client secrets: %w", err)
-	}
-	for _, row := range rows {
-		renewed := o.opts.Sealer.Renew(*row.ClientSecret, row.ID.String())
-		if renewed == nil {
-			continue
-		}
-		if err := o.client.OAuthProvider.UpdateOneID(row.ID).SetClientSecret(renewed).Exec(ctx); err != nil {
-			return fmt.Errorf("seal a client secret anew: %w", err)
-		}
 	}
 	return nil
 }

@@ -156,8 +156,8 @@ func (o *OAuth) provider(row *upstreamRow, called string) (*upstream, error) {
 	}
 	if row.ClientSecret != nil {
 		secret, _, err := o.opts.Sealer.Open(row.ClientSecret, u.ref)
-		if err != nil {
-			return nil, fmt.Errorf("open the client secret of OAuth provider %s: %w", u.ref, err)
+		if err != nil { // not the caller's fault, and mended by a new client secret (docs/keys.md)
+			return nil, problem.Unavailable(fmt.Errorf("open the client secret of OAuth provider %s of tenant %s: %w", u.ref, row.TenantID, err))
 		}
 		u.ClientSecret = string(secret)
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,9 @@ func (s *Server) CatchUp() {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// Reseal encrypts client secrets under the current secret, as the job does.
+func (s *Server) Reseal(ctx context.Context) error { return s.oauth.NewResealer().Run(ctx) }
 
 // Share waits until what is remembered is shared.
 func (s *Server) Share() {

@@ -151,7 +151,10 @@ func TestClient_secret_is_sealed_and_never_shown(t *testing.T) {
 		if bytes.Contains(sealed, []byte(canary[:8])) {
 			t.Error("it is stored in the clear")
 		}
-		start(t, opts, func(c *config.Config) { c.Secret, c.SecretPrevious = next, testSecret })
+		rotated := start(t, opts, func(c *config.Config) { c.Secret, c.SecretPrevious = next, testSecret })
+		if err := rotated.server.Reseal(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		again := *s.db.Client.OAuthProvider.Query().Where(oauthprovider.Name("corporate")).OnlyX(ctx).ClientSecret
 		if bytes.Equal(again, sealed) {
 			t.Error("it was not sealed under the next secret")

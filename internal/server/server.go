@@ -36,6 +36,7 @@ type Server struct {
 	cache    *cache.Cache
 	metrics  *metrics
 	keys     *auth.SigningKeys
+	oauth    *oauth.OAuth
 	clock    func() time.Time
 	log      *slog.Logger
 	draining atomic.Bool
@@ -101,7 +102,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("derive the key of client secrets: %w", err)
 	}
-	providers, err := oauth.New(ctx, db.Client, oauth.Options{
+	providers, err := oauth.New(db.Client, oauth.Options{
 		Auth: signIn, Sealer: seal, Providers: serverProviders(cfg), Rules: oauth.Rules{Networks: cfg.OutboundNetworks},
 		DefaultTenant: cfg.DefaultTenant, PublicURL: cfg.PublicURL, Cache: opts.Cache, Clock: parts.Clock, Log: log,
 	})
@@ -113,7 +114,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 		return nil, err
 	}
 	figures := newMetrics(db, opts.Cache, parts.Hasher, signIn, providers)
-	s := &Server{Auth: signIn, Operations: figures.handler(), metrics: figures, db: db, cache: opts.Cache, keys: keys, clock: parts.Clock, log: log}
+	s := &Server{Auth: signIn, Operations: figures.handler(), metrics: figures, db: db, cache: opts.Cache, keys: keys, oauth: providers, clock: parts.Clock, log: log}
 	gin.SetMode(gin.ReleaseMode)
 	router, err := httpapi.NewRouter(contract, handlers{
 		auth.HTTP{Auth: signIn},
