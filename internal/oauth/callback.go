@@ -69,10 +69,14 @@ func (o *OAuth) CallBack(ctx context.Context, ref string, a Answer, browser stri
 // end finds out who has signed in, and lets them in or links them.
 func (o *OAuth) end(ctx context.Context, f *flow, ref string, a Answer, from auth.Origin) (*Outcome, error) {
 	h, u, err := o.upstream(ctx, byTenant(f.TenantID), ref)
+	if f.Generation == generationNowhere && (err == nil || errors.Is(err, errNotOffered) || errors.Is(err, errNoTenant)) {
+		h = home{id: f.TenantID}
+		u, err = o.upstreamNowhere(ref)
+	}
 	if f.RedirectURI != "" && !slices.Contains(h.settings.RedirectURIs, f.RedirectURI) { // taken from the list since the flow began
 		f.RedirectURI, err = "", cmp.Or(err, errRedirect)
 	}
-	if errors.Is(err, errNotOffered) || (err == nil && (u.ref != ref || u.generation != f.Generation)) {
+	if errors.Is(err, errNotOffered) || errors.Is(err, errNoTenant) || (err == nil && (u.ref != ref || u.generation != f.Generation)) {
 		// Disabled, deleted, replaced or given another client since the flow began (O-11).
 		return nil, &problem.Problem{Status: http.StatusBadRequest, Code: "provider_disabled", Detail: "The provider does not sign anybody in any more."}
 	}

@@ -12,6 +12,7 @@ import (
 	"tenantry/ent"
 	"tenantry/ent/oauthstate"
 	"tenantry/ent/refreshtoken"
+	"tenantry/ent/schema/settings"
 	"tenantry/ent/user"
 	"tenantry/internal/auth"
 	"tenantry/internal/database"
@@ -68,6 +69,9 @@ var errMeanwhile = errors.New("the account was changed meanwhile")
 
 func (o *OAuth) decide(ctx context.Context, h home, u *upstream, is *identity) (signer, error) {
 	known, namesake, err := o.find(ctx, u, is)
+	if u.nowhere() { // these are users of the default tenant
+		known, namesake, h.settings = nil, nil, settings.Tenant{}
+	}
 	switch {
 	case err != nil:
 		return signer{}, err

@@ -53,7 +53,8 @@ func (u *upstream) key() string {
 	return u.ref + ":" + base64.RawURLEncoding.EncodeToString(hash[:16])
 }
 
-var errNotOffered = problem.NotFound()
+// errNotOffered and errNoTenant are the same to a client.
+var errNotOffered, errNoTenant = problem.NotFound(), problem.NotFound()
 
 // upstreamRow is a tenant joined with the provider of its own that is asked for, if there is one.
 type upstreamRow struct {
@@ -97,7 +98,7 @@ func (o *OAuth) upstream(ctx context.Context, of func(*sql.Selector) *sql.Predic
 		return home{}, nil, fmt.Errorf("read tenant and OAuth provider: %w", err)
 	}
 	if len(rows) == 0 || !rows[0].TenantActive {
-		return home{}, nil, errNotOffered
+		return home{}, nil, errNoTenant
 	}
 	row := rows[0]
 	h := home{id: row.TenantID}

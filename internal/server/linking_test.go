@@ -196,7 +196,9 @@ func TestWho_may_not_sign_in_may_not_at_a_provider(t *testing.T) {
 		callback := b.returning(authorizePath + "?tenant=other")
 		s.db.Client.Tenant.Update().Where().SetIsActive(false).ExecX(ctx)
 		s.expect(http.StatusBadRequest, b.visit(callback))
-		s.expect(http.StatusNotFound, b.visit(authorizePath))
+		if a := s.expect(http.StatusForbidden, b.visit(authorizePath)); a.field(t, "code") != "registration_closed" {
+			t.Errorf("refused with %s", a.body)
+		}
 	})
 }
 
