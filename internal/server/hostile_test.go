@@ -113,6 +113,13 @@ var hostilities = []struct {
 	{"redirect_to_this_machine", http.StatusBadGateway, func(i *issuer) { i.answer["/token"] = leading(i, http.StatusFound) }},
 	{"redirect_that_repeats_the_post", http.StatusBadGateway, func(i *issuer) { i.answer["/token"] = leading(i, http.StatusTemporaryRedirect) }},
 	{"redirect_of_the_keys", http.StatusBadGateway, func(i *issuer) { i.answer["/keys"] = leading(i, http.StatusFound) }},
+	{"redirect_of_the_discovery", http.StatusBadGateway, func(i *issuer) {
+		i.answer["/.well-known/openid-configuration"] = leading(i, http.StatusFound)
+	}},
+	{"redirect_of_the_user_information", http.StatusBadGateway, func(i *issuer) {
+		i.userinfo, i.answer["/userinfo"] = map[string]any{}, leading(i, http.StatusFound)
+	}},
+	{"endless_discovery", http.StatusBadGateway, func(i *issuer) { i.answer["/.well-known/openid-configuration"] = endless }},
 	{"connection_that_is_cut", http.StatusBadGateway, func(i *issuer) {
 		i.answer["/token"] = func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 	}},
