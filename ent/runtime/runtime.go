@@ -53,6 +53,8 @@ func init() {
 	oauthproviderHooks := schema.OAuthProvider{}.Hooks()
 
 	oauthprovider.Hooks[1] = oauthproviderHooks[0]
+
+	oauthprovider.Hooks[2] = oauthproviderHooks[1]
 	oauthproviderMixinFields1 := oauthproviderMixin[1].Fields()
 	_ = oauthproviderMixinFields1
 	oauthproviderMixinFields2 := oauthproviderMixin[2].Fields()

@@ -54,9 +54,11 @@ func (OAuthProvider) Fields() []ent.Field {
 	}
 }
 
-// Hooks of the OAuthProvider: disabling it, and giving it another client, ends what it has started.
+// Hooks of the OAuthProvider: the label is visible text; disabling the provider, and giving it
+// another client, ends what it has started.
 func (OAuthProvider) Hooks() []ent.Hook {
 	return []ent.Hook{
+		cleanText("label"),
 		hook.On(func(next ent.Mutator) ent.Mutator {
 			return hook.OAuthProviderFunc(func(ctx context.Context, m *gen.OAuthProviderMutation) (ent.Value, error) {
 				enabled, switched := m.Enabled()
@@ -68,10 +70,6 @@ func (OAuthProvider) Hooks() []ent.Hook {
 		}, ent.OpUpdate|ent.OpUpdateOne),
 	}
 }
-
-// Hooks of the OAuthProvider: the label is visible text.
-func (OAuthProvider) Hooks() []ent.Hook { return []ent.Hook{cleanText("label")} }
-
 // Indexes of the OAuthProvider.
 func (OAuthProvider) Indexes() []ent.Index {
 	return []ent.Index{

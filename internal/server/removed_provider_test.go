@@ -16,8 +16,8 @@ const (
 	googlePath = "/api/v1/auth/oauth/google/authorize"
 )
 
-// removals end what a provider of a tenant has started.
-var removals = []struct {
+// providerRemovals end what a provider of a tenant has started.
+var providerRemovals = []struct {
 	name   string
 	remove func(s *instance, path, access string)
 }{
@@ -71,7 +71,7 @@ func (s *instance) refused(when string, tokens answer, others ...*instance) {
 // live, on any instance.
 func TestTenantProvider_removedEndsItsSessions(t *testing.T) {
 	t.Parallel()
-	for _, removal := range removals {
+	for _, removal := range providerRemovals {
 		t.Run(removal.name, func(t *testing.T) {
 			t.Parallel()
 			dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -133,7 +133,7 @@ func TestTenantProvider_verifiesNoAddress(t *testing.T) {
 // no session.
 func TestTenantProvider_removedVoidsCodesAndFlows(t *testing.T) {
 	t.Parallel()
-	for _, removal := range removals {
+	for _, removal := range providerRemovals {
 		t.Run(removal.name, func(t *testing.T) {
 			t.Parallel()
 			dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
