@@ -20,14 +20,15 @@ import (
 const MaxRoles = 200
 
 var (
-	// ErrRoleNameTaken is the error of a write that gives a role the name of another role of the tenant.
+	// ErrRoleNameTaken is the error of a write that gives a role the name of another role of the
+	// tenant.
 	ErrRoleNameTaken = errors.New("another role of the tenant has the name")
 	// ErrTooManyRoles is the error of creating a role in a tenant that has MaxRoles.
 	ErrTooManyRoles = errors.New("the tenant has as many roles as it may have")
 )
 
-// cleanText stores fields as names.Text returns them, and denies a write of what it refuses. Features check first, to
-// answer 422; the hook holds for every other caller.
+// cleanText stores fields as names.Text returns them, and denies a write of what it refuses.
+// Features check first, to answer 422; the hook holds for every other caller.
 func cleanText(fields ...string) ent.Hook {
 	clean := func(next ent.Mutator) ent.Mutator {
 		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
@@ -50,11 +51,12 @@ func cleanText(fields ...string) ent.Hook {
 	return hook.On(clean, ent.OpCreate|ent.OpUpdate|ent.OpUpdateOne)
 }
 
-// distinctRoleName stores the name of a role as names.Label returns it, and denies the name of another role of the tenant
-// (names.Key) and what may be read as that of a system role (names.Resembles). It locks the tenant and compares in Go, so
-// that both databases agree, and that a role which an earlier version has stored counts as well: a unique index would need
-// a key that the earlier version does not write. The caller must be in a transaction, or else the lock ends before the
-// write.
+// distinctRoleName stores the name of a role as names.Label returns it, and denies the name of
+// another role of the tenant (names.Key) and what may be read as that of a system role
+// (names.Resembles). It locks the tenant and compares in Go, so that both databases agree, and that
+// a role which an earlier version has stored counts as well: a unique index would need a key that
+// the earlier version does not write. The caller must be in a transaction, or else the lock ends
+// before the write.
 func distinctRoleName() ent.Hook {
 	distinct := func(next ent.Mutator) ent.Mutator {
 		return hook.RoleFunc(func(ctx context.Context, m *gen.RoleMutation) (ent.Value, error) {

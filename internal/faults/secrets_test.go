@@ -15,8 +15,8 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// The program ends within two seconds, says which setting is wrong, and has made nothing, where the secret is empty, short or
-// known from documentation (ASVS 13.2.3).
+// The program ends within two seconds, says which setting is wrong, and has made nothing, where the
+// secret is empty, short or known from documentation (ASVS 13.2.3).
 func TestServe_secretThatIsNoneEndsTheProgram(t *testing.T) {
 	t.Parallel()
 	path, err := binary()

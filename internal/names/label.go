@@ -9,9 +9,9 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Label returns the form of a label that is stored. It fails where Text does, for an empty label, and for a word that mixes
-// alphabets with common letter shapes (Unicode Technical Standard #39 §5.2, per word): "оwner" with a Cyrillic letter is
-// refused, "отдел QA" is not.
+// Label returns the form of a label that is stored. It fails where Text does, for an empty label,
+// and for a word that mixes alphabets with common letter shapes (Unicode Technical Standard #39
+// §5.2, per word): "оwner" with a Cyrillic letter is refused, "отдел QA" is not.
 func Label(s string) (string, error) {
 	clean, err := Text(s)
 	if err != nil {
@@ -44,8 +44,9 @@ var alphabets = []*unicode.RangeTable{
 	unicode.Latin, unicode.Greek, unicode.Cyrillic, unicode.Armenian, unicode.Cherokee, unicode.Coptic, unicode.Lisu, unicode.Deseret,
 }
 
-// Key returns what labels are compared by: compatible forms and letters of either case are one (NFKC, then full case
-// folding), spaces count once, and what is invisible does not count. It takes any text, also one that Label refuses.
+// Key returns what labels are compared by: compatible forms and letters of either case are one
+// (NFKC, then full case folding), spaces count once, and what is invisible does not count. It takes
+// any text, also one that Label refuses.
 func Key(s string) string {
 	visible := strings.Map(func(r rune) rune {
 		switch {
@@ -62,9 +63,10 @@ func Key(s string) string {
 	return strings.Join(strings.Fields(folded), " ")
 }
 
-// Resembles reports whether a reader may take label for name: their keys are equal but for marks on letters and for the
-// letters and digits of lookAlikes. It is no complete list of confusable characters (Unicode Technical Standard #39 §4), of
-// which no maintained Go package exists; it covers the letters of the system roles.
+// Resembles reports whether a reader may take label for name: their keys are equal but for marks on
+// letters and for the letters and digits of lookAlikes. It is no complete list of confusable
+// characters (Unicode Technical Standard #39 §4), of which no maintained Go package exists; it
+// covers the letters of the system roles.
 func Resembles(label, name string) bool { return skeleton(label) == skeleton(name) }
 
 // skeleton reduces a label to the shapes of its letters.
@@ -78,7 +80,8 @@ func skeleton(s string) string {
 	return lookAlikes.Replace(letters)
 }
 
-// lookAlikes are shapes that are read as a letter of "owner", "admin" or "member". Case is folded before.
+// lookAlikes are shapes that are read as a letter of "owner", "admin" or "member". Case is folded
+// before.
 var lookAlikes = strings.NewReplacer(
 	"0", "o", "\u03bf", "o", "\u03c3", "o", "\u043e", "o", "\u0585", "o", "\u1d0f", "o", // Greek, Cyrillic, Armenian, small capital
 	"vv", "w", "\u03c9", "w", "\u0461", "w", "\u051d", "w", "\u1d21", "w",

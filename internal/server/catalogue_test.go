@@ -14,7 +14,8 @@ import (
 	"tenantry/internal/roles"
 )
 
-// Each permission of the catalogue makes a role, which a user holds, checks and uses, and of no other permission.
+// Each permission of the catalogue makes a role, which a user holds, checks and uses, and of no
+// other permission.
 func TestCatalogue_everyPermissionMakesARoleThatIsUsed(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {

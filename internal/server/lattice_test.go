@@ -28,8 +28,8 @@ func (r rank) covers(permissions []string) bool {
 	return !slices.ContainsFunc(permissions, func(p string) bool { return !slices.Contains(r.permissions, p) })
 }
 
-// ranks makes the lattice: system roles, and roles of which neither is above the other. The last one is the superuser's,
-// who has no role.
+// ranks makes the lattice: system roles, and roles of which neither is above the other. The last
+// one is the superuser's, who has no role.
 func (s *instance) ranks() []rank {
 	s.Helper()
 	founder := s.join("acme", "founder@acme.test", "owner") // there is always another owner
@@ -60,8 +60,9 @@ func (s *instance) ranks() []rank {
 	return append(all, rank{name: "superuser", permissions: append(roles.All(), roles.TenantsRead, roles.TenantsWrite), actor: root, target: second})
 }
 
-// Every actor on every target with every role: 403 exactly where the rule says. The rule is that of ASVS 8.2.1: the actor holds
-// the permission of the operation, all that the target holds, and all that the role holds.
+// Every actor on every target with every role: 403 exactly where the rule says. The rule is that of
+// ASVS 8.2.1: the actor holds the permission of the operation, all that the target holds, and all
+// that the role holds.
 func TestLattice_everyActorTargetAndRole(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -110,7 +111,8 @@ func TestLattice_everyActorTargetAndRole(t *testing.T) {
 	})
 }
 
-// Roles themselves: created with what the actor holds, edited from and to what it holds, and a system role by nobody.
+// Roles themselves: created with what the actor holds, edited from and to what it holds, and a
+// system role by nobody.
 func TestLattice_everyActorAndEditOfARole(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {

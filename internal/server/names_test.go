@@ -128,8 +128,8 @@ func TestRole_sameNameAtOnceOnTwoInstancesIsStoredOnce(t *testing.T) {
 	})
 }
 
-// A role that an earlier version has stored keeps its name and its permissions, and is not put into tokens under a name that
-// a service may take for a system role.
+// A role that an earlier version has stored keeps its name and its permissions, and is not put into
+// tokens under a name that a service may take for a system role.
 func TestToken_storedRoleInTheGuiseOfASystemRoleIsLeftOut(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {

@@ -26,7 +26,8 @@ import (
 	"tenantry/internal/principal"
 )
 
-// What one tenant sees is the same, byte for byte, after another has grown by 1,000 users of the same addresses and names.
+// What one tenant sees is the same, byte for byte, after another has grown by 1,000 users of the
+// same addresses and names.
 func TestTenant_seesNothingOfAnotherThatGrows(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -122,8 +123,8 @@ func TestUser_recreatedWithTheSameAddressHasNothingOfTheDeletedOne(t *testing.T)
 	})
 }
 
-// A tenant that is suspended or deleted on one instance has no way in on another a second later: no access token, refresh,
-// sign-in, one-time code or sign-in at a provider, begun before or after.
+// A tenant that is suspended or deleted on one instance has no way in on another a second later: no
+// access token, refresh, sign-in, one-time code or sign-in at a provider, begun before or after.
 func TestTenant_suspendedOrDeletedHasNoWayIn(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -177,8 +178,8 @@ func TestTenant_suspendedOrDeletedHasNoWayIn(t *testing.T) {
 	})
 }
 
-// What instances share of a tenant in Redis is of no use once it is deleted: within a second no stamp is left by which a value
-// counts, and the values, which are sealed, expire by themselves.
+// What instances share of a tenant in Redis is of no use once it is deleted: within a second no
+// stamp is left by which a value counts, and the values, which are sealed, expire by themselves.
 func TestTenant_thatIsDeletedLeavesNothingUsableInRedis(t *testing.T) {
 	t.Parallel()
 	redis := cachetest.Start(t)

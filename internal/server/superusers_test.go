@@ -97,7 +97,8 @@ func TestSuperusers_whoRemoveEachOtherLeaveOne(t *testing.T) {
 	})
 }
 
-// The command line, where no superuser acts, keeps the last one too, alone and at once with another.
+// The command line, where no superuser acts, keeps the last one too, alone and at once with
+// another.
 func TestCommands_lastReachableSuperuserStays(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {

@@ -14,8 +14,9 @@ import (
 	"tenantry/internal/roles"
 )
 
-// SetActive suspends a tenant or lets it go on: 404 if there is no such tenant, 409 for the caller's own, for one whose
-// deletion has begun, and for that of the last superuser who can sign in.
+// SetActive suspends a tenant or lets it go on: 404 if there is no such tenant, 409 for the
+// caller's own, for one whose deletion has begun, and for that of the last superuser who can sign
+// in.
 func (t *Tenants) SetActive(ctx context.Context, id uuid.UUID, active bool) error {
 	if err := notOwn(ctx, id); err != nil {
 		return err
@@ -48,8 +49,8 @@ func notOwn(ctx context.Context, id uuid.UUID) error {
 	return nil
 }
 
-// keepSuperuser refuses, with 409, to suspend the tenant of the last superuser who can sign in. The tenant is suspended in
-// the transaction before.
+// keepSuperuser refuses, with 409, to suspend the tenant of the last superuser who can sign in. The
+// tenant is suspended in the transaction before.
 func keepSuperuser(ctx context.Context, tx *ent.Client, id uuid.UUID) error {
 	return roles.KeepSuperuser(ctx, tx, func(u *ent.User) bool { return u.TenantID == id })
 }
