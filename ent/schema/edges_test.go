@@ -123,7 +123,7 @@ type offence struct {
 // ownsSQL reports whether a file is of the package that speaks SQL, below every tenant, or of a tool, or has a statement that ent has no
 // builder for: one that counts what belongs to no tenant, and those that name their tenant themselves.
 func ownsSQL(root, path string) bool {
-	return path == filepath.Join(root, "internal", "auth", "throttle.go") ||
+	return path == filepath.Join(root, "internal", "auth", "counters.go") ||
 		path == filepath.Join(root, "internal", "auth", "projection.go") ||
 		path == filepath.Join(root, "internal", "auth", "rotate.go") ||
 		path == filepath.Join(root, "internal", "auth", "start_session.go") ||

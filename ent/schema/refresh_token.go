@@ -67,7 +67,7 @@ func (RefreshToken) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("user_id", "revoked").StorageKey("idx_refresh_token_user_revoked"),
 		index.Fields("expires_at").StorageKey("idx_refresh_token_expires"),
-		// Whether anybody of a tenant has signed in from an address.
+		// Only the version before this one reads it; a later migration drops it.
 		index.Fields("tenant_id", "ip").StorageKey("idx_refresh_token_tenant_ip"),
 	}
 }

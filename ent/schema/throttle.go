@@ -10,8 +10,10 @@ import (
 	"tenantry/ent/privacy"
 )
 
-// Throttle counts the sign-ins of one account or from one address that were not successful. It belongs to no tenant: an
-// address signs in to many, and an account that does not exist is counted like one that does.
+// Throttle is a counter of attempts that have failed: those of an account, from an address, or of
+// both. A counter may also stand for a network from which an account has signed in, until it
+// expires. It belongs to no tenant: an address signs in to many, and an account that does not exist
+// is counted like one that does.
 type Throttle struct{ ent.Schema }
 
 // Annotations of the Throttle.

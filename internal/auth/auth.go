@@ -139,7 +139,7 @@ func (a *Auth) login(ctx context.Context, slug, email, password string, from Ori
 	}
 	defer leave()
 	system := principal.System(ctx, "sign-in: nobody is known yet")
-	try, err := a.throttle.take(system, from.IP, signingIn(a.slug(slug), email), a.slug(slug))
+	try, err := a.throttle.spendSignIn(system, from.IP, accountOf(a.slug(slug), email))
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +151,7 @@ func (a *Auth) login(ctx context.Context, slug, email, password string, from Ori
 		}
 	}
 	var hash *string
-	if p != nil {
+	if p != nil && !try.blind {
 		hash = p.PasswordHash
 	}
 	matches, err := a.hasher.Verify(ctx, hash, password)
@@ -160,10 +160,10 @@ func (a *Auth) login(ctx context.Context, slug, email, password string, from Ori
 		return nil, err
 	}
 	if !matches {
-		return nil, ErrCredentials
+		return nil, try.failed(system, ErrCredentials)
 	}
 	if !p.Live() {
-		return nil, errDisabled
+		return nil, try.failed(system, errDisabled)
 	}
 	if err := try.succeed(system); err != nil {
 		return nil, err
@@ -203,7 +203,7 @@ func (a *Auth) Register(ctx context.Context, slug string, account Account, from 
 // counts against the address. The caller has been admitted.
 func (a *Auth) Enroll(ctx context.Context, home *ent.Tenant, account Account, from Origin, store func(*ent.Client, *PreparedAccount) (*ent.User, error)) (*Tokens, error) {
 	system := principal.System(ctx, "registration: nobody is known yet")
-	try, err := a.throttle.take(system, from.IP, "", "")
+	try, err := a.throttle.spendAddress(system, from.IP)
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func (a *Auth) ChangePassword(ctx context.Context, me *Projection, change Passwo
 		return problem.Invalid(problem.Field{Pointer: "/new_password", Detail: err.Error()})
 	}
 	system := principal.System(ctx, "change of password: throttles belong to no tenant")
-	try, err := a.throttle.take(system, from.IP, changing(me.ID), "")
+	try, err := a.throttle.spendChange(system, from.IP, accountOf(home.Slug, me.Email), me.ID)
 	if err != nil {
 		return err
 	}

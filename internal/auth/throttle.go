@@ -6,55 +6,38 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"math"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"tenantry/ent"
-	"tenantry/ent/refreshtoken"
-	"tenantry/ent/tenant"
 	entthrottle "tenantry/ent/throttle"
-	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 )
 
-// forgetAfter is how long attempts count after the last of them.
-const forgetAfter = time.Hour
+const (
+	// failuresForgotten is how long failures count after the last of them.
+	failuresForgotten = time.Hour
+	// networkKnown is how long an account's network is known after the last sign-in from it.
+	networkKnown = 90 * 24 * time.Hour
 
-// countAttempt counts an attempt of an address ($1) and of an account ($3, empty for none), with what they have beyond the
-// free ones if it is the first ($2, $4), until $5, at $6. It changes one row for each if neither has to wait, and fewer if
-// one has: counting and deciding are one statement, so that no number of parallel guesses gets past it. An address that
-// has to wait does not count against accounts. From the last free attempt on, the wait doubles from a second to a minute;
-// nobody is locked out for good.
-const countAttempt = `INSERT INTO throttles (id, excess, blocked_until, expires_at)
-SELECT counted.id, counted.excess, 0, CAST($5 AS bigint) FROM (
-	SELECT CAST($1 AS text) AS id, CAST($2 AS bigint) AS excess, 1 AS place
-	UNION ALL SELECT CAST($3 AS text), CAST($4 AS bigint), 2
-) AS counted
-WHERE counted.id <> ''
-	AND NOT EXISTS (SELECT 1 FROM throttles AS address WHERE address.id = $1 AND address.blocked_until > $6)
-ORDER BY counted.place
-ON CONFLICT (id) DO UPDATE SET
-	excess = CASE WHEN throttles.expires_at <= $6 THEN excluded.excess ELSE throttles.excess + 1 END,
-	blocked_until = CASE
-		WHEN throttles.expires_at <= $6 OR throttles.excess < -1 THEN 0
-		WHEN throttles.excess >= 5 THEN $6 + 60000
-		ELSE $6 + 1000 * (1 << CAST(throttles.excess + 1 AS integer)) END,
-	expires_at = excluded.expires_at
-WHERE throttles.blocked_until <= $6`
+	// An account has at most maxFailures consecutive failures, at sign-in, change of password, on every
+	// instance (NIST SP 800-63B-4 §3.2.2). Unknown networks use at most the first unknownFailures of
+	// them, known networks at most the first knownFailures, so that an attack from afar leaves
+	// attempts to the owner's networks, and an attack from one of those leaves attempts to the
+	// owner's sessions.
+	unknownFailures, knownFailures, maxFailures = 50, 80, 100
+	// ownFailures is how many consecutive failures one known network, or one user who changes the
+	// password, has at most.
+	ownFailures = 20
+)
 
-// takeBack undoes one attempt of an address ($1) and of an account ($2). What the account had failed before is forgotten
-// if $3 is its id again.
-const takeBack = `UPDATE throttles SET
-	excess = excess - 1,
-	blocked_until = CASE WHEN excess <= 0 OR id = $3 THEN 0 ELSE blocked_until END,
-	expires_at = CASE WHEN id = $3 THEN 0 ELSE expires_at END
-WHERE id IN ($1, $2)`
-
-// throttle slows down who guesses passwords: per account and per address, before anything is hashed, in the database, so
-// that every instance counts the same (NIST SP 800-63B-4 §3.2.2).
+// throttle limits how fast passwords are guessed: per account and per address, before anything is
+// hashed, in the database, so that every instance counts the same.
 type throttle struct {
 	client *ent.Client
 	key    []byte
@@ -63,17 +46,25 @@ type throttle struct {
 	account, address int
 }
 
-// attempt is one sign-in that was counted.
+// attempt is a sign-in or a change of password that was counted.
 type attempt struct {
 	*throttle
-	addressID, accountID string
-	// counted says that nobody has to wait, addressCounted that the address has not.
-	counted, addressCounted bool
+	address, account, bucket counter
+	// counted are the ids of the counters that have counted it.
+	counted []string
+	// resets is the counter whose failures a right password ends, known the counter that keeps the
+	// network known.
+	resets, known string
+	// exceeds says that the common attempts of the account are used up, so that a failure is
+	// answered as if the password had not been compared.
+	exceeds bool
+	// blind says that the attempt must fail, with the cost of one that may succeed.
+	blind bool
 }
 
-// signingIn is what an attempt to sign in counts against: what was named, whether it exists or not (ASVS 6.3.8). An address
-// is the same account in every spelling.
-func signingIn(slug, email string) string {
+// accountOf is what an attempt to sign in counts against, whether the account exists or not (ASVS
+// 6.3.8). An e-mail address is the same account in every spelling.
+func accountOf(slug, email string) string {
 	canonical, err := CanonicalEmail(email)
 	if err != nil {
 		canonical = strings.ToLower(email)
@@ -81,104 +72,126 @@ func signingIn(slug, email string) string {
 	return "name\n" + slug + "\n" + canonical
 }
 
-// changing is what a signed-in user's guesses of their own password count against. Strangers have no part in it.
-func changing(user uuid.UUID) string { return "change\n" + user.String() }
-
-// take counts an attempt: 429 if the address or the account has to wait. Where somebody of the tenant of a slug has signed in
-// before, an account has a count of its own, so that strangers elsewhere do not keep its owner out (ASVS 6.1.1). The context
-// must be the system's.
-func (t *throttle) take(ctx context.Context, ip, account, slug string) (*attempt, error) {
-	taken, err := t.count(ctx, ip, account)
-	if err != nil || taken.counted {
-		return taken, err
-	}
-	if taken.addressCounted && slug != "" {
-		known, err := t.client.RefreshToken.Query().
-			Where(refreshtoken.IP(ip), refreshtoken.HasTenantWith(tenant.Slug(slug))).Exist(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("look for sessions of an address: %w", err)
-		}
-		if known {
-			(&attempt{throttle: t, addressID: taken.addressID}).refund(ctx)
-			if taken, err = t.count(ctx, ip, account+"\n"+network(ip)); err != nil || taken.counted {
-				return taken, err
-			}
-		}
-	}
-	return nil, t.wait(ctx, taken)
+// ofAddress is the counter of a client network, ofAccount that of an account.
+func (t *throttle) ofAddress(ip string) counter {
+	return counter{id: t.id("address\n" + network(ip)), free: t.address, limit: math.MaxInt32, waits: true}
 }
 
-func (t *throttle) count(ctx context.Context, ip, account string) (*attempt, error) {
-	taken, want := &attempt{throttle: t, addressID: t.id("address\n" + network(ip))}, int64(1)
-	if account != "" {
-		taken.accountID, want = t.id(account), 2
-	}
-	now := t.clock().UnixMilli()
-	counted, err := t.client.ExecContext(ctx, countAttempt, taken.addressID, 1-t.address, taken.accountID, 1-t.account,
-		now+forgetAfter.Milliseconds(), now)
-	if err != nil {
-		return nil, fmt.Errorf("count attempt: %w", err)
-	}
-	changed, err := counted.RowsAffected()
-	if err != nil {
-		return nil, fmt.Errorf("count attempt: %w", err)
-	}
-	taken.counted, taken.addressCounted = changed == want, changed > 0
-	return taken, nil
+func (t *throttle) ofAccount(account string, limit int, waits bool) counter {
+	return counter{id: t.id(account), free: t.account, limit: max(limit, t.account), waits: waits}
 }
 
-// wait returns the problem that says how long an attempt that was not counted has to wait.
-func (t *throttle) wait(ctx context.Context, refused *attempt) error {
-	rows, err := t.client.Throttle.Query().Where(entthrottle.IDIn(refused.addressID, refused.accountID)).All(ctx)
+func (t *throttle) ofBucket(subject string) counter {
+	return counter{id: t.id(subject), free: t.account, limit: max(ownFailures, t.account), waits: true}
+}
+
+// spendAddress counts an attempt of an address alone: 429 if it has to wait.
+func (t *throttle) spendAddress(ctx context.Context, ip string) (*attempt, error) {
+	try := &attempt{throttle: t, address: t.ofAddress(ip)}
+	if err := try.count(ctx, ""); err != nil {
+		return nil, err
+	}
+	if len(try.counted) == 0 {
+		return nil, t.wait(ctx, try.address)
+	}
+	return try, nil
+}
+
+// spendSignIn counts an attempt to sign in: 429 if the address or the account has to wait. All
+// networks share the attempts of an account. Once those are used up, each network has a few of its
+// own, which can succeed only if the account has signed in from the network before, so that
+// strangers elsewhere do not keep the owner out (ASVS 6.1.1). The others are blind: they cost the
+// same, and every failure is the same 429, so that a client learns neither which accounts exist nor
+// who has used its network (ASVS 6.3.8). The context must be the system's.
+func (t *throttle) spendSignIn(ctx context.Context, ip, account string) (*attempt, error) {
+	try := &attempt{throttle: t, address: t.ofAddress(ip), account: t.ofAccount(account, unknownFailures, true)}
+	try.known = t.id("known\n" + account + "\n" + network(ip))
+	if err := try.count(ctx, ""); err != nil {
+		return nil, err
+	}
+	switch {
+	case len(try.counted) == 2:
+		try.resets = try.account.id
+		return try, nil
+	case !slices.Contains(try.counted, try.address.id):
+		try.refund(ctx)
+		return nil, t.wait(ctx, try.address, try.account)
+	}
+	own := &attempt{throttle: t, account: t.ofAccount(account, knownFailures, false), bucket: t.ofBucket(account + "\n" + network(ip))}
+	if err := own.count(ctx, try.known); err != nil {
+		return nil, err
+	}
+	if !slices.Contains(own.counted, own.bucket.id) {
+		own.refund(ctx)
+		return nil, t.wait(ctx, try.address, try.account)
+	}
+	try.exceeds, try.blind = true, len(own.counted) == 1
+	try.counted = append(try.counted, own.counted...)
+	try.bucket, try.resets = own.bucket, own.bucket.id
+	return try, nil
+}
+
+// spendChange counts an attempt of a signed-in user to change the password: 429 if the address or
+// the user has to wait. Strangers who guess do not make the user wait.
+func (t *throttle) spendChange(ctx context.Context, ip, account string, user uuid.UUID) (*attempt, error) {
+	try := &attempt{
+		throttle: t, address: t.ofAddress(ip), account: t.ofAccount(account, maxFailures, false),
+		bucket: t.ofBucket("change\n" + user.String()),
+	}
+	try.resets = try.bucket.id
+	if err := try.count(ctx, ""); err != nil {
+		return nil, err
+	}
+	if len(try.counted) == 3 {
+		return try, nil
+	}
+	try.counted = slices.DeleteFunc(try.counted, func(id string) bool { return id == try.address.id })
+	try.refund(ctx)
+	return nil, t.wait(ctx, try.address, try.account, try.bucket)
+}
+
+// wait returns the problem that says how long an attempt that these counters did not count has to
+// wait: no attempt is counted before that.
+func (t *throttle) wait(ctx context.Context, refused ...counter) error {
+	ids := make([]string, len(refused))
+	for i, c := range refused {
+		ids[i] = c.id
+	}
+	rows, err := t.client.Throttle.Query().Where(entthrottle.IDIn(ids...)).All(ctx)
 	if err != nil {
 		return fmt.Errorf("read throttle: %w", err)
 	}
 	now, wait := t.clock().UnixMilli(), time.Second
 	for _, row := range rows {
-		wait = max(wait, time.Duration(row.BlockedUntil-now)*time.Millisecond)
+		c := refused[slices.Index(ids, row.ID)]
+		until := int64(0)
+		if c.waits {
+			until = row.BlockedUntil
+		}
+		if row.Excess >= int64(c.last()) {
+			until = max(until, row.ExpiresAt)
+		}
+		wait = max(wait, time.Duration(until-now)*time.Millisecond)
 	}
 	return problem.TooMany(wait)
 }
 
-// succeed takes the attempt back, and every one of the account before it.
-func (a *attempt) succeed(ctx context.Context) error { return a.undo(ctx, a.accountID) }
-
-// refund takes the attempt back, for one that was not decided. It is of no use while the database is away.
-func (a *attempt) refund(ctx context.Context) { _ = a.undo(ctx, "") }
-
-// undo is done for a client that has hung up as well: a right password is no failure.
-func (a *attempt) undo(ctx context.Context, forget string) error {
-	if _, err := a.client.ExecContext(context.WithoutCancel(ctx), takeBack, a.addressID, a.accountID, forget); err != nil {
-		return fmt.Errorf("take attempt back: %w", err)
+// failed returns the answer to a wrong password: reason, or 429 if the account's attempts are used
+// up.
+func (a *attempt) failed(ctx context.Context, reason error) error {
+	if !a.exceeds {
+		return reason
 	}
-	return nil
+	return a.wait(ctx, a.address, a.account)
 }
 
-// expiredAtOnce is how many throttles one statement deletes: an attack from many addresses leaves millions.
-const expiredAtOnce = 1000
+// succeed takes the attempt back, resets the counter of the failures before it, and keeps the
+// network known.
+func (a *attempt) succeed(ctx context.Context) error { return a.settle(ctx, a.resets, a.known) }
 
-// forgetAttempts deletes $2 of the throttles that have expired at $1.
-const forgetAttempts = `DELETE FROM throttles WHERE expires_at < $1 AND id IN (
-	SELECT id FROM throttles WHERE expires_at < $1 ORDER BY expires_at LIMIT $2
-)`
-
-// ForgetAttempts removes the sign-ins that no longer count.
-func (a *Auth) ForgetAttempts(ctx context.Context) error {
-	ctx = principal.System(ctx, "housekeeping: throttles belong to no tenant")
-	for now := a.opts.Clock().UnixMilli(); ; {
-		result, err := a.client.ExecContext(ctx, forgetAttempts, now, expiredAtOnce)
-		if err != nil {
-			return fmt.Errorf("forget attempts: %w", err)
-		}
-		forgotten, err := result.RowsAffected()
-		if err != nil {
-			return fmt.Errorf("forget attempts: %w", err)
-		}
-		if forgotten < expiredAtOnce {
-			return nil
-		}
-	}
-}
+// refund takes the attempt back, for one that was not decided. While the database is down, the
+// attempt stays counted.
+func (a *attempt) refund(ctx context.Context) { _ = a.settle(ctx, "", "") }
 
 func (t *throttle) id(subject string) string {
 	mac := hmac.New(sha256.New, t.key)

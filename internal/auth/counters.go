@@ -1,0 +1,151 @@
+package auth
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+
+	"tenantry/internal/database"
+	"tenantry/internal/principal"
+)
+
+// countAttempt counts an attempt of an address ($1), an account ($3) and a bucket ($6), each of
+// which may be empty, and returns the ids of the counters that have counted it. $2, $4 and $7 are
+// what a counter begins with: one minus its free attempts. The account counts while its excess is
+// below $5 and, if $9 is not empty, while the counter $9 exists; the bucket counts while its excess
+// is below $8. Address and bucket count unless they have to wait; the account likewise, unless its
+// id is $12. $10 is when the failures are forgotten, $11 the time. Counting and deciding are one
+// statement, so that parallel guesses do not get past it. An address that has to wait counts against
+// nothing else. From the last free attempt on, the wait doubles from a second to a minute. Rows are
+// locked in the order address, account, bucket, so that attempts do not deadlock.
+const countAttempt = `INSERT INTO throttles (id, excess, blocked_until, expires_at)
+SELECT counted.id, counted.excess, 0, CAST($10 AS bigint) FROM (
+	SELECT CAST($1 AS text) AS id, CAST($2 AS bigint) AS excess, 1 AS place
+	UNION ALL SELECT CAST($3 AS text), CAST($4 AS bigint), 2
+	UNION ALL SELECT CAST($6 AS text), CAST($7 AS bigint), 3
+) AS counted
+WHERE counted.id <> ''
+	AND NOT EXISTS (SELECT 1 FROM throttles AS address WHERE address.id = $1 AND address.blocked_until > $11)
+	AND (counted.place <> 2 OR CAST($9 AS text) = ''
+		OR EXISTS (SELECT 1 FROM throttles AS known WHERE known.id = $9 AND known.expires_at > $11))
+	AND (counted.place <> 2 OR NOT EXISTS (
+		SELECT 1 FROM throttles AS bucket WHERE bucket.id = $6 AND bucket.expires_at > $11
+			AND (bucket.blocked_until > $11 OR bucket.excess >= $8)))
+ORDER BY counted.place
+ON CONFLICT (id) DO UPDATE SET
+	excess = CASE WHEN throttles.expires_at <= $11 THEN excluded.excess ELSE throttles.excess + 1 END,
+	blocked_until = CASE
+		WHEN throttles.expires_at <= $11 THEN 0
+		WHEN throttles.id = $12 THEN throttles.blocked_until
+		WHEN throttles.excess < -1 THEN 0
+		WHEN throttles.excess >= 5 THEN $11 + 60000
+		ELSE $11 + 1000 * (1 << CAST(throttles.excess + 1 AS integer)) END,
+	expires_at = excluded.expires_at
+WHERE throttles.expires_at <= $11 OR (
+	(throttles.blocked_until <= $11 OR throttles.id = $12)
+	AND (throttles.id <> $3 OR throttles.excess < $5)
+	AND (throttles.id <> $6 OR throttles.excess < $8))
+RETURNING id`
+
+// settleAttempt takes one attempt back from the counters $1, $2 and $3, forgets every attempt of
+// the counter $4, and keeps the counter $5 until $6. Each may be empty. Rows are locked in the order
+// of countAttempt. A row that was deleted meanwhile is inserted as expired.
+const settleAttempt = `INSERT INTO throttles (id, excess, blocked_until, expires_at)
+SELECT settled.id, CASE WHEN settled.id = $4 OR settled.place = 4 THEN 0 ELSE 1 END, 0,
+	CASE WHEN settled.place = 4 THEN CAST($6 AS bigint) ELSE 0 END
+FROM (
+	SELECT CAST($1 AS text) AS id, 1 AS place
+	UNION ALL SELECT CAST($2 AS text), 2
+	UNION ALL SELECT CAST($3 AS text), 3
+	UNION ALL SELECT CAST($5 AS text), 4
+) AS settled
+WHERE settled.id <> ''
+ORDER BY settled.place
+ON CONFLICT (id) DO UPDATE SET
+	excess = CASE WHEN excluded.excess = 0 THEN 0 ELSE throttles.excess - 1 END,
+	blocked_until = CASE WHEN excluded.excess = 0 OR throttles.excess <= 0 THEN 0 ELSE throttles.blocked_until END,
+	expires_at = CASE WHEN excluded.excess = 0 THEN excluded.expires_at ELSE throttles.expires_at END`
+
+// counter is a row of throttles that an attempt is counted in.
+type counter struct {
+	id string
+	// free is how many failures cost no wait, limit how many are counted at most.
+	free, limit int
+	// waits says that an attempt is not counted before the wait of the counter has ended.
+	waits bool
+}
+
+// first is the excess of the first attempt, last the excess from which on no attempt is counted.
+func (c counter) first() int { return 1 - c.free }
+func (c counter) last() int  { return c.limit - c.free }
+
+// count counts the attempt in the counters that admit it; the account counts it only if the counter
+// known exists, or is "".
+func (a *attempt) count(ctx context.Context, known string) error {
+	unwaited := ""
+	if !a.account.waits {
+		unwaited = a.account.id
+	}
+	now := a.clock().UnixMilli()
+	err := database.Rows(ctx, a.client, countAttempt, []any{
+		a.address.id, a.address.first(), a.account.id, a.account.first(), a.account.last(),
+		a.bucket.id, a.bucket.first(), a.bucket.last(), known, now + failuresForgotten.Milliseconds(), now, unwaited,
+	}, func(rows *sql.Rows) error {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return err
+		}
+		a.counted = append(a.counted, id)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("count attempt: %w", err)
+	}
+	return nil
+}
+
+// settle is done for a client that has hung up as well: a right password is no failure.
+func (a *attempt) settle(ctx context.Context, resets, known string) error {
+	if len(a.counted) == 0 {
+		return nil
+	}
+	counted := func(c counter) string {
+		if !slices.Contains(a.counted, c.id) {
+			return ""
+		}
+		return c.id
+	}
+	_, err := a.client.ExecContext(context.WithoutCancel(ctx), settleAttempt,
+		counted(a.address), counted(a.account), counted(a.bucket), resets, known, a.clock().Add(networkKnown).UnixMilli())
+	if err != nil {
+		return fmt.Errorf("settle attempt: %w", err)
+	}
+	return nil
+}
+
+// expiredAtOnce is how many throttles one statement deletes: an attack from many addresses leaves millions.
+const expiredAtOnce = 1000
+
+// forgetAttempts deletes $2 of the throttles that have expired at $1.
+const forgetAttempts = `DELETE FROM throttles WHERE expires_at < $1 AND id IN (
+	SELECT id FROM throttles WHERE expires_at < $1 ORDER BY expires_at LIMIT $2
+)`
+
+// ForgetAttempts deletes the counters that have expired.
+func (a *Auth) ForgetAttempts(ctx context.Context) error {
+	ctx = principal.System(ctx, "housekeeping: throttles belong to no tenant")
+	for now := a.opts.Clock().UnixMilli(); ; {
+		result, err := a.client.ExecContext(ctx, forgetAttempts, now, expiredAtOnce)
+		if err != nil {
+			return fmt.Errorf("forget attempts: %w", err)
+		}
+		forgotten, err := result.RowsAffected()
+		if err != nil {
+			return fmt.Errorf("forget attempts: %w", err)
+		}
+		if forgotten < expiredAtOnce {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,199 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tenantry/ent"
+	"tenantry/internal/database"
+	"tenantry/internal/database/dbtest"
+	"tenantry/internal/principal"
+	"tenantry/internal/problem"
+)
+
+// testThrottle is a throttle of ten free attempts for an account, at a time that stands still.
+func testThrottle(client *ent.Client) *throttle {
+	now := time.Now().UTC()
+	return &throttle{client: client, key: []byte("test"), clock: func() time.Time { return now }, account: 10, address: 1_000_000}
+}
+
+// endWaits ends every wait.
+func endWaits(ctx context.Context, client *ent.Client) {
+	client.Throttle.Update().SetBlockedUntil(0).ExecX(ctx)
+}
+
+// signedIn makes a network known to an account.
+func (t *throttle) signedIn(tb testing.TB, ctx context.Context, ip, account string) {
+	tb.Helper()
+	try, err := t.spendSignIn(ctx, ip, account)
+	if err == nil && !try.blind {
+		err = try.succeed(ctx)
+	}
+	if err != nil || try.blind {
+		tb.Fatalf("sign in from %s: %v, blind %v", ip, err, try.blind)
+	}
+}
+
+// retryAfter returns the wait that an error asks for.
+func retryAfter(tb testing.TB, err error) time.Duration {
+	tb.Helper()
+	p, ok := errors.AsType[*problem.Problem](err)
+	if !ok || p.Status != http.StatusTooManyRequests || p.RetryAfter <= 0 {
+		tb.Fatalf("%v, want 429", err)
+	}
+	return p.RetryAfter
+}
+
+// compared sends attempts in parallel, over two instances, until no more are counted although every
+// wait ends, and returns how many passwords would have been compared.
+func compared(ctx context.Context, client *ent.Client, clock func() time.Time, attempts ...func(*throttle) (*attempt, error)) int64 {
+	var total atomic.Int64
+	one, other := testThrottle(client), testThrottle(client)
+	one.clock, other.clock = clock, clock
+	for last := int64(-1); last < total.Load(); {
+		last = total.Load()
+		var all sync.WaitGroup
+		for i, attempt := range attempts {
+			all.Go(func() {
+				if try, err := attempt([]*throttle{one, other}[i%2]); err == nil && !try.blind {
+					total.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		endWaits(ctx, client)
+	}
+	return total.Load()
+}
+
+// NIST SP 800-63B-4 §3.2.2: unknown networks, known networks and the change of the password share
+// 100 consecutive failures, and each leaves some to the next.
+func TestThrottle_countsAtMostAHundredFailuresOverEverything(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		opts.PoolSize = 20
+		db := dbtest.Open(t, opts)
+		ctx, clock, user := principal.System(t.Context(), "test"), testThrottle(nil).clock, uuid.New()
+		from := func(ip string) func(*throttle) (*attempt, error) {
+			return func(t *throttle) (*attempt, error) { return t.spendSignIn(ctx, ip, "ada") }
+		}
+		change := func(t *throttle) (*attempt, error) { return t.spendChange(ctx, "127.0.0.1", "ada", user) }
+		var strangers, known []func(*throttle) (*attempt, error)
+		for i := range 10 {
+			strangers, known = append(strangers, from(fmt.Sprintf("192.0.2.%d", i))), append(known, from(fmt.Sprintf("198.51.100.%d", i)))
+			testThrottle(db.Client).signedIn(t, ctx, fmt.Sprintf("198.51.100.%d", i), "ada")
+		}
+		if n := compared(ctx, db.Client, clock, strangers...); n != unknownFailures {
+			t.Errorf("%d guesses from unknown networks were compared, want %d", n, unknownFailures)
+		}
+		// Another account's networks are not this one's.
+		testThrottle(db.Client).signedIn(t, ctx, "192.0.2.1", "bob")
+		if n := compared(ctx, db.Client, clock, strangers...); n != 0 {
+			t.Errorf("%d more guesses from unknown networks were compared", n)
+		}
+		if n := compared(ctx, db.Client, clock, known[0]); n != ownFailures {
+			t.Errorf("%d guesses from one known network were compared, want %d", n, ownFailures)
+		}
+		if n := compared(ctx, db.Client, clock, append(strangers, known...)...); n != knownFailures-unknownFailures-ownFailures {
+			t.Errorf("%d guesses from the other known networks were compared", n)
+		}
+		if n := compared(ctx, db.Client, clock, change, change, change); n != maxFailures-knownFailures {
+			t.Errorf("%d guesses at the change of the password were compared", n)
+		}
+		if n := compared(ctx, db.Client, clock, append(append(strangers, known...), change)...); n != 0 {
+			t.Errorf("%d guesses beyond a hundred were compared", n)
+		}
+	})
+}
+
+// The Retry-After of an attempt that was not counted ends when an attempt can be counted, for a
+// network that is unknown and during an attack that asks again and again.
+func TestThrottle_saysWhenTheNextAttemptCounts(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		ctx, now := principal.System(t.Context(), "test"), time.Now().UTC()
+		throttled := testThrottle(db.Client)
+		throttled.clock = func() time.Time { return now }
+		for i := range unknownFailures {
+			ip := fmt.Sprintf("192.0.2.%d", i)
+			try, err := throttled.spendSignIn(ctx, ip, "ada")
+			if err != nil || try.exceeds {
+				now = now.Add(retryAfter(t, throttled.wait(ctx, throttled.ofAccount("ada", unknownFailures, true))))
+				if try, err = throttled.spendSignIn(ctx, ip, "ada"); err != nil || try.exceeds {
+					t.Fatalf("attempt %d after the wait: %v", i, err)
+				}
+			}
+		}
+		wait := retryAfter(t, throttled.wait(ctx, throttled.ofAccount("ada", unknownFailures, true)))
+		if wait != failuresForgotten {
+			t.Errorf("wait %v, want %v", wait, failuresForgotten)
+		}
+		now = now.Add(wait - time.Second)
+		if try, err := throttled.spendSignIn(ctx, "203.0.113.1", "ada"); err != nil || !try.blind {
+			t.Errorf("before the end of the wait: %v", err)
+		}
+		now = now.Add(time.Second)
+		if try, err := throttled.spendSignIn(ctx, "203.0.113.2", "ada"); err != nil || try.exceeds {
+			t.Errorf("at the end of the wait: %v", err)
+		}
+	})
+}
+
+// A network stays known for 90 days after the last sign-in from it, of every address in an IPv6 /64,
+// and longer than the failures are counted.
+func TestThrottle_knowsANetworkForNinetyDays(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		ctx, now := principal.System(t.Context(), "test"), time.Now().UTC()
+		throttled := testThrottle(db.Client)
+		throttled.clock = func() time.Time { return now }
+		attack := func() {
+			for i := range 10 {
+				_, _ = throttled.spendSignIn(ctx, fmt.Sprintf("192.0.2.%d", i), "ada")
+			}
+		}
+		auth := &Auth{client: db.Client, throttle: throttled, opts: Options{Clock: throttled.clock}}
+		throttled.signedIn(t, ctx, "2001:db8::1", "ada")
+		for _, age := range []time.Duration{0, networkKnown - time.Hour, networkKnown - time.Hour} {
+			now = now.Add(age)
+			if err := auth.ForgetAttempts(ctx); err != nil {
+				t.Fatal(err)
+			}
+			attack()
+			throttled.signedIn(t, ctx, "2001:db8::ffff", "ada") // renews it
+		}
+		now = now.Add(networkKnown)
+		attack()
+		if try, err := throttled.spendSignIn(ctx, "2001:db8::1", "ada"); err != nil || !try.blind {
+			t.Errorf("the network is still known: %v", err)
+		}
+	})
+}
+
+// A success from a known network takes back what it has counted, and leaves the failures of others.
+func TestThrottle_successTakesTheAttemptBack(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *database.DB) {
+		ctx, throttled := principal.System(t.Context(), "test"), testThrottle(db.Client)
+		throttled.signedIn(t, ctx, "192.0.2.1", "ada")
+		for i := range 20 {
+			_, _ = throttled.spendSignIn(ctx, fmt.Sprintf("198.51.100.%d", i), "ada")
+		}
+		account := throttled.ofAccount("ada", unknownFailures, true)
+		before := db.Client.Throttle.GetX(ctx, account.id)
+		for range 200 {
+			throttled.signedIn(t, ctx, "192.0.2.1", "ada")
+		}
+		if after := db.Client.Throttle.GetX(ctx, account.id); after.Excess != before.Excess || after.BlockedUntil != before.BlockedUntil {
+			t.Errorf("the counter of the account was %v, and is %v", before, after)
+		}
+	})
+}
