@@ -133,13 +133,14 @@ func (a *Auth) Login(ctx context.Context, slug, email, password string, from Ori
 }
 
 func (a *Auth) login(ctx context.Context, slug, email, password string, from Origin) (*Tokens, error) {
-	leave, err := a.hasher.Admit(ctx)
+	account := accountOf(a.slug(slug), email)
+	leave, err := a.hasher.Admit(ctx, Share{from.IP, a.slug(slug), account})
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
 	system := principal.System(ctx, "sign-in: nobody is known yet")
-	try, err := a.throttle.spendSignIn(system, from.IP, accountOf(a.slug(slug), email))
+	try, err := a.throttle.spendSignIn(system, from.IP, account)
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +177,7 @@ func (a *Auth) login(ctx context.Context, slug, email, password string, from Ori
 // Register makes an account in a tenant that is open for it, and signs in. An empty slug means the default tenant. What is
 // refused counts against the address.
 func (a *Auth) Register(ctx context.Context, slug string, account Account, from Origin) (*Tokens, error) {
-	leave, err := a.hasher.Admit(ctx)
+	leave, err := a.hasher.Admit(ctx, Share{from.IP, a.slug(slug), accountOf(a.slug(slug), account.Email)})
 	if err != nil {
 		return nil, err
 	}

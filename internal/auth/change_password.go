@@ -26,7 +26,7 @@ type PasswordChange struct {
 // ChangePassword replaces the password of a user who knows the current one, and ends every session but the one that asks
 // (ASVS 6.2.3, 7.4.3): 422 if either password is not acceptable, 409 if the password was changed meanwhile.
 func (a *Auth) ChangePassword(ctx context.Context, me *Projection, change PasswordChange, from Origin) error {
-	leave, err := a.hasher.Admit(ctx)
+	leave, err := a.hasher.Admit(ctx, Share{from.IP, me.TenantID.String(), me.ID.String()})
 	if err != nil {
 		return err
 	}

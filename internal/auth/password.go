@@ -44,8 +44,9 @@ type HashOptions struct {
 
 // Hasher computes argon2id hashes, a bounded number at once: each takes a core and its memory.
 type Hasher struct {
-	queue, room, slots chan struct{}
-	memory, time       uint32
+	admission    *admission
+	slots        chan struct{}
+	memory, time uint32
 	// dummy is what a password is compared with where there is none to compare with.
 	dummy string
 	// waited is told how long a turn was waited for.
@@ -56,12 +57,11 @@ type Hasher struct {
 func NewHasher(opts HashOptions) *Hasher {
 	slots := max(1, opts.Concurrency)
 	h := &Hasher{
-		queue:  make(chan struct{}, slots*(hashRoom+hashQueue)),
-		room:   make(chan struct{}, slots*hashRoom),
-		slots:  make(chan struct{}, slots),
-		memory: uint32(min(max(opts.MemoryKiB, minArgonMemory), maxArgonMemory)),
-		time:   uint32(min(max(opts.Time, minArgonTime), maxArgonTime)),
-		waited: func(string, time.Duration) {},
+		admission: newAdmission(slots*hashRoom, slots*hashQueue),
+		slots:     make(chan struct{}, slots),
+		memory:    uint32(min(max(opts.MemoryKiB, minArgonMemory), maxArgonMemory)),
+		time:      uint32(min(max(opts.Time, minArgonTime), maxArgonTime)),
+		waited:    func(string, time.Duration) {},
 	}
 	h.dummy = h.parameters(random(argonSalt), random(argonKey)).String()
 	return h
@@ -79,7 +79,7 @@ const (
 func (h *Hasher) Report(waited func(stage string, wait time.Duration)) { h.waited = waited }
 
 // Waiting returns how many requests are admitted to hashing, or wait for it.
-func (h *Hasher) Waiting() int { return len(h.queue) }
+func (h *Hasher) Waiting() int { return h.admission.size() }
 
 // Running returns how many hashes are computed now.
 func (h *Hasher) Running() int { return len(h.slots) }
@@ -148,26 +148,20 @@ func (h *Hasher) saved(p phcHash) (rest []phcHash) {
 
 var errBusy = errors.New("too many passwords wait to be hashed")
 
-// Admit lets in who is about to hash, in turn, and returns what lets them out: 503 when too many wait, or for too long. It
-// comes before anything is asked of the database, so that a crowd that signs in takes no connection from those who have.
-func (h *Hasher) Admit(ctx context.Context) (leave func(), err error) {
-	select {
-	case h.queue <- struct{}{}:
-	default:
-		return nil, problem.Unavailable(errBusy)
-	}
+// Admit waits until a request may hash passwords, and returns the function that ends its work: 503
+// when too many wait, or for too long. It comes before the database is asked, so that a crowd that
+// signs in takes no connection from other requests.
+func (h *Hasher) Admit(ctx context.Context, share Share) (leave func(), err error) {
 	asked := time.Now()
 	defer func() { h.waited(StageAdmission, time.Since(asked)) }()
 	waiting, cancel := httpapi.Within(ctx, hashWait)
 	defer cancel()
-	select {
-	case h.room <- struct{}{}:
-		return func() { <-h.room; <-h.queue }, nil
-	case <-waiting.Done():
-		<-h.queue
-		if ctx.Err() == nil {
-			return nil, problem.Unavailable(errBusy)
-		}
+	switch err := h.admission.enter(waiting, share); {
+	case err == nil:
+		return h.admission.leave, nil
+	case errors.Is(err, errBusy) || ctx.Err() == nil:
+		return nil, problem.Unavailable(errBusy)
+	default:
 		return nil, problem.Unavailable(fmt.Errorf("wait to be let in to hash: %w", ctx.Err()))
 	}
 }

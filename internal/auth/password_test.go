@@ -109,7 +109,7 @@ func TestHasher_lets_no_more_in_than_it_may(t *testing.T) {
 	var leave func()
 	for range hashRoom {
 		var err error
-		if leave, err = h.Admit(t.Context()); err != nil {
+		if leave, err = h.Admit(t.Context(), Share{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -117,20 +117,38 @@ func TestHasher_lets_no_more_in_than_it_may(t *testing.T) {
 	var crowd sync.WaitGroup
 	for range hashQueue {
 		crowd.Go(func() {
-			_, err := h.Admit(waiting)
+			_, err := h.Admit(waiting, Share{})
 			busy(t, err)
 		})
 	}
-	for len(h.queue) < cap(h.queue) {
+	for h.Waiting() < hashRoom+hashQueue {
 		runtime.Gosched()
 	}
-	_, err := h.Admit(t.Context())
+	_, err := h.Admit(t.Context(), Share{})
 	busy(t, err)
 	hangUp()
 	crowd.Wait()
 	leave()
-	if _, err := h.Admit(t.Context()); err != nil {
+	if _, err := h.Admit(t.Context(), Share{}); err != nil {
 		t.Errorf("after one has left: %v", err)
+	}
+}
+
+// P-07: a client that hangs up does not free the permit of its hash.
+func TestHasher_finishesTheHashOfAClientThatHangsUp(t *testing.T) {
+	t.Parallel()
+	h := NewHasher(HashOptions{Concurrency: 1})
+	ctx, hangUp := context.WithCancel(t.Context())
+	h.Report(func(stage string, _ time.Duration) {
+		if stage == StageTurn {
+			hangUp() // the hash has its turn
+		}
+	})
+	if _, err := h.Hash(ctx, "correct horse battery staple"); err != nil || ctx.Err() == nil {
+		t.Errorf("hash: %v, client: %v", err, ctx.Err())
+	}
+	if n := h.Running(); n != 0 {
+		t.Errorf("%d hashes are running", n)
 	}
 }
 

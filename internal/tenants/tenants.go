@@ -81,7 +81,7 @@ func (t *Tenants) List(ctx context.Context, window httpapi.Window) (*Page, error
 // Create makes a tenant with its first owner: 422 for a slug that is reserved and for a name or an account that is not acceptable, 409
 // for a slug that is taken.
 func (t *Tenants) Create(ctx context.Context, slug, name string, owner auth.Account) (*ent.Tenant, error) {
-	leave, err := t.opts.Hasher.Admit(ctx)
+	leave, err := t.opts.Hasher.Admit(ctx, auth.ShareOf(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func (t *Tenants) SignUp(ctx context.Context, slug, name string, owner auth.Acco
 	if !t.opts.Signup {
 		return nil, problem.Forbidden("signup_closed", "Tenants are made by an operator here.")
 	}
-	leave, err := t.opts.Hasher.Admit(ctx)
+	leave, err := t.opts.Hasher.Admit(ctx, auth.Share{Network: from.IP, Account: owner.Email})
 	if err != nil {
 		return nil, err
 	}

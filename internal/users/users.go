@@ -40,7 +40,7 @@ type Change struct {
 // Create makes a user with roles, or with the role member: 422 for what is not acceptable, 403 for a role above the caller,
 // 409 for an address that is taken.
 func (u *Users) Create(ctx context.Context, account auth.Account, roleIDs *[]uuid.UUID) (*ent.User, error) {
-	leave, err := u.hasher.Admit(ctx)
+	leave, err := u.hasher.Admit(ctx, auth.ShareOf(ctx))
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,182 @@
+package auth
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"tenantry/internal/httpapi"
+	"tenantry/internal/principal"
+)
+
+// Share names the client network, the tenant and the account that a password is hashed for. Each of
+// them gets an equal part of the hasher while there are more requests than it can serve.
+type Share struct{ Network, Tenant, Account string }
+
+// ShareOf is the share of the principal who acts in ctx.
+func ShareOf(ctx context.Context) Share {
+	ip, _ := httpapi.Client(ctx)
+	p, _ := principal.FromContext(ctx)
+	return Share{ip, p.TenantID.String(), p.UserID.String()}
+}
+
+// keys returns what the request is accounted to.
+func (s Share) keys() [3]string {
+	return [3]string{"network\n" + network(s.Network), "tenant\n" + s.Tenant, "account\n" + s.Tenant + "\n" + s.Account}
+}
+
+// admission admits a bounded number of requests at once and lets a bounded number wait. It is
+// start-time fair queueing over networks, tenants and accounts at once: a key has its next turn when
+// every other key that waits has had one, and a request has its turn with the last of its keys. When
+// the queue is full, a request of the largest crowd is refused, the newest first. So neither one
+// account, nor one tenant from many networks, nor one network with many tenants keeps others out.
+type admission struct {
+	room, queue int
+
+	mu       sync.Mutex
+	admitted int
+	waiting  []*waiter // in the order of arrival
+	// now is the turn of the request that was admitted last, next the next turn of each key that is
+	// ahead of now.
+	now  int
+	next map[string]int
+}
+
+// waiter is a request that waits until it is admitted, or displaced by another.
+type waiter struct {
+	keys     [3]string
+	admitted chan bool
+}
+
+// rank compares requests by their largest key, then by the sum of their keys.
+type rank struct{ largest, sum int }
+
+func (r rank) above(other rank) bool {
+	return r.largest > other.largest || (r.largest == other.largest && r.sum > other.sum)
+}
+
+func newAdmission(room, queue int) *admission {
+	return &admission{room: room, queue: queue, next: map[string]int{}}
+}
+
+// enter waits until the request is admitted: errBusy if the queue is full of requests that come
+// first, or the error of ctx. The caller calls leave after it was admitted.
+func (a *admission) enter(ctx context.Context, share Share) error {
+	w := &waiter{share.keys(), make(chan bool, 1)}
+	if !a.arrive(w) {
+		return errBusy
+	}
+	select {
+	case admitted := <-w.admitted:
+		if !admitted {
+			return errBusy
+		}
+		return nil
+	case <-ctx.Done():
+		if !a.abandon(w) && <-w.admitted {
+			a.leave() // it was admitted just now
+		}
+		return ctx.Err()
+	}
+}
+
+// leave ends the work of an admitted request and admits the next.
+func (a *admission) leave() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.admitted--
+	a.admit()
+}
+
+// size returns how many requests are admitted or wait.
+func (a *admission) size() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.admitted + len(a.waiting)
+}
+
+// arrive puts a request into the queue, and reports whether there is a place for it.
+func (a *admission) arrive(w *waiter) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.waiting = append(a.waiting, w)
+	a.admit()
+	if len(a.waiting) <= a.queue {
+		return true
+	}
+	last := a.mostCrowded()
+	displaced := a.waiting[last]
+	a.waiting = slices.Delete(a.waiting, last, last+1)
+	displaced.admitted <- false
+	return displaced != w
+}
+
+// abandon takes a request out of the queue, and reports whether it was there.
+func (a *admission) abandon(w *waiter) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	at := slices.Index(a.waiting, w)
+	if at < 0 {
+		return false
+	}
+	a.waiting = slices.Delete(a.waiting, at, at+1)
+	return true
+}
+
+// admit admits requests in their turn while there is room. The lock is held.
+func (a *admission) admit() {
+	for a.admitted < a.room && len(a.waiting) > 0 {
+		first, best := 0, a.turn(a.waiting[0])
+		for i, w := range a.waiting {
+			if r := a.turn(w); best.above(r) {
+				first, best = i, r
+			}
+		}
+		w := a.waiting[first]
+		a.waiting = slices.Delete(a.waiting, first, first+1)
+		a.now += best.largest
+		for _, key := range w.keys {
+			a.next[key] = a.now + 1
+		}
+		if len(a.next) > 4*(a.room+a.queue) {
+			for key, turn := range a.next {
+				if turn <= a.now {
+					delete(a.next, key)
+				}
+			}
+		}
+		a.admitted++
+		w.admitted <- true
+	}
+}
+
+// turn returns how far the turns of a request's keys are ahead.
+func (a *admission) turn(w *waiter) (r rank) {
+	for _, key := range w.keys {
+		ahead := max(0, a.next[key]-a.now)
+		r.largest, r.sum = max(r.largest, ahead), r.sum+ahead
+	}
+	return r
+}
+
+// mostCrowded returns the index of the newest waiter of those that share their keys with the most
+// others.
+func (a *admission) mostCrowded() (last int) {
+	crowds := map[string]int{}
+	for _, w := range a.waiting {
+		for _, key := range w.keys {
+			crowds[key]++
+		}
+	}
+	var most rank
+	for i, w := range a.waiting {
+		r := rank{}
+		for _, key := range w.keys {
+			r.largest, r.sum = max(r.largest, crowds[key]), r.sum+crowds[key]
+		}
+		if !most.above(r) {
+			last, most = i, r
+		}
+	}
+	return last
+}

@@ -1,0 +1,136 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+)
+
+// line is an admission with one place that is taken and a queue, whose requests are told apart.
+type line struct {
+	*admission
+	crowd, others []*waiter
+}
+
+// arriving lets a request of a share arrive.
+func (l *line) arriving(s Share) *waiter {
+	w := &waiter{s.keys(), make(chan bool, 1)}
+	l.arrive(w)
+	return w
+}
+
+// turns lets requests leave until every other request was admitted, and returns how many of the
+// crowd were admitted before.
+func (l *line) turns(t *testing.T) (n int) {
+	t.Helper()
+	admitted := func(all []*waiter) (n int) {
+		for _, w := range all {
+			if len(w.admitted) == 1 {
+				n++
+			}
+		}
+		return n
+	}
+	for admitted(l.others) < len(l.others) {
+		if l.size() == 0 {
+			t.Fatal("the queue is empty")
+		}
+		l.leave()
+	}
+	return admitted(l.crowd)
+}
+
+// T-13: a crowd is served no more often than each of the others, whatever makes it a crowd.
+func TestAdmission_givesEqualPartsToWhoeverACrowdIsOf(t *testing.T) {
+	t.Parallel()
+	victim := Share{"192.0.2.1", "b", "ada"}
+	for name, crowd := range map[string]func(i int) Share{
+		"one account":                      func(int) Share { return Share{"203.0.113.1", "a", "owner"} },
+		"a tenant from many networks":      func(i int) Share { return Share{fmt.Sprintf("203.0.113.%d", i), "a", fmt.Sprint(i)} },
+		"a network that names tenants":     func(i int) Share { return Share{"203.0.113.1", fmt.Sprint(i), "owner"} },
+		"an IPv6 network":                  func(i int) Share { return Share{fmt.Sprintf("2001:db8::%x", i), fmt.Sprint(i), "owner"} },
+		"an account of the same tenant":    func(i int) Share { return Share{fmt.Sprintf("203.0.113.%d", i), "b", "bob"} },
+		"one account of the same network":  func(int) Share { return Share{"192.0.2.1", "b", "bob"} },
+		"another tenant, the same network": func(i int) Share { return Share{"192.0.2.1", "a", fmt.Sprint(i)} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := &line{admission: newAdmission(1, 100)}
+			for i := range 101 {
+				l.crowd = append(l.crowd, l.arriving(crowd(i)))
+			}
+			for range 5 {
+				l.others = append(l.others, l.arriving(victim))
+			}
+			for i, w := range l.others {
+				if len(w.admitted) == 1 && !<-w.admitted {
+					t.Errorf("request %d was refused", i)
+				}
+			}
+			if l.size() != 101 {
+				t.Errorf("%d requests are in the queue", l.size())
+			}
+			refused := 0
+			for _, w := range l.crowd[96:] {
+				refused += len(w.admitted)
+			}
+			if refused != 5 {
+				t.Errorf("%d of the newest of the crowd were refused, want 5", refused)
+			}
+			l.crowd = l.crowd[:96]
+			if n := l.turns(t); n > 7 {
+				t.Errorf("%d of the crowd were served before 5 of the others", n)
+			}
+		})
+	}
+}
+
+// A tenant that was not served for a while has no right to be served alone after that.
+func TestAdmission_keepsNoCreditOfTheIdle(t *testing.T) {
+	t.Parallel()
+	l := &line{admission: newAdmission(1, 100)}
+	for range 500 {
+		l.arriving(Share{"203.0.113.1", "a", "owner"})
+		l.leave()
+	}
+	for range 20 {
+		l.crowd = append(l.crowd, l.arriving(Share{"192.0.2.1", "b", "ada"}))
+		l.others = append(l.others, l.arriving(Share{"203.0.113.1", "a", "owner"}))
+	}
+	l.others = l.others[:5]
+	if n := l.turns(t); n > 7 {
+		t.Errorf("%d of the newcomer were served before 5 of the other", n)
+	}
+	if len(l.next) > 500 {
+		t.Errorf("%d turns are kept", len(l.next))
+	}
+}
+
+// P-07: requests that hang up while they wait, or just as they are admitted, lose no permit and free
+// none of another.
+func TestAdmission_losesNoPermitOfRequestsThatHangUp(t *testing.T) {
+	t.Parallel()
+	a := newAdmission(2, 50)
+	for range 50 {
+		ctx, hangUp := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		for i := range 20 {
+			all.Go(func() {
+				switch err := a.enter(ctx, Share{Account: fmt.Sprint(i)}); {
+				case err == nil:
+					hangUp()
+					a.leave()
+				case !errors.Is(err, context.Canceled):
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		hangUp()
+	}
+	if a.size() != 0 || a.admitted != 0 {
+		t.Errorf("%d requests are left, %d admitted", a.size(), a.admitted)
+	}
+}

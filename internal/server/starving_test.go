@@ -1,0 +1,95 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"tenantry/internal/config"
+	"tenantry/internal/database"
+	"tenantry/internal/database/dbtest"
+)
+
+// flood signs in with a body on many connections at once, again and again, until the test calls
+// stop, which returns how many answers had each status.
+func (s *instance) flood(connections int, body map[string]string) (stop func() map[int]int) {
+	s.Helper()
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		s.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}}
+	ctx, cancel := context.WithCancel(s.Context())
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	statuses := map[int]int{}
+	var refused atomic.Int64
+	begun := make(chan struct{})
+	post := func() int {
+		r, err := http.NewRequestWithContext(ctx, "POST", s.url+"/api/v1/auth/login", bytes.NewReader(encoded))
+		if err != nil {
+			return 0
+		}
+		r.Header.Set("Content-Type", "application/json")
+		response, err := client.Do(r)
+		if err != nil {
+			return 0
+		}
+		defer response.Body.Close()
+		_, _ = io.Copy(io.Discard, response.Body)
+		return response.StatusCode
+	}
+	for range connections {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				status := post()
+				mu.Lock()
+				statuses[status]++
+				mu.Unlock()
+				if status == http.StatusServiceUnavailable && refused.Add(1) == 10 {
+					close(begun)
+				}
+			}
+		})
+	}
+	<-begun // the queue is full
+	return func() map[int]int {
+		cancel()
+		all.Wait()
+		client.CloseIdleConnections()
+		delete(statuses, 0)
+		return statuses
+	}
+}
+
+// T-13: a tenant whose sign-ins fill the queue of password hashes takes no sign-in from another.
+func TestFlood_ofOneTenantStopsNoSignInOfAnother(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		s := start(t, opts, func(c *config.Config) { c.PasswordHashConcurrency = 1 })
+		s.found("other")
+		s.join("other", "ada@other.test", "owner")
+		stop := s.flood(180, credentials(ownerEmail, ownerPassword))
+		errors := 0
+		for range 10 {
+			a := s.call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": "other", "email": "ada@other.test", "password": ownerPassword})
+			if a.status != http.StatusOK {
+				errors++
+			}
+		}
+		statuses := stop()
+		if errors > 0 {
+			t.Errorf("%d of 10 sign-ins of the other tenant failed", errors)
+		}
+		for status, n := range statuses {
+			if status != http.StatusOK && status != http.StatusServiceUnavailable {
+				t.Errorf("%d answers of the flood have status %d", n, status)
+			}
+		}
+	})
+}
