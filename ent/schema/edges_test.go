@@ -124,6 +124,7 @@ type offence struct {
 // builder for: one that counts what belongs to no tenant, and those that name their tenant themselves.
 func ownsSQL(root, path string) bool {
 	return path == filepath.Join(root, "internal", "auth", "counters.go") ||
+		path == filepath.Join(root, "internal", "auth", "network_limit.go") ||
 		path == filepath.Join(root, "internal", "auth", "projection.go") ||
 		path == filepath.Join(root, "internal", "auth", "rotate.go") ||
 		path == filepath.Join(root, "internal", "auth", "start_session.go") ||

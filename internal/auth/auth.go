@@ -175,13 +175,16 @@ func (a *Auth) login(ctx context.Context, slug, email, password string, from Ori
 }
 
 // Register makes an account in a tenant that is open for it, and signs in. An empty slug means the default tenant. What is
-// refused counts against the address.
+// refused counts against the address; 429 also for a network that has registered too many.
 func (a *Auth) Register(ctx context.Context, slug string, account Account, from Origin) (*Tokens, error) {
 	leave, err := a.hasher.Admit(ctx, Share{from.IP, a.slug(slug), accountOf(a.slug(slug), account.Email)})
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
+	if err := a.SpendRegistration(ctx, from.IP, a.slug(slug)); err != nil {
+		return nil, err
+	}
 	system := principal.System(ctx, "registration: nobody is known yet")
 	home, err := a.client.Tenant.Query().Where(tenant.Slug(a.slug(slug))).Only(system)
 	if err != nil && !ent.IsNotFound(err) {

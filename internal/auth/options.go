@@ -32,6 +32,10 @@ type Options struct {
 	// AccountAttempts and AddressAttempts are how many attempts to sign in may fail before the next has to wait. At least 2.
 	AccountAttempts, AddressAttempts int
 
+	// NetworkFlows and NetworkRegistrations are how many sign-ins at providers a client network may
+	// begin in ten minutes, and how many accounts and tenants it may make in an hour; 0 is no limit.
+	NetworkFlows, NetworkRegistrations int
+
 	// Cache remembers who has signed in.
 	Cache *cache.Cache
 	Clock func() time.Time

@@ -46,6 +46,8 @@ type Config struct {
 
 	SignInAccountAttempts int `env:"SIGN_IN_ACCOUNT_ATTEMPTS" envDefault:"10" help:"failed sign-ins of an account before the next has to wait"`
 	SignInAddressAttempts int `env:"SIGN_IN_ADDRESS_ATTEMPTS" envDefault:"100" help:"failed sign-ins from an address before the next has to wait"`
+	NetworkFlows          int `env:"NETWORK_FLOWS" envDefault:"300" help:"sign-ins at OAuth providers that a client network may begin in ten minutes, half of them in one tenant; 0 is no limit"`
+	NetworkRegistrations  int `env:"NETWORK_REGISTRATIONS" envDefault:"60" help:"accounts and tenants that a client network may ask for in an hour, half of them in one tenant; 0 is no limit"`
 
 	PasswordHashConcurrency int `env:"PASSWORD_HASH_CONCURRENCY" help:"password hashes computed at once (default: cores)"`
 	PasswordHashMemory      int `env:"PASSWORD_HASH_MEMORY" envDefault:"19456" help:"memory of a password hash in KiB (argon2id m)"`

@@ -55,6 +55,8 @@ var settings = []struct {
 	{name: "KEY_ROTATION", standard: "720h", other: "24h", want: 24 * time.Hour, get: func(c config.Config) any { return c.KeyRotation }},
 	{name: "SIGN_IN_ACCOUNT_ATTEMPTS", standard: "10", other: "5", want: 5, get: func(c config.Config) any { return c.SignInAccountAttempts }},
 	{name: "SIGN_IN_ADDRESS_ATTEMPTS", standard: "100", other: "50", want: 50, get: func(c config.Config) any { return c.SignInAddressAttempts }},
+	{name: "NETWORK_FLOWS", standard: "300", other: "0", want: 0, get: func(c config.Config) any { return c.NetworkFlows }},
+	{name: "NETWORK_REGISTRATIONS", standard: "60", other: "0", want: 0, get: func(c config.Config) any { return c.NetworkRegistrations }},
 	{name: "PASSWORD_HASH_MEMORY", standard: "19456", other: "65536", want: 65536, get: func(c config.Config) any { return c.PasswordHashMemory }},
 	{name: "PASSWORD_HASH_TIME", standard: "2", other: "3", want: 3, get: func(c config.Config) any { return c.PasswordHashTime }},
 	{name: "PASSWORD_HASH_CONCURRENCY", other: "3", want: 3, get: func(c config.Config) any { return c.PasswordHashConcurrency }},
@@ -201,6 +203,7 @@ func TestLoad_of_nothing_gives_the_defaults(t *testing.T) {
 		OTLPSample: 1, DBPoolSize: 25, DBMaxOverflow: 50, DBPoolDefault: true, DBPrepared: true,
 		AccessTokenTTL: 15 * time.Minute, RefreshTokenTTL: 30 * 24 * time.Hour, RefreshIdleTTL: 7 * 24 * time.Hour,
 		RefreshGrace: 10 * time.Second, SessionsPerUser: 100, JWTAlgorithm: "ES256", KeyRotation: 720 * time.Hour, Signup: "closed", SignInAccountAttempts: 10, SignInAddressAttempts: 100,
+		NetworkFlows: 300, NetworkRegistrations: 60,
 		CacheMemory:             16384,
 		PasswordHashConcurrency: runtime.GOMAXPROCS(0), PasswordHashMemory: 19456, PasswordHashTime: 2, DefaultTenant: "default",
 	}

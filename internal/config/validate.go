@@ -20,6 +20,9 @@ const minKeyRotation = 2 * time.Second
 // maxPool is more connections than any Postgres takes.
 const maxPool = 10_000
 
+// maxOfNetwork keeps a millisecond and more between two requests of a network that has used its limit up.
+const maxOfNetwork = 100_000
+
 // maxSessions bounds what a sign-in has to count.
 const maxSessions = 10_000
 
@@ -70,6 +73,8 @@ func (c *Config) mistakes() []mistake {
 	wrong(!slices.Contains([]string{"ES256", "EdDSA", "RS256"}, c.JWTAlgorithm), "JWT_ALGORITHM", "%q is not ES256, EdDSA or RS256", c.JWTAlgorithm)
 	wrong(c.SignInAccountAttempts < 2, "SIGN_IN_ACCOUNT_ATTEMPTS", "must be at least 2")
 	wrong(c.SignInAddressAttempts < 2, "SIGN_IN_ADDRESS_ATTEMPTS", "must be at least 2")
+	wrong(c.NetworkFlows < 0 || c.NetworkFlows > maxOfNetwork, "NETWORK_FLOWS", "must be from 0 to %d", maxOfNetwork)
+	wrong(c.NetworkRegistrations < 0 || c.NetworkRegistrations > maxOfNetwork, "NETWORK_REGISTRATIONS", "must be from 0 to %d", maxOfNetwork)
 	wrong(c.PasswordHashMemory < 19456 || c.PasswordHashMemory > 262144, "PASSWORD_HASH_MEMORY", "must be from 19456 to 262144")
 	wrong(c.PasswordHashTime < 2 || c.PasswordHashTime > 16, "PASSWORD_HASH_TIME", "must be from 2 to 16")
 	wrong(c.PasswordHashConcurrency < 1, "PASSWORD_HASH_CONCURRENCY", "must be at least 1")

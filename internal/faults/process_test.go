@@ -109,6 +109,7 @@ func settings(opts database.Options) []string {
 		"TENANTRY_DEFAULT_TENANT=acme", "TENANTRY_BOOTSTRAP_EMAIL=" + ownerEmail, "TENANTRY_BOOTSTRAP_PASSWORD=" + password,
 		// All clients have one address, and one owner.
 		"TENANTRY_SIGN_IN_ACCOUNT_ATTEMPTS=1000000", "TENANTRY_SIGN_IN_ADDRESS_ATTEMPTS=1000000",
+		"TENANTRY_NETWORK_FLOWS=0", "TENANTRY_NETWORK_REGISTRATIONS=0",
 	}
 }
 

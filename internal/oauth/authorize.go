@@ -10,6 +10,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"tenantry/ent/oauthprovider"
+	"tenantry/internal/auth"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 )
@@ -23,14 +24,18 @@ type Start struct {
 var errRedirect error = problem.InvalidParameter("redirect_uri", "is not among the redirect_uris of the tenant")
 
 // Authorize begins a sign-in: 404 if the tenant has no such provider, 400 if the address to come back to is not one of its own, 502
-// and 504 for a provider that does not say where to sign in. An empty slug means the default tenant. The challenge is that of the
-// application (RFC 7636), empty if it has none. A tenant that does not exist, or is suspended, is answered for as one that has set up
-// nothing and takes no registrations.
-func (o *OAuth) Authorize(ctx context.Context, slug, provider, redirectURI, challenge string) (*Start, error) {
+// and 504 for a provider that does not say where to sign in, 429 for a network that begins too many. An empty slug means the
+// default tenant. The challenge is that of the application (RFC 7636), empty if it has none. A tenant that does not exist, or is
+// suspended, is answered for as one that has set up nothing and takes no registrations.
+func (o *OAuth) Authorize(ctx context.Context, slug, provider, redirectURI, challenge string, from auth.Origin) (*Start, error) {
 	if challenge != "" && redirectURI == "" {
 		return nil, problem.InvalidParameter("code_challenge", "is of no use without a redirect_uri")
 	}
-	offered, err := o.offered(ctx, cmp.Or(slug, o.opts.DefaultTenant), provider)
+	slug = cmp.Or(slug, o.opts.DefaultTenant)
+	if err := o.opts.Auth.SpendFlow(ctx, from.IP, slug); err != nil {
+		return nil, err
+	}
+	offered, err := o.offered(ctx, slug, provider)
 	if errors.Is(err, errNoTenant) {
 		offered, err = o.offeredNowhere(ctx, provider)
 	}

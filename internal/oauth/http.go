@@ -87,7 +87,7 @@ func (h HTTP) AuthorizeOAuth(ctx context.Context, r api.AuthorizeOAuthRequestObj
 	if r.Params.CodeChallengeMethod != nil && r.Params.CodeChallenge == nil {
 		return nil, problem.InvalidParameter("code_challenge", "is required where there is a method")
 	}
-	start, err := h.Authorize(ctx, value(r.Params.Tenant), r.Provider, value(r.Params.RedirectURI), value(r.Params.CodeChallenge))
+	start, err := h.Authorize(ctx, value(r.Params.Tenant), r.Provider, value(r.Params.RedirectURI), value(r.Params.CodeChallenge), auth.OriginOf(ctx))
 	if err != nil {
 		return nil, err
 	}

@@ -248,11 +248,11 @@ func TestStatement_budgets_of_OAuth(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		i := newIssuer(t)
-		s := start(t, opts, i.offer("corporate"), func(c *config.Config) { c.ServerTiming = true })
+		s := start(t, opts, i.offer("corporate"), func(c *config.Config) { c.NetworkFlows = 300 })
 		s.set("acme", welcoming)
 		b := s.browser()
 		with := authorizePath + "?redirect_uri=" + url.QueryEscape(application)
-		const warm = "1"
+		const warm = "2"
 		for _, test := range []struct{ name, path, authorize, callback string }{
 			{"first", with, warm, "6"}, {"again", with, warm, "4"}, {"again_without_address", authorizePath, warm, "5"},
 		} {

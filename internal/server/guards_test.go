@@ -22,7 +22,7 @@ import (
 func TestStatement_budgets(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts, func(c *config.Config) { c.Signup = config.SignupOpen })
+		s := start(t, opts, func(c *config.Config) { c.Signup, c.NetworkRegistrations = config.SignupOpen, 60 })
 		access, refresh := s.login()
 		_, live := s.login()
 		token := map[string]string{"refresh_token": refresh}
@@ -41,7 +41,7 @@ func TestStatement_budgets(t *testing.T) {
 			{"GET", "/api/v1/users/me", nil, "0"},
 			{"PATCH", "/api/v1/users/me", map[string]any{"full_name": "Owner"}, "2"},
 			{"GET", "/readyz", nil, "0"}, // it asks for an answer, and for nothing else
-			{"POST", "/api/v1/auth/register", credentials("registered@acme.test", ownerPassword), "7"},
+			{"POST", "/api/v1/auth/register", credentials("registered@acme.test", ownerPassword), "8"},
 			{"GET", "/api/v1/users/me?include=tenant", nil, "2"},
 			{"GET", "/api/v1/users/me?include=roles", nil, "2"},
 			{"POST", "/api/v1/auth/login", credentials(ownerEmail, ownerPassword), "4"},
@@ -68,7 +68,7 @@ func TestStatement_budgets(t *testing.T) {
 			{"GET", "/api/v1/tenant", nil, "1"},
 			{"PATCH", "/api/v1/tenant", map[string]any{"name": "Acme"}, "3"},
 			{"GET", "/api/v1/tenants", nil, "1"},
-			{"POST", "/api/v1/signup", map[string]any{"tenant": map[string]any{"slug": "gamma", "name": "Gamma"}, "email": "owner@gamma.test", "password": ownerPassword}, "8"},
+			{"POST", "/api/v1/signup", map[string]any{"tenant": map[string]any{"slug": "gamma", "name": "Gamma"}, "email": "owner@gamma.test", "password": ownerPassword}, "9"},
 			{"POST", "/api/v1/tenants", newTenant("budget"), "4"},
 			{"GET", "/api/v1/tenants/" + other, nil, "1"},
 			{"PATCH", "/api/v1/tenants/" + other, map[string]any{"name": "Other"}, "3"},

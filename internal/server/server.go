@@ -163,6 +163,7 @@ func authOptions(cfg config.Config, secret []byte, clock func() time.Time, log *
 		KeyRotation: cfg.KeyRotation, DefaultTenant: cfg.DefaultTenant,
 		Lifetimes:    auth.Lifetimes{AccessToken: cfg.AccessTokenTTL, RefreshToken: cfg.RefreshTokenTTL, RefreshIdle: cfg.RefreshIdleTTL},
 		RefreshGrace: cfg.RefreshGrace, SessionsPerUser: cfg.SessionsPerUser, AccountAttempts: cfg.SignInAccountAttempts, AddressAttempts: cfg.SignInAddressAttempts,
+		NetworkFlows: cfg.NetworkFlows, NetworkRegistrations: cfg.NetworkRegistrations,
 		Clock: clock, Log: log,
 	}
 }

@@ -113,6 +113,9 @@ func (t *Tenants) SignUp(ctx context.Context, slug, name string, owner auth.Acco
 		return nil, err
 	}
 	defer leave()
+	if err := t.opts.Auth.SpendRegistration(ctx, from.IP, ""); err != nil {
+		return nil, err
+	}
 	first, err := unmade(slug, name)
 	if err != nil {
 		return nil, problem.Under(err, "/tenant")

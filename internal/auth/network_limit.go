@@ -1,0 +1,83 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	entthrottle "tenantry/ent/throttle"
+	"tenantry/internal/principal"
+	"tenantry/internal/problem"
+)
+
+const (
+	// flowWindow is the lifetime of a flow at a provider, registrationWindow that of a registration in
+	// the count.
+	flowWindow, registrationWindow = 10 * time.Minute, time.Hour
+)
+
+// spendOfNetwork takes one of the requests of a client network ($1) and of a tenant in that network
+// ($3), each of which has one more every $2 and $4 milliseconds. $5 is the time, $6 the window in
+// which they fill up. A row holds when all of its requests are there again. The statement takes both
+// or, but for a race, none: it is the generic cell rate algorithm (GCRA, ITU-T I.371), which needs
+// one row of constant size and no job that fills it.
+const spendOfNetwork = `INSERT INTO throttles (id, excess, blocked_until, expires_at)
+SELECT spent.id, 0, CAST($5 AS bigint) + spent.spacing, CAST($5 AS bigint) + spent.spacing FROM (
+	SELECT CAST($1 AS text) AS id, CAST($2 AS bigint) AS spacing, 1 AS place
+	UNION ALL SELECT CAST($3 AS text), CAST($4 AS bigint), 2
+) AS spent
+WHERE NOT EXISTS (SELECT 1 FROM throttles AS network WHERE network.id = $1 AND network.blocked_until + $2 - $5 > $6)
+	AND NOT EXISTS (SELECT 1 FROM throttles AS tenant WHERE tenant.id = $3 AND tenant.blocked_until + $4 - $5 > $6)
+ORDER BY spent.place
+ON CONFLICT (id) DO UPDATE SET
+	blocked_until = excluded.blocked_until + CASE WHEN throttles.blocked_until > $5 THEN throttles.blocked_until - $5 ELSE 0 END,
+	expires_at = excluded.expires_at + CASE WHEN throttles.blocked_until > $5 THEN throttles.blocked_until - $5 ELSE 0 END
+WHERE throttles.blocked_until - $5 + excluded.blocked_until - $5 <= $6`
+
+// SpendFlow counts a sign-in at a provider that a client network begins in a tenant: 429 if it has
+// begun too many.
+func (a *Auth) SpendFlow(ctx context.Context, ip, slug string) error {
+	return a.throttle.spendOfNetwork(ctx, "flow", ip, slug, a.opts.NetworkFlows, flowWindow)
+}
+
+// SpendRegistration counts a request of a client network to make an account in a tenant, or a tenant
+// if slug is "": 429 if there were too many.
+func (a *Auth) SpendRegistration(ctx context.Context, ip, slug string) error {
+	return a.throttle.spendOfNetwork(ctx, "registration", ip, slug, a.opts.NetworkRegistrations, registrationWindow)
+}
+
+// spendOfNetwork counts a request: limit of them at once and in each window in a network, half of
+// them in one tenant, so that a tenant leaves some to the others that share the network. A limit of
+// 0 counts nothing.
+func (t *throttle) spendOfNetwork(ctx context.Context, kind, ip, slug string, limit int, window time.Duration) error {
+	if limit == 0 {
+		return nil
+	}
+	ctx = principal.System(ctx, "limit of a network: throttles belong to no tenant")
+	inNetwork, inTenant := t.id(kind+"\n"+network(ip)), t.id(kind+"\n"+network(ip)+"\n"+slug)
+	spacing := map[string]int64{
+		inNetwork: window.Milliseconds() / int64(limit), inTenant: window.Milliseconds() / int64(max(1, limit/2)),
+	}
+	now := t.clock().UnixMilli()
+	result, err := t.client.ExecContext(ctx, spendOfNetwork,
+		inNetwork, spacing[inNetwork], inTenant, spacing[inTenant], now, window.Milliseconds())
+	if err != nil {
+		return fmt.Errorf("count request of a network: %w", err)
+	}
+	spent, err := result.RowsAffected()
+	if err != nil {
+		return fmt.Errorf("count request of a network: %w", err)
+	}
+	if spent == 2 {
+		return nil
+	}
+	rows, err := t.client.Throttle.Query().Where(entthrottle.IDIn(inNetwork, inTenant)).All(ctx)
+	if err != nil {
+		return fmt.Errorf("read limit of a network: %w", err)
+	}
+	wait := time.Second
+	for _, row := range rows {
+		wait = max(wait, time.Duration(row.BlockedUntil+spacing[row.ID]-now)*time.Millisecond-window)
+	}
+	return problem.TooMany(wait)
+}
