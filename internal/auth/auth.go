@@ -164,6 +164,9 @@ func (a *Auth) login(ctx context.Context, slug, email, password string, from Ori
 		return nil, try.failed(system, ErrCredentials)
 	}
 	if !p.Live() {
+		if err := a.hasher.Equalise(ctx, *hash, password); err != nil {
+			return nil, err
+		}
 		return nil, try.failed(system, errDisabled)
 	}
 	if err := try.succeed(system); err != nil {
@@ -236,7 +239,7 @@ func (a *Auth) Enroll(ctx context.Context, home *ent.Tenant, account Account, fr
 	return tokens, err
 }
 
-// renewHash stores the password under the parameters of today if it was hashed under lower ones (OWASP Password Storage
+// renewHash stores the password under the parameters of today if it was hashed under others (OWASP Password Storage
 // Cheat Sheet). It can wait for the next sign-in, so that a failure is none of the user's.
 func (a *Auth) renewHash(ctx context.Context, p *Projection, password string) {
 	old := *p.PasswordHash

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -47,8 +48,15 @@ type Hasher struct {
 	admission    *admission
 	slots        chan struct{}
 	memory, time uint32
-	// dummy is what a password is compared with where there is none to compare with.
-	dummy string
+	// highest is the cost of the most expensive hash that this process was configured with or has
+	// verified, as memory << 32 | time. Every password that is not right costs as much, so that time
+	// does not tell which accounts exist (ASVS 6.3.8). Only a restart lowers highest, since other
+	// accounts may have such a hash.
+	highest atomic.Uint64
+	// salt and key are what a password is compared with where there is no hash.
+	salt, key []byte
+	// computed is told of each hash before it is computed.
+	computed func(phcHash)
 	// waited is told how long a turn was waited for.
 	waited func(stage string, wait time.Duration)
 }
@@ -62,8 +70,10 @@ func NewHasher(opts HashOptions) *Hasher {
 		memory:    uint32(min(max(opts.MemoryKiB, minArgonMemory), maxArgonMemory)),
 		time:      uint32(min(max(opts.Time, minArgonTime), maxArgonTime)),
 		waited:    func(string, time.Duration) {},
+		computed:  func(phcHash) {},
+		salt:      random(argonSalt), key: random(argonKey),
 	}
-	h.dummy = h.parameters(random(argonSalt), random(argonKey)).String()
+	h.raise(h.parameters(nil, nil))
 	return h
 }
 
@@ -88,7 +98,8 @@ func (h *Hasher) parameters(salt, key []byte) phcHash {
 	return phcHash{memory: h.memory, time: h.time, threads: argonThreads, salt: salt, key: key, size: argonKey}
 }
 
-// Outdated reports whether a hash was computed at a lower cost than this hasher's.
+// Outdated reports whether a hash was computed at a lower cost than this hasher's. One of a higher
+// cost stays: an instance of a new configuration may have made it beside this one.
 func (h *Hasher) Outdated(hash string) bool {
 	p, err := parsePHC(hash)
 	return err == nil && (p.memory < h.memory || p.time < h.time)
@@ -104,46 +115,25 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	return p.String(), nil
 }
 
-// Verify reports whether the password is the one that was hashed. Without a hash it takes the same time and reports false.
-// The error is an outage: a queue that is full, never a wrong password.
+// Verify reports whether the password is the one that was hashed. Where it is not, or there is no
+// hash that can be computed, it costs as much as the most expensive hash. The error is an outage: a
+// queue that is full, never a wrong password.
 func (h *Hasher) Verify(ctx context.Context, hash *string, password string) (bool, error) {
-	stored := h.dummy
-	if hash != nil {
-		stored = *hash
-	}
-	p, err := parsePHC(stored)
-	if err != nil {
-		hash = nil
-		if p, err = parsePHC(h.dummy); err != nil {
-			return false, err
-		}
+	p, err := parsePHC(optional(hash))
+	stored := err == nil
+	if stored {
+		h.raise(p)
+	} else {
+		p = h.dummy()
 	}
 	key, err := h.compute(ctx, password, p)
 	if err != nil {
 		return false, err
 	}
-	if subtle.ConstantTimeCompare(key, p.key) == 1 && hash != nil {
+	if subtle.ConstantTimeCompare(key, p.key) == 1 && stored {
 		return true, nil
 	}
-	// A wrong password takes as long as one for an account that does not exist.
-	for _, rest := range h.saved(p) {
-		if _, err := h.compute(ctx, password, rest); err != nil {
-			return false, err
-		}
-	}
-	return false, nil
-}
-
-// saved returns hashes that cost together what one of lower cost saves: the cost of argon2id is its memory times its passes.
-func (h *Hasher) saved(p phcHash) (rest []phcHash) {
-	cost := int64(h.memory)*int64(h.time) - int64(p.memory)*int64(p.time)
-	if passes := cost / int64(h.memory); passes > 0 {
-		rest = append(rest, phcHash{memory: h.memory, time: uint32(passes), threads: 1, salt: p.salt, size: argonKey}) //nolint:gosec // at most maxArgonTime
-	}
-	if memory := cost % int64(h.memory); memory >= 1<<10 {
-		rest = append(rest, phcHash{memory: uint32(memory), time: 1, threads: 1, salt: p.salt, size: argonKey}) //nolint:gosec // less than maxArgonMemory
-	}
-	return rest
+	return false, h.equalise(ctx, password, p)
 }
 
 var errBusy = errors.New("too many passwords wait to be hashed")
@@ -181,6 +171,7 @@ func (h *Hasher) compute(ctx context.Context, password string, p phcHash) ([]byt
 		h.waited(StageTurn, time.Since(asked))
 		return nil, problem.Unavailable(fmt.Errorf("wait for a turn to hash: %w", ctx.Err()))
 	}
+	h.computed(p)
 	key := make(chan []byte, 1)
 	go func() {
 		yieldThread()

@@ -86,18 +86,63 @@ func TestHasher_computes_no_more_at_once_than_it_may(t *testing.T) {
 	busy(t, err)
 }
 
-// Otherwise time would tell which accounts there are, until each has signed in under the new parameters.
-func TestHasher_makes_up_for_a_lower_cost(t *testing.T) {
+// P-09: a password that is not right costs the same hashes, in memory times passes, for every
+// account: of no user, with a hash of any cost, with one that cannot be computed (P-06), and with the
+// right password of a user who must not sign in.
+func TestHasher_failuresCostAsMuchAsTheMostExpensiveHash(t *testing.T) {
 	t.Parallel()
-	h := NewHasher(HashOptions{MemoryKiB: 40 << 10, Time: 3})
-	for _, test := range []struct{ memory, time uint32 }{{19456, 2}, {19456, 3}, {40 << 10, 2}, {40 << 10, 3}, {64 << 10, 3}, {8 << 10, 1}} {
-		stored := phcHash{memory: test.memory, time: test.time, threads: 1}
-		cost, want := test.memory*test.time, uint32(3*40<<10)
-		for _, rest := range h.saved(stored) {
-			cost += rest.memory * rest.time
+	const right = "correct horse battery staple"
+	h, hashes := NewHasher(HashOptions{Concurrency: 1}), map[string]*string{
+		"no hash": nil, "no argon2id": ptr("$2a$10$abcdefghijklmnopqrstuu"),
+		"out of bounds": ptr("$argon2id$v=19$m=4194304,t=2,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA"),
+	}
+	for name, cost := range map[string]HashOptions{
+		"configured": {}, "more memory": {MemoryKiB: 40 << 10}, "more passes": {Time: 3}, "most expensive": {MemoryKiB: 40 << 10, Time: 3},
+	} {
+		hash, err := NewHasher(cost).Hash(t.Context(), right)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if want = max(want, test.memory*test.time); cost > want || cost < want-1<<10 {
-			t.Errorf("m=%d,t=%d: %d KiB, want %d", test.memory, test.time, cost, want)
+		hashes[name] = &hash
+	}
+	old := phcHash{memory: 8 << 10, time: 1, threads: 1, salt: random(argonSalt), key: random(argonKey), size: argonKey}
+	hashes["cheap"] = ptr(old.String())
+	var computed []phcHash
+	h.computed = func(p phcHash) { computed = append(computed, p) }
+	cost := func() (total uint32) {
+		for _, p := range computed {
+			if p.memory > 40<<10 {
+				t.Errorf("%d KiB were allocated", p.memory)
+			}
+			total += p.memory * p.time
+		}
+		computed = nil
+		return total
+	}
+	wrong := func(hash *string) uint32 {
+		if matches, err := h.Verify(t.Context(), hash, "a wrong password"); matches || err != nil {
+			t.Errorf("wrong password: %v, %v", matches, err)
+		}
+		return cost()
+	}
+	if got := wrong(nil); got != 2*minArgonMemory {
+		t.Errorf("before any other hash was seen a failure costs %d KiB", got)
+	}
+	wrong(hashes["most expensive"])
+	for name, hash := range hashes {
+		if got, want := wrong(hash), uint32(3*40<<10); got > want || got < want-1<<10 {
+			t.Errorf("%s: %d KiB, want %d", name, got, want)
+		}
+	}
+	for _, name := range []string{"configured", "more memory", "more passes", "most expensive"} {
+		if matches, err := h.Verify(t.Context(), hashes[name], right); !matches || err != nil {
+			t.Errorf("%s: %v, %v", name, matches, err)
+		}
+		if err := h.Equalise(t.Context(), *hashes[name], right); err != nil {
+			t.Error(err)
+		}
+		if got, want := cost(), uint32(3*40<<10); got > want || got < want-1<<10 {
+			t.Errorf("%s, right password of a disabled user: %d KiB, want %d", name, got, want)
 		}
 	}
 }
