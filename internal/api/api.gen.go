@@ -633,6 +633,9 @@ type Tokens struct {
 	// AccessToken A JWT (RFC 9068). Send it as `Authorization: Bearer …`.
 	AccessToken string `json:"access_token"`
 
+	// DeviceToken After a sign-in with a password. Keep it on the device, also after sign-out, and send it with the next sign-in of the account, so that nobody who guesses at the password makes its owner wait.
+	DeviceToken *string `json:"device_token,omitempty"`
+
 	// ExpiresIn Seconds until the access token expires.
 	ExpiresIn int `json:"expires_in"`
 
@@ -713,6 +716,9 @@ type TenantChange struct {
 
 // LoginJSONBody defines parameters for Login.
 type LoginJSONBody struct {
+	// DeviceToken The `device_token` of an earlier sign-in of the account on this device. It is no credential: the password is counted apart from the guesses of strangers. One that is unknown, expired, or older than the password is ignored.
+	DeviceToken *string `json:"device_token,omitempty"`
+
 	// Email Example: ada@example.com
 	Email Email `json:"email"`
 

@@ -8,7 +8,6 @@ import (
 	"tenantry/ent"
 	"tenantry/ent/refreshtoken"
 	"tenantry/ent/tenant"
-	"tenantry/ent/user"
 	"tenantry/internal/database"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
@@ -22,6 +21,7 @@ type Auth struct {
 	keys     *SigningKeys
 	access   *accessTokens
 	refresh  refreshTokens
+	devices  deviceTokens
 	throttle *throttle
 	batches  *sessionBatches
 	opts     Options
@@ -39,8 +39,13 @@ func New(client *ent.Client, hasher *Hasher, keys *SigningKeys, opts Options) (*
 	if err != nil {
 		return nil, fmt.Errorf("derive the key of throttles: %w", err)
 	}
+	devices, err := derive(opts.secrets(), purposeDevice)
+	if err != nil {
+		return nil, fmt.Errorf("derive the keys of device tokens: %w", err)
+	}
 	return &Auth{
-		client: client, hasher: hasher, keys: keys, access: newAccessTokens(keys, opts), refresh: refreshTokens{refresh},
+		devices: deviceTokens{devices},
+		client:  client, hasher: hasher, keys: keys, access: newAccessTokens(keys, opts), refresh: refreshTokens{refresh},
 		throttle:  &throttle{client: client, key: counting[0], clock: opts.Clock, account: opts.AccountAttempts, address: opts.AddressAttempts},
 		batches:   newSessionBatches(client, opts.Clock),
 		opts:      opts,
@@ -54,7 +59,9 @@ type Tokens struct {
 	Access    string
 	ExpiresIn time.Duration
 	Refresh   string
-	User      *Projection
+	// Device is the token of the device, where a password was given.
+	Device string
+	User   *Projection
 }
 
 // Origin is where a sign-in came from.
@@ -124,59 +131,6 @@ var errInvalidToken = problem.Unauthorized("invalid_token", "The access token is
 // ErrCredentials is the answer to everybody who may not sign in, whatever the reason (ASVS 6.3.8).
 var ErrCredentials = problem.Unauthorized("invalid_credentials", "The tenant, e-mail address or password is not right.")
 
-// Login signs a user in with a password. Every failure is the same 401, at the cost of one hash, whatever it was that
-// failed (ASVS 6.3.8).
-func (a *Auth) Login(ctx context.Context, slug, email, password string, from Origin) (*Tokens, error) {
-	tokens, err := a.login(ctx, slug, email, password, from)
-	a.signIns.Count(passwordEnd(err))
-	return tokens, err
-}
-
-func (a *Auth) login(ctx context.Context, slug, email, password string, from Origin) (*Tokens, error) {
-	account := accountOf(a.slug(slug), email)
-	leave, err := a.hasher.Admit(ctx, Share{from.IP, a.slug(slug), account})
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-	system := principal.System(ctx, "sign-in: nobody is known yet")
-	try, err := a.throttle.spendSignIn(system, from.IP, account)
-	if err != nil {
-		return nil, err
-	}
-	var p *Projection
-	if canonical, err := CanonicalEmail(email); err == nil {
-		if p, err = loadProjection(system, a.client, byCredentials(a.slug(slug), canonical)); err != nil {
-			try.refund(system)
-			return nil, err
-		}
-	}
-	var hash *string
-	if p != nil && !try.blind {
-		hash = p.PasswordHash
-	}
-	matches, err := a.hasher.Verify(ctx, hash, password)
-	if err != nil {
-		try.refund(system)
-		return nil, err
-	}
-	if !matches {
-		return nil, try.failed(system, ErrCredentials)
-	}
-	if !p.Live() {
-		if err := a.hasher.Equalise(ctx, *hash, password); err != nil {
-			return nil, err
-		}
-		return nil, try.failed(system, errDisabled)
-	}
-	if err := try.succeed(system); err != nil {
-		return nil, err
-	}
-	acting := principal.NewContext(ctx, &principal.Principal{TenantID: p.TenantID, UserID: p.ID})
-	a.renewHash(acting, p, password)
-	return a.startSession(acting, a.client, p, SessionProvider{}, from)
-}
-
 // Register makes an account in a tenant that is open for it, and signs in. An empty slug means the default tenant. What is
 // refused counts against the address; 429 also for a network that has registered too many.
 func (a *Auth) Register(ctx context.Context, slug string, account Account, from Origin) (*Tokens, error) {
@@ -237,22 +191,6 @@ func (a *Auth) Enroll(ctx context.Context, home *ent.Tenant, account Account, fr
 		try.refund(system) // the account is there, whatever becomes of the count
 	}
 	return tokens, err
-}
-
-// renewHash stores the password under the parameters of today if it was hashed under others (OWASP Password Storage
-// Cheat Sheet). It can wait for the next sign-in, so that a failure is none of the user's.
-func (a *Auth) renewHash(ctx context.Context, p *Projection, password string) {
-	old := *p.PasswordHash
-	if !a.hasher.Outdated(old) {
-		return
-	}
-	hash, err := a.hasher.Hash(ctx, password)
-	if err == nil {
-		err = a.client.User.Update().Where(user.ID(p.ID), user.PasswordHash(old)).SetPasswordHash(hash).Exec(ctx)
-	}
-	if err != nil {
-		a.opts.Log.WarnContext(ctx, "a password could not be hashed anew", "user_id", p.ID, "error", err)
-	}
 }
 
 // Refresh exchanges a refresh token for its successor and a new access token. User and tenant are checked again.

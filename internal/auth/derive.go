@@ -11,6 +11,7 @@ const (
 	purposeRefreshToken = "tenantry/refresh-token/v1"
 	purposeSigningKey   = "tenantry/signing-key/v1"
 	purposeThrottle     = "tenantry/throttle/v1"
+	purposeDevice       = "tenantry/device/v1"
 	purposeCursor       = "tenantry/cursor/v1"
 	purposeClientSecret = "tenantry/client-secret/v1"
 	purposeShared       = "tenantry/shared/v1"

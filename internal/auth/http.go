@@ -16,7 +16,9 @@ type HTTP struct{ *Auth }
 
 // Login answers POST /api/v1/auth/login.
 func (h HTTP) Login(ctx context.Context, r api.LoginRequestObject) (api.LoginResponseObject, error) {
-	tokens, err := h.Auth.Login(ctx, optional(r.Body.Tenant), r.Body.Email, r.Body.Password, OriginOf(ctx))
+	tokens, err := h.Auth.Login(ctx, Credentials{
+		Tenant: optional(r.Body.Tenant), Email: r.Body.Email, Password: r.Body.Password, Device: optional(r.Body.DeviceToken),
+	}, OriginOf(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -116,8 +118,12 @@ func (h HTTP) GetJWKS(context.Context, api.GetJWKSRequestObject) (api.GetJWKSRes
 
 // Response is tokens as the API shows them.
 func (t *Tokens) Response() api.Tokens {
+	var device *string
+	if t.Device != "" {
+		device = &t.Device
+	}
 	return api.Tokens{
-		AccessToken: t.Access, TokenType: api.Bearer, ExpiresIn: int(t.ExpiresIn.Seconds()), RefreshToken: t.Refresh,
+		DeviceToken: device, AccessToken: t.Access, TokenType: api.Bearer, ExpiresIn: int(t.ExpiresIn.Seconds()), RefreshToken: t.Refresh,
 		User: UserResponse(t.User.User),
 	}
 }

@@ -131,6 +131,22 @@ func (t *throttle) spendSignIn(ctx context.Context, ip, account string) (*attemp
 	return try, nil
 }
 
+// spendDevice counts an attempt to sign in from a device in which the account has signed in before,
+// apart from every network: nil if the device, or the account over everything, has used its attempts
+// up.
+func (t *throttle) spendDevice(ctx context.Context, ip, account string, d device) (*attempt, error) {
+	try := &attempt{throttle: t, account: t.ofAccount(account, maxFailures, false), bucket: t.ofBucket("device\n" + d.id.String())}
+	try.resets, try.known = try.bucket.id, t.id("known\n"+account+"\n"+network(ip))
+	if err := try.count(ctx, ""); err != nil {
+		return nil, err
+	}
+	if len(try.counted) < 2 {
+		try.refund(ctx)
+		return nil, nil
+	}
+	return try, nil
+}
+
 // spendChange counts an attempt of a signed-in user to change the password: 429 if the address or
 // the user has to wait. Strangers who guess do not make the user wait.
 func (t *throttle) spendChange(ctx context.Context, ip, account string, user uuid.UUID) (*attempt, error) {

@@ -1,0 +1,68 @@
+package auth
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// deviceKnown is how long a device is known after the sign-in that has issued its token.
+const deviceKnown = 180 * 24 * time.Hour
+
+// device is a client in which an account has signed in with its password. It is no credential: the
+// password is needed all the same, and is merely counted apart from the guesses of strangers.
+type device struct {
+	user    uuid.UUID
+	version int
+	id      uuid.UUID
+	until   time.Time
+}
+
+// of reports whether the device is one of a user, of whom the password was not changed since.
+func (d device) of(p *Projection) bool {
+	return p != nil && p.ID == d.user && p.PasswordVersion == d.version
+}
+
+// deviceTokens writes the tokens of devices under the first key and reads them under any.
+type deviceTokens struct{ keys [][]byte }
+
+// deviceClaim is the length of what a token claims: user, password version, device and expiry.
+const deviceClaim = 16 + 8 + 16 + 8
+
+// encode returns the token of a device in which an account has signed in.
+func (t deviceTokens) encode(d device, account string) string {
+	claim := append([]byte{}, d.user[:]...)
+	claim = binary.BigEndian.AppendUint64(claim, uint64(d.version)) //nolint:gosec // never negative
+	claim = append(claim, d.id[:]...)
+	claim = binary.BigEndian.AppendUint64(claim, uint64(d.until.Unix())) //nolint:gosec // after 1970
+	return base64.RawURLEncoding.EncodeToString(append(claim, macOfDevice(t.keys[0], claim, account)...))
+}
+
+// decode returns the device of a token that this server has written for an account, and whether it
+// is one that has not expired.
+func (t deviceTokens) decode(token, account string, now time.Time) (d device, known bool) {
+	content, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil || len(content) != deviceClaim+sha256.Size {
+		return d, false
+	}
+	claim, mac := content[:deviceClaim], content[deviceClaim:]
+	for _, key := range t.keys {
+		known = known || hmac.Equal(mac, macOfDevice(key, claim, account))
+	}
+	d = device{
+		user: uuid.UUID(claim[:16]), version: int(binary.BigEndian.Uint64(claim[16:24])), //nolint:gosec // as encode wrote it
+		id: uuid.UUID(claim[24:40]), until: time.Unix(int64(binary.BigEndian.Uint64(claim[40:])), 0), //nolint:gosec // as encode wrote it
+	}
+	return d, known && now.Before(d.until)
+}
+
+func macOfDevice(key, claim []byte, account string) []byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write(claim)
+	mac.Write([]byte(account))
+	return mac.Sum(nil)
+}

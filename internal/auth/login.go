@@ -1,0 +1,119 @@
+package auth
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"tenantry/ent/user"
+	"tenantry/internal/principal"
+)
+
+// Credentials are what a client signs in with.
+type Credentials struct {
+	// Tenant is a slug; "" is the default tenant.
+	Tenant, Email, Password string
+	// Device is the token that an earlier sign-in has returned, or "".
+	Device string
+}
+
+// Login signs a user in with a password. Every failure is the same 401, at the cost of the same hashes, whatever it was
+// that failed (ASVS 6.3.8). The tokens come with one of the device.
+func (a *Auth) Login(ctx context.Context, c Credentials, from Origin) (*Tokens, error) {
+	tokens, err := a.login(ctx, c, from)
+	a.signIns.Count(passwordEnd(err))
+	return tokens, err
+}
+
+func (a *Auth) login(ctx context.Context, c Credentials, from Origin) (*Tokens, error) {
+	c.Tenant = a.slug(c.Tenant)
+	account := accountOf(c.Tenant, c.Email)
+	leave, err := a.hasher.Admit(ctx, Share{from.IP, c.Tenant, account})
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	system := principal.System(ctx, "sign-in: nobody is known yet")
+	d, known := a.devices.decode(c.Device, account, a.opts.Clock())
+	try, p, err := a.spend(system, c, d, known, from)
+	if err != nil {
+		return nil, err
+	}
+	var hash *string
+	if p != nil && !try.blind {
+		hash = p.PasswordHash
+	}
+	matches, err := a.hasher.Verify(ctx, hash, c.Password)
+	if err != nil {
+		try.refund(system)
+		return nil, err
+	}
+	if !matches {
+		return nil, try.failed(system, ErrCredentials)
+	}
+	if !p.Live() {
+		if err := a.hasher.Equalise(ctx, *hash, c.Password); err != nil {
+			return nil, err
+		}
+		return nil, try.failed(system, errDisabled)
+	}
+	if err := try.succeed(system); err != nil {
+		return nil, err
+	}
+	acting := principal.NewContext(ctx, &principal.Principal{TenantID: p.TenantID, UserID: p.ID})
+	a.renewHash(acting, p, c.Password)
+	tokens, err := a.startSession(acting, a.client, p, SessionProvider{}, from)
+	if err != nil {
+		return nil, err
+	}
+	if !known || !d.of(p) {
+		d.id = uuid.New()
+	}
+	d = device{p.ID, p.PasswordVersion, d.id, a.opts.Clock().Add(deviceKnown)}
+	tokens.Device = a.devices.encode(d, account)
+	return tokens, nil
+}
+
+// spend counts an attempt to sign in and returns the user who is named, nil if there is none. A known
+// device counts apart, unless its user's password was changed since.
+func (a *Auth) spend(ctx context.Context, c Credentials, d device, known bool, from Origin) (try *attempt, p *Projection, err error) {
+	account := accountOf(c.Tenant, c.Email)
+	if known {
+		if try, err = a.throttle.spendDevice(ctx, from.IP, account, d); err != nil {
+			return nil, nil, err
+		}
+	}
+	ofDevice := try != nil
+	if !ofDevice {
+		if try, err = a.throttle.spendSignIn(ctx, from.IP, account); err != nil {
+			return nil, nil, err
+		}
+	}
+	if canonical, err := CanonicalEmail(c.Email); err == nil {
+		if p, err = loadProjection(ctx, a.client, byCredentials(c.Tenant, canonical)); err != nil {
+			try.refund(ctx)
+			return nil, nil, err
+		}
+	}
+	if ofDevice && !d.of(p) {
+		try.refund(ctx)
+		try, err = a.throttle.spendSignIn(ctx, from.IP, account)
+	}
+	return try, p, err
+}
+
+// renewHash stores the password under the parameters of today if it was hashed under lower ones (OWASP Password Storage
+// Cheat Sheet). It can wait for the next sign-in, so that a failure is none of the user's.
+func (a *Auth) renewHash(ctx context.Context, p *Projection, password string) {
+	old := *p.PasswordHash
+	if !a.hasher.Outdated(old) {
+		return
+	}
+	hash, err := a.hasher.Hash(ctx, password)
+	if err == nil {
+		err = a.client.User.Update().Where(user.ID(p.ID), user.PasswordHash(old)).SetPasswordHash(hash).Exec(ctx)
+	}
+	if err != nil {
+		a.opts.Log.WarnContext(ctx, "a password could not be hashed anew", "user_id", p.ID, "error", err)
+	}
+}
