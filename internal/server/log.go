@@ -95,16 +95,20 @@ type urgent struct {
 }
 
 func (u urgent) Handle(ctx context.Context, line slog.Record) error {
-	event, named := false, false
+	has := map[string]bool{}
 	line.Attrs(func(a slog.Attr) bool {
-		event, named = event || a.Key == "event", named || a.Key == "request_id"
+		has[a.Key] = true
 		return true
 	})
-	if id := httpapi.RequestID(ctx); id != "" && !named {
+	if id := httpapi.RequestID(ctx); id != "" && !has["request_id"] {
 		line.AddAttrs(slog.String("request_id", id))
 	}
+	event := has["event"]
 	if p, ok := principal.FromContext(ctx); ok && event && p.TenantID != uuid.Nil {
-		line.AddAttrs(slog.String("tenant_id", p.TenantID.String()), slog.String("home_tenant_id", p.Home().String()))
+		if !has["tenant_id"] {
+			line.AddAttrs(slog.String("tenant_id", p.TenantID.String()))
+		}
+		line.AddAttrs(slog.String("home_tenant_id", p.Home().String()))
 	}
 	err := u.Handler.Handle(ctx, line)
 	if event || line.Level >= slog.LevelWarn {
