@@ -70,6 +70,7 @@ func (OAuthProvider) Hooks() []ent.Hook {
 		}, ent.OpUpdate|ent.OpUpdateOne),
 	}
 }
+
 // Indexes of the OAuthProvider.
 func (OAuthProvider) Indexes() []ent.Index {
 	return []ent.Index{

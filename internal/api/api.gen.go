@@ -633,7 +633,7 @@ type Tokens struct {
 	// AccessToken A JWT (RFC 9068). Send it as `Authorization: Bearer …`.
 	AccessToken string `json:"access_token"`
 
-	// DeviceToken After a sign-in with a password. Keep it on the device, also after sign-out, and send it with the next sign-in of the account, so that nobody who guesses at the password makes its owner wait.
+	// DeviceToken After a sign-in with a password. Keep it on the device, also after sign-out, and send it with the next sign-in of the account, so that guesses of others do not make the user wait.
 	DeviceToken *string `json:"device_token,omitempty"`
 
 	// ExpiresIn Seconds until the access token expires.
@@ -717,6 +717,9 @@ type TenantChange struct {
 // LoginJSONBody defines parameters for Login.
 type LoginJSONBody struct {
 	// DeviceToken The `device_token` of an earlier sign-in of the account on this device. It is no credential: the password is counted apart from the guesses of strangers. One that is unknown, expired, or older than the password is ignored.
+	//
+	//
+	// Example: AZqpVZ6pfqmLf3k5Qm1dXgAAAAAAAAAAAZqpVZ6pfqmLf3k5Qm1dXgAAAABpKNqAq83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k
 	DeviceToken *string `json:"device_token,omitempty"`
 
 	// Email Example: ada@example.com

@@ -200,8 +200,10 @@ func TestShared_values_that_were_tampered_with_are_refused(t *testing.T) {
 	for what, poison := range map[string]func() error{
 		"another's": func() error { return redis.Client.Set(ctx, name, other, 0).Err() },
 		"cut":       func() error { return redis.Client.Set(ctx, name, value[:len(value)-1], 0).Err() },
-		"changed":   func() error { return redis.Client.Set(ctx, name, value[:20]+string([]byte{value[20] ^ 1})+value[21:], 0).Err() },
-		"empty":     func() error { return redis.Client.Set(ctx, name, "", 0).Err() },
+		"changed": func() error {
+			return redis.Client.Set(ctx, name, value[:20]+string([]byte{value[20] ^ 1})+value[21:], 0).Err()
+		},
+		"empty": func() error { return redis.Client.Set(ctx, name, "", 0).Err() },
 		"bare": func() error {
 			return redis.Client.Set(ctx, name, `{"era":"","rows":[],"stamps":[],"value":"x"}`, 0).Err()
 		},

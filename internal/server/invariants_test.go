@@ -68,7 +68,7 @@ type secrets struct {
 
 // secretMembers are the members of requests and answers whose values are secret.
 var secretMembers = []string{
-	"access_token", "client_secret", "code", "code_verifier", "current_password", "new_password", "password", "refresh_token",
+	"access_token", "client_secret", "code", "code_verifier", "current_password", "device_token", "new_password", "password", "refresh_token",
 }
 
 // observe collects the secrets of a JSON object, whose members may be objects, and of headers.

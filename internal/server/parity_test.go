@@ -51,5 +51,5 @@ var unequal = []struct {
 }{
 	{regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`), "ID"},
 	{regexp.MustCompile(`"\d{4}-\d\d-\d\dT[0-9:.]+Z"`), "TIME"},
-	{regexp.MustCompile(`"(access_token|refresh_token|kid|x|y|request_id|authorization_url|next_cursor)":"[^"]*"`), `"$1":"…"`},
+	{regexp.MustCompile(`"(access_token|device_token|refresh_token|kid|x|y|request_id|authorization_url|next_cursor)":"[^"]*"`), `"$1":"…"`},
 }
