@@ -11,18 +11,30 @@ import (
 
 // Share names the client network, the tenant and the account that a password is hashed for. Each of
 // them gets an equal part of the hasher while there are more requests than it can serve.
-type Share struct{ Network, Tenant, Account string }
+type Share struct {
+	Network, Tenant, Account string
+	// Known says that the account has signed in from the device or the network before. Known requests
+	// share with each other only, so that no number of others keeps them out.
+	Known bool
+}
 
 // ShareOf is the share of the principal who acts in ctx.
 func ShareOf(ctx context.Context) Share {
 	ip, _ := httpapi.Client(ctx)
 	p, _ := principal.FromContext(ctx)
-	return Share{ip, p.TenantID.String(), p.UserID.String()}
+	return Share{Network: ip, Tenant: p.TenantID.String(), Account: p.UserID.String()}
 }
 
-// keys returns what the request is accounted to.
-func (s Share) keys() [3]string {
-	return [3]string{"network\n" + network(s.Network), "tenant\n" + s.Tenant, "account\n" + s.Tenant + "\n" + s.Account}
+// keys returns what the request is accounted to. A site of IPv6 has a /48 (RFC 6177 §2).
+func (s Share) keys() [4]string {
+	of := ""
+	if s.Known {
+		of = "known "
+	}
+	return [4]string{
+		of + "site\n" + prefixOf(s.Network, 48), of + "network\n" + network(s.Network),
+		of + "tenant\n" + s.Tenant, of + "account\n" + s.Tenant + "\n" + s.Account,
+	}
 }
 
 // admission admits a bounded number of requests at once and lets a bounded number wait. It is
@@ -44,7 +56,7 @@ type admission struct {
 
 // waiter is a request that waits until it is admitted, or displaced by another.
 type waiter struct {
-	keys     [3]string
+	keys     [4]string
 	admitted chan bool
 }
 

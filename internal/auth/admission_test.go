@@ -45,15 +45,16 @@ func (l *line) turns(t *testing.T) (n int) {
 // T-13: a crowd is served no more often than each of the others, whatever makes it a crowd.
 func TestAdmission_givesEqualPartsToWhoeverACrowdIsOf(t *testing.T) {
 	t.Parallel()
-	victim := Share{"192.0.2.1", "b", "ada"}
+	victim := Share{"192.0.2.1", "b", "ada", false}
 	for name, crowd := range map[string]func(i int) Share{
-		"one account":                      func(int) Share { return Share{"203.0.113.1", "a", "owner"} },
-		"a tenant from many networks":      func(i int) Share { return Share{fmt.Sprintf("203.0.113.%d", i), "a", fmt.Sprint(i)} },
-		"a network that names tenants":     func(i int) Share { return Share{"203.0.113.1", fmt.Sprint(i), "owner"} },
-		"an IPv6 network":                  func(i int) Share { return Share{fmt.Sprintf("2001:db8::%x", i), fmt.Sprint(i), "owner"} },
-		"an account of the same tenant":    func(i int) Share { return Share{fmt.Sprintf("203.0.113.%d", i), "b", "bob"} },
-		"one account of the same network":  func(int) Share { return Share{"192.0.2.1", "b", "bob"} },
-		"another tenant, the same network": func(i int) Share { return Share{"192.0.2.1", "a", fmt.Sprint(i)} },
+		"one account":                      func(int) Share { return Share{"203.0.113.1", "a", "owner", false} },
+		"a tenant from many networks":      func(i int) Share { return Share{fmt.Sprintf("203.0.113.%d", i), "a", fmt.Sprint(i), false} },
+		"a network that names tenants":     func(i int) Share { return Share{"203.0.113.1", fmt.Sprint(i), "owner", false} },
+		"a site of IPv6":                   func(i int) Share { return Share{fmt.Sprintf("2001:db8:0:%x::1", i), fmt.Sprint(i), "owner", false} },
+		"an IPv6 network":                  func(i int) Share { return Share{fmt.Sprintf("2001:db8::%x", i), fmt.Sprint(i), "owner", false} },
+		"an account of the same tenant":    func(i int) Share { return Share{fmt.Sprintf("203.0.113.%d", i), "b", "bob", false} },
+		"one account of the same network":  func(int) Share { return Share{"192.0.2.1", "b", "bob", false} },
+		"another tenant, the same network": func(i int) Share { return Share{"192.0.2.1", "a", fmt.Sprint(i), false} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -92,12 +93,12 @@ func TestAdmission_keepsNoCreditOfTheIdle(t *testing.T) {
 	t.Parallel()
 	l := &line{admission: newAdmission(1, 100)}
 	for range 500 {
-		l.arriving(Share{"203.0.113.1", "a", "owner"})
+		l.arriving(Share{"203.0.113.1", "a", "owner", false})
 		l.leave()
 	}
 	for range 20 {
-		l.crowd = append(l.crowd, l.arriving(Share{"192.0.2.1", "b", "ada"}))
-		l.others = append(l.others, l.arriving(Share{"203.0.113.1", "a", "owner"}))
+		l.crowd = append(l.crowd, l.arriving(Share{"192.0.2.1", "b", "ada", false}))
+		l.others = append(l.others, l.arriving(Share{"203.0.113.1", "a", "owner", false}))
 	}
 	l.others = l.others[:5]
 	if n := l.turns(t); n > 7 {

@@ -134,7 +134,7 @@ var ErrCredentials = problem.Unauthorized("invalid_credentials", "The tenant, e-
 // Register makes an account in a tenant that is open for it, and signs in. An empty slug means the default tenant. What is
 // refused counts against the address; 429 also for a network that has registered too many.
 func (a *Auth) Register(ctx context.Context, slug string, account Account, from Origin) (*Tokens, error) {
-	leave, err := a.hasher.Admit(ctx, Share{from.IP, a.slug(slug), accountOf(a.slug(slug), account.Email)})
+	leave, err := a.hasher.Admit(ctx, Share{Network: from.IP, Tenant: a.slug(slug), Account: accountOf(a.slug(slug), account.Email)})
 	if err != nil {
 		return nil, err
 	}

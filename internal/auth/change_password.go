@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -26,7 +27,7 @@ type PasswordChange struct {
 // ChangePassword replaces the password of a user who knows the current one, and ends every session but the one that asks
 // (ASVS 6.2.3, 7.4.3): 422 if either password is not acceptable, 409 if the password was changed meanwhile.
 func (a *Auth) ChangePassword(ctx context.Context, me *Projection, change PasswordChange, from Origin) error {
-	leave, err := a.hasher.Admit(ctx, Share{from.IP, me.TenantID.String(), me.ID.String()})
+	leave, err := a.hasher.Admit(ctx, Share{Network: from.IP, Tenant: me.TenantID.String(), Account: me.ID.String()})
 	if err != nil {
 		return err
 	}
@@ -73,7 +74,7 @@ func (a *Auth) ChangePassword(ctx context.Context, me *Projection, change Passwo
 func LogUnlinked(ctx context.Context, log *slog.Logger, u *ent.User, by string) {
 	provider := ""
 	if u.OauthProvider != nil {
-		provider = *u.OauthProvider
+		provider, _, _ = strings.Cut(*u.OauthProvider, ":") // the name, or the ID of one of the tenant
 	}
 	log.InfoContext(ctx, "identity at a provider", "event", "oauth_unlinked", "tenant_id", u.TenantID, "user_id", u.ID,
 		"provider", provider, "by", by, "with_password", true)

@@ -48,11 +48,11 @@ WHERE throttles.expires_at <= $11 OR (
 	AND (throttles.id <> $6 OR throttles.excess < $8))
 RETURNING id`
 
-// settleAttempt takes one attempt back from the counters $1, $2 and $3, forgets every attempt of
-// the counter $4, and keeps the counter $5 until $6. Each may be empty. Rows are locked in the order
-// of countAttempt. A row that was deleted meanwhile is inserted as expired.
+// settleAttempt refunds one attempt to the address $1, the account $2 and the bucket $3, or, if $4 is
+// 1, resets account and bucket. It keeps the counter $5 until $6. Each ID may be empty. Rows are locked
+// in the order of countAttempt. A row that was deleted meanwhile is inserted as expired.
 const settleAttempt = `INSERT INTO throttles (id, excess, blocked_until, expires_at)
-SELECT settled.id, CASE WHEN settled.id = $4 OR settled.place = 4 THEN 0 ELSE 1 END, 0,
+SELECT settled.id, CASE WHEN settled.place = 4 OR (settled.place > 1 AND CAST($4 AS bigint) = 1) THEN 0 ELSE 1 END, 0,
 	CASE WHEN settled.place = 4 THEN CAST($6 AS bigint) ELSE 0 END
 FROM (
 	SELECT CAST($1 AS text) AS id, 1 AS place
@@ -105,8 +105,9 @@ func (a *attempt) count(ctx context.Context, known string) error {
 	return nil
 }
 
-// settle is done for a client that has hung up as well: a right password is no failure.
-func (a *attempt) settle(ctx context.Context, resets, known string) error {
+// settle resets the counters of the account, or refunds the attempt. It also runs for a client that
+// has hung up: a right password is no failure.
+func (a *attempt) settle(ctx context.Context, reset bool) error {
 	if len(a.counted) == 0 {
 		return nil
 	}
@@ -115,6 +116,10 @@ func (a *attempt) settle(ctx context.Context, resets, known string) error {
 			return ""
 		}
 		return c.id
+	}
+	resets, known := 0, ""
+	if reset {
+		resets, known = 1, a.known
 	}
 	_, err := a.client.ExecContext(context.WithoutCancel(ctx), settleAttempt,
 		counted(a.address), counted(a.account), counted(a.bucket), resets, known, a.clock().Add(networkKnown).UnixMilli())

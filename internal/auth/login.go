@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 
 	"github.com/google/uuid"
 
@@ -28,13 +29,13 @@ func (a *Auth) Login(ctx context.Context, c Credentials, from Origin) (*Tokens, 
 func (a *Auth) login(ctx context.Context, c Credentials, from Origin) (*Tokens, error) {
 	c.Tenant = a.slug(c.Tenant)
 	account := accountOf(c.Tenant, c.Email)
-	leave, err := a.hasher.Admit(ctx, Share{from.IP, c.Tenant, account})
+	system := principal.System(ctx, "sign-in: the user is not authenticated yet")
+	d, known := a.devices.decode(c.Device, account, a.opts.Clock())
+	leave, err := a.admit(system, Share{from.IP, c.Tenant, account, known})
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	system := principal.System(ctx, "sign-in: nobody is known yet")
-	d, known := a.devices.decode(c.Device, account, a.opts.Clock())
 	try, p, err := a.spend(system, c, d, known, from)
 	if err != nil {
 		return nil, err
@@ -72,6 +73,18 @@ func (a *Auth) login(ctx context.Context, c Credentials, from Origin) (*Tokens, 
 	d = device{p.ID, p.PasswordVersion, d.id, a.opts.Clock().Add(deviceKnown)}
 	tokens.Device = a.devices.encode(d, account)
 	return tokens, nil
+}
+
+// admit waits for a place among the sign-ins. An account that is refused a place waits again among
+// those who are known, if it has signed in from the network before: that costs a statement, which
+// only a sign-in that would be refused needs.
+func (a *Auth) admit(ctx context.Context, share Share) (leave func(), err error) {
+	leave, err = a.hasher.Admit(ctx, share)
+	if share.Known || !errors.Is(err, errBusy) || !a.throttle.knows(ctx, share.Network, share.Account) {
+		return leave, err
+	}
+	share.Known = true
+	return a.hasher.Admit(ctx, share)
 }
 
 // spend counts an attempt to sign in and returns the user who is named, nil if there is none. A known
@@ -114,6 +127,6 @@ func (a *Auth) renewHash(ctx context.Context, p *Projection, password string) {
 		err = a.client.User.Update().Where(user.ID(p.ID), user.PasswordHash(old)).SetPasswordHash(hash).Exec(ctx)
 	}
 	if err != nil {
-		a.opts.Log.WarnContext(ctx, "a password could not be hashed anew", "user_id", p.ID, "error", err)
+		a.opts.Log.WarnContext(ctx, "password not hashed under the configured parameters, retrying at the next sign-in", "user_id", p.ID, "error", err)
 	}
 }

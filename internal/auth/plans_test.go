@@ -111,7 +111,7 @@ func TestHot_statements_use_indexes(t *testing.T) {
 			},
 			"settle an attempt": func() error {
 				try := &attempt{throttle: testThrottle(client), counted: []string{""}}
-				return try.settle(ctx, "", "known")
+				return try.settle(ctx, true)
 			},
 			"mark revoked sessions": func() error {
 				_, err := mark(ctx, client, refreshtoken.RevokedReasonLogout, refreshtoken.UserID(id), unmarked)

@@ -52,9 +52,8 @@ type attempt struct {
 	address, account, bucket counter
 	// counted are the ids of the counters that have counted it.
 	counted []string
-	// resets is the counter whose failures a right password ends, known the counter that keeps the
-	// network known.
-	resets, known string
+	// known is the ID of the counter that keeps the network known.
+	known string
 	// exceeds says that the common attempts of the account are used up, so that a failure is
 	// answered as if the password had not been compared.
 	exceeds bool
@@ -105,13 +104,12 @@ func (t *throttle) spendAddress(ctx context.Context, ip string) (*attempt, error
 // who has used its network (ASVS 6.3.8). The context must be the system's.
 func (t *throttle) spendSignIn(ctx context.Context, ip, account string) (*attempt, error) {
 	try := &attempt{throttle: t, address: t.ofAddress(ip), account: t.ofAccount(account, unknownFailures, true)}
-	try.known = t.id("known\n" + account + "\n" + network(ip))
+	try.known = t.knownNetwork(ip, account)
 	if err := try.count(ctx, ""); err != nil {
 		return nil, err
 	}
 	switch {
 	case len(try.counted) == 2:
-		try.resets = try.account.id
 		return try, nil
 	case !slices.Contains(try.counted, try.address.id):
 		try.refund(ctx)
@@ -127,7 +125,7 @@ func (t *throttle) spendSignIn(ctx context.Context, ip, account string) (*attemp
 	}
 	try.exceeds, try.blind = true, len(own.counted) == 1
 	try.counted = append(try.counted, own.counted...)
-	try.bucket, try.resets = own.bucket, own.bucket.id
+	try.bucket = own.bucket
 	return try, nil
 }
 
@@ -136,7 +134,7 @@ func (t *throttle) spendSignIn(ctx context.Context, ip, account string) (*attemp
 // up.
 func (t *throttle) spendDevice(ctx context.Context, ip, account string, d device) (*attempt, error) {
 	try := &attempt{throttle: t, account: t.ofAccount(account, maxFailures, false), bucket: t.ofBucket("device\n" + d.id.String())}
-	try.resets, try.known = try.bucket.id, t.id("known\n"+account+"\n"+network(ip))
+	try.known = t.knownNetwork(ip, account)
 	if err := try.count(ctx, ""); err != nil {
 		return nil, err
 	}
@@ -154,7 +152,6 @@ func (t *throttle) spendChange(ctx context.Context, ip, account string, user uui
 		throttle: t, address: t.ofAddress(ip), account: t.ofAccount(account, maxFailures, false),
 		bucket: t.ofBucket("change\n" + user.String()),
 	}
-	try.resets = try.bucket.id
 	if err := try.count(ctx, ""); err != nil {
 		return nil, err
 	}
@@ -201,13 +198,26 @@ func (a *attempt) failed(ctx context.Context, reason error) error {
 	return a.wait(ctx, a.address, a.account)
 }
 
-// succeed takes the attempt back, resets the counter of the failures before it, and keeps the
-// network known.
-func (a *attempt) succeed(ctx context.Context) error { return a.settle(ctx, a.resets, a.known) }
+// succeed refunds the attempt to the address, resets the failures of the account and of the bucket,
+// and keeps the network known.
+func (a *attempt) succeed(ctx context.Context) error { return a.settle(ctx, true) }
 
 // refund takes the attempt back, for one that was not decided. While the database is down, the
 // attempt stays counted.
-func (a *attempt) refund(ctx context.Context) { _ = a.settle(ctx, "", "") }
+func (a *attempt) refund(ctx context.Context) { _ = a.settle(ctx, false) }
+
+// knownNetwork is the ID of the counter that exists while the account knows the network.
+func (t *throttle) knownNetwork(ip, account string) string {
+	return t.id("known\n" + account + "\n" + network(ip))
+}
+
+// knows reports whether the account has signed in from the network before. The context must be the
+// system's.
+func (t *throttle) knows(ctx context.Context, ip, account string) bool {
+	known, err := t.client.Throttle.Query().
+		Where(entthrottle.ID(t.knownNetwork(ip, account)), entthrottle.ExpiresAtGT(t.clock().UnixMilli())).Exist(ctx)
+	return err == nil && known
+}
 
 func (t *throttle) id(subject string) string {
 	mac := hmac.New(sha256.New, t.key)
@@ -217,10 +227,18 @@ func (t *throttle) id(subject string) string {
 
 // network is what an address is counted by: a customer of IPv6 has a whole /64 to write from (RFC 6177).
 func network(ip string) string {
+	return prefixOf(ip, 64)
+}
+
+// prefixOf returns the prefix of an IPv6 address, and any other address whole.
+func prefixOf(ip string, bits int) string {
 	address, err := netip.ParseAddr(ip)
-	if err != nil || address.Is4() || address.Is4In6() {
+	if err != nil {
 		return ip
 	}
-	prefix, _ := address.Prefix(64) // 64 is within the bits of every IPv6 address
+	if address = address.Unmap(); address.Is4() {
+		return address.String()
+	}
+	prefix, _ := address.Prefix(bits) // within the bits of every IPv6 address
 	return prefix.String()
 }

@@ -1,5 +1,4 @@
-// Package names is the one rule for the names that people give: of roles, tenants, users and providers, and their
-// descriptions.
+// Package names normalises and compares the names of roles, tenants, users and providers, and their descriptions.
 //
 //	Text       what is stored of any name: trimmed, NFC, nothing invisible
 //	Label      what is stored of a name that stands for rights: Text, not empty, one alphabet a word

@@ -21,10 +21,16 @@ func Label(s string) (string, error) {
 		return "", errors.New("must not be empty")
 	}
 	var of *unicode.RangeTable
+	latin, others := false, false
 	for _, r := range norm.NFKC.String(clean) {
 		if !unicode.In(r, unicode.L, unicode.M) {
-			of = nil // a word ends
+			of, latin, others = nil, false, false
 			continue
+		}
+		latin = latin || unicode.Is(unicode.Latin, r)
+		others = others || !unicode.In(r, besideLatin...)
+		if latin && others {
+			return "", errors.New("must not mix alphabets in a word")
 		}
 		for _, alphabet := range alphabets {
 			if !unicode.Is(alphabet, r) {
@@ -37,6 +43,12 @@ func Label(s string) (string, error) {
 		}
 	}
 	return clean, nil
+}
+
+// besideLatin are the scripts that a word with Latin letters may have (Unicode Technical Standard #39
+// §5.2, highly restrictive).
+var besideLatin = []*unicode.RangeTable{
+	unicode.Latin, unicode.Common, unicode.Inherited, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Bopomofo,
 }
 
 // alphabets have letters that look like letters of each other.
@@ -92,5 +104,8 @@ var lookAlikes = strings.NewReplacer(
 	"\u0501", "d", "\u1d05", "d",
 	"rn", "m", "\u043c", "m", "\u1d0d", "m",
 	"1", "i", "l", "i", "|", "i", "!", "i", "\u0131", "i", "\u0269", "i", "\u026a", "i", "\u03b9", "i", "\u0456", "i",
+	"\ua4f3", "o", "\ua4ea", "w", "\ua4e0", "n", "\ua4f0", "e", "\ua4e3", "r", // Lisu
+	"\ua4ee", "a", "\ua4d3", "d", "\ua4df", "m", "\ua4f2", "i", "\ua4d0", "b",
+	"\u00f8", "o", "\u1d11", "o", "\u24ff", "o", "\u3007", "o", "\u212e", "e", "\u00a1", "i",
 	"\u044c", "b", "\u0432", "b", "\u03b2", "b", "\u0299", "b",
 )

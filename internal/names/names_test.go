@@ -47,7 +47,7 @@ func TestText_invisibleCharacterIsRefusedAndNamed(t *testing.T) {
 
 func TestLabel_wordOfTwoAlphabetsIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, s := range []string{"\u043ewner", "\u03bfwner", "adm\u0456n", "\u0585wner", "su\u0440port", "a\u03b1", "o\u0301\u043e", "", " ", "\u200b"} {
+	for _, s := range []string{"\u043ewner", "\u03bfwner", "adm\u0456n", "\u0585wner", "su\u0440port", "\u2d54wner", "\u0d20wner", "\u101dwner", "\U00010292wner", "a\u03b1", "o\u0301\u043e", "", " ", "\u200b"} {
 		if got, err := names.Label(s); err == nil {
 			t.Errorf("%+q is stored as %+q", s, got)
 		}
@@ -86,6 +86,8 @@ func TestResembles_whatIsReadAsASystemRole(t *testing.T) {
 	for label, name := range map[string]string{
 		"OWNER": "owner", "0wner": "owner", "\u043ewner": "owner", "\u00f3wn\u1eb9r": "owner", "ovvner": "owner", "\u1d0f\u1d21\u0274\u1d07\u0280": "owner", "own\u200der": "owner",
 		"adm\u0131n": "admin", "Admln": "admin", "adm1n": "admin", "\u0251dmin": "admin", "adrnin": "admin", "\u0430dmin": "admin", "@dmin": "admin",
+		"\ua4f3\ua4ea\ua4e0\ua4f0\ua4e3": "owner", "\ua4ee\ua4d3\ua4df\ua4f2\ua4e0": "admin", "\ua4df\ua4f0\ua4df\ua4d0\ua4f0\ua4e3": "member",
+		"own\u212er": "owner", "\u00f8wner": "owner", "\u24ffwner": "owner", "adm\u00a1n": "admin",
 		"rnember": "member", "m\u0435mber": "member", "MEMBER\u00a0": "member",
 	} {
 		if !names.Resembles(label, name) {

@@ -81,6 +81,10 @@ func (o *OAuth) decide(ctx context.Context, h home, u *upstream, is *identity) (
 		return signer{known.ID, known.PasswordVersion}, nil
 	case is.Email == "":
 		return signer{}, errNoEmail
+	case namesake != nil && !is.Verified && !h.settings.RegistrationOpen():
+		// The stranger may have the address of another person, and must not learn whether it has an
+		// account here, nor that there is a tenant.
+		return signer{}, errRegistrationClosed
 	case namesake != nil && (!h.settings.LinkByEmail || !is.Verified || u.own || namesake.IsSuperuser):
 		return signer{}, errAccountExists
 	case namesake != nil && namesake.OauthID != nil && namesake.EmailVerifiedAt != nil:
@@ -244,7 +248,7 @@ func (o *OAuth) Unlink(ctx context.Context, me *auth.Projection) error {
 	})
 	if err == nil {
 		auth.MarkRevoked(ctx, o.client, me.ID, refreshtoken.RevokedReasonPasswordChange)
-		o.tell(ctx, "oauth_unlinked", me.ID, "")
+		o.tell(ctx, "oauth_unlinked", me.ID, "", slog.String("by", "user"))
 	}
 	return err
 }

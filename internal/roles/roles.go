@@ -175,7 +175,7 @@ func taken(err error, doing string) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, schema.ErrRoleNameTaken), sqlgraph.IsUniqueConstraintError(err):
-		return problem.Conflict("role_name_taken", "There is a role of this name, or of one that reads like it.")
+		return problem.Conflict("role_name_taken", "Another role has the name, or it looks like that of a system role.")
 	case errors.Is(err, schema.ErrTooManyRoles):
 		return problem.Conflict("too_many_roles", "The tenant has "+strconv.Itoa(schema.MaxRoles)+" roles, and can have no more.")
 	default:

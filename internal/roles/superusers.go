@@ -36,7 +36,7 @@ func KeepSuperuser(ctx context.Context, tx *ent.Client, leaves func(*ent.User) b
 		return fmt.Errorf("look for a superuser: %w", err)
 	}
 	if !slices.ContainsFunc(reachable, func(u *ent.User) bool { return !leaves(u) }) {
-		return problem.Conflict("last_superuser", "There must be a superuser who is active, in a tenant that is active.")
+		return problem.Conflict("last_superuser", "No other superuser could sign in. Make another user a superuser first: tenantry user create --superuser.")
 	}
 	return nil
 }

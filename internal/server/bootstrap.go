@@ -96,7 +96,7 @@ func announce(out io.Writer, cfg config.Config, owner auth.Account, generated bo
 			strings.ReplaceAll(string(body), "'", `'\''`))
 	}
 	if err == nil {
-		_, err = fmt.Fprintf(out, "Nobody can register in this tenant. To let everybody, with the access_token of that answer in $ACCESS_TOKEN:\n\n"+
+		_, err = fmt.Fprintf(out, "Registration in this tenant is closed. To open it, put the access_token of that answer into $ACCESS_TOKEN and run:\n\n"+
 			"  curl -sS -X PATCH %s/api/v1/tenant -H \"Authorization: Bearer $ACCESS_TOKEN\" -H 'Content-Type: application/json' "+
 			"-d '{\"settings\":{\"registration\":\"open\"}}'\n\n", cfg.PublicURL)
 	}

@@ -25,6 +25,8 @@ func TestTenants_cannotBeEnumerated(t *testing.T) {
 		s.set("acme", welcoming) // the default tenant, which must not take these flows for its own
 		known := s.expect(http.StatusOK, s.browser().visit(authorizePath))
 		s.found("other")
+		s.join("other", "ada@acme.test", "member")
+		i.change(func() { i.person["email_verified"] = false }) // of an address that may be another person's
 		s.found("suspended")
 		ctx := principal.System(t.Context(), "test")
 		s.db.Client.Tenant.Update().Where(tenant.Slug("suspended")).SetIsActive(false).ExecX(ctx)

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -15,8 +17,8 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// flood signs in with a body on many connections at once, again and again, until the test calls
-// stop, which returns how many answers had each status.
+// flood signs in with a body on many connections at once, again and again, each time from another
+// network, until the test calls stop, which returns how many answers had each status.
 func (s *instance) flood(connections int, body map[string]string) (stop func() map[int]int) {
 	s.Helper()
 	encoded, err := json.Marshal(body)
@@ -28,7 +30,7 @@ func (s *instance) flood(connections int, body map[string]string) (stop func() m
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	statuses := map[int]int{}
-	var refused atomic.Int64
+	var refused, networks atomic.Int64
 	begun := make(chan struct{})
 	post := func() int {
 		r, err := http.NewRequestWithContext(ctx, "POST", s.url+"/api/v1/auth/login", bytes.NewReader(encoded))
@@ -36,6 +38,8 @@ func (s *instance) flood(connections int, body map[string]string) (stop func() m
 			return 0
 		}
 		r.Header.Set("Content-Type", "application/json")
+		n := networks.Add(1)
+		r.Header.Set("X-Forwarded-For", fmt.Sprintf("203.%d.%d.1", n>>8&255, n&255))
 		response, err := client.Do(r)
 		if err != nil {
 			return 0
@@ -88,6 +92,30 @@ func TestFlood_ofOneTenantStopsNoSignInOfAnother(t *testing.T) {
 		}
 		for status, n := range statuses {
 			if status != http.StatusOK && status != http.StatusServiceUnavailable {
+				t.Errorf("%d answers of the flood have status %d", n, status)
+			}
+		}
+	})
+}
+
+// P-12: a flood of one account, from any number of networks, does not keep its owner out, who is
+// known by the network or by the device.
+func TestFlood_ofOneAccountDoesNotStopItsOwner(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		s := start(t, opts, behindProxy, func(c *config.Config) { c.PasswordHashConcurrency = 1 })
+		right := credentials(ownerEmail, ownerPassword)
+		const known, unknown = "192.0.2.7", "198.51.100.9"
+		device := s.expect(http.StatusOK, s.from(known, right)).field(t, "device_token")
+		stop := s.flood(180, credentials(ownerEmail, "another password than the owner's"))
+		for range 3 {
+			s.expect(http.StatusOK, s.from(known, right))
+			withDevice := maps.Clone(right)
+			withDevice["device_token"] = device
+			s.expect(http.StatusOK, s.from(unknown, withDevice))
+		}
+		for status, n := range stop() {
+			if status != http.StatusUnauthorized && status != http.StatusTooManyRequests && status != http.StatusServiceUnavailable {
 				t.Errorf("%d answers of the flood have status %d", n, status)
 			}
 		}
