@@ -22,7 +22,7 @@ type device struct {
 	until   time.Time
 }
 
-// of reports whether the device is one of a user, of whom the password was not changed since.
+// of reports whether the device belongs to p and is as new as the password of p.
 func (d device) of(p *Projection) bool {
 	return p != nil && p.ID == d.user && p.PasswordVersion == d.version
 }

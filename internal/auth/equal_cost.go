@@ -15,7 +15,7 @@ func (h *Hasher) Equalise(ctx context.Context, hash, password string) error {
 	return h.equalise(ctx, password, p)
 }
 
-// dummy is a hash of no password, at the highest cost.
+// dummy is a hash that no password matches, at the highest cost.
 func (h *Hasher) dummy() phcHash {
 	memory, passes := h.cost()
 	return phcHash{memory: memory, time: passes, threads: argonThreads, salt: h.salt, key: h.key, size: argonKey}
@@ -38,7 +38,7 @@ func (h *Hasher) raise(p phcHash) {
 	}
 }
 
-// equalise computes what p saves of the highest cost.
+// equalise computes the difference between the cost of p and the highest cost.
 func (h *Hasher) equalise(ctx context.Context, password string, p phcHash) error {
 	for _, rest := range h.saved(p) {
 		if _, err := h.compute(ctx, password, rest); err != nil {
@@ -48,8 +48,8 @@ func (h *Hasher) equalise(ctx context.Context, password string, p phcHash) error
 	return nil
 }
 
-// saved returns hashes that cost together what p saves of the highest cost: the cost of argon2id is
-// its memory times its passes.
+// saved returns hashes that cost together the difference between p and the highest cost. The cost of
+// argon2id is its memory times its passes.
 func (h *Hasher) saved(p phcHash) (rest []phcHash) {
 	memory, passes := h.cost()
 	cost := int64(memory)*int64(passes) - int64(p.memory)*int64(p.time)

@@ -97,8 +97,8 @@ func FromContext(ctx context.Context) (*Projection, error) {
 }
 
 // The statement of a projection has a row for each role of the user, and one with null for the role of a user without. It is run for every
-// request that is not remembered, and written out because ent's builder would take longer for it than Postgres does. Sessions count
-// while they are not revoked, not over at the time ($1), and of the user's password_version and their provider's generation.
+// request that is not cached, and written out because ent's builder would take longer for it than Postgres does. Sessions count
+// while they are not revoked, not expired at the time ($1), and of the user's password_version and their provider's generation.
 const (
 	selectProjection = `SELECT u.id, u.tenant_id, u.email, u.full_name, u.is_active, u.is_superuser, u.password_version, u.email_verified_at,
 	u.created_at, u.updated_at, t.is_active, t.settings, r.name, r.is_system, r.permissions, `

@@ -54,10 +54,10 @@ type attempt struct {
 	counted []string
 	// known is the ID of the counter that keeps the network known.
 	known string
-	// exceeds says that the common attempts of the account are used up, so that a failure is
-	// answered as if the password had not been compared.
+	// exceeds says that the attempts of the account for every network are used up, so that a failure
+	// is answered as a wait.
 	exceeds bool
-	// blind says that the attempt must fail, with the cost of one that may succeed.
+	// blind says that the attempt is not compared with the password, but costs the same.
 	blind bool
 }
 

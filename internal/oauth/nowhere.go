@@ -28,7 +28,7 @@ func (o *OAuth) offeredNowhere(ctx context.Context, name string) (offered, error
 		return offered{}, err
 	}
 	keeper, err := cache.Get(o.opts.Cache, cache.Key{Kind: cache.Provider, Name: "/"}, func() (cache.Loaded[offered], error) {
-		id, err := o.client.Tenant.Query().Where(tenant.Slug(o.opts.DefaultTenant)).OnlyID(principal.System(ctx, "OAuth: nobody is known yet"))
+		id, err := o.client.Tenant.Query().Where(tenant.Slug(o.opts.DefaultTenant)).OnlyID(principal.System(ctx, "OAuth: the user is not authenticated yet"))
 		if ent.IsNotFound(err) {
 			return cache.Loaded[offered]{}, errNotOffered // there is no tenant to tell this one from
 		}

@@ -177,7 +177,8 @@ func (o *OAuth) Update(ctx context.Context, id uuid.UUID, change Change) (*ent.O
 }
 
 // Delete deletes a provider and the links to it, and revokes the sessions, codes and flows that it has started: 404 if there is no
-// such provider. It signs nobody in from the beginning on, and the links go in parts; what was interrupted goes on when it is asked for again.
+// such provider. It disables the provider first and then unlinks users in batches; a deletion that was interrupted continues when it is
+// requested again.
 func (o *OAuth) Delete(ctx context.Context, id uuid.UUID) error {
 	disabled, err := o.client.OAuthProvider.Update().Where(oauthprovider.ID(id)).SetEnabled(false).Save(ctx)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"tenantry/internal/problem"
 )
 
-// KeepSuperuser refuses with 409 a change after which no superuser could sign in: none who is
+// KeepSuperuser refuses with 409 a change after which no superuser could sign in: at least one must be
 // active in an active tenant. Only the command line would bring one back. leaves reports the users
 // whom the change makes unreachable. It locks the superusers until the transaction ends, so that
 // two superusers who remove each other wait for each other.
