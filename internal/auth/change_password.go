@@ -27,7 +27,7 @@ type PasswordChange struct {
 // ChangePassword replaces the password of a user who knows the current one, and ends every session but the one that asks
 // (ASVS 6.2.3, 7.4.3): 422 if either password is not acceptable, 409 if the password was changed meanwhile.
 func (a *Auth) ChangePassword(ctx context.Context, me *Projection, change PasswordChange, from Origin) error {
-	leave, err := a.hasher.Admit(ctx, Share{Network: from.IP, Tenant: me.TenantID.String(), Account: me.ID.String()})
+	leave, err := a.hasher.Admit(ctx, ShareOf(ctx))
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (a *Auth) ChangePassword(ctx context.Context, me *Projection, change Passwo
 	return err
 }
 
-// LogUnlinked logs that the identity of a user was removed with the password, and by whom: "user" or "operator".
+// LogUnlinked logs that the identity of a user was removed with the password, and by which actor: "user" or "operator".
 func LogUnlinked(ctx context.Context, log *slog.Logger, u *ent.User, by string) {
 	provider := ""
 	if u.OauthProvider != nil {
@@ -81,7 +81,7 @@ func LogUnlinked(ctx context.Context, log *slog.Logger, u *ent.User, by string) 
 }
 
 // SetPassword replaces the password of a user for somebody who need not know the current one, ends every session, and removes the
-// identity at a provider, so that nobody who was in the account has another way in: 422 if the password is not acceptable. The
+// identity at a provider, which is another way in: 422 if the password is not acceptable. The
 // caller calls LogUnlinked.
 func SetPassword(ctx context.Context, client *ent.Client, hasher *Hasher, home *ent.Tenant, u *ent.User, next string) error {
 	if err := checkPassword(next, home, u.Email); err != nil {

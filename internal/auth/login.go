@@ -36,7 +36,7 @@ func (a *Auth) login(ctx context.Context, c Credentials, from Origin) (*Tokens, 
 		return nil, err
 	}
 	defer leave()
-	try, p, err := a.spend(system, c, d, known, from)
+	try, p, err := a.spend(system, c, account, d, known, from)
 	if err != nil {
 		return nil, err
 	}
@@ -87,10 +87,11 @@ func (a *Auth) admit(ctx context.Context, share Share) (leave func(), err error)
 	return a.hasher.Admit(ctx, share)
 }
 
-// spend counts an attempt to sign in and returns the user who is named, nil if there is none. A known
-// device counts apart, unless its user's password was changed since.
-func (a *Auth) spend(ctx context.Context, c Credentials, d device, known bool, from Origin) (try *attempt, p *Projection, err error) {
-	account := accountOf(c.Tenant, c.Email)
+// spend counts an attempt to sign in to an account, and returns its user, or nil for an account that
+// does not exist. A known device has a counter of its own, unless the password was changed since.
+func (a *Auth) spend(
+	ctx context.Context, c Credentials, account string, d device, known bool, from Origin,
+) (try *attempt, p *Projection, err error) {
 	if known {
 		if try, err = a.throttle.spendDevice(ctx, from.IP, account, d); err != nil {
 			return nil, nil, err
@@ -116,7 +117,7 @@ func (a *Auth) spend(ctx context.Context, c Credentials, d device, known bool, f
 }
 
 // renewHash stores the password under the parameters of today if it was hashed under lower ones (OWASP Password Storage
-// Cheat Sheet). It can wait for the next sign-in, so that a failure is none of the user's.
+// Cheat Sheet). A failure is logged and not returned: the next sign-in tries again.
 func (a *Auth) renewHash(ctx context.Context, p *Projection, password string) {
 	old := *p.PasswordHash
 	if !a.hasher.Outdated(old) {

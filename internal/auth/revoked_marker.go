@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"tenantry/ent/predicate"
 	"tenantry/ent/refreshtoken"
 	"tenantry/internal/database"
 	"tenantry/internal/principal"
@@ -84,16 +85,19 @@ func (m *RevokedMarker) page(ctx context.Context) (marked int, err error) {
 	if read < markerPage {
 		last = uuid.Nil // from the beginning again
 	}
-	for some := range slices.Chunk(ofUsers, markedAtOnce) {
-		n, err := mark(ctx, m.auth.client, refreshtoken.RevokedReasonPasswordVersion, refreshtoken.IDIn(some...), unmarked)
-		if marked += n; err != nil {
-			return marked, err
-		}
-	}
-	for some := range slices.Chunk(ofProviders, markedAtOnce) {
-		n, err := mark(ctx, m.auth.client, refreshtoken.RevokedReasonProviderRemoved, refreshtoken.IDIn(some...), unmarkedOfProvider)
-		if marked += n; err != nil {
-			return marked, err
+	for _, found := range []struct {
+		sessions []uuid.UUID
+		reason   refreshtoken.RevokedReason
+		unmarked predicate.RefreshToken
+	}{
+		{ofUsers, refreshtoken.RevokedReasonPasswordVersion, unmarked},
+		{ofProviders, refreshtoken.RevokedReasonProviderRemoved, unmarkedOfProvider},
+	} {
+		for some := range slices.Chunk(found.sessions, markedAtOnce) {
+			n, err := mark(ctx, m.auth.client, found.reason, refreshtoken.IDIn(some...), found.unmarked)
+			if marked += n; err != nil {
+				return marked, err
+			}
 		}
 	}
 	m.after = last

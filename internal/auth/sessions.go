@@ -56,7 +56,7 @@ func (a *Auth) tokens(p *Projection, t refreshToken, end time.Time) (*Tokens, er
 }
 
 // ofSession returns the projection of who has signed in with a session, nil if that is over. It is
-// shared: nobody may change it.
+// shared and must not be changed.
 func (a *Auth) ofSession(ctx context.Context, session uuid.UUID) (*Projection, error) {
 	now := a.opts.Clock()
 	p, err := cache.Get(a.opts.Cache, cache.Key{Kind: cache.Session, ID: session}, func() (cache.Loaded[*Projection], error) {

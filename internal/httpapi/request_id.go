@@ -43,7 +43,7 @@ func (n *named) Value(key any) any {
 	return n.Context.Value(key)
 }
 
-// RequestID returns the ID of the request that ctx belongs to, "" if there is none.
+// RequestID returns the ID of the request that ctx belongs to, or "" outside of a request.
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id

@@ -15,7 +15,7 @@ import (
 // A flow for a tenant that does not exist looks like one for a tenant that has set up nothing and takes
 // no registrations, from its beginning to its end, so that a stranger does not learn which slugs are
 // taken. It is a row of the default tenant whose generation is generationNowhere, needs as many
-// statements, and ends with registration_closed whoever signs in.
+// statements, and always ends with registration_closed.
 
 // generationNowhere is the generation of no provider.
 const generationNowhere = -1
