@@ -186,12 +186,14 @@ func (c *Cache) fresh() bool {
 
 // Changed invalidates every value that was made of a row.
 func (c *Cache) Changed(id uuid.UUID) {
-	// First the shared tier, so that a request that finds a value there afterwards has seen the state before this change.
-	c.shared.change(id)
+	// First the shared tier is bypassed, so that a request that finds a value there afterwards has seen the state before this
+	// change. Last the row is given to it: whoever deletes its keys there writes none again for a value with the old stamp.
+	c.shared.bypass()
 	c.changes.Add(1)
 	c.changedAt[slot(id)].Store(time.Now().UnixNano())
 	c.betweenCounters()
 	c.stamps[slot(id)].Add(1)
+	c.shared.change(id)
 }
 
 // Reset invalidates every value.

@@ -104,7 +104,7 @@ func (s *shared) keep(ctx context.Context, c *Cache) {
 	}
 	if err == nil && held != nil {
 		if err = s.shareOffers(ctx, c, held); err == nil {
-			err = s.stampOffers(ctx)
+			err = s.stampOffers(ctx, c)
 		}
 	}
 	if err == nil {

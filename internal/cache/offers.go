@@ -36,12 +36,16 @@ func (s *shared) offer(key Key, e *entry) {
 	}
 }
 
-// stampOffers reads the stamps of what is offered, and makes those that are missing.
-func (s *shared) stampOffers(ctx context.Context) error {
+// stampOffers reads the stamps of what is offered, and makes those that are missing. What has changed since is left out: a row
+// that was deleted changes never again, so nobody would delete a stamp that is made for it now.
+func (s *shared) stampOffers(ctx context.Context, c *Cache) error {
 	var taken []offer
 	var rows []uuid.UUID
-	for len(taken) < maxOffers && len(s.offers) > 0 {
+	for n := 0; n < maxOffers && len(s.offers) > 0; n++ {
 		o := <-s.offers
+		if c.stamp(o.entry.rows) != o.entry.stamp {
+			continue
+		}
 		taken, rows = append(taken, o), append(rows, o.entry.rows...)
 	}
 	if len(taken) == 0 {

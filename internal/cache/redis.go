@@ -229,12 +229,18 @@ func (s *shared) unseal(text, name string) *sealed {
 	return of
 }
 
-// change takes the stamp of a row away, soon. Until that is done nothing is found.
+// bypass lets nothing be found until the change that follows has been passed on.
+func (s *shared) bypass() {
+	if s != nil {
+		s.outstanding.Add(1)
+	}
+}
+
+// change deletes the keys of a row, soon. bypass must be called before it.
 func (s *shared) change(row uuid.UUID) {
 	if s == nil {
 		return
 	}
-	s.outstanding.Add(1) // before anybody can have taken the row from the list
 	s.mu.Lock()
 	s.changed = append(s.changed, row)
 	s.mu.Unlock()
@@ -244,7 +250,8 @@ func (s *shared) change(row uuid.UUID) {
 	}
 }
 
-// forget takes away the stamps of what has changed. Who fails at it gives up custody, and the era ends unless somebody else has done it.
+// forget deletes the keys of the rows that have changed: their stamps, and the values under their IDs, which would only wait to
+// expire. Who fails at it gives up custody, and the era ends unless somebody else has done it.
 func (s *shared) forget(ctx context.Context) {
 	s.mu.Lock()
 	changed := s.changed
@@ -253,7 +260,11 @@ func (s *shared) forget(ctx context.Context) {
 	if len(changed) == 0 {
 		return
 	}
-	if err := s.client.Del(ctx, s.stamps(changed)...).Err(); err != nil {
+	names := s.stamps(changed)
+	for _, row := range changed {
+		names = append(names, s.name(Key{Kind: Session, ID: row}))
+	}
+	if err := s.client.Del(ctx, names...).Err(); err != nil {
 		s.release("Redis fails", err)
 		s.seen = seen{}
 	}
