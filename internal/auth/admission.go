@@ -13,8 +13,8 @@ import (
 // them gets an equal part of the hasher while there are more requests than it can serve.
 type Share struct {
 	Network, Tenant, Account string
-	// Known says that the account has signed in from the device or the network before. Known requests
-	// share with each other only, so that no number of others keeps them out.
+	// Known says that the account has signed in from this device or network before. Known requests
+	// have keys of their own, so that any number of unknown ones does not delay them.
 	Known bool
 }
 
@@ -25,7 +25,7 @@ func ShareOf(ctx context.Context) Share {
 	return Share{Network: ip, Tenant: p.TenantID.String(), Account: p.UserID.String()}
 }
 
-// keys returns what the request is accounted to. A site of IPv6 has a /48 (RFC 6177 §2).
+// keys returns the queue's keys of the request. An IPv6 site has a /48 (RFC 6177 §2).
 func (s Share) keys() [4]string {
 	of := ""
 	if s.Known {
@@ -37,19 +37,20 @@ func (s Share) keys() [4]string {
 	}
 }
 
-// admission admits a bounded number of requests at once and lets a bounded number wait. It is
-// start-time fair queueing over networks, tenants and accounts at once: a key has its next turn when
-// every other key that waits has had one, and a request has its turn with the last of its keys. When
-// the queue is full, a request of the largest crowd is refused, the newest first. So neither one
-// account, nor one tenant from many networks, nor one network with many tenants keeps others out.
+// admission is a semaphore with a bounded queue that is fair to networks, tenants and accounts at once
+// (start-time fair queueing). Each waiter has one key for its site, network, tenant and account. A key
+// that was served waits until every other key in the queue was served once; a waiter is admitted when
+// the last of its keys has its turn. When the queue is full, the newest waiter of the largest crowd is
+// refused. So neither one account, nor one tenant from many networks, nor one network with many
+// tenants keeps others out.
 type admission struct {
 	room, queue int
 
 	mu       sync.Mutex
 	admitted int
 	waiting  []*waiter // in the order of arrival
-	// now is the turn of the request that was admitted last, next the next turn of each key that is
-	// ahead of now.
+	// now is the virtual time: the turn of the request that was admitted last. next is the turn of
+	// each key that was served recently; a key that is missing has its turn now.
 	now  int
 	next map[string]int
 }
@@ -107,7 +108,7 @@ func (a *admission) size() int {
 	return a.admitted + len(a.waiting)
 }
 
-// arrive puts a request into the queue, and reports whether there is a place for it.
+// arrive adds a waiter to the queue, and reports whether it was kept there or admitted.
 func (a *admission) arrive(w *waiter) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -123,7 +124,7 @@ func (a *admission) arrive(w *waiter) bool {
 	return displaced != w
 }
 
-// abandon takes a request out of the queue, and reports whether it was there.
+// abandon removes a waiter from the queue, and reports whether it was still there.
 func (a *admission) abandon(w *waiter) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -135,7 +136,7 @@ func (a *admission) abandon(w *waiter) bool {
 	return true
 }
 
-// admit admits requests in their turn while there is room. The lock is held.
+// admit admits the waiters whose turn is next while there is room. The caller holds the lock.
 func (a *admission) admit() {
 	for a.admitted < a.room && len(a.waiting) > 0 {
 		first, best := 0, a.turn(a.waiting[0])
@@ -162,7 +163,7 @@ func (a *admission) admit() {
 	}
 }
 
-// turn returns how far the turns of a request's keys are ahead.
+// turn returns how far ahead of the virtual time the turns of the waiter's keys are.
 func (a *admission) turn(w *waiter) (r rank) {
 	for _, key := range w.keys {
 		ahead := max(0, a.next[key]-a.now)
@@ -171,7 +172,7 @@ func (a *admission) turn(w *waiter) (r rank) {
 	return r
 }
 
-// mostCrowded returns the index of the newest waiter of those that share their keys with the most
+// mostCrowded returns the index of the newest of the waiters that share their keys with the most
 // others.
 func (a *admission) mostCrowded() (last int) {
 	crowds := map[string]int{}

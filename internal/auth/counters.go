@@ -10,15 +10,22 @@ import (
 	"tenantry/internal/principal"
 )
 
-// countAttempt counts an attempt of an address ($1), an account ($3) and a bucket ($6), each of
-// which may be empty, and returns the ids of the counters that have counted it. $2, $4 and $7 are
-// what a counter begins with: one minus its free attempts. The account counts while its excess is
-// below $5 and, if $9 is not empty, while the counter $9 exists; the bucket counts while its excess
-// is below $8. Address and bucket count unless they have to wait; the account likewise, unless its
-// id is $12. $10 is when the failures are forgotten, $11 the time. Counting and deciding are one
-// statement, so that parallel guesses do not get past it. An address that has to wait counts against
-// nothing else. From the last free attempt on, the wait doubles from a second to a minute. Rows are
-// locked in the order address, account, bucket, so that attempts do not deadlock.
+// countAttempt counts an attempt in up to three counters and returns the IDs of those that counted it:
+// the client's address, the account, and the bucket, which the attempts on the account from networks
+// of one class share. An ID that is empty is left out.
+//
+//   - $1, $3, $6: the IDs of address, account and bucket.
+//   - $2, $4, $7: what each begins with, which is one minus its free attempts.
+//   - $5, $8: the excess from which on the account and the bucket count nothing more.
+//   - $9: the account counts only while the counter with this ID is live, unless it is empty.
+//   - $10: when the counters expire. $11: the time. Both in milliseconds since 1970.
+//   - $12: the ID of the account if its wait does not stop it, else empty.
+//
+// A counter that waits (blocked_until) counts nothing. While the address waits, nothing is counted;
+// while the bucket waits or is used up, the account counts nothing. After the last free attempt each
+// attempt doubles the wait, from one second to one minute. Counting and deciding are one statement,
+// so that parallel guesses cannot pass between them. Rows are locked in the order address, account,
+// bucket, so that attempts do not deadlock.
 const countAttempt = `INSERT INTO throttles (id, excess, blocked_until, expires_at)
 SELECT counted.id, counted.excess, 0, CAST($10 AS bigint) FROM (
 	SELECT CAST($1 AS text) AS id, CAST($2 AS bigint) AS excess, 1 AS place
@@ -48,9 +55,10 @@ WHERE throttles.expires_at <= $11 OR (
 	AND (throttles.id <> $6 OR throttles.excess < $8))
 RETURNING id`
 
-// settleAttempt refunds one attempt to the address $1, the account $2 and the bucket $3, or, if $4 is
-// 1, resets account and bucket. It keeps the counter $5 until $6. Each ID may be empty. Rows are locked
-// in the order of countAttempt. A row that was deleted meanwhile is inserted as expired.
+// settleAttempt refunds one attempt to the address $1, the account $2 and the bucket $3. If $4 is 1,
+// it resets the account and the bucket instead. It creates or extends the counter $5, which expires
+// at $6. An ID that is empty is left out. Rows are locked in the order of countAttempt. A counter that
+// was deleted meanwhile is inserted as expired.
 const settleAttempt = `INSERT INTO throttles (id, excess, blocked_until, expires_at)
 SELECT settled.id, CASE WHEN settled.place = 4 OR (settled.place > 1 AND CAST($4 AS bigint) = 1) THEN 0 ELSE 1 END, 0,
 	CASE WHEN settled.place = 4 THEN CAST($6 AS bigint) ELSE 0 END

@@ -16,11 +16,14 @@ const (
 	flowWindow, registrationWindow = 10 * time.Minute, time.Hour
 )
 
-// spendOfNetwork takes one of the requests of a client network ($1) and of a tenant in that network
-// ($3), each of which has one more every $2 and $4 milliseconds. $5 is the time, $6 the window in
-// which they fill up. A row holds when all of its requests are there again. The statement takes both
-// or, but for a race, none: it is the generic cell rate algorithm (GCRA, ITU-T I.371), which needs
-// one row of constant size and no job that fills it.
+// spendOfNetwork counts one request for a client network and for a tenant in that network, or, if
+// either is at its limit, for neither (two parallel requests may leave one of the counts too high by
+// one). It is the generic cell rate algorithm (GCRA, ITU-T I.371): one row of constant size holds the
+// time at which the whole limit is available again, and no job refills it.
+//
+//   - $1, $3: the IDs of network and tenant.
+//   - $2, $4: the milliseconds in which each is allowed one more request.
+//   - $5: the time in milliseconds since 1970. $6: the window in milliseconds.
 const spendOfNetwork = `INSERT INTO throttles (id, excess, blocked_until, expires_at)
 SELECT spent.id, 0, CAST($5 AS bigint) + spent.spacing, CAST($5 AS bigint) + spent.spacing FROM (
 	SELECT CAST($1 AS text) AS id, CAST($2 AS bigint) AS spacing, 1 AS place
@@ -46,9 +49,9 @@ func (a *Auth) SpendRegistration(ctx context.Context, ip, slug string) error {
 	return a.throttle.spendOfNetwork(ctx, "registration", ip, slug, a.opts.NetworkRegistrations, registrationWindow)
 }
 
-// spendOfNetwork counts a request: limit of them at once and in each window in a network, half of
-// them in one tenant, so that a tenant leaves some to the others that share the network. A limit of
-// 0 counts nothing.
+// spendOfNetwork allows a network limit requests in each window, all of which may come at once, and
+// half as many in one tenant, so that requests to one tenant do not use up the limit of those who
+// share the network. It returns 429 beyond that. A limit of 0 is off.
 func (t *throttle) spendOfNetwork(ctx context.Context, kind, ip, slug string, limit int, window time.Duration) error {
 	if limit == 0 {
 		return nil
