@@ -18,7 +18,7 @@ import (
 	"tenantry/internal/principal"
 )
 
-// The statement budgets that the README publishes, without a cache.
+// The statement budgets that docs/budgets.md publishes, with a cached session.
 func TestStatement_budgets(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
