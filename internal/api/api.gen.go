@@ -454,8 +454,8 @@ type Permissions struct {
 
 // Problem defines model for Problem.
 type Problem struct {
-	// Code Stable; made for programs.
-	Code      string          `json:"code"`
+	// Code Names the kind of error, for programs. A code keeps its meaning. Later versions may add codes: a client handles an unknown code by the status. docs/errors.md explains each one.
+	Code      ProblemCode     `json:"code"`
 	Detail    *string         `json:"detail,omitempty"`
 	Errors    *[]ProblemError `json:"errors,omitempty"`
 	RequestID string          `json:"request_id"`
@@ -463,6 +463,9 @@ type Problem struct {
 	Title     string          `json:"title"`
 	Type      string          `json:"type"`
 }
+
+// ProblemCode Names the kind of error, for programs. A code keeps its meaning. Later versions may add codes: a client handles an unknown code by the status. docs/errors.md explains each one.
+type ProblemCode = string
 
 // ProblemError defines model for ProblemError.
 type ProblemError struct {

@@ -25,7 +25,7 @@ func TestAuthorize_answers_its_errors(t *testing.T) {
 	}{
 		{"session_over", problem.Unauthorized("invalid_token", "The session is over."), 401, "invalid_token"},
 		{"not_permitted", problem.Forbidden("forbidden", "Not yours."), 403, "forbidden"},
-		{"wrapped", fmt.Errorf("authorize: %w", problem.Forbidden("tenant_inactive", "It sleeps.")), 403, "tenant_inactive"},
+		{"wrapped", fmt.Errorf("authorize: %w", problem.Forbidden("superuser", "It sleeps.")), 403, "superuser"},
 		{"outage", fmt.Errorf("read projection: %w", errOutage), 503, "unavailable"},
 		{"late", context.DeadlineExceeded, 503, "unavailable"},
 		{"unforeseen", errors.New("pq: no such column"), 500, "internal_error"},

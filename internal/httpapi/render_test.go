@@ -20,7 +20,7 @@ import (
 
 func TestErrors_of_a_handler_are_answered(t *testing.T) {
 	t.Parallel()
-	later := problem.Problem{Status: http.StatusTooManyRequests, Code: "too_many_requests", RetryAfter: 1500 * time.Millisecond}
+	later := problem.Problem{Status: http.StatusTooManyRequests, Code: "too_many_attempts", RetryAfter: 1500 * time.Millisecond}
 	busy := problem.Unavailable(errors.New("queue full"))
 	busy.RetryAfter = 7 * time.Second
 	for _, test := range []struct {
@@ -35,7 +35,7 @@ func TestErrors_of_a_handler_are_answered(t *testing.T) {
 		{"wrapped_problem", fmt.Errorf("read user: %w", problem.Conflict("email_taken", "Taken.")), 409, "email_taken", "", ""},
 		{"problem_with_a_cause", problem.Forbidden("forbidden", "No.").Because(errors.New("pq: secret")), 403, "forbidden", "", ""},
 		{"sign_in_that_failed", problem.Unauthorized("invalid_credentials", "No."), 401, "invalid_credentials", "", ""},
-		{"too_many_requests", &later, 429, "too_many_requests", "2", ""},
+		{"too_many_attempts", &later, 429, "too_many_attempts", "2", ""},
 		{"outage", fmt.Errorf("read user: %w", errOutage), 503, "unavailable", "1", "WARN"},
 		{"outage_on_the_way_to_a_problem", problem.NotFound().Because(errOutage), 503, "unavailable", "1", "WARN"},
 		{"outage_that_knows_when", fmt.Errorf("%w: %w", busy, errOutage), 503, "unavailable", "7", "WARN"},
