@@ -49,6 +49,7 @@ var layers = map[string]layer{
 
 	"internal/cache/cachetest": {level: testOnly},
 	"internal/database/dbtest": {level: testOnly, only: []string{"internal/database", "migrations"}},
+	"docs/quickstart/go":       {level: testOnly},
 	"internal/faults":          {level: testOnly},
 	"internal/tools":           {level: tool},
 }
