@@ -2,7 +2,9 @@ package config_test
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"testing"
 
 	"tenantry/internal/config"
@@ -35,5 +37,39 @@ func TestDocument_listsEverySettingWithItsDefault(t *testing.T) {
 	}
 	for name := range listed {
 		t.Errorf("%s is in the document only", name)
+	}
+}
+
+// other are variables that are no settings: those of tests and of the load command, of OAuth providers, and those that Kubernetes sets for a
+// service of the product's name.
+var other = regexp.MustCompile(`^TEST_|^LOAD_PASSWORD$|^OAUTH_|^SERVICE_HOST$|PORT$`)
+
+// A document or a file of deploy/ that names a variable names one that there is.
+func TestDocuments_variablesThatTheyNameExist(t *testing.T) {
+	t.Parallel()
+	var known []string
+	for _, s := range settings {
+		known = append(known, s.name, s.name+"_FILE")
+	}
+	name := regexp.MustCompile(config.Prefix + "([A-Z0-9_]+)")
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md", "deploy/*", "deploy/*/*"} {
+		files, err := filepath.Glob("../../" + pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if info, err := os.Stat(file); err != nil || info.IsDir() {
+				continue
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, match := range name.FindAllSubmatch(text, -1) {
+				if variable := string(match[1]); !slices.Contains(known, variable) && !other.MatchString(variable) {
+					t.Errorf("%s: there is no variable %s", file, match[0])
+				}
+			}
+		}
 	}
 }

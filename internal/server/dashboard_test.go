@@ -23,8 +23,41 @@ func TestDashboard_shows_figures_that_there_are(t *testing.T) {
 		t.Fatal(err)
 	}
 	exposed := start(t, dbtest.SQLite(t)).server.MetricNames()
+	shown := figures(t, string(content), exposed)
+	for _, name := range exposed {
+		if strings.HasPrefix(name, "tenantry_") && !shown[name] {
+			t.Errorf("the dashboard does not show %s", name)
+		}
+	}
+}
+
+// Rules of alerts name figures and operations that there are.
+func TestAlerts_nameFiguresAndOperations(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("../../docs/production.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := regexp.MustCompile("(?ms)^```yaml\n(groups:.*?)^```$").FindSubmatch(document)
+	if rules == nil {
+		t.Fatal("there are no rules")
+	}
+	exposed := start(t, dbtest.SQLite(t)).server.MetricNames()
+	if shown := figures(t, string(rules[1]), exposed); len(shown) < 5 {
+		t.Errorf("the rules name %v", shown)
+	}
+	for _, match := range regexp.MustCompile(`operation="(\w+)"`).FindAllSubmatch(rules[1], -1) {
+		if !slices.ContainsFunc(declaredOperations(t), func(o declared) bool { return o.OperationID == string(match[1]) }) {
+			t.Errorf("there is no operation %s", match[1])
+		}
+	}
+}
+
+// figures returns the figures that a text names, and fails the test for those that are not exposed.
+func figures(t *testing.T, text string, exposed []string) map[string]bool {
+	t.Helper()
 	shown := map[string]bool{}
-	for _, name := range regexp.MustCompile(`\b(tenantry|go|process)_[a-z_]+`).FindAllString(string(content), -1) {
+	for _, name := range regexp.MustCompile(`\b(tenantry|go|process)_[a-z_]+`).FindAllString(text, -1) {
 		for _, suffix := range []string{"_bucket", "_count"} { // of a histogram
 			if base := strings.TrimSuffix(name, suffix); slices.Contains(exposed, base) {
 				name = base
@@ -32,12 +65,8 @@ func TestDashboard_shows_figures_that_there_are(t *testing.T) {
 		}
 		shown[name] = true
 		if !slices.Contains(exposed, name) {
-			t.Errorf("the dashboard shows %s, which is not there", name)
+			t.Errorf("%s is shown, and not exposed", name)
 		}
 	}
-	for _, name := range exposed {
-		if strings.HasPrefix(name, "tenantry_") && !shown[name] {
-			t.Errorf("the dashboard does not show %s", name)
-		}
-	}
+	return shown
 }
