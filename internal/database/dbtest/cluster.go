@@ -2,26 +2,19 @@ package dbtest
 
 import (
 	"database/sql"
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	_ "github.com/lib/pq" // database/sql driver "postgres"
 )
 
-// ErrNoPostgres means that there is neither a server to use nor the programs to start one.
-var ErrNoPostgres = errors.New("no Postgres: set TENANTRY_TEST_POSTGRES_URL, or install the PostgreSQL server programs")
-
 // keeper stops the server when its standard input ends, so that no server outlives the process that started it, however
 // that ended.
-//
-// It goes by the server's own pid: the child may be a runuser, which would not pass the signal on.
 const keeper = `trap : INT TERM
 "$@" >"$0/log" 2>&1 &
 while read -r _; do :; done
@@ -44,30 +37,29 @@ func StartPostgres(durable bool) (url string, stop func(), err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	var as []string
-	if os.Geteuid() == 0 {
-		// The server refuses to run as root.
-		as = []string{"runuser", "-u", "postgres", "--"}
-		if out, err := exec.Command("chown", "postgres", dir).CombinedOutput(); err != nil {
-			return "", nil, fmt.Errorf("hand the folder to user postgres: %s: %w", out, err)
-		}
+	as, err := dropRoot(dir)
+	if err != nil {
+		return "", nil, fmt.Errorf("hand the folder to another user than root: %w", err)
 	}
 	data := filepath.Join(dir, "data")
-	create := slices.Concat(as, []string{initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"})
-	if out, err := exec.Command(create[0], create[1:]...).CombinedOutput(); err != nil {
+	create := initialise(initdb, data)
+	create.SysProcAttr = as
+	if out, err := create.CombinedOutput(); err != nil {
 		return "", nil, fmt.Errorf("initdb: %s: %w", out, err)
 	}
 	port, err := freePort()
 	if err != nil {
 		return "", nil, err
 	}
-	serve := slices.Concat([]string{"-c", keeper, dir}, as, []string{
-		postgres, "-D", data, "-k", dir, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=300", "-c", "log_line_prefix=[%d] ",
-	})
+	serve := []string{
+		"-c", keeper, dir, postgres, "-D", data, "-k", dir, "-p", port, "-c", "listen_addresses=127.0.0.1",
+		"-c", "max_connections=300", "-c", "log_line_prefix=" + logLinePrefix,
+	}
 	if !durable {
 		serve = append(serve, volatile...)
 	}
 	cmd := exec.Command("sh", serve...)
+	cmd.SysProcAttr = as
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return "", nil, err
@@ -88,26 +80,9 @@ func StartPostgres(durable bool) (url string, stop func(), err error) {
 	return url, stop, nil
 }
 
-// programs finds the server's programs in the path or where Debian keeps them, newest first.
-func programs() (initdb, postgres string, err error) {
-	dirs, err := filepath.Glob("/usr/lib/postgresql/*/bin")
-	if err != nil {
-		return "", "", err
-	}
-	slices.Reverse(dirs)
-	if found, err := exec.LookPath("initdb"); err == nil {
-		dirs = append([]string{filepath.Dir(found)}, dirs...)
-	}
-	for _, dir := range dirs {
-		initdb, postgres = filepath.Join(dir, "initdb"), filepath.Join(dir, "postgres")
-		if _, err := os.Stat(initdb); err != nil {
-			continue
-		}
-		if _, err := os.Stat(postgres); err == nil {
-			return initdb, postgres, nil
-		}
-	}
-	return "", "", ErrNoPostgres
+// initialise returns the command that makes the data folder of a server.
+func initialise(initdb, data string) *exec.Cmd {
+	return exec.Command(initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
 }
 
 func freePort() (string, error) {

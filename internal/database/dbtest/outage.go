@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -48,6 +47,28 @@ func OwnCluster(t testing.TB) *Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return ownCluster(t, initdb, postgres)
+}
+
+// OwnClusterUpTo is OwnCluster of the newest version on the machine that is at most major. Without
+// one the test is skipped for the reason.
+func OwnClusterUpTo(t testing.TB, major int, reason string) *Cluster {
+	t.Helper()
+	dirs, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range dirs {
+		if v, err := majorVersion(dir); err == nil && v <= major {
+			return ownCluster(t, filepath.Join(dir, "initdb"), filepath.Join(dir, "postgres"))
+		}
+	}
+	t.Skipf("NOT TESTED: %s: there is no PostgreSQL %d or older among %q", reason, major, dirs)
+	return nil
+}
+
+func ownCluster(t testing.TB, initdb, postgres string) *Cluster {
+	t.Helper()
 	// Not the test's own folder, whose parent nobody else may enter.
 	dir, err := os.MkdirTemp("", "tenantry-pg-")
 	if err != nil {
@@ -55,11 +76,11 @@ func OwnCluster(t testing.TB) *Cluster {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	c := &Cluster{t: t, dir: dir}
-	if err := c.drop(); err != nil {
+	if c.as, err = dropRoot(dir); err != nil {
 		t.Fatal(err)
 	}
 	data := filepath.Join(c.dir, "data")
-	create := exec.Command(initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+	create := initialise(initdb, data)
 	create.SysProcAttr = c.as
 	if out, err := create.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %s: %v", out, err)
@@ -80,27 +101,6 @@ func OwnCluster(t testing.TB) *Cluster {
 		}
 	})
 	return c
-}
-
-// drop makes root hand the folder to user postgres and run the programs as it: they refuse root.
-func (c *Cluster) drop() error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	other, err := user.Lookup("postgres")
-	if err != nil {
-		return err
-	}
-	uid, err := strconv.ParseUint(other.Uid, 10, 32)
-	if err != nil {
-		return err
-	}
-	gid, err := strconv.ParseUint(other.Gid, 10, 32)
-	if err != nil {
-		return err
-	}
-	c.as = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
-	return os.Chown(c.dir, int(uid), int(gid))
 }
 
 // Start starts the server and waits until it accepts connections. What a killed one has left behind may refuse the first

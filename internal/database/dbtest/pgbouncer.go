@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -96,19 +95,11 @@ func (p *PgBouncer) configure(settings []string) {
 func (p *PgBouncer) start(program string) {
 	p.t.Helper()
 	cmd := exec.Command("sh", "-c", pgbouncerKeeper, p.dir, program, filepath.Join(p.dir, "ini"))
-	if os.Geteuid() == 0 {
-		// It refuses to run as root.
-		postgres, err := user.Lookup("postgres")
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		uid, _ := strconv.ParseUint(postgres.Uid, 10, 32)
-		gid, _ := strconv.ParseUint(postgres.Gid, 10, 32)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
-		if err := os.Chown(p.dir, int(uid), int(gid)); err != nil {
-			p.t.Fatal(err)
-		}
+	as, err := dropRoot(p.dir)
+	if err != nil {
+		p.t.Fatal(err)
 	}
+	cmd.SysProcAttr = as
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		p.t.Fatal(err)

@@ -11,26 +11,21 @@ import (
 	"tenantry/internal/database"
 )
 
-// Standby starts a synchronous standby of a server, until the test ends. From then on a commit on
-// the server is answered when the standby has it.
+// Standby starts a synchronous standby of a server, until the test ends. It restarts the server.
+// From then on a commit on the server is answered when the standby has it.
 func Standby(t testing.TB, primary *Cluster) *Cluster {
 	t.Helper()
-	_, postgres, err := programs()
-	if err == nil {
-		postgres, err = filepath.EvalSymlinks(postgres) // pg_basebackup is beside the program, not beside a link to it
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 	standby := OwnCluster(t) // for its folder, port and user
 	standby.Stop(syscall.SIGINT)
-	data := filepath.Join(standby.dir, "data")
-	copied := exec.Command("sh", "-c", `rm -rf "$1" && "$2" -D "$1" -R -X stream -d "$3" && chmod 700 "$1"`, "sh",
-		data, filepath.Join(filepath.Dir(postgres), "pg_basebackup"), primary.URL)
+	primary.Stop(syscall.SIGINT) // a copy of a server that runs takes pg_basebackup, which not every distribution of the server has
+	connect := "primary_conninfo = '" + primary.URL + "'"
+	copied := exec.Command("sh", "-c", `rm -rf "$2" && cp -a "$1" "$2" && touch "$2/standby.signal" && echo "$3" >>"$2/postgresql.auto.conf"`,
+		"sh", filepath.Join(primary.dir, "data"), filepath.Join(standby.dir, "data"), connect)
 	copied.SysProcAttr = standby.as
 	if out, err := copied.CombinedOutput(); err != nil {
-		t.Fatalf("pg_basebackup: %s: %v", out, err)
+		t.Fatalf("copy the server: %s: %v", out, err)
 	}
+	primary.Start()
 	standby.command = append(slices.Clone(standby.command), "-c", "synchronous_standby_names=")
 	standby.Start()
 	primary.Exec("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")

@@ -7,15 +7,20 @@ import (
 	"testing"
 )
 
+// logLinePrefix is how StatementLog tells the database of a line.
+const logLinePrefix = "[%d] "
+
 // StatementLog runs do and returns the statements that Postgres logged on the pool's database meanwhile, as the server saw
-// them. The connections of the pool are replaced by new ones, which begin to log.
+// them. The connections of the pool are replaced by new ones, which begin to log. The test is skipped on a server whose log
+// cannot be read.
 func StatementLog(t *testing.T, db *sql.DB, do func()) []string {
 	t.Helper()
 	s := server(t)
-	var name, dir string
-	if err := db.QueryRowContext(t.Context(), "SELECT current_database(), current_setting('data_directory')").Scan(&name, &dir); err != nil {
+	var name string
+	if err := db.QueryRowContext(t.Context(), "SELECT current_database()").Scan(&name); err != nil {
 		t.Fatal(err)
 	}
+	path := logFile(t, s.admin)
 	mark := "mark " + rand.Text()
 	exec := func(query string) {
 		t.Helper()
@@ -28,9 +33,8 @@ func StatementLog(t *testing.T, db *sql.DB, do func()) []string {
 	read := func() string {
 		t.Helper()
 		var log string
-		path := strings.TrimSuffix(dir, "/data") + "/log"
 		if err := s.admin.QueryRowContext(t.Context(), "SELECT pg_read_file($1)", path).Scan(&log); err != nil {
-			t.Fatalf("the log of this server cannot be read: %v", err)
+			t.Fatalf("read the log of Postgres: %v", err)
 		}
 		return log
 	}
@@ -56,6 +60,22 @@ func StatementLog(t *testing.T, db *sql.DB, do func()) []string {
 		}
 	}
 	return statements
+}
+
+// logFile returns the path of the server's log, by way of which the server itself reads it.
+func logFile(t *testing.T, admin *sql.DB) (path string) {
+	t.Helper()
+	var prefix string
+	var size sql.NullInt64
+	// A server that StartPostgres has started logs beside its data folder.
+	err := admin.QueryRowContext(t.Context(), `SELECT path, current_setting('log_line_prefix'), (pg_stat_file(path, true)).size
+		FROM coalesce(pg_current_logfile('stderr'), regexp_replace(current_setting('data_directory'), '[^/]*$', 'log')) AS path`).
+		Scan(&path, &prefix, &size)
+	if err != nil || !size.Valid || prefix != logLinePrefix {
+		t.Skipf("NOT TESTED BY THE LOG OF POSTGRES: this server needs logging_collector = on, log_line_prefix = '%s', "+
+			"and a superuser in TENANTRY_TEST_POSTGRES_URL (log %q, prefix %q, error %v)", logLinePrefix, path, prefix, err)
+	}
+	return path
 }
 
 // reconnect closes the idle connections of a pool.
