@@ -12,6 +12,7 @@ import (
 	"ariga.io/atlas/sql/schema"
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
+	"github.com/lib/pq"
 )
 
 // historyTable is where Atlas keeps which migrations were applied. Its shape is the CLI's, so that either may go on where
@@ -45,28 +46,67 @@ type history struct {
 	schema string
 }
 
+// insufficientPrivilege is the SQLSTATE of a missing right.
+const insufficientPrivilege = "42501"
+
+// findHistory returns the schema of the table, empty for the connection's own, and whether the role
+// may read it. It asks the catalogue: information_schema hides tables that the role may not use.
+const findHistory = `SELECT CASE WHEN relnamespace = n.oid THEN '' ELSE relnamespace::regnamespace::text END,
+		has_schema_privilege(relnamespace, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+	FROM pg_class c LEFT JOIN pg_namespace n ON nspname = current_schema()
+	WHERE relname = '` + historyTable + `' AND relkind IN ('r', 'p', 'v')
+		AND (relnamespace = n.oid OR relnamespace = to_regnamespace('` + historyTable + `'))
+	ORDER BY relnamespace = n.oid DESC LIMIT 1`
+
 // openHistory finds the table: in the connection's schema, or in the one that Atlas' CLI makes for itself when its URL
 // names none. exists is false on a database that was never migrated.
 func openHistory(ctx context.Context, conn schema.ExecQuerier, name string) (h *history, exists bool, err error) {
 	h = &history{ExecQuerier: conn, dialect: name}
-	query := "SELECT '' FROM sqlite_master WHERE type = 'table' AND name = '" + historyTable + "'"
+	query := "SELECT '', true FROM sqlite_master WHERE type = 'table' AND name = '" + historyTable + "'"
 	if name == dialect.Postgres {
-		query = "SELECT CASE table_schema WHEN current_schema() THEN '' ELSE table_schema END FROM information_schema.tables" +
-			" WHERE table_name = '" + historyTable + "' AND table_schema IN (current_schema(), '" + historyTable + "')" +
-			" ORDER BY table_schema = current_schema() DESC LIMIT 1"
+		if err := h.checkSchema(ctx); err != nil {
+			return nil, false, err
+		}
+		query = findHistory
 	}
 	rows, err := conn.QueryContext(ctx, query)
 	if err != nil {
 		return nil, false, fmt.Errorf("look for the migration history: %w", err)
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
+	readable := true
 	for rows.Next() {
 		exists = true
-		if err := rows.Scan(&h.schema); err != nil {
+		if err := rows.Scan(&h.schema, &readable); err != nil {
 			return nil, false, fmt.Errorf("look for the migration history: %w", err)
 		}
 	}
+	if !readable {
+		return nil, false, fmt.Errorf("the role of the database URL may not read the migration history: as the owner of the "+
+			"tables run GRANT SELECT ON %s TO the role, which also needs USAGE on the schema and all rights on the rows of "+
+			"the other tables", historyTable)
+	}
 	return h, exists, rows.Err()
+}
+
+// checkSchema refuses a search_path of which the role may use no schema.
+func (h *history) checkSchema(ctx context.Context) (err error) {
+	rows, err := h.QueryContext(ctx, "SELECT current_schema() IS NOT NULL, current_setting('search_path')")
+	if err != nil {
+		return fmt.Errorf("look for the migration history: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	usable, path := true, ""
+	for rows.Next() {
+		if err := rows.Scan(&usable, &path); err != nil {
+			return fmt.Errorf("look for the migration history: %w", err)
+		}
+	}
+	if !usable {
+		return fmt.Errorf("the role of the database URL may use no schema of its search_path (%s): create the schema, or "+
+			"run GRANT USAGE ON SCHEMA … TO the role", path)
+	}
+	return rows.Err()
 }
 
 // create makes the table if it is missing.
@@ -75,7 +115,11 @@ func (h *history) create(ctx context.Context) error {
 		return nil
 	}
 	if _, err := h.ExecContext(ctx, createHistory[h.dialect]); err != nil {
-		return fmt.Errorf("create the migration history: %w", err)
+		err = fmt.Errorf("create the migration history: %w", err)
+		if e, ok := errors.AsType[*pq.Error](err); ok && e.Code == insufficientPrivilege {
+			err = fmt.Errorf("%w: migrate as the owner of the database, or run GRANT CREATE ON SCHEMA … TO the role", err)
+		}
+		return err
 	}
 	return nil
 }

@@ -110,8 +110,11 @@ func TestUp_of_many_starters_is_applied_once(t *testing.T) {
 func TestUp_refuses_a_history_that_cannot_be_trusted(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ change, want string }{
-		"half-applied": {"UPDATE atlas_schema_revisions SET applied = applied - 1", "applied in part"},
-		"changed":      {"UPDATE atlas_schema_revisions SET hash = 'other'", "was changed after it had been applied"},
+		"half-applied":                     {"UPDATE atlas_schema_revisions SET applied = applied - 1", "applied in part"},
+		"changed":                          {"UPDATE atlas_schema_revisions SET hash = 'other'", "was changed after it had been applied"},
+		"of a program with newer versions": {"UPDATE atlas_schema_revisions SET version = '2099' || version", "another program's"},
+		"of a program with older versions": {"UPDATE atlas_schema_revisions SET version = '2000' || version", "another program's"},
+		"shared with a program":            {"UPDATE atlas_schema_revisions SET version = '2000' || version WHERE description = 'init'", "another program's"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

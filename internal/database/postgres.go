@@ -62,6 +62,9 @@ func startPool(ctx context.Context, db *sql.DB, c *connector, opts Options, log 
 	if err := await(ctx, db, opts.ConnectTimeout, log); err != nil {
 		return nil, err
 	}
+	if err := supported(ctx, db, log); err != nil {
+		return nil, err
+	}
 	size := poolSize(ctx, db, opts, log)
 	if opts.Prepared {
 		switch err := c.probe(ctx); {
