@@ -58,6 +58,15 @@ func binaries() ([]string, error) {
 	}), nil
 }
 
+// MajorVersion returns the major version of the programs that servers are started with.
+func MajorVersion() (int, error) {
+	_, postgres, err := programs()
+	if err != nil {
+		return 0, err
+	}
+	return majorVersion(filepath.Dir(postgres))
+}
+
 var version = regexp.MustCompile(`PostgreSQL\) (\d+)`)
 
 // majorVersion returns the major version of the programs in a folder.

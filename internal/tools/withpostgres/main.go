@@ -2,7 +2,11 @@
 // the command's environment. A server that TENANTRY_TEST_POSTGRES_URL names already is used as it is. Where there is no
 // Postgres at all the command runs without it, unless CI=true.
 //
-//	go run ./internal/tools/withpostgres [-durable] COMMAND [ARGUMENT…]
+// With -newest the server is the newest supported PostgreSQL, whose programs npm provides. Where the
+// command would run on that version anyway, or there is no npm, it says so and runs nothing; with
+// CI=true the latter is an error.
+//
+//	go run ./internal/tools/withpostgres [-durable] [-newest] COMMAND [ARGUMENT…]
 package main
 
 import (
@@ -12,18 +16,42 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 
 	"tenantry/internal/database/dbtest"
 )
 
 func main() {
 	durable := flag.Bool("durable", false, "commit to disk, as Postgres does by default: for benchmarks")
+	newest := flag.Bool("newest", false, "run on the newest supported version, unless that is the default")
 	flag.Parse()
-	code, err := run(flag.Args(), *durable)
+	// An interrupt ends the command, and what was started for it is then removed.
+	signal.Notify(make(chan os.Signal, 1), os.Interrupt)
+	do := run
+	if *newest {
+		do = runOnNewest
+	}
+	code, err := do(flag.Args(), *durable)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "withpostgres:", err)
 	}
 	os.Exit(code)
+}
+
+func runOnNewest(command []string, durable bool) (int, error) {
+	remove, err := useNewest()
+	switch {
+	case errors.Is(err, errTested):
+		fmt.Fprintf(os.Stderr, "withpostgres: not run again on PostgreSQL %d: %v\n", newestMajor, err)
+		return 0, nil
+	case err != nil && os.Getenv("CI") != "true":
+		fmt.Fprintf(os.Stderr, "withpostgres: NOT RUN ON POSTGRESQL %d: %v\n", newestMajor, err)
+		return 0, nil
+	case err != nil:
+		return 1, err
+	}
+	defer remove()
+	return run(command, durable)
 }
 
 func run(command []string, durable bool) (int, error) {
@@ -45,10 +73,12 @@ func run(command []string, durable bool) (int, error) {
 	}
 	dev := os.Getenv("ATLAS_DEV_URL")
 	if dev == "" && url != "" {
-		var err error
-		if dev, err = scratch(url); err != nil {
+		made, drop, err := scratch(url)
+		if err != nil {
 			return 1, err
 		}
+		defer drop()
+		dev = made
 	}
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -63,16 +93,21 @@ func run(command []string, durable bool) (int, error) {
 	return 0, nil
 }
 
-// scratch makes an empty database for Atlas to replay migrations in.
-func scratch(url string) (string, error) {
+// scratch makes an empty database for Atlas to replay migrations in, until drop is called.
+func scratch(url string) (dev string, drop func(), err error) {
 	db, err := sql.Open("postgres", url)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	defer db.Close()
 	name := fmt.Sprintf("atlas_dev_%d", os.Getpid())
 	if _, err := db.Exec("CREATE DATABASE " + name); err != nil {
-		return "", fmt.Errorf("make scratch database: %w", err)
+		return "", nil, errors.Join(fmt.Errorf("make scratch database: %w", err), db.Close())
 	}
-	return dbtest.ReplaceDatabase(url, name) + "&search_path=public", nil
+	drop = func() {
+		if _, err := db.Exec("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
+			fmt.Fprintln(os.Stderr, "withpostgres: drop scratch database:", err)
+		}
+		_ = db.Close()
+	}
+	return dbtest.ReplaceDatabase(url, name) + "&search_path=public", drop, nil
 }

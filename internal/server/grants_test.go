@@ -1,0 +1,34 @@
+package server_test
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"tenantry/internal/database/dbtest"
+)
+
+// The role that serves has the rights that docs/migrations.md names, and no more.
+func TestRun_roleWithDocumentedGrantsServes(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile(filepath.Join("..", "..", "docs", "migrations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	grants := regexp.MustCompile(`(?m)^GRANT .*;$`).FindAllString(string(content), -1)
+	if len(grants) == 0 {
+		t.Fatal("no GRANT in docs/migrations.md")
+	}
+	c := dbtest.OwnCluster(t)
+	dbtest.MigrateUp(t, c.Options)
+	c.Exec("CREATE ROLE app LOGIN", "REVOKE ALL ON SCHEMA public FROM PUBLIC")
+	c.Exec(grants...)
+	opts := c.Options
+	opts.URL = strings.Replace(opts.URL, "postgres@", "app@", 1)
+	s := start(t, opts)
+	access, _ := s.login()
+	s.expect(http.StatusOK, s.call("GET", mePath, access, nil))
+}
