@@ -29,9 +29,12 @@ const (
 type claims struct {
 	jwt.RegisteredClaims
 	// Times are whole seconds since 1970. The library's own would also be read from text.
-	ExpiresAt int64     `json:"exp"`
-	IssuedAt  int64     `json:"iat"`
-	NotBefore int64     `json:"nbf,omitempty"`
+	ExpiresAt int64 `json:"exp"`
+	IssuedAt  int64 `json:"iat"`
+	NotBefore int64 `json:"nbf,omitempty"`
+	// ClientID is that of the tenant's first-party client, which has the id of the tenant (RFC 9068 §2.2). It is not required of a
+	// token: those of an instance before an upgrade have none.
+	ClientID  string    `json:"client_id"`
 	SessionID uuid.UUID `json:"sid"`
 	TenantID  uuid.UUID `json:"tid"`
 	Roles     []string  `json:"roles"`
@@ -100,7 +103,7 @@ func (a *accessTokens) issue(p *Projection, session uuid.UUID, now time.Time, tt
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer: a.issuer, Audience: jwt.ClaimStrings{a.issuer}, Subject: p.ID.String(), ID: jti.String(),
 		},
-		ExpiresAt: now.Add(ttl).Unix(), IssuedAt: now.Unix(), SessionID: session, TenantID: p.TenantID, Roles: p.Roles,
+		ExpiresAt: now.Add(ttl).Unix(), IssuedAt: now.Unix(), ClientID: p.TenantID.String(), SessionID: session, TenantID: p.TenantID, Roles: p.Roles,
 	})
 	token.Header["typ"], token.Header["kid"] = tokenType, key.kid
 	signed, err := token.SignedString(key.private)
