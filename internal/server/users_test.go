@@ -90,7 +90,6 @@ func TestUsers_are_listed_in_pages_and_by_filter(t *testing.T) {
 			"role=nobody":                                "",
 			"email=User3%40ACME.test&total=exact":        "user3 of 1",
 			"email=user3%40other.test":                   "",
-			"email=not+an+address":                       "",
 			"q=USER1":                                    "user1",
 			"q=zo%C3%AB+number7&total=exact":             "user7 of 1",
 			"q=ZOE%CC%88+N&limit=2":                      "user9 user8",
@@ -125,6 +124,29 @@ func TestUsers_are_listed_in_pages_and_by_filter(t *testing.T) {
 			if a := s.call("GET", "/api/v1/users?"+query, owner.access, nil); a.status != http.StatusBadRequest {
 				t.Errorf("%s: %d %s", query, a.status, a.body)
 			}
+		}
+		// What no user can match is refused, with the reason.
+		for query, want := range map[string]string{
+			"email=ada+x@acme.test":  "email has a space: in a query + means a space, and %2B is a plus sign",
+			"email=+ada@acme.test":   "email has a space: in a query + means a space, and %2B is a plus sign",
+			"email=ada%40acme.test+": "email has a space: in a query + means a space, and %2B is a plus sign",
+			"email=ada":              "email must be one plain e-mail address in ASCII, such as ada@example.com",
+			"role=+member":           "role begins with a space, as no name does: in a query + means a space, and %2B is a plus sign",
+			"q=+1":                   "q begins with a space, as no name does: in a query + means a space, and %2B is a plus sign",
+			"Tenant=other":           `Tenant is not known: is "tenant" meant?`,
+			"is_activ=true":          "is_activ is not known",
+		} {
+			a := s.expect(http.StatusBadRequest, s.call("GET", "/api/v1/users?"+query, owner.access, nil))
+			var p api.Problem
+			if err := json.Unmarshal(a.body, &p); err != nil {
+				t.Fatal(err)
+			}
+			if p.Errors == nil || len(*p.Errors) != 1 || *(*p.Errors)[0].Parameter+" "+(*p.Errors)[0].Detail != want {
+				t.Errorf("%s: %s", query, a.body)
+			}
+		}
+		if names, _, _ := s.list(owner.access, "email=ada%2Bx@acme.test"); len(names) != 0 {
+			t.Errorf("found %v", names)
 		}
 		s.expect(http.StatusOK, s.call("GET", "/api/v1/users?limit=2&cursor="+own, owner.access, nil))
 	})

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
@@ -21,6 +22,7 @@ import (
 	"tenantry/internal/database"
 	"tenantry/internal/httpapi"
 	"tenantry/internal/principal"
+	"tenantry/internal/problem"
 )
 
 // Filter says which users are meant; what is nil does not matter.
@@ -49,9 +51,13 @@ type Window struct {
 	Total bool
 }
 
-// List returns a page of users, the newest first, in one statement and one more for roles: 400 for a cursor of another list.
+// List returns a page of users, the newest first, in one statement and one more for roles: 400 for a cursor of another list, and for a
+// filter that no user can match.
 func (u *Users) List(ctx context.Context, filter Filter, window Window, related edges) (*Page, error) {
 	p, _ := principal.FromContext(ctx)
+	if err := filter.check(); err != nil {
+		return nil, err
+	}
 	wanted := filter.predicates(p.TenantID)
 	list, err := filter.name(p.TenantID)
 	if err != nil {
@@ -89,6 +95,25 @@ func (u *Users) List(ctx context.Context, filter Filter, window Window, related 
 	return page, nil
 }
 
+// check refuses with 400 a filter that no user can match. The usual cause is a plus sign: in a query it means a space (URL Standard
+// §5.1).
+func (f Filter) check() error {
+	const plus = ": in a query + means a space, and %2B is a plus sign"
+	if f.Email != nil {
+		if _, err := auth.CanonicalEmail(*f.Email); strings.Contains(*f.Email, " ") {
+			return problem.InvalidParameter("email", "has a space"+plus)
+		} else if err != nil {
+			return problem.InvalidParameter("email", err.Error())
+		}
+	}
+	for name, text := range map[string]*string{"role": f.Role, "q": f.Query} {
+		if text != nil && strings.TrimLeft(*text, " ") != *text {
+			return problem.InvalidParameter(name, "begins with a space, as no name does"+plus)
+		}
+	}
+	return nil
+}
+
 // name tells the list of a tenant with this filter from every other list.
 func (f Filter) name(tenant uuid.UUID) (string, error) {
 	filter, err := json.Marshal(f)
@@ -103,8 +128,8 @@ func (f Filter) predicates(tenant uuid.UUID) []predicate.User {
 	}
 	if f.Email != nil {
 		canonical, err := auth.CanonicalEmail(*f.Email)
-		if err != nil {
-			canonical = "" // nobody's
+		if err != nil { // see check
+			canonical = ""
 		}
 		wanted = append(wanted, user.Email(canonical))
 	}
