@@ -179,7 +179,7 @@ func (a *Auth) Enroll(ctx context.Context, home *ent.Tenant, account Account, fr
 		if err != nil {
 			return err
 		}
-		acting := principal.NewContext(ctx, principal.InTenant(created.TenantID))
+		acting := principal.NewContext(ctx, &principal.Principal{TenantID: created.TenantID, UserID: created.ID})
 		projection, err := loadProjection(acting, tx, byUser(created.ID))
 		if err != nil {
 			return err
@@ -211,6 +211,9 @@ func (a *Auth) exchange(ctx context.Context, presented string) (tokens *Tokens, 
 	user, err := a.ofSession(ctx, t.session)
 	if err != nil {
 		return nil, false, err
+	}
+	if user != nil {
+		principal.Identify(ctx, user.TenantID, user.ID)
 	}
 	if user == nil || !user.Live() {
 		return nil, false, errSessionOver

@@ -52,6 +52,7 @@ func (a *Auth) login(ctx context.Context, c Credentials, from Origin) (*Tokens, 
 	if !matches {
 		return nil, try.failed(system, ErrCredentials)
 	}
+	principal.Identify(ctx, p.TenantID, p.ID)
 	if !p.Live() {
 		if err := a.hasher.Equalise(ctx, *hash, c.Password); err != nil {
 			return nil, err

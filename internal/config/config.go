@@ -21,6 +21,8 @@ type Config struct {
 	LogFormat        string         `env:"LOG_FORMAT" help:"text or json (default: text on a terminal, else json)"`
 	CORSOrigins      []string       `env:"CORS_ORIGINS" help:"origins that browsers may call from, exactly as they send them"`
 	TrustedProxies   []netip.Prefix `env:"TRUSTED_PROXIES" help:"networks of the proxies whose X-Forwarded-For is believed"`
+	ProxyHeader      string         `env:"PROXY_HEADER" envDefault:"X-Forwarded-For" help:"where trusted proxies name the client: X-Forwarded-For or Forwarded (RFC 7239)"`
+	HSTSSubdomains   bool           `env:"HSTS_SUBDOMAINS" envDefault:"false" help:"demand https of the subdomains of the public URL's host too (HSTS includeSubDomains)"`
 	OperationsListen string         `env:"OPERATIONS_LISTEN" help:"address of /metrics and /debug/pprof, for operators alone (default: none)"`
 	OTLPEndpoint     string         `env:"OTLP_ENDPOINT" help:"http:// or https:// URL of an OpenTelemetry collector that takes traces (default: none)"`
 	OTLPSample       float64        `env:"OTLP_SAMPLE" envDefault:"1" help:"share of the requests that are traced, from 0 to 1; a caller's decision goes before it"`

@@ -35,6 +35,8 @@ var settings = []struct {
 		get: func(c config.Config) any { return c.CORSOrigins }},
 	{name: "TRUSTED_PROXIES", other: "10.0.0.0/8,fd00::/8", want: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
 		get: func(c config.Config) any { return c.TrustedProxies }},
+	{name: "PROXY_HEADER", standard: "X-Forwarded-For", other: "Forwarded", want: "Forwarded", get: func(c config.Config) any { return c.ProxyHeader }},
+	{name: "HSTS_SUBDOMAINS", standard: "false", other: "true", want: true, get: func(c config.Config) any { return c.HSTSSubdomains }},
 	{name: "OPERATIONS_LISTEN", other: "127.0.0.1:9090", want: "127.0.0.1:9090", get: func(c config.Config) any { return c.OperationsListen }},
 	{name: "OTLP_ENDPOINT", other: "https://collector.acme.test:4318", want: "https://collector.acme.test:4318", get: func(c config.Config) any { return c.OTLPEndpoint }},
 	{name: "OTLP_SAMPLE", standard: "1", other: "0.25", want: 0.25, get: func(c config.Config) any { return c.OTLPSample }},
@@ -199,7 +201,7 @@ func TestLoad_of_nothing_gives_the_defaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Config{
-		Listen: "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080", DataDir: "./data", LogLevel: slog.LevelInfo,
+		Listen: "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080", DataDir: "./data", LogLevel: slog.LevelInfo, ProxyHeader: "X-Forwarded-For",
 		OTLPSample: 1, DBPoolSize: 25, DBMaxOverflow: 50, DBPoolDefault: true, DBPrepared: true,
 		AccessTokenTTL: 15 * time.Minute, RefreshTokenTTL: 30 * 24 * time.Hour, RefreshIdleTTL: 7 * 24 * time.Hour,
 		RefreshGrace: 10 * time.Second, SessionsPerUser: 100, JWTAlgorithm: "ES256", KeyRotation: 720 * time.Hour, Signup: "closed", SignInAccountAttempts: 10, SignInAddressAttempts: 100,

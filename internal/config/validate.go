@@ -57,6 +57,7 @@ func (c *Config) mistakes() []mistake {
 	wrong(c.RedisURL != "" && !strings.HasPrefix(c.RedisURL, "redis://") && !strings.HasPrefix(c.RedisURL, "rediss://"),
 		"REDIS_URL", "is not of the form redis://user:password@host:port/number")
 	wrong(!slug.MatchString(c.DefaultTenant), "DEFAULT_TENANT", "%q is not a slug: 2 to 63 lower-case letters, digits and hyphens", c.DefaultTenant)
+	wrong(c.ProxyHeader != "X-Forwarded-For" && c.ProxyHeader != "Forwarded", "PROXY_HEADER", "%q is not X-Forwarded-For or Forwarded", c.ProxyHeader)
 	wrong(c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json", "LOG_FORMAT", "%q is not text or json", c.LogFormat)
 	for _, origin := range c.CORSOrigins {
 		u, err := url.Parse(origin)

@@ -37,6 +37,7 @@ func TestLoad_refuses(t *testing.T) {
 		{"operations_without_port", "OPERATIONS_LISTEN=127.0.0.1", "OPERATIONS_LISTEN"},
 		{"memory_that_nothing_has", "CACHE_MEMORY=-1", "CACHE_MEMORY"},
 		{"shared_elsewhere", "REDIS_URL=memcached://cache", "REDIS_URL"},
+		{"proxy_header_of_no_proxy", "PROXY_HEADER=X-Real-IP", "PROXY_HEADER"},
 		{"proxy_without_length", "TRUSTED_PROXIES=10.0.0.1", "TRUSTED_PROXIES"},
 		{"empty_pool", "DB_POOL_SIZE=0", "DB_POOL_SIZE"},
 		{"negative_overflow", "DB_MAX_OVERFLOW=-1", "DB_MAX_OVERFLOW"},

@@ -15,9 +15,10 @@ import (
 func (r *router) cors() gin.HandlerFunc {
 	policy := cors.New(cors.Options{
 		// Not AllowedOrigins, which folds case and reads a star as a pattern.
-		AllowOriginFunc:  func(origin string) bool { return slices.Contains(r.CORSOrigins, origin) },
-		AllowedMethods:   []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
-		AllowedHeaders:   []string{"Authorization", "Content-Type", requestIDHeader},
+		AllowOriginFunc: func(origin string) bool { return slices.Contains(r.CORSOrigins, origin) },
+		AllowedMethods:  []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
+		// traceparent, tracestate and baggage are what instrumented front ends add to every request (W3C Trace Context, Baggage).
+		AllowedHeaders:   []string{"Authorization", "Content-Type", requestIDHeader, "traceparent", "tracestate", "baggage"},
 		ExposedHeaders:   []string{requestIDHeader, "Retry-After", "Link"},
 		AllowCredentials: true,
 		MaxAge:           600,

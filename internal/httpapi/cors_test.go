@@ -106,6 +106,15 @@ func TestPreflight_is_answered_without_authentication(t *testing.T) {
 	a := start(t, withOrigins(allowedOrigins...))
 	got := a.do(a.request(http.MethodOptions, mePath, http.NoBody, "Origin: https://app.ok.test", "Access-Control-Request-Method: PATCH",
 		"Access-Control-Request-Headers: authorization,content-type,x-request-id", "Authorization: Bearer "+goodToken))
+	instrumented := a.do(a.request(http.MethodOptions, mePath, http.NoBody, "Origin: https://app.ok.test", "Access-Control-Request-Method: HEAD",
+		"Access-Control-Request-Headers: authorization,baggage,traceparent,tracestate"))
+	for name, want := range map[string]string{
+		"Access-Control-Allow-Methods": "HEAD", "Access-Control-Allow-Headers": "authorization,baggage,traceparent,tracestate",
+	} {
+		if value := instrumented.header.Get(name); value != want {
+			t.Errorf("an instrumented front end: %s is %q, want %q", name, value, want)
+		}
+	}
 	if got.status != http.StatusNoContent || len(got.body) != 0 {
 		t.Errorf("%d %q", got.status, got.body)
 	}

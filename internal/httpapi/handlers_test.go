@@ -91,3 +91,15 @@ func (h handlers) GetHealth(ctx context.Context, r api.GetHealthRequestObject) (
 func (h handlers) GetReadiness(ctx context.Context, r api.GetReadinessRequestObject) (api.GetReadinessResponseObject, error) {
 	return serve[api.GetReadinessResponseObject](ctx, h, r, api.GetReadiness200JSONResponse{Status: api.Ok})
 }
+
+func (h handlers) CallBackOAuth(ctx context.Context, r api.CallBackOAuthRequestObject) (api.CallBackOAuthResponseObject, error) {
+	return serve[api.CallBackOAuthResponseObject](ctx, h, r, api.CallBackOAuth204Response{})
+}
+
+func (h handlers) ListUsers(ctx context.Context, r api.ListUsersRequestObject) (api.ListUsersResponseObject, error) {
+	return serve[api.ListUsersResponseObject](ctx, h, r, api.ListUsers200JSONResponse{Body: api.Users{Items: []api.User{}}})
+}
+
+func (h handlers) GetUser(ctx context.Context, r api.GetUserRequestObject) (api.GetUserResponseObject, error) {
+	return serve[api.GetUserResponseObject](ctx, h, r, api.GetUser200JSONResponse{UserJSONResponse: api.UserJSONResponse(user)})
+}

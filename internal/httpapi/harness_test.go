@@ -86,7 +86,8 @@ func start(t testing.TB, changes ...func(*setup)) *app {
 		engine:   func(*gin.Engine) {},
 		handlers: handlers{app: a},
 		Options: Options{
-			Log: slog.New(slog.NewJSONHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+			HSTS: "max-age=1",
+			Log:  slog.New(slog.NewJSONHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 			Authenticate: func(_ context.Context, token string) (*principal.Principal, error) {
 				if token != goodToken {
 					return nil, problem.Unauthorized("invalid_token", "The access token is not valid.")

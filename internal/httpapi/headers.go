@@ -13,13 +13,17 @@ type header struct {
 	value []string
 }
 
-// fixedHeaders are made once.
-func fixedHeaders() []header {
-	return []header{
+// fixedHeaders are made once. hsts is the value of Strict-Transport-Security, "" where the public URL is not https: a browser would
+// ignore it (RFC 6797 §7.2).
+func fixedHeaders(hsts string) []header {
+	fixed := []header{
 		{"Cache-Control", []string{"no-store"}}, {"X-Content-Type-Options", []string{"nosniff"}}, {"Referrer-Policy", []string{"no-referrer"}},
 		{"Content-Security-Policy", []string{"default-src 'none'; frame-ancestors 'none'"}},
-		{"Strict-Transport-Security", []string{"max-age=63072000; includeSubDomains"}},
 	}
+	if hsts != "" {
+		fixed = append(fixed, header{"Strict-Transport-Security", []string{hsts}})
+	}
+	return fixed
 }
 
 // headers sets what every answer carries: nothing is stored, guessed, framed or referred to (ASVS 3.4, 14.3.2). A handler

@@ -13,12 +13,14 @@ import (
 type operation struct {
 	id         string
 	parameters []*openapi3.Parameter
-	// bare operations may be called without any of them.
-	bare bool
+	// noRequiredParams operations may be called without any of them.
+	noRequiredParams bool
+	// ignoresUnknown operations take parameters of the query that are not declared, and ignore them.
+	ignoresUnknown bool
 	// body is JSON, or a form.
 	body *openapi3.Schema
 	form bool
-	// leading operations lead browsers on. What others say by way of the browser is judged as far as it is declared.
+	// leading operations redirect browsers.
 	leading bool
 	// public operations take no credential; the others take one that holds the scopes.
 	public bool
@@ -37,6 +39,10 @@ const (
 	mediaForm = "application/x-www-form-urlencoded"
 )
 
+// unknownExtension is the member of an operation that says what becomes of parameters of the query that are not declared. Without it
+// they are refused.
+const unknownExtension = "x-unknown-parameters"
+
 // tenantParameter is the query parameter that names another tenant to act in.
 const tenantParameter = "tenant"
 
@@ -44,7 +50,8 @@ const tenantParameter = "tenant"
 type route struct{ method, path string }
 
 // readOperations indexes the contract by method and gin's own form of the path, so that the route that gin matched finds
-// its operation and no second router is asked.
+// its operation and no second router is asked. HEAD is the operation of GET (RFC 9110 §9.1), except where that redirects browsers:
+// it begins a sign-in or consumes its state, and a HEAD must change nothing (§9.2.1).
 func readOperations(contract *openapi3.T) (map[route]*operation, error) {
 	operations := map[route]*operation{}
 	for path, item := range contract.Paths.Map() {
@@ -54,7 +61,12 @@ func readOperations(contract *openapi3.T) (map[route]*operation, error) {
 				o.parameters = append(o.parameters, p.Value)
 				o.elsewhere = o.elsewhere || (p.Value.In == openapi3.ParameterInQuery && p.Value.Name == tenantParameter)
 			}
-			o.bare = !slices.ContainsFunc(o.parameters, func(p *openapi3.Parameter) bool { return !optional(p) })
+			o.noRequiredParams = !slices.ContainsFunc(o.parameters, func(p *openapi3.Parameter) bool { return !optional(p) })
+			if unknown, ok := declared.Extensions[unknownExtension]; ok {
+				if o.ignoresUnknown = unknown == "ignore"; !o.ignoresUnknown {
+					return nil, fmt.Errorf("contract: %s of %s is not ignore", unknownExtension, o.id)
+				}
+			}
 			o.leading = declared.Responses.Status(http.StatusSeeOther) != nil
 			if declared.RequestBody != nil {
 				media := declared.RequestBody.Value.Content[mediaJSON]
@@ -78,6 +90,9 @@ func readOperations(contract *openapi3.T) (map[route]*operation, error) {
 				return nil, fmt.Errorf("contract: the security of %s is neither empty nor one bearer entry", o.id)
 			}
 			operations[route{method, ginPath(path)}] = o
+			if method == http.MethodGet && !o.leading {
+				operations[route{http.MethodHead, ginPath(path)}] = o
+			}
 		}
 	}
 	return operations, nil

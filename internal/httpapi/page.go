@@ -82,5 +82,5 @@ func NextLink(ctx context.Context, cursor string) string {
 	}
 	query := c.Request.URL.Query()
 	query.Set("cursor", cursor)
-	return "<" + c.Request.URL.EscapedPath() + "?" + query.Encode() + `>; rel="next"`
+	return "<" + visitOf(c).publicPath + c.Request.URL.EscapedPath() + "?" + query.Encode() + `>; rel="next"`
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // requestLog writes one line a request, with who acted and what it cost. The path is logged without its query, which may
-// carry what should not be kept.
+// carry what should not be kept. Probes come every few seconds, and are logged at debug only.
 func (r *router) requestLog(c *gin.Context) {
 	v := visitOf(c)
 	ctx, statements := r.CountStatements(v.Context)
@@ -39,15 +39,24 @@ func (r *router) requestLog(c *gin.Context) {
 			observe = v.operation.observe
 		}
 		observe(status, now.Sub(v.began), n)
-		if !r.Log.Enabled(ctx, slog.LevelInfo) {
+		level, operation := slog.LevelInfo, ""
+		if v.operation != nil {
+			operation = v.operation.id
+			if v.operation.probe {
+				level = slog.LevelDebug
+			}
+		}
+		if !r.Log.Enabled(ctx, level) {
 			return
 		}
 		l := line{
-			at: now, requestID: v.id[0], method: c.Request.Method, path: c.Request.URL.Path, status: status, took: now.Sub(v.began),
-			bytes: max(0, c.Writer.Size()), ip: r.peer(c), statements: n, sql: sql, reasons: v.trail.Reasons(),
+			at: now, level: level, operation: operation, requestID: v.id[0], method: c.Request.Method, path: c.Request.URL.Path, status: status, took: now.Sub(v.began),
+			bytes: sent(c), ip: v.client, statements: n, sql: sql, reasons: v.trail.Reasons(),
 		}
 		if p, ok := principal.FromContext(ctx); ok {
 			l.tenant, l.user = p.TenantID, p.UserID
+		} else {
+			l.tenant, l.user = v.trail.Identified()
 		}
 		if r.Tracer != nil {
 			if span := trace.SpanContextFromContext(ctx); span.IsSampled() {
@@ -65,23 +74,26 @@ func (r *router) requestLog(c *gin.Context) {
 	finished = true
 }
 
-// peer is the address that a request came from. Where no proxy is trusted that is the socket's, which needs no reading.
-func (r *router) peer(c *gin.Context) string {
-	if len(r.TrustedProxies) == 0 {
-		return c.RemoteIP()
+// sent returns how many bytes of a body the answer had.
+func sent(c *gin.Context) int {
+	if c.Request.Method == http.MethodHead {
+		return 0
 	}
-	return c.ClientIP()
+	return max(0, c.Writer.Size())
 }
 
 // line is what is logged of a request: by a logger, or by itself.
 type line struct {
 	at                      time.Time
+	level                   slog.Level
 	requestID, method, path string
-	status, bytes           int
-	took, sql               time.Duration
-	ip                      string
-	statements              int64
-	// tenant and user are nobody's where none has acted, and trace is "" where none was made.
+	// operation is that of the contract, "" for a route outside of it.
+	operation     string
+	status, bytes int
+	took, sql     time.Duration
+	ip            string
+	statements    int64
+	// tenant and user are zero where nobody has acted, and trace is "" where none was made.
 	tenant, user uuid.UUID
 	trace        string
 	// reasons are those for which the tenant filter was lifted.
@@ -90,14 +102,20 @@ type line struct {
 
 // record returns the line for a logger.
 func (l *line) record() slog.Record {
-	record := slog.NewRecord(l.at, slog.LevelInfo, "request", 0)
+	record := slog.NewRecord(l.at, l.level, "request", 0)
 	record.AddAttrs(
 		slog.String("request_id", l.requestID), slog.String("method", l.method), slog.String("path", l.path), slog.Int("status", l.status),
 		slog.Int64("duration_us", l.took.Microseconds()), slog.Int("bytes", l.bytes), slog.String("ip", l.ip),
 		slog.Int64("statements", l.statements), slog.Int64("sql_us", l.sql.Microseconds()),
 	)
+	if l.operation != "" {
+		record.AddAttrs(slog.String("operation", l.operation))
+	}
 	if l.tenant != uuid.Nil {
-		record.AddAttrs(slog.String("tenant_id", l.tenant.String()), slog.String("user_id", l.user.String()))
+		record.AddAttrs(slog.String("tenant_id", l.tenant.String()))
+	}
+	if l.user != uuid.Nil {
+		record.AddAttrs(slog.String("user_id", l.user.String()))
 	}
 	if l.trace != "" {
 		record.AddAttrs(slog.String("trace_id", l.trace))
@@ -122,7 +140,8 @@ func (l *line) write(out io.Writer) error {
 
 func (l *line) json(to []byte) []byte {
 	to = l.at.AppendFormat(append(to, `{"time":"`...), time.RFC3339Nano)
-	to = appendText(append(to, `","level":"INFO","msg":"request","request_id":`...), l.requestID)
+	to = append(append(append(to, `","level":"`...), l.level.String()...), `","msg":"request"`...)
+	to = appendText(append(to, `,"request_id":`...), l.requestID)
 	to = appendText(append(to, `,"method":`...), l.method)
 	to = appendText(append(to, `,"path":`...), l.path)
 	to = appendNumber(append(to, `,"status":`...), int64(l.status))
@@ -131,8 +150,13 @@ func (l *line) json(to []byte) []byte {
 	to = appendText(append(to, `,"ip":`...), l.ip)
 	to = appendNumber(append(to, `,"statements":`...), l.statements)
 	to = appendNumber(append(to, `,"sql_us":`...), l.sql.Microseconds())
+	if l.operation != "" {
+		to = appendText(append(to, `,"operation":`...), l.operation)
+	}
 	if l.tenant != uuid.Nil {
 		to = appendID(append(to, `,"tenant_id":`...), l.tenant)
+	}
+	if l.user != uuid.Nil {
 		to = appendID(append(to, `,"user_id":`...), l.user)
 	}
 	if l.trace != "" {

@@ -2,9 +2,9 @@ package httpapi
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -24,7 +24,14 @@ type Options struct {
 	Lines          io.Writer
 	CORSOrigins    []string
 	TrustedProxies []netip.Prefix
-	ServerTiming   bool
+	// ProxyHeader is where trusted proxies name the client: "Forwarded", or else X-Forwarded-For.
+	ProxyHeader  string
+	ServerTiming bool
+	// PublicPath is the path of the public URL, such as /auth, "" if it has none. A proxy removes it from requests, and URLs in
+	// answers begin with it.
+	PublicPath string
+	// HSTS is the value of Strict-Transport-Security. Without one the header is not sent.
+	HSTS string
 	// Tracer makes a span of each request. Without one no request is traced, and there is no step for it.
 	Tracer trace.Tracer
 
@@ -61,6 +68,8 @@ type router struct {
 	Options
 	operations map[route]*operation
 	fixed      []header
+	// proxies are TrustedProxies as addresses are compared with them.
+	proxies []netip.Prefix
 	// unmatched is told of requests of no operation.
 	unmatched Observer
 	// leading are the paths of operations that answer with another address.
@@ -73,13 +82,15 @@ func NewRouter(contract *openapi3.T, handlers api.StrictServerInterface, opts Op
 	if err != nil {
 		return nil, err
 	}
-	r := &router{Options: opts, operations: operations, fixed: fixedHeaders(), leading: map[string]bool{}}
+	r := &router{Options: opts, operations: operations, fixed: fixedHeaders(opts.HSTS), proxies: unmapped(opts.TrustedProxies), leading: map[string]bool{}}
 	if opts.Observe == nil {
 		r.Observe = func(string) Observer { return func(int, time.Duration, int64) {} }
 	}
 	r.unmatched = r.Observe("none")
 	for at, o := range operations {
-		o.observe = r.Observe(o.id)
+		if o.observe == nil { // that of HEAD is that of GET
+			o.observe = r.Observe(o.id)
+		}
 		if o.leading {
 			r.leading[at.path] = true
 		}
@@ -89,14 +100,8 @@ func NewRouter(contract *openapi3.T, handlers api.StrictServerInterface, opts Op
 	engine.RedirectTrailingSlash = false
 	// Handlers receive *gin.Context as their context: its values and deadline are the request's.
 	engine.ContextWithFallback = true
-	engine.RemoteIPHeaders = []string{"X-Forwarded-For"} // gin believes X-Real-IP too, which a proxy may pass on unseen
-	proxies := make([]string, 0, len(opts.TrustedProxies))
-	for _, p := range opts.TrustedProxies {
-		proxies = append(proxies, p.String())
-	}
-	if err := engine.SetTrustedProxies(proxies); err != nil {
-		return nil, fmt.Errorf("set trusted proxies: %w", err)
-	}
+	// The first step finds the client's address. gin's own way knows no ports, and no Forwarded.
+	engine.ForwardedByClientIP = false
 	for _, s := range r.steps() {
 		engine.Use(s.handle)
 	}
@@ -111,7 +116,17 @@ func NewRouter(contract *openapi3.T, handlers api.StrictServerInterface, opts Op
 			r.fail(c, problem.Malformed("A parameter cannot be read."))
 		},
 	})
+	r.serveHead(engine)
 	return engine, nil
+}
+
+// serveHead serves HEAD with the handler of GET. net/http sends no body.
+func (r *router) serveHead(engine *gin.Engine) {
+	for _, declared := range engine.Routes() {
+		if _, ok := r.operations[route{http.MethodHead, declared.Path}]; ok && declared.Method == http.MethodGet {
+			engine.HEAD(declared.Path, declared.HandlerFunc)
+		}
+	}
 }
 
 // steps returns the way of a request. gin has found the route before the first of them, and calls the handler after the

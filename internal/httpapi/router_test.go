@@ -105,14 +105,14 @@ func TestRoutes_that_do_not_exist_are_404(t *testing.T) {
 func TestMethods_that_do_not_exist_are_405_with_Allow(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ method, path, allow string }{
-		{http.MethodTrace, "/api/v1/roles", "GET, POST"},
-		{http.MethodDelete, "/api/v1/roles", "GET, POST"},
-		{http.MethodHead, "/api/v1/roles", "GET, POST"},
-		{http.MethodOptions, "/api/v1/roles", "GET, POST"},
-		{"BREW", "/api/v1/roles", "GET, POST"},
+		{http.MethodTrace, "/api/v1/roles", "GET, HEAD, POST"},
+		{http.MethodDelete, "/api/v1/roles", "GET, HEAD, POST"},
+		{http.MethodHead, loginPath, "POST"},
+		{http.MethodOptions, "/api/v1/roles", "GET, HEAD, POST"},
+		{"BREW", "/api/v1/roles", "GET, HEAD, POST"},
 		{http.MethodGet, loginPath, "POST"},
 		{http.MethodPut, loginPath, "POST"},
-		{http.MethodPost, "/healthz", "GET"},
+		{http.MethodPost, "/healthz", "GET, HEAD"},
 	} {
 		t.Run(test.method+test.path, func(t *testing.T) {
 			t.Parallel()
@@ -166,5 +166,14 @@ func TestRoutes_outside_the_contract_pass_every_step(t *testing.T) {
 	}
 	if len(a.lines("request")) != 1 {
 		t.Errorf("logged %v", a.log)
+	}
+}
+
+// A browser ignores Strict-Transport-Security over plain http, and a server must not send it (RFC 6797 §7.2).
+func TestHeaders_withoutHSTSHaveNone(t *testing.T) {
+	t.Parallel()
+	a := start(t, func(s *setup) { s.HSTS = "" })
+	if got := a.fields(http.MethodGet, mePath); got.header["Strict-Transport-Security"] != nil {
+		t.Errorf("%v", got.header)
 	}
 }

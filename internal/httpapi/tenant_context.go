@@ -64,5 +64,5 @@ func Client(ctx context.Context) (ip, userAgent string) {
 	if !ok {
 		return "", ""
 	}
-	return c.ClientIP(), c.Request.UserAgent()
+	return visitOf(c).client, c.Request.UserAgent()
 }

@@ -111,8 +111,9 @@ func TestTenant_comes_from_the_token_alone(t *testing.T) {
 		}
 		return nil
 	}))
-	a.expect(http.StatusOK, "", a.get(mePath+"?tenant="+other+"&tenant_id="+other, "Authorization: Bearer "+goodToken,
-		"X-Tenant: "+other, "X-Tenant-Id: "+other, "Tenant: "+other))
+	a.expect(http.StatusOK, "", a.me("X-Tenant: "+other, "X-Tenant-Id: "+other, "Tenant: "+other))
+	a.expect(http.StatusBadRequest, "invalid_parameter", a.get(mePath+"?tenant="+other+"&tenant_id="+other, "Authorization: Bearer "+goodToken))
+	a.expectHandled(1)
 }
 
 func TestClient_is_the_peer_or_who_a_trusted_proxy_names(t *testing.T) {

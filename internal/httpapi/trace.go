@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
@@ -36,8 +37,14 @@ func (r *router) trace(c *gin.Context) {
 	c.Next()
 	status := c.Writer.Status()
 	span.SetAttributes(semconv.HTTPResponseStatusCode(status), attribute.String("tenantry.request_id", v.id[0]))
+	tenant, user := v.trail.Identified()
 	if p, ok := principal.FromContext(v.Context); ok {
-		span.SetAttributes(attribute.String("tenantry.tenant_id", p.TenantID.String()), attribute.String("tenantry.user_id", p.UserID.String()))
+		tenant, user = p.TenantID, p.UserID
+	}
+	for name, id := range map[string]uuid.UUID{"tenantry.tenant_id": tenant, "tenantry.user_id": user} {
+		if id != uuid.Nil {
+			span.SetAttributes(attribute.String(name, id.String()))
+		}
 	}
 	if status >= http.StatusInternalServerError {
 		span.SetStatus(codes.Error, "")

@@ -6,14 +6,10 @@ import (
 	"maps"
 	"mime"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/gin-gonic/gin"
 
 	"tenantry/internal/problem"
@@ -22,11 +18,12 @@ import (
 // validate holds parameters and body against what the operation declares. The generated handlers take the value that was
 // validated, so that nothing is decoded twice and nothing else is decoded than was checked.
 func (r *router) validate(c *gin.Context) {
-	o := visitOf(c).operation
+	v := visitOf(c)
+	o := v.operation
 	if o == nil {
 		return
 	}
-	if err := validateParameters(c, o); err != nil {
+	if err := validateParameters(c, v); err != nil {
 		r.fail(c, err)
 		return
 	}
@@ -56,60 +53,6 @@ type validatedBody struct {
 // ValidatedValue is what the generated handlers look for.
 func (b validatedBody) ValidatedValue() any { return b.value }
 
-func validateParameters(c *gin.Context, o *operation) error {
-	if c.Request.URL.RawQuery == "" && len(c.Params) == 0 && o.bare {
-		return nil
-	}
-	query, err := url.ParseQuery(c.Request.URL.RawQuery)
-	if err != nil {
-		return problem.Malformed("The query cannot be read.")
-	}
-	path := make(map[string]string, len(c.Params))
-	for _, p := range c.Params {
-		path[p.Key] = p.Value
-	}
-	if o.leading {
-		maps.DeleteFunc(query, func(name string, _ []string) bool {
-			return !slices.ContainsFunc(o.parameters, func(p *openapi3.Parameter) bool { return p.Name == name })
-		})
-	}
-	if !plain(path, query) {
-		return problem.Malformed("A parameter is not valid text.")
-	}
-	input := &openapi3filter.RequestValidationInput{Request: c.Request, PathParams: path, QueryParams: query}
-	for _, p := range o.parameters {
-		if optional(p) && query[p.Name] == nil {
-			continue
-		}
-		if err := openapi3filter.ValidateParameter(c.Request.Context(), input, p); err != nil {
-			return problem.InvalidParameter(p.Name, schemaDetail(err))
-		}
-	}
-	return nil
-}
-
-// optional reports whether nothing is to be done about a parameter of the query that is not there.
-func optional(p *openapi3.Parameter) bool {
-	return p.In == openapi3.ParameterInQuery && !p.Required && p.Schema.Value.Default == nil
-}
-
-// plain reports whether every parameter, and every name of one, is UTF-8 without control characters: Postgres refuses some
-// of the rest, and no operation has a use for it.
-func plain(path map[string]string, query url.Values) bool {
-	text := func(s string) bool { return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl) }
-	for _, value := range path {
-		if !text(value) {
-			return false
-		}
-	}
-	for name, values := range query {
-		if !text(name) || slices.ContainsFunc(values, func(v string) bool { return !text(v) }) {
-			return false
-		}
-	}
-	return true
-}
-
 // readBody reads a body of a media type.
 func readBody(c *gin.Context, want string, read func(*gin.Context) (any, error)) (any, error) {
 	media, parameters, err := mime.ParseMediaType(c.GetHeader("Content-Type"))
@@ -128,7 +71,7 @@ func readBody(c *gin.Context, want string, read func(*gin.Context) (any, error))
 func readJSON(c *gin.Context) (any, error) {
 	body, err := io.ReadAll(c.Request.Body)
 	if err != nil {
-		return nil, unreadable(err)
+		return nil, unreadableBody(err)
 	}
 	return decodeStrict(body)
 }
@@ -137,16 +80,16 @@ func readJSON(c *gin.Context) (any, error) {
 // handlers.
 func (o *operation) readForm(c *gin.Context) (any, error) {
 	if err := c.Request.ParseForm(); err != nil {
-		return nil, unreadable(err)
+		return nil, unreadableBody(err)
 	}
 	members := map[string]any{}
 	for name, values := range c.Request.PostForm {
 		switch {
 		case o.body.Properties[name] == nil:
 		case len(values) > 1:
-			return nil, problem.Malformed("The form has a member twice.")
-		case !plain(nil, url.Values{name: values}):
-			return nil, problem.Malformed("The form is not valid text.")
+			return nil, problem.Malformed("The form has a member twice.", problem.Field{Pointer: "/" + name, Detail: repeated})
+		case !plain(values[0]):
+			return nil, problem.Malformed("The form is not valid text.", problem.Field{Pointer: "/" + name, Detail: notPlain})
 		default:
 			members[name] = values[0]
 		}
@@ -154,9 +97,9 @@ func (o *operation) readForm(c *gin.Context) (any, error) {
 	return members, nil
 }
 
-// unreadable is the problem of a body that ends too early or too late. It has no cause: a client that goes away in mid-body is no
+// unreadableBody is the problem of a body that ends too early or too late. It has no cause: a client that goes away in mid-body is no
 // outage of ours.
-func unreadable(err error) error {
+func unreadableBody(err error) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return problem.TooLarge()
 	}

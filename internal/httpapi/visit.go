@@ -15,6 +15,10 @@ type visit struct {
 	// Context is what the steps extend, and what they derive from. Whatever is derived from the visit itself must not become a part of it.
 	context.Context
 	began time.Time
+	// client is the address of the client.
+	client string
+	// publicPath is what the public URL has before the path of the request.
+	publicPath string
 	// id names the request, and stands in a header of the answer.
 	id [1]string
 	// named is the context from which on RequestID returns it.
@@ -35,6 +39,7 @@ type visit struct {
 func (r *router) visit(c *gin.Context) {
 	c.Request = c.Request.WithContext(&visit{
 		Context: c.Request.Context(), began: time.Now(), operation: r.operations[route{c.Request.Method, c.FullPath()}],
+		client: r.clientAddress(c.Request), publicPath: r.PublicPath,
 	})
 }
 

@@ -56,8 +56,22 @@ func (a *Acting) Value(key any) any {
 	return a.Context.Value(key)
 }
 
-// NewContext returns a context in which p acts. Nobody may change p from then on.
-func NewContext(ctx context.Context, p *Principal) context.Context { return &Acting{ctx, p} }
+// NewContext returns a context in which p acts. Nobody may change p from then on. The trail of the request records it.
+func NewContext(ctx context.Context, p *Principal) context.Context {
+	Identify(ctx, p.TenantID, p.UserID)
+	return &Acting{ctx, p}
+}
+
+// Identify records in the trail of the request whom it is of, where that is known only while it is served: a sign-in carries no access
+// token. A tenant without a user does not replace a user.
+func Identify(ctx context.Context, tenant, user uuid.UUID) {
+	if tenant == uuid.Nil {
+		return
+	}
+	if t, ok := ctx.Value(trailKey{}).(*Trail); ok {
+		t.identify(tenant, user)
+	}
+}
 
 // FromContext returns who acts in ctx, and false if nobody does.
 func FromContext(ctx context.Context) (Principal, bool) {
@@ -77,12 +91,15 @@ func System(ctx context.Context, reason string) context.Context {
 	return NewContext(ctx, &Principal{system: reason})
 }
 
-// Trail is a context that collects the reasons for which the tenant filter was lifted while a request was served.
+// Trail is a context that collects what is found out while a request is served: the reasons for which the tenant filter was lifted,
+// and whom the request is of.
 type Trail struct {
 	context.Context
 
 	mu      sync.Mutex
 	reasons []string
+	tenant  uuid.UUID
+	user    uuid.UUID
 }
 
 type trailKey struct{}
@@ -100,6 +117,21 @@ func (t *Trail) Reasons() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Clone(t.reasons)
+}
+
+// Identified returns whom the request is of, as far as it was recorded.
+func (t *Trail) Identified() (tenant, user uuid.UUID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.tenant, t.user
+}
+
+func (t *Trail) identify(tenant, user uuid.UUID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if user != uuid.Nil || t.user == uuid.Nil {
+		t.tenant, t.user = tenant, user
+	}
 }
 
 func (t *Trail) add(reason string) {

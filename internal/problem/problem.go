@@ -58,14 +58,18 @@ func (p *Problem) Type() string { return "urn:tenantry:problem:" + p.Code }
 func (p *Problem) Title() string { return http.StatusText(p.Status) }
 
 // Malformed is a request that cannot be understood.
-func Malformed(detail string) *Problem {
-	return &Problem{Status: http.StatusBadRequest, Code: "malformed_request", Detail: detail}
+func Malformed(detail string, fields ...Field) *Problem {
+	return &Problem{Status: http.StatusBadRequest, Code: "malformed_request", Detail: detail, Fields: fields}
 }
 
 // InvalidParameter is a path or query parameter with a wrong value.
 func InvalidParameter(name, detail string) *Problem {
-	return &Problem{Status: http.StatusBadRequest, Code: "invalid_parameter", Detail: "A parameter is not valid.",
-		Fields: []Field{{Parameter: name, Detail: detail}}}
+	return InvalidParameters(Field{Parameter: name, Detail: detail})
+}
+
+// InvalidParameters are path or query parameters that are wrong or unknown.
+func InvalidParameters(fields ...Field) *Problem {
+	return &Problem{Status: http.StatusBadRequest, Code: "invalid_parameter", Detail: "A parameter is not valid.", Fields: fields}
 }
 
 // Invalid is a request that is understood and has wrong values.
@@ -117,7 +121,7 @@ func TooLarge() *Problem {
 // UnsupportedMediaType is a body of another type than the operation takes.
 func UnsupportedMediaType(want string) *Problem {
 	return &Problem{Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type",
-		Detail: "The body must be " + want + " in UTF-8."}
+		Detail: "The body must be " + want + " in UTF-8, not compressed."}
 }
 
 // MethodNotAllowed is a method that the resource does not have.

@@ -256,6 +256,11 @@ func (s *instance) holdAgainstContract(r *http.Request, a answer) {
 	s.Helper()
 	plain := r.Clone(s.Context())
 	plain.URL.Host, plain.URL.Scheme, plain.Host = "", "", ""
+	// HEAD is answered as GET is, without a body.
+	head := r.Method == http.MethodHead && a.status != http.StatusMethodNotAllowed
+	if head {
+		plain.Method = http.MethodGet
+	}
 	route, parameters, err := s.routes.FindRoute(plain)
 	if err != nil {
 		return // not an operation of the contract
@@ -263,7 +268,7 @@ func (s *instance) holdAgainstContract(r *http.Request, a answer) {
 	err = openapi3filter.ValidateResponse(s.Context(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: r, PathParams: parameters, Route: route},
 		Status:                 a.status, Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body)),
-		Options: &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true},
+		Options: &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true, ExcludeResponseBody: head},
 	})
 	if err != nil {
 		s.Errorf("%s %s: the answer breaks the contract: %v", r.Method, r.URL.Path, err)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"embed"
 	"encoding/json"
 	"fmt"
@@ -24,12 +25,20 @@ var referenceFiles = map[string]fs.FS{
 
 // serveReference serves the contract at /openapi.json and a page to read and try it at /docs. Everything comes from the
 // binary, so the page works without a network.
-func serveReference(router gin.IRouter, contract *openapi3.T) error {
-	document, err := json.Marshal(contract)
+//
+// Links of the page are relative, and the server of the contract is the public URL's path, so that both work where the API is
+// served under a path. GET / leads to the page.
+func serveReference(router gin.IRouter, contract *openapi3.T, publicPath string) error {
+	published, info := *contract, *contract.Info
+	info.Version = Version()
+	published.Info, published.Servers = &info, openapi3.Servers{{URL: cmp.Or(publicPath, "/")}}
+	document, err := json.Marshal(&published)
 	if err != nil {
 		return fmt.Errorf("encode the contract: %w", err)
 	}
-	router.GET("/openapi.json", func(c *gin.Context) {
+	readable := []string{http.MethodGet, http.MethodHead}
+	router.Match(readable, "/", func(c *gin.Context) { c.Redirect(http.StatusFound, publicPath+"/docs") })
+	router.Match(readable, "/openapi.json", func(c *gin.Context) {
 		c.Header("Cache-Control", "public, max-age=300")
 		c.Data(http.StatusOK, "application/json", document)
 	})
@@ -44,7 +53,7 @@ func serveReference(router gin.IRouter, contract *openapi3.T) error {
 		if path.Base(name) == "index.html" {
 			route = "/docs"
 		}
-		router.GET(route, func(c *gin.Context) {
+		router.Match(readable, route, func(c *gin.Context) {
 			c.Header("Cache-Control", "public, max-age=300")
 			c.Header("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "+
 				"img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'")

@@ -3,6 +3,7 @@ package server_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -24,7 +25,14 @@ func TestReference_comes_whole_from_the_binary(t *testing.T) {
 		t.Fatalf("the page names %q", named)
 	}
 	for _, match := range named {
-		path := string(match[1])
+		at, err := url.Parse(s.url + "/docs")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at, err = at.Parse(string(match[1])); err != nil {
+			t.Fatal(err)
+		}
+		path := at.Path
 		part := s.expect(http.StatusOK, s.call("GET", path, "", nil))
 		if media := part.header.Get("Content-Type"); media != kinds[path[strings.LastIndexByte(path, '.'):]] || len(part.body) < 100 {
 			t.Errorf("%s is %q of %d bytes", path, media, len(part.body))

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -126,7 +128,8 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 		oauth.HTTP{OAuth: providers},
 		health{db: db, draining: &s.draining},
 	}, httpapi.Options{
-		Log: log, Lines: jsonLines(log), CORSOrigins: cfg.CORSOrigins, TrustedProxies: cfg.TrustedProxies, ServerTiming: cfg.ServerTiming, Tracer: parts.Tracer,
+		Log: log, Lines: jsonLines(log), CORSOrigins: cfg.CORSOrigins, TrustedProxies: cfg.TrustedProxies, ProxyHeader: cfg.ProxyHeader,
+		ServerTiming: cfg.ServerTiming, PublicPath: publicPath(cfg), HSTS: hsts(cfg), Tracer: parts.Tracer,
 		Authenticate: signIn.Authenticate, Authorize: signIn.Authorize, ActIn: signIn.ActIn,
 		Observe: figures.observe, CountStatements: database.CountStatements, Unavailable: database.Unavailable,
 		Gone: sqlgraph.IsForeignKeyConstraintError, Unforeseen: figures.unforeseen,
@@ -134,11 +137,34 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build the router: %w", err)
 	}
-	if err := serveReference(router, contract); err != nil {
+	if err := serveReference(router, contract, publicPath(cfg)); err != nil {
 		return nil, err
 	}
 	s.Handler = router
 	return s, nil
+}
+
+// publicPath returns the path of the public URL, "" if it has none.
+func publicPath(cfg config.Config) string {
+	public, err := url.Parse(cfg.PublicURL)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimRight(public.EscapedPath(), "/")
+}
+
+// hsts returns the value of Strict-Transport-Security, "" where the public URL is not https (RFC 6797 §7.2). Subdomains may be
+// other people's, so that they are included only if the operator says so.
+func hsts(cfg config.Config) string {
+	value := "max-age=63072000"
+	switch {
+	case !strings.HasPrefix(cfg.PublicURL, "https://"):
+		return ""
+	case cfg.HSTSSubdomains:
+		return value + "; includeSubDomains"
+	default:
+		return value
+	}
 }
 
 // share lets the instances of one database share what they remember. SQLite has one.

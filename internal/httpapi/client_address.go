@@ -1,0 +1,137 @@
+package httpapi
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// The header fields in which a proxy may name the client.
+const (
+	xForwardedFor = "X-Forwarded-For"
+	forwarded     = "Forwarded" // RFC 7239
+)
+
+// clientAddress returns the address of the client of a request: the socket's peer, or the address that the trusted proxies
+// name. It walks the named addresses from the last, which the nearest proxy has added, and stops at the first that is not a
+// proxy's. What stands before that one may be forged. An IPv4-mapped address is returned as IPv4, and no address has a port
+// or a zone, so that each client has one spelling.
+func (r *router) clientAddress(req *http.Request) string {
+	host, _, err := net.SplitHostPort(req.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	if len(r.proxies) == 0 && !strings.Contains(host, ":") {
+		return host
+	}
+	client, ok := parseAddress(host)
+	if !ok {
+		return ""
+	}
+	if !r.trusts(client) {
+		return client.String()
+	}
+	named := r.namedAddresses(req.Header)
+	for i := len(named) - 1; i >= 0 && r.trusts(client); i-- {
+		next, ok := parseAddress(named[i])
+		if !ok {
+			break // "unknown", an obfuscated name, or no address at all
+		}
+		client = next
+	}
+	return client.String()
+}
+
+// trusts reports whether an address is a trusted proxy's.
+func (r *router) trusts(address netip.Addr) bool {
+	for _, p := range r.proxies {
+		if p.Contains(address) {
+			return true
+		}
+	}
+	return false
+}
+
+// namedAddresses returns what proxies have said about the clients before them, in order. Several fields of one name are one list
+// (RFC 9110 §5.3).
+func (r *router) namedAddresses(header http.Header) []string {
+	if r.ProxyHeader == forwarded {
+		var named []string
+		for _, field := range header[forwarded] {
+			named = append(named, forwardedFor(field)...)
+		}
+		return named
+	}
+	return strings.Split(strings.Join(header[xForwardedFor], ","), ",")
+}
+
+// parseAddress reads an address, with or without a port, and IPv6 with or without brackets: 192.0.2.1:4711, [2001:db8::1], 2001:db8::1.
+func parseAddress(text string) (netip.Addr, bool) {
+	text = strings.TrimSpace(text)
+	if at := strings.LastIndex(text, ":_"); at >= 0 { // an obfuscated port (RFC 7239 §6.3)
+		text = text[:at]
+	}
+	address, err := netip.ParseAddr(text)
+	if err != nil {
+		var withPort netip.AddrPort
+		withPort, err = netip.ParseAddrPort(text)
+		address = withPort.Addr()
+	}
+	if inner, found := strings.CutPrefix(text, "["); err != nil && found && strings.HasSuffix(inner, "]") {
+		address, err = netip.ParseAddr(strings.TrimSuffix(inner, "]"))
+	}
+	return address.Unmap().WithZone(""), err == nil
+}
+
+// forwardedFor returns the parameter "for" of each element of a field Forwarded, "" where there is none. A field that cannot be
+// read, such as one in which a quote is never closed, names nobody: a client may have begun what the proxy has added to.
+func forwardedFor(field string) []string {
+	named, node, ok := []string(nil), "", true
+	for rest := field; ok; {
+		var pair string
+		var end byte
+		if pair, rest, end, ok = cutForwarded(rest); !ok {
+			return []string{""}
+		}
+		if name, value, _ := strings.Cut(strings.TrimSpace(pair), "="); strings.EqualFold(name, "for") {
+			node = strings.Trim(value, `"`)
+		}
+		if end != ';' {
+			named, node = append(named, node), ""
+		}
+		if end == 0 {
+			break
+		}
+	}
+	return named
+}
+
+// cutForwarded returns what stands before the first semicolon or comma outside of quotes, and which of them it was, 0 at the end of the
+// field. It is not ok if a quote is not closed.
+func cutForwarded(field string) (pair, rest string, end byte, ok bool) {
+	quoted := false
+	for i := 0; i < len(field); i++ {
+		switch c := field[i]; {
+		case c == '"':
+			quoted = !quoted
+		case c == '\\' && quoted:
+			i++
+		case (c == ';' || c == ',') && !quoted:
+			return field[:i], field[i+1:], c, true
+		}
+	}
+	return field, "", 0, !quoted
+}
+
+// unmapped returns prefixes as they are compared: an IPv4 network in its IPv4-mapped form is that network.
+func unmapped(prefixes []netip.Prefix) []netip.Prefix {
+	compared := make([]netip.Prefix, 0, len(prefixes))
+	for _, p := range prefixes {
+		if p.Addr().Is4In6() && p.Bits() >= 96 {
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
+		compared = append(compared, p.Masked())
+	}
+	return compared
+}

@@ -1,0 +1,157 @@
+package httpapi
+
+import (
+	"errors"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+
+	"tenantry/internal/problem"
+)
+
+const (
+	// maxName is how many characters of the name of an unknown parameter an answer repeats.
+	maxName = 64
+
+	notPlain = "must be UTF-8 without control characters"
+	repeated = "must not be repeated"
+)
+
+// validateParameters holds the parameters of path and query against the contract. Each of them is there once, and none is unknown: a
+// misspelt filter would be a request for something else. The error names each that is wrong.
+func validateParameters(c *gin.Context, v *visit) error {
+	o := v.operation
+	if c.Request.URL.RawQuery == "" && len(c.Params) == 0 && o.noRequiredParams {
+		return nil
+	}
+	query, err := url.ParseQuery(c.Request.URL.RawQuery)
+	if err != nil {
+		return problem.Malformed("The query cannot be read. In a name or value, % is written as %25, ; as %3B.")
+	}
+	if o.ignoresUnknown {
+		maps.DeleteFunc(query, func(name string, _ []string) bool { return o.queryParameter(name) == nil })
+	}
+	path := make(map[string]string, len(c.Params))
+	for _, p := range c.Params {
+		path[p.Key] = p.Value
+	}
+	if err := checkText(path, query); err != nil {
+		return err
+	}
+	fields := o.wrongParameters(&openapi3filter.RequestValidationInput{Request: c.Request, PathParams: path, QueryParams: query})
+	// Without a valid token the answer is 401, whatever else the request has (authorize, RFC 6750 §3).
+	if o.public || v.acting.Who != nil {
+		fields = append(fields, o.unknownParameters(query)...)
+	}
+	if len(fields) > 0 {
+		return problem.InvalidParameters(fields...)
+	}
+	return nil
+}
+
+// queryParameter returns the parameter of the query of a name, nil if there is none.
+func (o *operation) queryParameter(name string) *openapi3.Parameter {
+	for _, p := range o.parameters {
+		if p.In == openapi3.ParameterInQuery && p.Name == name {
+			return p
+		}
+	}
+	return nil
+}
+
+// wrongParameters says of each declared parameter what is wrong with it.
+func (o *operation) wrongParameters(input *openapi3filter.RequestValidationInput) []problem.Field {
+	var fields []problem.Field
+	for _, p := range o.parameters {
+		given := []string{input.PathParams[p.Name]}
+		if p.In == openapi3.ParameterInQuery {
+			if given = input.QueryParams[p.Name]; optional(p) && given == nil {
+				continue
+			}
+		}
+		detail := ""
+		if len(given) > 1 {
+			detail = repeated
+		} else if err := openapi3filter.ValidateParameter(input.Request.Context(), input, p); err != nil {
+			detail = parameterDetail(p, err)
+		} else if p.Schema.Value.Format == "uuid" && uuid.Validate(given[0]) != nil {
+			detail = "must be a UUID such as 018f3c5e-7c1a-7000-8000-000000000001"
+		}
+		if detail != "" {
+			fields = append(fields, problem.Field{Parameter: p.Name, Detail: detail})
+		}
+	}
+	return fields
+}
+
+// parameterDetail says in our own words what is wrong with a parameter.
+func parameterDetail(p *openapi3.Parameter, err error) string {
+	if _, ok := errors.AsType[*openapi3.SchemaError](err); ok {
+		return schemaDetail(err)
+	}
+	switch {
+	case errors.Is(err, openapi3filter.ErrInvalidRequired):
+		return "is required"
+	case errors.Is(err, openapi3filter.ErrInvalidEmptyValue):
+		return "must not be empty"
+	default:
+		return "must be of type " + strings.Join(p.Schema.Value.Type.Slice(), " or ")
+	}
+}
+
+// unknownParameters names what the contract does not, and the parameter that may be meant.
+func (o *operation) unknownParameters(query url.Values) []problem.Field {
+	var fields []problem.Field
+	for name := range query {
+		if o.queryParameter(name) != nil {
+			continue
+		}
+		field := problem.Field{Parameter: name, Detail: "is not known"}
+		for _, p := range o.parameters {
+			if p.In == openapi3.ParameterInQuery && strings.EqualFold(p.Name, name) {
+				field.Detail += `: is "` + p.Name + `" meant?`
+			}
+		}
+		if letters := []rune(name); len(letters) > maxName {
+			field.Parameter = string(letters[:maxName]) + "…"
+		}
+		fields = append(fields, field)
+	}
+	slices.SortFunc(fields, func(a, b problem.Field) int { return strings.Compare(a.Parameter, b.Parameter) })
+	return fields
+}
+
+// optional reports whether nothing is to be done about a parameter of the query that is not there.
+func optional(p *openapi3.Parameter) bool {
+	return p.In == openapi3.ParameterInQuery && !p.Required && p.Schema.Value.Default == nil
+}
+
+// checkText refuses parameters that are not plain text, or have no name.
+func checkText(path map[string]string, query url.Values) error {
+	for name, value := range path {
+		if !plain(value) {
+			return problem.Malformed("A parameter is not valid text.", problem.Field{Parameter: name, Detail: notPlain})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		switch {
+		case name == "" || !plain(name):
+			return problem.Malformed("The name of a parameter in the query is empty, or is not UTF-8 without control characters.")
+		case slices.ContainsFunc(query[name], func(value string) bool { return !plain(value) }):
+			return problem.Malformed("A parameter is not valid text.", problem.Field{Parameter: name, Detail: notPlain})
+		}
+	}
+	return nil
+}
+
+// plain reports whether a text is UTF-8 without control characters: Postgres refuses some of the rest, and no operation has a
+// use for it.
+func plain(s string) bool { return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl) }
