@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -32,8 +31,7 @@ func root() *cobra.Command {
 			return server.Run(cmd.Context(), c.Config, c.Out, c.Log)
 		}),
 		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, Run: func(cmd *cobra.Command, _ []string) {
-			info, _ := debug.ReadBuildInfo() // always there in a binary built from modules
-			fmt.Fprintln(cmd.OutOrStdout(), info.Main.Version)
+			fmt.Fprintln(cmd.OutOrStdout(), server.Version())
 		}})
 	return cmd
 }

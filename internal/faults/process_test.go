@@ -47,10 +47,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// binary builds the program, once.
+// version is that of the program that is built.
+const version = "v1.2.3-faults"
+
+// binary builds the program, once, as the image does: without a repository.
 var binary = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(scratch, "tenantry")
-	out, err := exec.Command("go", "build", "-buildvcs=false", "-ldflags=-s -w", "-o", path, "tenantry/cmd/tenantry").CombinedOutput()
+	out, err := exec.Command("go", "build", "-buildvcs=false", "-ldflags=-s -w -X tenantry/internal/server.version="+version, "-o", path, "tenantry/cmd/tenantry").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build the program: %w\n%s", err, out)
 	}

@@ -22,6 +22,11 @@ const (
 	countedExpired = 10_000
 )
 
+// expiringTables are the tables whose rows expire.
+func expiringTables() []string {
+	return []string{refreshtoken.Table, oauthstate.Table, onetimetoken.Table}
+}
+
 // Work does what no request waits for, until ctx is done. Every instance may do all of it.
 func (s *Server) Work(ctx context.Context) {
 	var jobs sync.WaitGroup
@@ -34,7 +39,7 @@ func (s *Server) Work(ctx context.Context) {
 	jobs.Go(func() { s.every(ctx, forgetEvery, "mark revoked sessions", s.Auth.NewRevokedMarker().Run) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "encrypt client secrets", s.oauth.NewResealer().Run) })
 	// Sessions that were revoked stay until they are over by age, so that a token of theirs that comes back is known.
-	for _, table := range []string{refreshtoken.Table, oauthstate.Table, onetimetoken.Table} {
+	for _, table := range expiringTables() {
 		jobs.Go(func() {
 			s.every(ctx, forgetEvery, "remove expired "+table, func(ctx context.Context) error { return s.removeExpired(ctx, table) })
 		})

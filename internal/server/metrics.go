@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/pprof"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -18,6 +19,12 @@ import (
 	"tenantry/internal/database"
 	"tenantry/internal/httpapi"
 	"tenantry/internal/oauth"
+)
+
+// The kinds of unforeseen errors.
+const (
+	mistakeEdge  = "edge_not_loaded"
+	mistakeOther = "other"
 )
 
 // metrics are the figures that operators watch.
@@ -80,6 +87,20 @@ func newMetrics(db *database.DB, c *cache.Cache, hasher *auth.Hasher, signIn *au
 		counter("tenantry_cache_misses_total", "Values that had to be loaded, by kind.", prometheus.Labels{"kind": kind.String()},
 			func() float64 { return float64(c.Figures()[kind].Misses) })
 	}
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "tenantry_build_info", Help: "1, with the version of the program and of Go.",
+		ConstLabels: prometheus.Labels{"version": Version(), "go_version": runtime.Version()},
+	}, func() float64 { return 1 }))
+	// The first increase is seen as one only where there was a 0 before.
+	for _, kind := range []string{mistakeEdge, mistakeOther} {
+		m.mistakes.WithLabelValues(kind)
+	}
+	for _, stage := range []string{auth.StageAdmission, auth.StageTurn} {
+		m.hashWait.WithLabelValues(stage)
+	}
+	for _, table := range expiringTables() {
+		m.removed.WithLabelValues(table)
+	}
 	counter("tenantry_cache_changes_total", "Invalidations and writes of this instance.", nil, func() float64 { return float64(c.Changes()) })
 	gauge("tenantry_cache_behind_seconds", "Age of the last read of the change log that covers every write of this instance.", func() float64 { return c.Behind().Seconds() })
 	gauge("tenantry_cache_shares", "1 while what is remembered is shared in Redis.", func() float64 {
@@ -124,9 +145,9 @@ func (m *metrics) observe(operation string) httpapi.Observer {
 
 // unforeseen counts an error that nothing was expected of.
 func (m *metrics) unforeseen(err error) {
-	kind := "other"
+	kind := mistakeOther
 	if ent.IsNotLoaded(err) {
-		kind = "edge_not_loaded"
+		kind = mistakeEdge
 	}
 	m.mistakes.WithLabelValues(kind).Inc()
 }

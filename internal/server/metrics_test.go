@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/principal"
+	"tenantry/internal/server"
 )
 
 // figure returns the value of a line of /metrics, -1 if it is not there.
@@ -131,4 +133,26 @@ func TestMetrics_tell_how_sign_ins_and_refreshes_have_ended(t *testing.T) {
 			}
 		}
 	})
+}
+
+// An alert sees the first increase of a counter only where there was a 0 before.
+func TestMetrics_existFromTheStart(t *testing.T) {
+	t.Parallel()
+	s := start(t, dbtest.SQLite(t))
+	for _, name := range []string{
+		`tenantry_request_statements_total{operation="Login"}`, `tenantry_request_statements_total{operation="none"}`,
+		`tenantry_unforeseen_errors_total{kind="edge_not_loaded"}`, `tenantry_unforeseen_errors_total{kind="other"}`,
+		`tenantry_expired_rows_removed_total{table="refresh_tokens"}`, `tenantry_expired_rows_removed_total{table="oauth_states"}`,
+		`tenantry_expired_rows_removed_total{table="one_time_tokens"}`, `tenantry_refreshes_total{outcome="reuse"}`,
+		`tenantry_sign_ins_total{method="password",outcome="throttled"}`, `tenantry_sign_ins_total{method="oauth",outcome="failed"}`,
+		`tenantry_password_hash_wait_seconds_count{stage="admission"}`, `tenantry_password_hash_wait_seconds_count{stage="turn"}`,
+	} {
+		if got := figure(t, s.server.Operations, name); got != 0 {
+			t.Errorf("%s is %v before any request", name, got)
+		}
+	}
+	info := fmt.Sprintf(`tenantry_build_info{go_version=%q,version=%q}`, runtime.Version(), server.Version())
+	if got := figure(t, s.server.Operations, info); got != 1 {
+		t.Errorf("%s is %v", info, got)
+	}
 }

@@ -69,7 +69,7 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 		return errors.Join(err, listener.Close())
 	}
 	defer endOperations()
-	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "database", db.Dialect())
+	log.InfoContext(ctx, "serving", "public_url", cfg.PublicURL, "address", listener.Addr().String(), "database", db.Dialect(), "version", Version())
 	go debug.FreeOSMemory() // of what was needed to start, a third of it all
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	worked := make(chan struct{})
