@@ -1131,7 +1131,7 @@ type ListUsersParams struct {
 	// Role The name of a role that the users have.
 	Role *string `form:"role,omitempty" json:"role,omitempty"`
 
-	// Email The address, whole.
+	// Email The address, whole. A plus sign is `%2B`, since `+` means a space in a query.
 	Email *string `form:"email,omitempty" json:"email,omitempty"`
 
 	// Q How the address or the name begins, whatever the case.
