@@ -2,23 +2,25 @@ package config
 
 import (
 	"log/slog"
-	"net"
 	"net/netip"
 	"runtime"
 	"time"
+
+	"tenantry/internal/weburl"
 )
 
 // Config is the configuration of a server. A field's env tag is its name; its flag is the name in lower case without the
-// prefix. Fields tagged secret have no flag, since every user of the machine could read it.
+// prefix. Fields tagged secret have no flag, since every user of the machine could read it. The group names the commands
+// beside `serve` that use a field.
 type Config struct {
-	Listen           string         `env:"LISTEN" envDefault:"127.0.0.1:8080" help:"address to listen on"`
+	Listen           string         `env:"LISTEN" group:"listener" envDefault:"127.0.0.1:8080" help:"address to listen on"`
 	PublicURL        string         `env:"PUBLIC_URL" help:"URL under which clients reach the server; issuer and audience of its tokens (default: http:// and the listen address)"`
-	DatabaseURL      string         `env:"DATABASE_URL" help:"postgres://… URL (default: SQLite in the data folder)" file:"true"`
-	DataDir          string         `env:"DATA_DIR" envDefault:"./data" help:"folder of the SQLite database and its secret"`
-	Secret           string         `env:"SECRET" help:"at least 32 bytes; keys are derived from it (default for SQLite: made in the data folder)" file:"true" secret:"true"`
-	SecretPrevious   string         `env:"SECRET_PREVIOUS" help:"another secret that is accepted as well, while the secret is changed" file:"true" secret:"true"`
-	LogLevel         slog.Level     `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
-	LogFormat        string         `env:"LOG_FORMAT" help:"text or json (default: text on a terminal, else json)"`
+	DatabaseURL      string         `env:"DATABASE_URL" group:"database" help:"postgres://… URL (default: SQLite in the data folder)" file:"true"`
+	DataDir          string         `env:"DATA_DIR" group:"database" envDefault:"./data" help:"folder of the SQLite database and its secret"`
+	Secret           string         `env:"SECRET" group:"keys" help:"at least 32 bytes; keys are derived from it (default for SQLite: made in the data folder)" file:"true" secret:"true"`
+	SecretPrevious   string         `env:"SECRET_PREVIOUS" group:"keys" help:"another secret that is accepted as well, while the secret is changed" file:"true" secret:"true"`
+	LogLevel         slog.Level     `env:"LOG_LEVEL" group:"database" envDefault:"info" help:"debug, info, warn or error"`
+	LogFormat        string         `env:"LOG_FORMAT" group:"database" help:"text or json (default: text on a terminal, else json)"`
 	CORSOrigins      []string       `env:"CORS_ORIGINS" help:"origins that browsers may call from, exactly as they send them"`
 	TrustedProxies   []netip.Prefix `env:"TRUSTED_PROXIES" help:"networks of the proxies whose X-Forwarded-For is believed"`
 	ProxyHeader      string         `env:"PROXY_HEADER" envDefault:"X-Forwarded-For" help:"where trusted proxies name the client: X-Forwarded-For or Forwarded (RFC 7239)"`
@@ -32,28 +34,30 @@ type Config struct {
 	CacheMemory   int    `env:"CACHE_MEMORY" envDefault:"16384" help:"memory of the session cache of this process, in KiB; 0 leaves caching to Redis"`
 	RedisURL      string `env:"REDIS_URL" help:"redis://… or rediss://… URL of a server in which instances share what they remember" file:"true"`
 	NotifyURL     string `env:"NOTIFY_URL" help:"ignored: changes are read from DATABASE_URL" file:"true"`
-	DBPoolSize    int    `env:"DB_POOL_SIZE" envDefault:"25" help:"Postgres connections"`
-	DBMaxOverflow int    `env:"DB_MAX_OVERFLOW" envDefault:"50" help:"further connections under load"`
-	DBPrepared    bool   `env:"DB_PREPARED" envDefault:"true" help:"prepare statements; turn off for PgBouncer in transaction mode"`
+	DBPoolSize    int    `env:"DB_POOL_SIZE" group:"database" envDefault:"25" help:"Postgres connections"`
+	DBMaxOverflow int    `env:"DB_MAX_OVERFLOW" group:"database" envDefault:"50" help:"further connections under load"`
+	DBPrepared    bool   `env:"DB_PREPARED" group:"database" envDefault:"true" help:"prepare statements; turn off for PgBouncer in transaction mode"`
 	// DBPoolDefault says that neither DBPoolSize nor DBMaxOverflow is set, so that they may be lowered.
 	DBPoolDefault bool `env:"-"`
+	// PublicURLDefault says that PublicURL is not set, but made of Listen.
+	PublicURLDefault bool `env:"-"`
 
-	AccessTokenTTL  time.Duration `env:"ACCESS_TOKEN_TTL" envDefault:"15m" help:"lifetime of access tokens, at most 15m"`
+	AccessTokenTTL  time.Duration `env:"ACCESS_TOKEN_TTL" group:"keys" envDefault:"15m" help:"lifetime of access tokens, at most 15m"`
 	RefreshTokenTTL time.Duration `env:"REFRESH_TOKEN_TTL" envDefault:"720h" help:"lifetime of a session"`
 	RefreshIdleTTL  time.Duration `env:"REFRESH_IDLE_TTL" envDefault:"168h" help:"a session ends when it is not refreshed for so long"`
 	RefreshGrace    time.Duration `env:"REFRESH_GRACE" envDefault:"10s" help:"how long a used refresh token yields its successor again; 0 turns it off"`
 	SessionsPerUser int           `env:"SESSIONS_PER_USER" envDefault:"100" help:"live sessions of a user; a further sign-in ends the least recently refreshed one"`
-	JWTAlgorithm    string        `env:"JWT_ALGORITHM" envDefault:"ES256" help:"ES256, EdDSA or RS256"`
-	KeyRotation     time.Duration `env:"KEY_ROTATION" envDefault:"720h" help:"how long a key signs access tokens before the next one does"`
+	JWTAlgorithm    string        `env:"JWT_ALGORITHM" group:"keys" envDefault:"ES256" help:"ES256, EdDSA or RS256"`
+	KeyRotation     time.Duration `env:"KEY_ROTATION" group:"keys" envDefault:"720h" help:"how long a key signs access tokens before the next one does"`
 
 	SignInAccountAttempts int `env:"SIGN_IN_ACCOUNT_ATTEMPTS" envDefault:"10" help:"failed sign-ins of an account before the next has to wait"`
 	SignInAddressAttempts int `env:"SIGN_IN_ADDRESS_ATTEMPTS" envDefault:"100" help:"failed sign-ins from an address before the next has to wait"`
 	NetworkFlows          int `env:"NETWORK_FLOWS" envDefault:"300" help:"sign-ins at OAuth providers that a client network may begin in ten minutes, half of them in one tenant; 0 is no limit"`
 	NetworkRegistrations  int `env:"NETWORK_REGISTRATIONS" envDefault:"60" help:"accounts and tenants that a client network may ask for in an hour, half of them in one tenant; 0 is no limit"`
 
-	PasswordHashConcurrency int `env:"PASSWORD_HASH_CONCURRENCY" help:"password hashes computed at once (default: cores)"`
-	PasswordHashMemory      int `env:"PASSWORD_HASH_MEMORY" envDefault:"19456" help:"memory of a password hash in KiB (argon2id m)"`
-	PasswordHashTime        int `env:"PASSWORD_HASH_TIME" envDefault:"2" help:"passes of a password hash (argon2id t)"`
+	PasswordHashConcurrency int `env:"PASSWORD_HASH_CONCURRENCY" group:"passwords" help:"password hashes computed at once (default: cores)"`
+	PasswordHashMemory      int `env:"PASSWORD_HASH_MEMORY" group:"passwords" envDefault:"19456" help:"memory of a password hash in KiB (argon2id m)"`
+	PasswordHashTime        int `env:"PASSWORD_HASH_TIME" group:"passwords" envDefault:"2" help:"passes of a password hash (argon2id t)"`
 
 	// OAuthProviders are offered to every tenant.
 	OAuthProviders []OAuthProvider `env:"-"`
@@ -61,10 +65,26 @@ type Config struct {
 	OutboundNetworks []netip.Prefix `env:"OUTBOUND_NETWORKS" help:"private networks that OAuth providers may be in; over plain http on this machine, if it is among them"`
 
 	Signup            string `env:"SIGNUP" envDefault:"closed" help:"open or closed: whether anybody may make a tenant"`
-	DefaultTenant     string `env:"DEFAULT_TENANT" envDefault:"default" help:"slug of the tenant that is meant when a request names none"`
+	DefaultTenant     string `env:"DEFAULT_TENANT" group:"tenant" envDefault:"default" help:"slug of the tenant that is meant when a request names none"`
 	BootstrapEmail    string `env:"BOOTSTRAP_EMAIL" help:"e-mail address of the first superuser, on an empty database (default: admin@tenantry.internal)"`
 	BootstrapPassword string `env:"BOOTSTRAP_PASSWORD" help:"password of the first superuser (default: generated and printed once)" file:"true" secret:"true"`
 }
+
+// Group is the settings that a command uses.
+type Group string
+
+const (
+	// Database is for every command that opens the database, with what it logs.
+	Database Group = "database"
+	// Tenant is for commands that act in a tenant.
+	Tenant Group = "tenant"
+	// Passwords is for commands that hash passwords.
+	Passwords Group = "passwords"
+	// Keys is for commands that open signing keys.
+	Keys Group = "keys"
+	// Listener is for commands that send requests to the server on the same machine.
+	Listener Group = "listener"
+)
 
 // SignupOpen is the value of Signup that lets anybody make a tenant.
 const SignupOpen = "open"
@@ -72,21 +92,9 @@ const SignupOpen = "open"
 // derive fills in the defaults that depend on other values or on the machine.
 func (c *Config) derive() {
 	if c.PublicURL == "" {
-		c.PublicURL = "http://" + reachable(c.Listen)
+		c.PublicURL, c.PublicURLDefault = weburl.Local(c.Listen), true
 	}
 	if c.PasswordHashConcurrency == 0 {
 		c.PasswordHashConcurrency = runtime.GOMAXPROCS(0)
 	}
-}
-
-// reachable is a listen address as a client on the same machine would name it.
-func reachable(listen string) string {
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		return listen
-	}
-	if ip, err := netip.ParseAddr(host); host == "" || (err == nil && ip.IsUnspecified()) {
-		host = "localhost"
-	}
-	return net.JoinHostPort(host, port)
 }

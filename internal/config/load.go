@@ -15,9 +15,10 @@ import (
 // Prefix begins the name of every variable.
 const Prefix = "TENANTRY_"
 
-// AddFlags gives the set a flag for every setting that may stand on a command line.
-func AddFlags(flags *pflag.FlagSet) {
-	for f := range fields() {
+// AddFlags gives the set a flag for every setting of the groups that may stand on a command line. No group means every
+// setting.
+func AddFlags(flags *pflag.FlagSet, groups ...Group) {
+	for f := range fields(groups...) {
 		if f.Tag.Get("secret") == "true" {
 			continue
 		}
@@ -33,11 +34,14 @@ func AddFlags(flags *pflag.FlagSet) {
 	}
 }
 
-// Secrets describes the settings that have no flag, for the help.
-func Secrets() string {
-	text := "Secrets have no flag:\n"
-	for f := range fields() {
+// Secrets describes the settings of the groups that have no flag, for the help. It is empty if there are none.
+func Secrets(groups ...Group) string {
+	text := ""
+	for f := range fields(groups...) {
 		if f.Tag.Get("secret") == "true" {
+			if text == "" {
+				text = "Secrets have no flag:\n"
+			}
 			key := Prefix + f.Tag.Get("env")
 			text += fmt.Sprintf("  %s, or a file that %s_FILE names:\n      %s\n", key, key, f.Tag.Get("help"))
 		}
@@ -60,7 +64,7 @@ func LoadServer(flags *pflag.FlagSet, environ []string) (Config, error) {
 }
 
 func load(flags *pflag.FlagSet, environ []string, rules func(*Config) []mistake) (Config, error) {
-	values := env.ToMap(environ)
+	values := environment(environ)
 	var mistakes []mistake
 	for f := range fields() {
 		name := f.Tag.Get("env")
@@ -75,12 +79,11 @@ func load(flags *pflag.FlagSet, environ []string, rules func(*Config) []mistake)
 	}
 	var c Config
 	err := env.ParseWithOptions(&c, env.Options{Environment: values, Prefix: Prefix})
-	mistakes = append(mistakes, unparsed(err)...)
+	mistakes = append(mistakes, unparsed(err, values)...)
 	var wrong []mistake
 	c.OAuthProviders, wrong = oauthProviders(values)
 	mistakes = append(mistakes, wrong...)
 	c.DBPoolDefault = values[Prefix+"DB_POOL_SIZE"] == "" && values[Prefix+"DB_MAX_OVERFLOW"] == ""
-	c.derive()
 	for _, m := range rules(&c) {
 		// A value that could not be read is not held against its rules too.
 		if !slices.ContainsFunc(mistakes, func(known mistake) bool { return strings.TrimSuffix(known.name, "_FILE") == m.name }) {
@@ -94,7 +97,16 @@ func load(flags *pflag.FlagSet, environ []string, rules func(*Config) []mistake)
 		}
 		return Config{}, fmt.Errorf("the configuration is not valid:\n%w", errors.Join(lines...))
 	}
+	c.derive()
+	c.keepUntrimmed(env.ToMap(environ)[Prefix+"SECRET"])
 	return c, nil
+}
+
+// keepUntrimmed accepts a secret with the newline that its variable has, as the previous one: it counted until it was trimmed.
+func (c *Config) keepUntrimmed(given string) {
+	if c.SecretPrevious == "" && c.Secret != "" && given != c.Secret && Trim(given) == c.Secret {
+		c.SecretPrevious = given
+	}
 }
 
 // mistake is what is wrong with one setting.
@@ -104,7 +116,7 @@ type mistake struct {
 }
 
 // unparsed names the settings whose text is not of their type.
-func unparsed(err error) []mistake {
+func unparsed(err error, values map[string]string) []mistake {
 	var all env.AggregateError
 	if !errors.As(err, &all) {
 		if err == nil {
@@ -117,7 +129,7 @@ func unparsed(err error) []mistake {
 		m := mistake{"", err}
 		if parse, ok := errors.AsType[env.ParseError](err); ok {
 			if f, found := reflect.TypeFor[Config]().FieldByName(parse.Name); found {
-				m = mistake{f.Tag.Get("env"), fmt.Errorf("is not of type %s: %w", f.Type, parse.Err)}
+				m = mistake{f.Tag.Get("env"), unreadable(f.Type, values[Prefix+f.Tag.Get("env")])}
 			}
 		}
 		mistakes = append(mistakes, m)
@@ -138,17 +150,22 @@ func readFile(values map[string]string, key string) error {
 	if err != nil {
 		return err
 	}
-	if values[key] = strings.TrimRight(string(content), "\r\n"); values[key] == "" {
+	if values[key] = Trim(string(content)); values[key] == "" {
 		return fmt.Errorf("%s is empty", path)
 	}
 	return nil
 }
 
-func fields() func(yield func(reflect.StructField) bool) {
+// fields yields the settings of the groups, or every setting if there is no group.
+func fields(groups ...Group) func(yield func(reflect.StructField) bool) {
 	return func(yield func(reflect.StructField) bool) {
 		t := reflect.TypeFor[Config]()
 		for i := range t.NumField() {
-			if f := t.Field(i); f.Tag.Get("env") != "-" && !yield(f) {
+			f := t.Field(i)
+			if f.Tag.Get("env") == "-" || (len(groups) > 0 && !slices.Contains(groups, Group(f.Tag.Get("group")))) {
+				continue
+			}
+			if !yield(f) {
 				return
 			}
 		}

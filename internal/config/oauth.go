@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -62,7 +61,7 @@ func oauthProviders(values map[string]string) (providers []OAuthProvider, mistak
 			return strings.HasSuffix(name, "_"+s) && oauthName.MatchString(strings.TrimSuffix(name, "_"+s))
 		})
 		if i < 0 {
-			mistakes = append(mistakes, mistake{short, errors.New("is no setting of an OAuth provider, such as " + Prefix + "OAUTH_GOOGLE_CLIENT_ID")})
+			mistakes = append(mistakes, mistake{short, fmt.Errorf("is no setting of an OAuth provider, such as %sOAUTH_GOOGLE_CLIENT_ID%s", Prefix, meantOAuth(key))})
 			continue
 		}
 		of := strings.TrimSuffix(name, "_"+settings[i])
@@ -79,4 +78,19 @@ func oauthProviders(values map[string]string) (providers []OAuthProvider, mistak
 		providers = append(providers, *named[of])
 	}
 	return providers, mistakes
+}
+
+// meantOAuth asks for the nearest setting of an OAuth provider: the one whose end is nearest to that of the name.
+func meantOAuth(key string) string {
+	parts := strings.Split(strings.TrimPrefix(key, Prefix+oauthPrefix), "_")
+	var names []string
+	for n := 1; n < len(parts); n++ {
+		of := Prefix + oauthPrefix + strings.Join(parts[:n], "_") + "_"
+		for setting := range oauthSettings {
+			names = append(names, of+setting)
+		}
+		names = append(names, of+"CLIENT_SECRET_FILE")
+	}
+	slices.Sort(names)
+	return didYouMean(key, names)
 }

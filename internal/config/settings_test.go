@@ -201,7 +201,7 @@ func TestLoad_of_nothing_gives_the_defaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Config{
-		Listen: "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080", DataDir: "./data", LogLevel: slog.LevelInfo, ProxyHeader: "X-Forwarded-For",
+		Listen: "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080", PublicURLDefault: true, DataDir: "./data", LogLevel: slog.LevelInfo, ProxyHeader: "X-Forwarded-For",
 		OTLPSample: 1, DBPoolSize: 25, DBMaxOverflow: 50, DBPoolDefault: true, DBPrepared: true,
 		AccessTokenTTL: 15 * time.Minute, RefreshTokenTTL: 30 * 24 * time.Hour, RefreshIdleTTL: 7 * 24 * time.Hour,
 		RefreshGrace: 10 * time.Second, SessionsPerUser: 100, JWTAlgorithm: "ES256", KeyRotation: 720 * time.Hour, Signup: "closed", SignInAccountAttempts: 10, SignInAddressAttempts: 100,
@@ -226,13 +226,5 @@ func TestLoad_takes_empty_variables_for_unset(t *testing.T) {
 	}
 	if empty, err := load(t, nil, environ...); err != nil || !reflect.DeepEqual(empty, unset) {
 		t.Errorf("%v\n%+v, want\n%+v", err, empty, unset)
-	}
-}
-
-func TestPublicURL_follows_the_address(t *testing.T) {
-	t.Parallel()
-	c, err := load(t, nil, "TENANTRY_LISTEN=192.0.2.7:80")
-	if err != nil || c.PublicURL != "http://192.0.2.7:80" {
-		t.Errorf("%q, %v", c.PublicURL, err)
 	}
 }

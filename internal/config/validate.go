@@ -3,8 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -43,27 +41,17 @@ func (c *Config) mistakes() []mistake {
 			mistakes = append(mistakes, mistake{name, fmt.Errorf(format, args...)})
 		}
 	}
-	_, _, err := net.SplitHostPort(c.Listen)
-	wrong(err != nil, "LISTEN", "%q is not host:port", c.Listen)
-	_, _, err = net.SplitHostPort(c.OperationsListen)
-	wrong(c.OperationsListen != "" && err != nil, "OPERATIONS_LISTEN", "%q is not host:port", c.OperationsListen)
-	wrong(!web(c.PublicURL), "PUBLIC_URL", "%q is not an http or https URL", c.PublicURL)
-	wrong(strings.HasSuffix(c.PublicURL, "/"), "PUBLIC_URL", "must not end with a slash: issuers are compared exactly")
-	wrong(c.OTLPEndpoint != "" && !bareWeb(c.OTLPEndpoint), "OTLP_ENDPOINT", "is not an http or https URL without user and query: what proves who asks belongs into OTEL_EXPORTER_OTLP_HEADERS")
+	check := func(name string, err error) { wrong(err != nil, name, "%w", err) }
+	c.checkAddresses(check)
 	wrong(!(c.OTLPSample >= 0 && c.OTLPSample <= 1), "OTLP_SAMPLE", "must be from 0 to 1")
 	wrong(c.DatabaseURL != "" && !strings.HasPrefix(c.DatabaseURL, "postgres://") && !strings.HasPrefix(c.DatabaseURL, "postgresql://"),
 		"DATABASE_URL", "is not of the form postgres://user:password@host:port/database")
 	wrong(c.CacheMemory < 0 || c.CacheMemory > 1<<20, "CACHE_MEMORY", "must be from 0 to 1048576")
 	wrong(c.RedisURL != "" && !strings.HasPrefix(c.RedisURL, "redis://") && !strings.HasPrefix(c.RedisURL, "rediss://"),
 		"REDIS_URL", "is not of the form redis://user:password@host:port/number")
-	wrong(!slug.MatchString(c.DefaultTenant), "DEFAULT_TENANT", "%q is not a slug: 2 to 63 lower-case letters, digits and hyphens", c.DefaultTenant)
+	check("DEFAULT_TENANT", checkSlug(c.DefaultTenant))
 	wrong(c.ProxyHeader != "X-Forwarded-For" && c.ProxyHeader != "Forwarded", "PROXY_HEADER", "%q is not X-Forwarded-For or Forwarded", c.ProxyHeader)
 	wrong(c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json", "LOG_FORMAT", "%q is not text or json", c.LogFormat)
-	for _, origin := range c.CORSOrigins {
-		u, err := url.Parse(origin)
-		wrong(err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin || strings.Contains(origin, "*"),
-			"CORS_ORIGINS", "%q is not an origin such as https://app.example.com", origin)
-	}
 	wrong(c.DBPoolSize < 1 || c.DBPoolSize > maxPool, "DB_POOL_SIZE", "must be from 1 to %d", maxPool)
 	wrong(c.DBMaxOverflow < 0 || c.DBMaxOverflow > maxPool, "DB_MAX_OVERFLOW", "must be from 0 to %d", maxPool)
 	wrong(c.AccessTokenTTL < time.Second || c.AccessTokenTTL > maxAccessTokenTTL, "ACCESS_TOKEN_TTL", "must be from 1s to %s", maxAccessTokenTTL)
@@ -78,7 +66,7 @@ func (c *Config) mistakes() []mistake {
 	wrong(c.NetworkRegistrations < 0 || c.NetworkRegistrations > maxOfNetwork, "NETWORK_REGISTRATIONS", "must be from 0 to %d", maxOfNetwork)
 	wrong(c.PasswordHashMemory < 19456 || c.PasswordHashMemory > 262144, "PASSWORD_HASH_MEMORY", "must be from 19456 to 262144")
 	wrong(c.PasswordHashTime < 2 || c.PasswordHashTime > 16, "PASSWORD_HASH_TIME", "must be from 2 to 16")
-	wrong(c.PasswordHashConcurrency < 1, "PASSWORD_HASH_CONCURRENCY", "must be at least 1")
+	wrong(c.PasswordHashConcurrency < 0, "PASSWORD_HASH_CONCURRENCY", "must be at least 1")
 	wrong(c.Signup != SignupOpen && c.Signup != "closed", "SIGNUP", "%q is not open or closed", c.Signup)
 	wrong(c.KeyRotation < minKeyRotation, "KEY_ROTATION", "must be at least %s", minKeyRotation)
 	if c.SecretPrevious != "" {
@@ -93,16 +81,40 @@ func (c *Config) mistakes() []mistake {
 	return mistakes
 }
 
-// web reports whether an address is an http or https URL.
-func web(address string) bool {
-	u, err := url.Parse(address)
-	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
+// checkAddresses checks what is listened on, called, or compared with what clients send.
+func (c *Config) checkAddresses(check func(name string, err error)) {
+	check("LISTEN", checkListen(c.Listen))
+	if c.OperationsListen != "" {
+		check("OPERATIONS_LISTEN", checkListen(c.OperationsListen))
+	}
+	if c.PublicURL != "" {
+		check("PUBLIC_URL", checkPublicURL(c.PublicURL))
+	} else if strings.Contains(c.Listen, "%") {
+		check("PUBLIC_URL", errors.New("is required: no client can use the zone of the listen address"))
+	}
+	if c.OTLPEndpoint != "" {
+		check("OTLP_ENDPOINT", checkCollector(c.OTLPEndpoint))
+	}
+	for _, origin := range c.CORSOrigins {
+		check("CORS_ORIGINS", checkOrigin(origin))
+	}
+	if len(c.TrustedProxies) > 0 {
+		check("TRUSTED_PROXIES", checkNetworks(written(c.TrustedProxies)))
+	}
+	if len(c.OutboundNetworks) > 0 {
+		check("OUTBOUND_NETWORKS", checkNetworks(written(c.OutboundNetworks)))
+	}
 }
 
-// bareWeb reports whether an address is one that has no secret in it.
-func bareWeb(address string) bool {
-	u, err := url.Parse(address)
-	return err == nil && web(address) && u.User == nil && u.RawQuery == "" && u.Fragment == ""
+// checkSlug refuses what no tenant is called.
+func checkSlug(text string) error {
+	if slug.MatchString(text) {
+		return nil
+	}
+	if lower := strings.ToLower(text); slug.MatchString(lower) {
+		return fmt.Errorf("%q is not a slug: write %s", text, lower)
+	}
+	return fmt.Errorf("%q is not a slug: 2 to 63 lower-case letters, digits and hyphens", text)
 }
 
 // noSecret is the mistake of leaving the secret to be made where it could not be shared.
