@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"tenantry/internal/config"
 	"tenantry/internal/load"
 )
 
@@ -26,7 +27,7 @@ func loadCommand() *cobra.Command {
 		Long: "Put a running server under load and measure how it answers.\n\nThe password is in " + passwordVariable + ". Without --rate each client waits for its answer (closed loop);\n" +
 			"with it requests arrive at that rate for --duration, answered or not (open loop), and their time is counted from when they were due.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			opts.URL, opts.Password = strings.TrimSuffix(opts.URL, "/"), os.Getenv(passwordVariable)
+			opts.URL, opts.Password = strings.TrimSuffix(opts.URL, "/"), config.Trim(os.Getenv(passwordVariable))
 			if cmd.Flags().Changed("duration") && opts.Rate == 0 {
 				return errors.New("--duration is for --rate: without it as many requests are made as --requests says")
 			}

@@ -18,15 +18,19 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// After the first signal the next one ends the process at once.
 	context.AfterFunc(ctx, stop)
-	if err := root().ExecuteContext(ctx); err != nil {
+	if err := execute(ctx, root()); err != nil {
 		fmt.Fprintln(os.Stderr, "tenantry:", err)
-		os.Exit(1)
+		os.Exit(status(err))
 	}
 }
 
 func root() *cobra.Command {
-	cmd := &cobra.Command{Use: "tenantry", Short: "Self-hosted, multi-tenant identity API", SilenceUsage: true, SilenceErrors: true}
-	cmd.AddCommand(migrateCommand(), tenantCommand(), userCommand(), roleCommand(), keysCommand(), demoCommand(), loadCommand(),
+	cmd := &cobra.Command{
+		Use: "tenantry", Short: "Self-hosted, multi-tenant identity API", Version: server.Version(), SilenceUsage: true, SilenceErrors: true,
+		SuggestionsMinimumDistance: 2,
+	}
+	cmd.SetVersionTemplate("{{.Version}}\n") // as the command does
+	cmd.AddCommand(migrateCommand(), tenantCommand(), userCommand(), roleCommand(), keysCommand(), demoCommand(), loadCommand(), healthcheckCommand(),
 		configured(config.LoadServer, "serve", "Serve the API", func(cmd *cobra.Command, c server.Commands) error {
 			return server.Run(cmd.Context(), c.Config, c.Out, c.Log)
 		}),
@@ -36,17 +40,24 @@ func root() *cobra.Command {
 	return cmd
 }
 
-// configured is a command that reads the configuration.
-func configured(load config.Loader, use, short string, run func(*cobra.Command, server.Commands) error) *cobra.Command {
-	cmd := &cobra.Command{Use: use, Short: short, Long: short + ".\n\n" + config.Secrets(), Args: cobra.NoArgs}
-	config.AddFlags(cmd.Flags())
+// configured is a command that reads the configuration. Its flags are the settings of the groups, or every setting.
+func configured(load config.Loader, use, short string, run func(*cobra.Command, server.Commands) error, groups ...config.Group) *cobra.Command {
+	long := short + "."
+	if secrets := config.Secrets(groups...); secrets != "" {
+		long += "\n\n" + secrets
+	}
+	cmd := &cobra.Command{Use: use, Short: short, Long: long, Args: cobra.NoArgs}
+	config.AddFlags(cmd.Flags(), groups...)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := load(cmd.Flags(), os.Environ())
 		if err != nil {
 			return err
 		}
-		log, flush := server.NewLogger(cfg, os.Stderr)
+		log, flush := server.NewLogger(cfg, cmd.ErrOrStderr())
 		defer flush()
+		for _, unknown := range config.Unknown(os.Environ()) {
+			log.WarnContext(cmd.Context(), unknown)
+		}
 		return run(cmd, server.Commands{Config: cfg, Out: cmd.OutOrStdout(), Log: log})
 	}
 	return cmd

@@ -8,9 +8,7 @@ import (
 )
 
 func userCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "user", Short: "Manage users on the database itself"}
-	cmd.AddCommand(createUser(), listUsers(), disableUser(), setPassword())
-	return cmd
+	return group("user", "Manage users on the database itself", createUser(), listUsers(), disableUser(), setPassword())
 }
 
 func listUsers() *cobra.Command {
@@ -18,7 +16,7 @@ func listUsers() *cobra.Command {
 	var asJSON bool
 	cmd := configured(config.Load, "list", "List the users of a tenant, the newest first", func(cmd *cobra.Command, c server.Commands) error {
 		return c.UserList(cmd.Context(), slug, asJSON)
-	})
+	}, config.Database, config.Tenant)
 	inTenant(cmd, &slug)
 	asLines(cmd, &asJSON)
 	return cmd
@@ -28,7 +26,7 @@ func disableUser() *cobra.Command {
 	var slug string
 	cmd := configured(config.Load, "disable EMAIL", "Make a user inactive, and sign them out everywhere", func(cmd *cobra.Command, c server.Commands) error {
 		return c.UserDisable(cmd.Context(), slug, cmd.Flags().Arg(0))
-	})
+	}, config.Database, config.Tenant)
 	cmd.Args = cobra.ExactArgs(1)
 	inTenant(cmd, &slug)
 	return cmd
@@ -39,7 +37,7 @@ func setPassword() *cobra.Command {
 	var stdin bool
 	cmd := configured(config.Load, "set-password EMAIL", "Set the password of a user, sign them out everywhere, and unlink their identity at a provider", func(cmd *cobra.Command, c server.Commands) error {
 		return c.UserSetPassword(cmd.Context(), slug, cmd.Flags().Arg(0), passwordFrom(cmd, stdin))
-	})
+	}, config.Database, config.Tenant, config.Passwords)
 	cmd.Args = cobra.ExactArgs(1)
 	inTenant(cmd, &slug)
 	withPassword(cmd, &stdin)
@@ -51,7 +49,7 @@ func createUser() *cobra.Command {
 	var stdin bool
 	cmd := configured(config.Load, "create", "Create a user", func(cmd *cobra.Command, c server.Commands) error {
 		return c.UserCreate(cmd.Context(), u, passwordFrom(cmd, stdin))
-	})
+	}, config.Database, config.Tenant, config.Passwords)
 	cmd.Flags().StringVar(&u.Email, "email", "", "e-mail address")
 	inTenant(cmd, &u.Tenant)
 	cmd.Flags().StringVar(&u.FullName, "full-name", "", "full name")

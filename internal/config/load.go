@@ -63,6 +63,22 @@ func LoadServer(flags *pflag.FlagSet, environ []string) (Config, error) {
 	return load(flags, environ, func(c *Config) []mistake { return append(c.mistakes(), c.noSecret()...) })
 }
 
+// LoadListen returns the listen address alone. It reads no file, so that what asks a running server needs no secret.
+func LoadListen(flags *pflag.FlagSet, environ []string) (string, error) {
+	f, _ := reflect.TypeFor[Config]().FieldByName("Listen")
+	listen := f.Tag.Get("envDefault")
+	if given := environment(environ)[Prefix+f.Tag.Get("env")]; given != "" {
+		listen = given
+	}
+	if flag := flags.Lookup(flagName(f)); flag != nil && flag.Changed {
+		listen = flag.Value.String()
+	}
+	if err := checkListen(listen); err != nil {
+		return "", fmt.Errorf("%s%s: %w", Prefix, f.Tag.Get("env"), err)
+	}
+	return listen, nil
+}
+
 func load(flags *pflag.FlagSet, environ []string, rules func(*Config) []mistake) (Config, error) {
 	values := environment(environ)
 	var mistakes []mistake

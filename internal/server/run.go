@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -44,6 +45,7 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 	if cfg.NotifyURL != "" {
 		log.WarnContext(ctx, "TENANTRY_NOTIFY_URL is ignored: changes are read from the change log in TENANTRY_DATABASE_URL")
 	}
+	warnUnreachable(ctx, cfg, log)
 	// A hash keeps one of Go's processors for as long as it takes; there are to be as many left as there are cores.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + cfg.PasswordHashConcurrency))
 	tracer, endTraces, err := openTraces(ctx, cfg, log)
@@ -78,6 +80,20 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 	stop()
 	<-worked // before the database closes
 	return err
+}
+
+// warnUnreachable warns of a server that listens for other machines and names itself by a URL that is good on this one only.
+func warnUnreachable(ctx context.Context, cfg config.Config, log *slog.Logger) {
+	host, _, err := net.SplitHostPort(cfg.Listen)
+	if err != nil || !cfg.PublicURLDefault {
+		return
+	}
+	if ip, err := netip.ParseAddr(host); host != "" && (err != nil || !ip.Unmap().IsUnspecified()) {
+		return
+	}
+	log.WarnContext(ctx, "TENANTRY_PUBLIC_URL is not set although the server listens on every interface: tokens name "+cfg.PublicURL+
+		" as issuer and audience, so services on other machines that check it refuse them, and OAuth providers redirect browsers to it; "+
+		"set it to the URL that clients use")
 }
 
 // serveOperations serves operators on an address of their own, if there is one, until end is called.

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/agext/levenshtein"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// exitUsage is the exit status of a command line that names no command, or one in the wrong way, as shells have it.
+const exitUsage = 2
+
+// errUsage marks errors of a command line, after which nothing was begun.
+var errUsage = errors.New("usage")
+
+// usageError is an error of the command line.
+type usageError struct{ error }
+
+func (usageError) Is(target error) bool { return target == errUsage }
+
+// status returns the exit status of an error.
+func status(err error) int {
+	if errors.Is(err, errUsage) {
+		return exitUsage
+	}
+	return 1
+}
+
+// execute runs the command that the arguments name. Every error that comes before its own is one of the command line.
+func execute(ctx context.Context, root *cobra.Command) error {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd("") // the arguments that it looks for are of no concern
+	template := root.UsageTemplate()
+	began := false
+	each(root, func(cmd *cobra.Command) {
+		cmd.SuggestionsMinimumDistance = root.SuggestionsMinimumDistance
+		switch run := cmd.RunE; {
+		case cmd.Name() == "help":
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				return known(root, args)
+			}
+		case cmd != root && cmd.HasSubCommands():
+			holdsOthers(cmd, template)
+		case run != nil:
+			cmd.RunE = func(cmd *cobra.Command, args []string) error {
+				began = true
+				return run(cmd, args)
+			}
+		}
+	})
+	root.SetFlagErrorFunc(flagError)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil || began {
+		return err
+	}
+	return usageError{fmt.Errorf("%w\n\nSee `%s --help`", trimmed(err), cmd.CommandPath())}
+}
+
+func each(cmd *cobra.Command, do func(*cobra.Command)) {
+	for _, sub := range cmd.Commands() {
+		each(sub, do)
+	}
+	do(cmd)
+}
+
+// group is a command that does nothing but hold others.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short}
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
+// holdsOthers makes a command refuse every argument that is none of its commands. Cobra would print its help and succeed, so
+// that a job with a misspelt command would be green.
+func holdsOthers(cmd *cobra.Command, template string) {
+	cmd.FParseErrWhitelist.UnknownFlags = true // they are of the command that was meant
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return unknown(cmd, args[0])
+		}
+		return fmt.Errorf("%q needs a command: %s", cmd.CommandPath(), strings.Join(names(cmd), ", "))
+	}
+	cmd.RunE = func(*cobra.Command, []string) error { return errUsage } // never: no arguments are accepted
+	// Its usage has no line for the command alone.
+	for _, sub := range cmd.Commands() {
+		sub.SetUsageTemplate(template)
+	}
+	cmd.SetUsageTemplate(strings.Replace(template, "{{if .Runnable}}", "{{if false}}", 1))
+}
+
+// known refuses arguments that do not lead from a command to another.
+func known(cmd *cobra.Command, args []string) error {
+	for _, arg := range args {
+		i := slices.IndexFunc(cmd.Commands(), func(sub *cobra.Command) bool { return sub.Name() == arg })
+		if i < 0 {
+			return unknown(cmd, arg)
+		}
+		cmd = cmd.Commands()[i]
+	}
+	return nil
+}
+
+// unknown is the error of a name that is no command, with those that are near.
+func unknown(cmd *cobra.Command, name string) error {
+	text := fmt.Sprintf("unknown command %q for %q", name, cmd.CommandPath())
+	if suggestions := cmd.SuggestionsFor(name); len(suggestions) > 0 {
+		text += "\n\nDid you mean this?\n\t" + strings.Join(suggestions, "\n\t")
+	}
+	return errors.New(text)
+}
+
+func names(cmd *cobra.Command) []string {
+	var names []string
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
+		}
+	}
+	return names
+}
+
+// flagError is an error of a flag without the words of Go's library.
+func flagError(cmd *cobra.Command, err error) error {
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		return fmt.Errorf("--%s: %q is not %s", invalid.GetFlag().Name, invalid.GetValue(), kind(invalid.GetFlag().Value.Type()))
+	}
+	if missing, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		if near := nearest(cmd.Flags(), missing.GetSpecifiedName()); near != "" {
+			return fmt.Errorf("%w\n\nDid you mean this?\n\t--%s", err, near)
+		}
+	}
+	return err
+}
+
+func kind(of string) string {
+	switch of {
+	case "bool":
+		return "true or false"
+	case "duration":
+		return "a duration such as 90s or 15m"
+	case "string":
+		return "a text"
+	}
+	return "a whole number in range"
+}
+
+// nearest returns the flag whose name is nearest to a name, or nothing.
+func nearest(flags *pflag.FlagSet, name string) string {
+	near, least := "", 2+len(name)/4
+	flags.VisitAll(func(f *pflag.Flag) {
+		if d := levenshtein.Distance(name, f.Name, nil); d < least {
+			near, least = f.Name, d
+		}
+	})
+	return near
+}
+
+// trimmed is an error without the newlines with which cobra ends its suggestions.
+func trimmed(err error) error {
+	if text := strings.TrimRight(err.Error(), "\n"); text != err.Error() {
+		return errors.New(text)
+	}
+	return err
+}
