@@ -35,8 +35,12 @@ var walks = []string{
 }
 
 // checkPassword refuses a new password that is too short for the tenant, too long, or guessed by everybody (NIST SP
-// 800-63B-4 §3.1.1.2). It counts code points, changes nothing and asks for no particular characters.
+// 800-63B-4 §3.1.1.2). It counts code points, changes nothing and asks for no particular characters, but refuses those that no
+// sign-in may send: whatever a command line or a file accepts must be of use.
 func checkPassword(password string, home *ent.Tenant, email string) error {
+	if !utf8.ValidString(password) || strings.ContainsFunc(password, unicode.IsControl) {
+		return errors.New("must be UTF-8 without control characters such as a tab or a line break")
+	}
 	switch n, least := utf8.RuneCountInString(password), home.Settings.MinPassword(); {
 	case n < least:
 		return fmt.Errorf("must have at least %d characters", least)

@@ -34,6 +34,7 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 	if err != nil {
 		return err
 	}
+	warnUnreachable(ctx, cfg, log)
 	db, err := database.Open(ctx, databaseOptions(cfg), log)
 	if err != nil {
 		return err
@@ -45,7 +46,6 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 	if cfg.NotifyURL != "" {
 		log.WarnContext(ctx, "TENANTRY_NOTIFY_URL is ignored: changes are read from the change log in TENANTRY_DATABASE_URL")
 	}
-	warnUnreachable(ctx, cfg, log)
 	// A hash keeps one of Go's processors for as long as it takes; there are to be as many left as there are cores.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + cfg.PasswordHashConcurrency))
 	tracer, endTraces, err := openTraces(ctx, cfg, log)

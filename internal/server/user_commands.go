@@ -14,6 +14,7 @@ import (
 	"tenantry/ent"
 	"tenantry/ent/user"
 	"tenantry/internal/auth"
+	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/httpapi"
 	"tenantry/internal/principal"
@@ -159,7 +160,7 @@ func readPassword(in io.Reader) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the password: %w", err)
 	}
-	return strings.TrimRight(string(given), "\r\n"), nil
+	return config.Trim(string(given)), nil
 }
 
 // reasons turns a problem into a sentence for a terminal.

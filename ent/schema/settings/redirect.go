@@ -2,12 +2,15 @@ package settings
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
+
+	"tenantry/internal/weburl"
 )
 
 // MaxRedirectURI is the length of the longest address that is accepted, in bytes.
@@ -16,8 +19,25 @@ const MaxRedirectURI = 1000
 var errRedirectURI = errors.New("is not an absolute URI that is written in one way only: https, http on this machine, or a scheme of your own such as com.example.app, without user, fragment or dots in the path")
 
 // CheckRedirectURI refuses what browsers and servers may read differently, and what would send a code over the network in the
-// clear. Plain http may lead to this machine (RFC 8252 §7.3), and a scheme of one's own needs a dot (RFC 8252 §7.1).
+// clear. Plain http may lead to this machine (RFC 8252 §7.3), and a scheme of one's own needs a dot (RFC 8252 §7.1). The error
+// names the form that would be accepted, if there is one.
 func CheckRedirectURI(s string) error {
+	err := checkRedirectURI(s)
+	if err == nil || len(s) > MaxRedirectURI {
+		return err
+	}
+	form, unreadable := weburl.Canonical(s)
+	if unreadable != nil || form.User != nil {
+		return err
+	}
+	form.Fragment, form.RawFragment = "", ""
+	if text := form.String(); checkRedirectURI(text) == nil {
+		return fmt.Errorf("is not in the one form in which it is compared: write %s", text)
+	}
+	return err
+}
+
+func checkRedirectURI(s string) error {
 	u, err := url.Parse(s)
 	if err != nil || len(s) > MaxRedirectURI || u.String() != s || u.User != nil || u.Fragment != "" || strings.ContainsAny(s, "#\\") {
 		return errRedirectURI

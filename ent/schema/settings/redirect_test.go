@@ -69,3 +69,29 @@ func FuzzRedirectURI(f *testing.F) {
 		}
 	})
 }
+
+func TestRedirectURI_errorNamesTheFormThatIsAccepted(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]string{
+		"https://App.example.com/done":     "write https://app.example.com/done",
+		"https://app.example.com:443/":     "write https://app.example.com/",
+		"https://app.example.com/#":        "write https://app.example.com/",
+		"https://app.example.com/a/../b":   "write https://app.example.com/b",
+		"https://bücher.example/":          "write https://xn--bcher-kva.example/",
+		"http://[0:0:0:0:0:0:0:1]/":        "write http://[::1]/",
+		"http://[::ffff:127.0.0.1]/":       "write http://127.0.0.1/",
+		" https://app.example.com/done ":   "write https://app.example.com/done",
+		"http://app.example.com/":          "absolute URI",
+		"https://ada:hunter2@example.com/": "absolute URI",
+	} {
+		if err := settings.CheckRedirectURI(given); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q: %v, want %q", given, err, want)
+		}
+	}
+	for _, given := range refused {
+		_, form, named := strings.Cut(settings.CheckRedirectURI(given).Error(), "write ")
+		if named && settings.CheckRedirectURI(form) != nil {
+			t.Errorf("%q: the form %q is refused too", given, form)
+		}
+	}
+}

@@ -1,0 +1,118 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"tenantry/internal/database"
+	"tenantry/internal/database/dbtest"
+	"tenantry/internal/server"
+)
+
+// unusable are passwords that no client can send: JSON may not hold them, or the server refuses them in any text.
+var unusable = map[string]string{
+	"tab": "correct horse\tbattery staple", "newline inside": "correct horse\nbattery staple", "newline before": "\ncorrect horse battery",
+	"NUL": "correct horse\x00battery staple", "delete": "correct horse\x7fbattery staple", "C1": "correct horse\u0085battery staple",
+	"not UTF-8": "correct horse\xffbattery staple",
+}
+
+// usable are passwords of which every character counts.
+var usable = map[string]string{
+	"blanks around": "  correct horse battery staple  ", "1,024 characters": strings.Repeat("😀", 1024), "Thai": "รหัสผ่านของฉันยาวมาก",
+	"invisible": "correct horse\u2028\ufeff\u200bbattery staple", "replacement": "correct horse \ufffd battery", "quotes": `correct "horse" \battery\`,
+}
+
+// A password that one path accepts is accepted by every other, and signs in.
+func TestPassword_oneRuleOnEveryPath(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		s := start(t, opts)
+		s.set("acme", welcoming)
+		var out bytes.Buffer
+		c := server.Commands{Config: testConfig(opts), Out: &out, Log: slog.New(slog.DiscardHandler)}
+		paths := map[string]func(ctx context.Context, n int, email, password string) error{
+			"user create": func(ctx context.Context, _ int, email, password string) error {
+				return c.UserCreate(ctx, server.NewUser{Tenant: "acme", Email: email, Role: "member"}, strings.NewReader(password+"\n"))
+			},
+			"user set-password": func(ctx context.Context, _ int, email, password string) error {
+				if err := c.UserCreate(ctx, server.NewUser{Tenant: "acme", Email: email, Role: "member"}, nil); err != nil {
+					t.Fatal(err)
+				}
+				return c.UserSetPassword(ctx, "acme", email, strings.NewReader(password+"\r\n"))
+			},
+			"tenant create": func(ctx context.Context, n int, email, password string) error {
+				return c.TenantCreate(ctx, server.NewTenant{Slug: fmt.Sprintf("tenant-%d", n), Owner: email}, strings.NewReader(password))
+			},
+			"register": func(_ context.Context, _ int, email, password string) error {
+				if a := s.call("POST", "/api/v1/auth/register", "", map[string]string{"tenant": "acme", "email": email, "password": password}); a.status >= 300 {
+					return fmt.Errorf("%d %s", a.status, a.body)
+				}
+				return nil
+			},
+		}
+		n := 0
+		for path, create := range paths {
+			for accepted, passwords := range map[bool]map[string]string{true: usable, false: unusable} {
+				for name, password := range passwords {
+					if path == "register" && name == "not UTF-8" || path != "user create" && path != "register" && name != "tab" && name != "blanks around" {
+						continue // JSON cannot hold it; the others are for one command
+					}
+					n++
+					email, tenant := fmt.Sprintf("user-%d@one.test", n), "acme"
+					if path == "tenant create" {
+						tenant = fmt.Sprintf("tenant-%d", n)
+					}
+					err := create(t.Context(), n, email, password)
+					if (err == nil) != accepted {
+						t.Errorf("%s, %s: %v", path, name, err)
+					}
+					if err != nil || !accepted {
+						continue
+					}
+					if a := s.call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": tenant, "email": email, "password": password}); a.status != http.StatusOK {
+						t.Errorf("%s, %s: sign-in answered %d %s", path, name, a.status, a.body)
+					}
+				}
+			}
+		}
+		if err := c.Demo(t.Context(), server.DemoData{Tenants: 1, Users: 1}, strings.NewReader(unusable["tab"]), os.Stderr); err == nil || !strings.Contains(err.Error(), "control") {
+			t.Errorf("demo: %v", err)
+		}
+	})
+}
+
+func TestBootstrap_passwordThatNobodyCanSendEndsTheProgram(t *testing.T) {
+	t.Parallel()
+	cfg := fresh(dbtest.EmptySQLite(t))
+	cfg.BootstrapPassword = unusable["tab"]
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // or it would serve
+	defer cancel()
+	if err := server.Run(ctx, cfg, &logBuffer{}, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "control characters") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A server that other machines can reach, and that names itself localhost, says what will fail.
+func TestRun_listeningEverywhereWithoutPublicURLWarns(t *testing.T) {
+	t.Parallel()
+	for listen, warned := range map[string]bool{"0.0.0.0:0": true, ":0": true, "[::]:0": true, "127.0.0.1:0": false} {
+		for _, byDefault := range []bool{true, false} {
+			cfg := fresh(dbtest.EmptySQLite(t))
+			cfg.Listen, cfg.PublicURL, cfg.PublicURLDefault = listen, "http://localhost:8080", byDefault
+			var logged logBuffer
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel() // what is warned of is known before the database answers
+			_ = server.Run(ctx, cfg, &logBuffer{}, slog.New(slog.NewTextHandler(&logged, nil)))
+			if got := strings.Contains(logged.String(), "TENANTRY_PUBLIC_URL is not set"); got != (warned && byDefault) {
+				t.Errorf("%s, default %v: %s", listen, byDefault, logged.String())
+			}
+		}
+	}
+}
