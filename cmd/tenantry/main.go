@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tenantry/internal/config"
+	"tenantry/internal/database"
 	"tenantry/internal/server"
 )
 
@@ -49,6 +50,9 @@ func configured(load config.Loader, use, short string, run func(*cobra.Command, 
 	cmd := &cobra.Command{Use: use, Short: short, Long: long, Args: cobra.NoArgs}
 	config.AddFlags(cmd.Flags(), groups...)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := database.DropVariables(); err != nil {
+			return err
+		}
 		cfg, err := load(cmd.Flags(), os.Environ())
 		if err != nil {
 			return err

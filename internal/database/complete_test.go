@@ -2,6 +2,7 @@ package database
 
 import (
 	"net/url"
+	"strings"
 	"testing"
 )
 
@@ -10,12 +11,20 @@ func TestComplete_severalHostsDefaultToTheWritableOne(t *testing.T) {
 	t.Parallel()
 	for given, want := range map[string]string{
 		"postgres://a,b/x": "read-write", "postgres://a:1,b:2/x?target_session_attrs=any": "any", "postgres://a/x": "",
+		"postgres:///x?host=a,b": "read-write", "postgres://a,b": "read-write",
 	} {
 		dsn, err := url.Parse(given)
 		if err != nil {
 			t.Fatal(err)
 		}
-		completed, err := url.Parse(complete(dsn, func(url.Values) {}))
+		text, err := complete(dsn, func(url.Values) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(text, "postgres://") {
+			t.Errorf("%s: %q is not a URL for the driver", given, text)
+		}
+		completed, err := url.Parse(text)
 		if err != nil {
 			t.Fatal(err)
 		}

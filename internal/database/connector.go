@@ -57,7 +57,11 @@ type host struct {
 // lib/pq would try the hosts itself, but in the order of the DSN for each connection, and its
 // "session is read-only" is an error that cannot be told from any other.
 func newConnector(dsn *url.URL, change func(url.Values), patience time.Duration, prepared bool) (*connector, error) {
-	cfg, err := pq.NewConfig(complete(dsn, change))
+	text, err := complete(dsn, change)
+	if err != nil {
+		return nil, fmt.Errorf("read database URL: %w", err)
+	}
+	cfg, err := pq.NewConfig(text)
 	if err != nil {
 		return nil, fmt.Errorf("read database URL: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -96,20 +97,29 @@ func openDSN(dsn *url.URL, change func(url.Values), patience time.Duration) (*sq
 	return sql.OpenDB(c), nil
 }
 
-// complete is a DSN with the parameters that change sets, and those that every connection has.
-func complete(dsn *url.URL, change func(url.Values)) string {
+// complete is a DSN with the parameters that change sets, and those that every connection has, without those of libpq that
+// the driver does not know.
+func complete(dsn *url.URL, change func(url.Values)) (string, error) {
 	q := dsn.Query()
+	if err := dropLibpqParameters(q); err != nil {
+		return "", err
+	}
 	change(q)
 	setDefault(q, "connect_timeout", strconv.Itoa(int(connectTimeout.Seconds())))
-	setDefault(q, "application_name", "tenantry")
-	if strings.Contains(dsn.Host, ",") {
+	if os.Getenv("PGAPPNAME") == "" {
+		setDefault(q, "application_name", "tenantry")
+	}
+	if strings.Contains(dsn.Host+q.Get("host"), ",") || (dsn.Host == "" && !q.Has("host") && strings.Contains(os.Getenv("PGHOST"), ",")) {
 		// Otherwise the pool might read a standby that is behind the change log, and cache what it reads.
 		setDefault(q, "target_session_attrs", "read-write")
 	}
 	withParameters := *dsn
 	splitHosts(&withParameters, q)
+	if withParameters.Path == "" {
+		withParameters.Path = "/" // or, without a host too, it would not be written as a URL
+	}
 	withParameters.RawQuery = q.Encode()
-	return withParameters.String()
+	return withParameters.String(), nil
 }
 
 // splitHosts moves host1:port1,host2:port2 to where lib/pq reads lists: it takes a port from the authority for all only.
@@ -130,8 +140,13 @@ func splitHosts(dsn *url.URL, q url.Values) {
 	q.Set("port", strings.Join(ports, ","))
 }
 
+// variables are those of the parameters that have a default here: the default must not go before them.
+var variables = map[string]string{
+	"connect_timeout": "PGCONNECT_TIMEOUT", "target_session_attrs": "PGTARGETSESSIONATTRS",
+}
+
 func setDefault(q url.Values, key, value string) {
-	if !q.Has(key) {
+	if !q.Has(key) && os.Getenv(variables[key]) == "" {
 		q.Set(key, value)
 	}
 }
