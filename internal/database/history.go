@@ -82,9 +82,8 @@ func openHistory(ctx context.Context, conn schema.ExecQuerier, name string) (h *
 		}
 	}
 	if !readable {
-		return nil, false, fmt.Errorf("the role of the database URL may not read the migration history: as the owner of the "+
-			"tables run GRANT SELECT ON %s TO the role, which also needs USAGE on the schema and all rights on the rows of "+
-			"the other tables", historyTable)
+		return nil, false, fmt.Errorf("the role of the database URL may not read the migration history (permission denied): "+
+			"run GRANT SELECT ON %s TO the role; docs/migrations.md lists every right that it needs", historyTable)
 	}
 	return h, exists, rows.Err()
 }

@@ -50,8 +50,8 @@ func foreign(revisions []*migrate.Revision, files []migrate.File) error {
 	for _, r := range revisions {
 		known := slices.ContainsFunc(files, func(f migrate.File) bool { return f.Version() == r.Version })
 		if !known && (r.Version < last || find(revisions, last) == nil) {
-			return fmt.Errorf("the migration history %s holds %s %s, which no build of tenantry that this one can follow has "+
-				"applied: it is another program's, so give tenantry a database of its own", historyTable, r.Version, r.Description)
+			return fmt.Errorf("the migration history %s is another program's, it has migration %s %s: give tenantry a database of its own",
+				historyTable, r.Version, r.Description)
 		}
 	}
 	return nil
