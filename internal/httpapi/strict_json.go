@@ -29,21 +29,26 @@ func decodeStrict(body []byte) (any, error) {
 	d := &strictDecoder{Decoder: jsontext.NewDecoder(bytes.NewReader(body))}
 	value, err := d.value()
 	if err == nil {
-		var token jsontext.Token
-		if token, err = d.ReadToken(); errors.Is(err, io.EOF) {
+		if _, err = d.ReadToken(); errors.Is(err, io.EOF) {
 			return value, nil
 		} else if err == nil {
-			err = fmt.Errorf("a second value begins with %s", token.Kind())
+			return nil, problem.Malformed(fmt.Sprintf("The body is not one JSON value: another begins before byte %d.", d.InputOffset()))
 		}
 	}
 	if p, ok := errors.AsType[*problem.Problem](err); ok {
 		return nil, p
 	}
-	detail := "The body is not one valid JSON value."
-	if errors.Is(err, jsontext.ErrDuplicateName) {
-		detail = "The body names a member twice."
+	syntax, located := errors.AsType[*jsontext.SyntacticError](err)
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, problem.Malformed("The body is empty. JSON is needed.")
+	case located && errors.Is(err, jsontext.ErrDuplicateName):
+		return nil, problem.Malformed("The body names a member twice.", problem.Field{Pointer: string(syntax.JSONPointer), Detail: repeated})
+	case located:
+		return nil, problem.Malformed(fmt.Sprintf("The body is not valid JSON at byte %d.", syntax.ByteOffset))
+	default:
+		return nil, problem.Malformed("The body is not one valid JSON value.")
 	}
-	return nil, problem.Malformed(detail)
 }
 
 type strictDecoder struct {

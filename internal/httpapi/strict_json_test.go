@@ -36,10 +36,10 @@ var refusals = []struct {
 	{"byte_order_mark", "\ufeff" + loginBody, 400, nil},
 	{"utf16", "\xff\xfe{\x00}\x00", 400, nil},
 
-	{"duplicate_name", `{"email":"ada@acme.test","password":"` + canary + `","password":"other"}`, 400, nil},
-	{"duplicate_name_and_value", `{"email":"ada@acme.test","email":"ada@acme.test","password":"` + canary + `"}`, 400, nil},
-	{"duplicate_name_escaped", `{"email":"ada@acme.test","password":"` + canary + `","passw\u006frd":"other"}`, 400, nil},
-	{"duplicate_name_inside", `{"email":"ada@acme.test","password":"` + canary + `","tenant":{"a":1,"a":2}}`, 400, nil},
+	{"duplicate_name", `{"email":"ada@acme.test","password":"` + canary + `","password":"other"}`, 400, []string{"/password"}},
+	{"duplicate_name_and_value", `{"email":"ada@acme.test","email":"ada@acme.test","password":"` + canary + `"}`, 400, []string{"/email"}},
+	{"duplicate_name_escaped", `{"email":"ada@acme.test","password":"` + canary + `","passw\u006frd":"other"}`, 400, []string{"/password"}},
+	{"duplicate_name_inside", `{"email":"ada@acme.test","password":"` + canary + `","tenant":{"a":1,"a":2}}`, 400, []string{"/tenant/a"}},
 	{"case_variant", `{"Email":"ada@acme.test","password":"` + canary + `"}`, 422, []string{"/Email", "/email"}},
 	{"case_variant_beside", `{"email":"ada@acme.test","password":"` + canary + `","PASSWORD":"other"}`, 422, []string{"/PASSWORD"}},
 	{"case_variant_of_unicode", `{"email":"ada@acme.test","pa` + "\u017f\u017f" + `word":"` + canary + `"}`, 422, []string{"/password", "/pa\u017f\u017fword"}},
@@ -146,4 +146,27 @@ func TestDecodeStrict_returns_what_the_validator_takes(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%#v, %v", got, err)
 	}
+}
+
+// Each answer says where the body is wrong, and repeats none of its values.
+func TestBody_thatCannotBeReadIsToldWhere(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	for body, want := range map[string]string{
+		"":                         "The body is empty. JSON is needed.",
+		`{"email":"x",}`:           "The body is not valid JSON at byte 12.",
+		`{"email":"` + canary:      "The body is not valid JSON at byte",
+		`{"email":x}`:              "The body is not valid JSON at byte 9.",
+		`{} {}`:                    "The body is not one JSON value: another begins before byte 4.",
+		strings.Repeat(" ", 65537): "The body has more than 65536 bytes.",
+	} {
+		if got := a.login(body); !strings.HasPrefix(*got.document(t).Detail, want) {
+			t.Errorf("%.20q: %s", body, got.body)
+		}
+	}
+	twice := a.expect(http.StatusBadRequest, "malformed_request", a.login(`{"email":"x","password":"`+canary+`","email":"y"}`))
+	if pointers := twice.pointers(t); len(pointers) != 1 || pointers[0] != "/email" {
+		t.Errorf("%s", twice.body)
+	}
+	a.expectHandled(0)
 }

@@ -100,8 +100,8 @@ func (o *operation) readForm(c *gin.Context) (any, error) {
 // unreadableBody is the problem of a body that ends too early or too late. It has no cause: a client that goes away in mid-body is no
 // outage of ours.
 func unreadableBody(err error) error {
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return problem.TooLarge()
+	if beyond, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return problem.TooLarge(beyond.Limit)
 	}
 	return problem.Malformed("The body cannot be read.")
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -113,9 +114,10 @@ func Conflict(code, detail string) *Problem {
 	return &Problem{Status: http.StatusConflict, Code: code, Detail: detail}
 }
 
-// TooLarge is a body over the limit.
-func TooLarge() *Problem {
-	return &Problem{Status: http.StatusRequestEntityTooLarge, Code: "body_too_large", Detail: "The body is too large."}
+// TooLarge is a body of more bytes than the limit.
+func TooLarge(limit int64) *Problem {
+	return &Problem{Status: http.StatusRequestEntityTooLarge, Code: "body_too_large",
+		Detail: "The body has more than " + strconv.FormatInt(limit, 10) + " bytes."}
 }
 
 // UnsupportedMediaType is a body of another type than the operation takes.

@@ -25,12 +25,15 @@ func TestAccessToken_claimsAreDocumentedAndImpersonal(t *testing.T) {
 		if got := slices.Sorted(maps.Keys(header)); !slices.Equal(got, []string{"alg", "kid", "typ"}) {
 			t.Errorf("header %v", got)
 		}
-		want := []string{"aud", "exp", "iat", "iss", "jti", "roles", "sid", "sub", "tid"}
+		want := []string{"aud", "client_id", "exp", "iat", "iss", "jti", "roles", "sid", "sub", "tid"}
 		if got := slices.Sorted(maps.Keys(claims)); !slices.Equal(got, want) {
 			t.Errorf("claims %v, want %v", got, want)
 		}
 		ada.User = s.db.Client.User.UpdateOne(ada.User).SetEmail("lovelace@acme.test").SetFullName("Ada Lovelace").SaveX(principal.System(t.Context(), "test"))
 		_, renamed := decoded(t, s.signIn("acme", ada.User).access)
+		if claims["client_id"] != claims["tid"] {
+			t.Errorf("client %v of the tenant %v", claims["client_id"], claims["tid"])
+		}
 		if renamed["sub"] != claims["sub"] || renamed["sub"] != ada.ID.String() {
 			t.Errorf("subject %v, then %v", claims["sub"], renamed["sub"])
 		}

@@ -167,7 +167,7 @@ func TestAccess_token_is_verified_by_another_library(t *testing.T) {
 			if err := token.Claims(keys.Key(token.Headers[0].KeyID)[0], &claims); err != nil {
 				t.Fatal(err)
 			}
-			for _, name := range []string{"iss", "aud", "sub", "exp", "iat", "jti", "sid", "tid", "roles"} {
+			for _, name := range []string{"iss", "aud", "sub", "exp", "iat", "jti", "client_id", "sid", "tid", "roles"} {
 				if claims[name] == nil {
 					t.Errorf("no claim %s", name)
 				}

@@ -239,7 +239,7 @@ func TestOther_secrets_are_no_access_tokens_and_these_are_nothing_else(t *testin
 		access, refresh := s.login()
 		claims := newForger(t, access).claims
 		secrets := []string{refresh, ownerPassword, testSecret, *s.owner().PasswordHash, strings.ReplaceAll(refresh, ".", ""), refresh + "." + refresh}
-		for _, name := range []string{"jti", "sid", "sub", "tid"} {
+		for _, name := range []string{"client_id", "jti", "sid", "sub", "tid"} {
 			secrets = append(secrets, claims[name].(string))
 		}
 		for _, secret := range slices.Concat(secrets, strings.Split(access, "."), strings.Split(refresh, ".")) {
