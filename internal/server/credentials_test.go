@@ -89,7 +89,7 @@ func TestSignIn_adoptsNoSessionOfTheClient(t *testing.T) {
 		access, refresh := s.login()
 		_, before := decoded(t, access)
 		body := fmt.Sprintf(`{"tenant":"acme","email":%q,"password":%q`, ownerEmail, ownerPassword)
-		r, err := http.NewRequestWithContext(t.Context(), "POST", s.url+"/api/v1/auth/login?sid="+before["sid"].(string), strings.NewReader(body+"}")) //nolint:forcetypeassert // it is text
+		r, err := http.NewRequestWithContext(t.Context(), "POST", s.url+"/api/v1/auth/login", strings.NewReader(body+"}"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,6 +106,7 @@ func TestSignIn_adoptsNoSessionOfTheClient(t *testing.T) {
 		}
 		for _, member := range []string{"sid", "session_id", "refresh_token", "id"} {
 			s.expect(http.StatusUnprocessableEntity, s.call("POST", "/api/v1/auth/login", "", body+fmt.Sprintf(`,%q:%q}`, member, before["sid"])))
+			s.expect(http.StatusBadRequest, s.call("POST", fmt.Sprintf("/api/v1/auth/login?%s=%v", member, before["sid"]), "", body+"}"))
 		}
 	})
 }
