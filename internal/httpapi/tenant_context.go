@@ -44,19 +44,6 @@ func bearer(c *gin.Context) (token string, presented bool, err error) {
 	return token, true, nil
 }
 
-// Cookie returns the value of a cookie of the request that a handler serves, "" if there is none.
-func Cookie(ctx context.Context, name string) string {
-	c, ok := ctx.Value(gin.ContextKey).(*gin.Context)
-	if !ok {
-		return ""
-	}
-	cookie, err := c.Request.Cookie(name)
-	if err != nil {
-		return ""
-	}
-	return cookie.Value
-}
-
 // Client returns the address and user agent of the request that a handler serves. The address is the socket's peer,
 // unless that is a trusted proxy.
 func Client(ctx context.Context) (ip, userAgent string) {

@@ -29,7 +29,11 @@ const (
 )
 
 // Answer is what a provider answers by way of the browser (RFC 6749 §4.1.2, RFC 9207 §2).
-type Answer struct{ State, Code, Error, Issuer string }
+type Answer struct {
+	State, Code, Error, Issuer string
+	// Name is what the first form of Apple calls the user. Nobody has signed it.
+	Name string
+}
 
 // Outcome is the end of a flow: the address that the browser is led to, or without one the tokens, or neither where an identity was
 // linked.
@@ -47,6 +51,7 @@ func (o *OAuth) CallBack(ctx context.Context, ref string, a Answer, browser stri
 		o.signIns.Count(signInEnd(err))
 		return nil, err
 	}
+	httpapi.SetCookie(ctx, o.cookie(o.cookieName(cookieName, a.State), "", 0))
 	outcome, err := o.end(ctx, f, ref, a, from)
 	if !f.linking() && (err != nil || outcome.Tokens != nil) {
 		o.signIns.Count(signInEnd(err))
@@ -87,6 +92,10 @@ func (o *OAuth) end(ctx context.Context, f *flow, ref string, a Answer, from aut
 	if err != nil {
 		return nil, err
 	}
+	if is.unread != nil {
+		o.opts.Log.LogAttrs(ctx, slog.LevelWarn, "user information was not read", slog.String("provider", ref), slog.Any("error", is.unread))
+	}
+	is.Name = cmp.Or(is.Name, a.Name)
 	if f.linking() {
 		if err := o.link(ctx, f, u, is); err != nil || f.RedirectURI == "" {
 			return &Outcome{}, err
@@ -206,8 +215,14 @@ var standardErrors = []string{
 	"interaction_required", "login_required", "account_selection_required", "consent_required",
 }
 
+// cancellations are the codes of providers whose user has cancelled the sign-in: Apple's, LinkedIn's and those of others.
+var cancellations = []string{"user_cancelled_authorize", "user_cancelled_login", "user_cancelled", "user_denied"}
+
 // refusal is the problem of a provider that answers with an error: 502 for one of its own, else 400.
 func refusal(code string) error {
+	if slices.Contains(cancellations, code) {
+		code = "access_denied"
+	}
 	p := &problem.Problem{Status: http.StatusBadRequest, Code: code, Detail: "The provider has refused the sign-in."}
 	if !slices.Contains(standardErrors, code) {
 		p.Code = "server_error" // nothing that somebody else has written is repeated

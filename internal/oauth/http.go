@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 
 	"tenantry/ent"
@@ -87,18 +88,21 @@ func (h HTTP) AuthorizeOAuth(ctx context.Context, r api.AuthorizeOAuthRequestObj
 	if r.Params.CodeChallengeMethod != nil && r.Params.CodeChallenge == nil {
 		return nil, problem.InvalidParameter("code_challenge", "is required where there is a method")
 	}
+	if err := h.checkHost(ctx); err != nil {
+		return nil, err
+	}
 	start, err := h.Authorize(ctx, value(r.Params.Tenant), r.Provider, value(r.Params.RedirectURI), value(r.Params.CodeChallenge), auth.OriginOf(ctx))
 	if err != nil {
 		return nil, err
 	}
-	return api.AuthorizeOAuth303Response{Headers: api.AuthorizeOAuth303ResponseHeaders{Location: start.URL, SetCookie: start.Cookie.String()}}, nil
+	return redirect{start.URL, append([]*http.Cookie{start.Cookie}, h.surplus(httpapi.Cookies(ctx))...)}, nil
 }
 
 // CallBackOAuth answers GET /api/v1/auth/oauth/{provider}/callback.
 func (h HTTP) CallBackOAuth(ctx context.Context, r api.CallBackOAuthRequestObject) (api.CallBackOAuthResponseObject, error) {
-	browser := httpapi.Cookie(ctx, h.cookieName(r.Params.State))
+	browser := httpapi.Cookie(ctx, h.cookieName(cookieName, r.Params.State))
 	outcome, err := h.CallBack(ctx, r.Provider, Answer{
-		State: r.Params.State, Code: value(r.Params.Code), Error: value(r.Params.Error), Issuer: value(r.Params.Iss),
+		State: r.Params.State, Code: value(r.Params.Code), Error: value(r.Params.Error), Issuer: value(r.Params.Iss), Name: h.keptName(ctx, r.Params.State),
 	}, browser, auth.OriginOf(ctx))
 	switch {
 	case err != nil:
@@ -113,14 +117,14 @@ func (h HTTP) CallBackOAuth(ctx context.Context, r api.CallBackOAuthRequestObjec
 }
 
 // PostOAuthCallback answers POST /api/v1/auth/oauth/{provider}/callback.
-func (h HTTP) PostOAuthCallback(_ context.Context, r api.PostOAuthCallbackRequestObject) (api.PostOAuthCallbackResponseObject, error) {
+func (h HTTP) PostOAuthCallback(ctx context.Context, r api.PostOAuthCallbackRequestObject) (api.PostOAuthCallbackResponseObject, error) {
 	answer := url.Values{"state": {r.Body.State}}
 	for name, given := range map[string]*string{"code": r.Body.Code, "error": r.Body.Error, "iss": r.Body.Iss} {
 		if given != nil {
 			answer.Set(name, *given)
 		}
 	}
-	return api.PostOAuthCallback303Response{Headers: api.PostOAuthCallback303ResponseHeaders{Location: h.callbackURL(r.Provider) + "?" + answer.Encode()}}, nil
+	return redirect{h.callbackURL(r.Provider) + "?" + answer.Encode(), h.keepName(r.Body.State, formName(httpapi.FormMember(ctx, "user")))}, nil
 }
 
 // ExchangeOAuthCode answers POST /api/v1/auth/oauth/exchange.
@@ -138,13 +142,15 @@ func (h HTTP) LinkOAuth(ctx context.Context, r api.LinkOAuthRequestObject) (api.
 	if err != nil {
 		return nil, err
 	}
+	if err := h.checkHost(ctx); err != nil {
+		return nil, err
+	}
 	start, err := h.Link(ctx, me, r.Provider, value(r.Params.RedirectURI))
 	if err != nil {
 		return nil, err
 	}
-	return api.LinkOAuth200JSONResponse{
-		Body: api.OAuthLink{AuthorizationURL: start.URL}, Headers: api.LinkOAuth200ResponseHeaders{SetCookie: start.Cookie.String()},
-	}, nil
+	cookies := append([]*http.Cookie{start.Cookie}, h.surplus(httpapi.Cookies(ctx))...)
+	return begunLink{api.OAuthLink{AuthorizationURL: start.URL}, cookies}, nil
 }
 
 // UnlinkOAuth answers DELETE /api/v1/auth/oauth/link.

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -19,6 +20,7 @@ import (
 
 	"tenantry/ent/oauthprovider"
 	"tenantry/internal/auth"
+	"tenantry/internal/httpapi"
 	"tenantry/internal/names"
 	"tenantry/internal/problem"
 )
@@ -43,6 +45,9 @@ type identity struct {
 	Email    string
 	Verified bool
 	Name     string
+	// unread is why the provider was not asked for more, as a problem that names the address as missing. It costs the sign-in only
+	// where an address is required.
+	unread error
 }
 
 // claims are what a provider says of a user, in an ID token or as user information: by their exact names, and nothing decoded that is
@@ -55,6 +60,14 @@ func (c claims) text(name string) (s string) {
 		return ""
 	}
 	return s
+}
+
+// list returns a claim that is a list of strings, nil for any other.
+func (c claims) list(name string) (l []string) {
+	if json.Unmarshal(c[name], &l) != nil {
+		return nil
+	}
+	return l
 }
 
 // email returns the address in canonical form and whether this document itself says that it is verified: by the value true, and no
@@ -70,19 +83,15 @@ func (c claims) email() (address string, verified bool) {
 // identify exchanges the code of a callback and returns whose it is: 400 for what is not genuine, 502 and 504 for a provider that
 // fails.
 func (u *upstream) identify(ctx context.Context, m metadata, code, redirectURI, verifier, nonce string) (*identity, error) {
-	ctx = context.WithValue(ctx, oauth2.HTTPClient, u.peer.client())
-	token, err := u.config(m, redirectURI).Exchange(ctx, code, oauth2.VerifierOption(verifier))
-	if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok && refused.ErrorCode == "invalid_grant" {
-		return nil, &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_grant", Detail: "The provider does not accept its code."}
-	}
+	g, err := u.exchange(ctx, m, code, redirectURI, verifier)
 	if err != nil {
-		return nil, failed("exchange the code", err)
+		return nil, err
 	}
 	var is *identity
 	if u.openID() {
-		is, err = u.byIDToken(ctx, m, token, nonce)
+		is, err = u.byIDToken(ctx, m, g, nonce)
 	} else {
-		is, err = u.byUserinfo(ctx, m, token)
+		is, err = u.byUserinfo(ctx, m, g)
 	}
 	if err != nil {
 		return nil, err
@@ -104,11 +113,10 @@ func (u *upstream) config(m metadata, redirectURI string) *oauth2.Config {
 
 // byIDToken returns who an ID token speaks of (OIDC Core §3.1.3.7). The issuer and its keys are those that were set up, whatever
 // the token says.
-func (u *upstream) byIDToken(ctx context.Context, m metadata, token *oauth2.Token, nonce string) (*identity, error) {
-	raw, _ := token.Extra("id_token").(string)
+func (u *upstream) byIDToken(ctx context.Context, m metadata, g grant, nonce string) (*identity, error) {
 	keys := &keySet{upstream: u, metadata: m}
 	verifier := oidc.NewVerifier(u.Issuer, keys, &oidc.Config{ClientID: u.ClientID, SupportedSigningAlgs: m.Algorithms, Now: u.now})
-	verified, err := verifier.Verify(ctx, raw)
+	verified, err := verifier.Verify(ctx, g.IDToken)
 	if keys.err != nil {
 		return nil, keys.err
 	}
@@ -132,15 +140,28 @@ func (u *upstream) byIDToken(ctx context.Context, m metadata, token *oauth2.Toke
 	}
 	is := &identity{Subject: verified.Subject, Name: said.text("name")}
 	is.Email, is.Verified = said.email()
-	if m.Userinfo == "" {
+	if m.Userinfo == "" || g.AccessToken == "" {
 		return is, nil
 	}
-	more, err := u.userinfo(ctx, m.Userinfo, token)
-	if err != nil {
-		return nil, err
+	return is, u.addUserinfo(ctx, m, g, is)
+}
+
+// addUserinfo adds what the userinfo endpoint says to the identity of an ID token. The sign-in does not need it: where the endpoint
+// refuses or fails, as that of ADFS does, the identity says so and stays as it is. 400 for the user information of another user.
+func (u *upstream) addUserinfo(ctx context.Context, m metadata, g grant, is *identity) error {
+	ctx, cancel := httpapi.Within(ctx, optionalPatience)
+	defer cancel()
+	var more claims
+	if err := getJSON(ctx, u.peer.optional.client(), m.Userinfo, g.AccessToken, &more); err != nil {
+		is.unread = addressUnread("read the user information", err)
+		return nil
 	}
-	if more.text("sub") != verified.Subject { // OIDC Core §5.3.2
-		return nil, notGenuine("the user information is another's")
+	if more["sub"] == nil { // its other members must not be used (OIDC Core §5.3.2)
+		is.unread = addressUnread("read the user information", errNoSubject)
+		return nil
+	}
+	if more.text("sub") != is.Subject {
+		return notGenuine("the user information is another's")
 	}
 	address, proved := more.email()
 	switch {
@@ -152,15 +173,27 @@ func (u *upstream) byIDToken(ctx context.Context, m metadata, token *oauth2.Toke
 	if is.Name == "" {
 		is.Name = more.text("name")
 	}
-	return is, nil
+	return nil
+}
+
+var errNoSubject = errors.New("the user information names no subject")
+
+// addressUnread is the problem of a new user whose address could not be read: 403 if the provider refuses to tell it, otherwise that of
+// a provider that fails.
+func addressUnread(doing string, err error) error {
+	refused, ok := errors.AsType[*statusError](err)
+	if errors.Is(err, errNoSubject) || ok && refused.status < http.StatusInternalServerError && refused.status != http.StatusTooManyRequests {
+		return errNoEmail.Because(fmt.Errorf("%s: %w", doing, err))
+	}
+	return failed(doing, err)
 }
 
 // byUserinfo returns who an OAuth 2.0 server says that its access token is for. A name that can be given to somebody else is no
 // subject.
-func (u *upstream) byUserinfo(ctx context.Context, m metadata, token *oauth2.Token) (*identity, error) {
-	said, err := u.userinfo(ctx, m.Userinfo, token)
-	if err != nil {
-		return nil, err
+func (u *upstream) byUserinfo(ctx context.Context, m metadata, g grant) (*identity, error) {
+	var said claims
+	if err := getJSON(ctx, u.peer.client(), m.Userinfo, g.AccessToken, &said); err != nil {
+		return nil, failed("read the user information", err)
 	}
 	is := &identity{Subject: cmp.Or(said.text("sub"), said.text("id")), Name: said.text("name")}
 	if id := string(said["id"]); is.Subject == "" && wholeNumber.MatchString(id) {
@@ -170,29 +203,34 @@ func (u *upstream) byUserinfo(ctx context.Context, m metadata, token *oauth2.Tok
 		is.Email, is.Verified = said.email()
 		return is, nil
 	}
+	u.addGitHubAddress(ctx, m, g, is)
+	return is, nil
+}
+
+// gitHubAddresses says what is missing where GitHub does not tell the addresses of a user.
+const gitHubAddresses = `read the addresses of the user (a GitHub App needs the account permission "Email addresses: Read-only", an OAuth App the scope user:email)`
+
+// addGitHubAddress adds the primary address of a user of GitHub to their identity. The public one of the profile is never used.
+func (u *upstream) addGitHubAddress(ctx context.Context, m metadata, g grant, is *identity) {
+	ctx, cancel := httpapi.Within(ctx, optionalPatience)
+	defer cancel()
 	var addresses []struct {
 		Email    string `json:"email"`
 		Primary  bool   `json:"primary"`
 		Verified bool   `json:"verified"`
 	}
-	if err := getJSON(ctx, u.peer.client(), m.Userinfo+"/emails", token.AccessToken, &addresses); err != nil {
-		return nil, failed("read the addresses of the user", err)
+	if err := getJSON(ctx, u.peer.optional.client(), m.Userinfo+"/emails", g.AccessToken, &addresses); err != nil {
+		is.unread = addressUnread(gitHubAddresses, err)
+		return
 	}
 	for _, a := range addresses {
 		if a.Primary {
+			var err error
 			if is.Email, err = auth.CanonicalEmail(a.Email); err == nil {
 				is.Verified = a.Verified
 			}
 		}
 	}
-	return is, nil
-}
-
-func (u *upstream) userinfo(ctx context.Context, url string, token *oauth2.Token) (said claims, err error) {
-	if err := getJSON(ctx, u.peer.client(), url, token.AccessToken, &said); err != nil {
-		return nil, failed("read the user information", err)
-	}
-	return said, nil
 }
 
 // keySet verifies the signature of one ID token, and keeps apart why there were no keys to do it with.
@@ -213,12 +251,27 @@ func (s *keySet) VerifySignature(ctx context.Context, token string) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
-	header := jws.Signatures[0].Header
-	keys, err := s.signingKeys(ctx, s.metadata.JWKS, header.KeyID)
+	var payload []byte
+	var refusal error
+	verifies := func(keys []jose.JSONWebKey) bool {
+		payload, refusal = verify(jws, keys)
+		return refusal == nil
+	}
+	// A provider may replace a key under its kid, so that the set is fetched again when none of its kept keys verifies.
+	keys, err := s.signingKeys(ctx, s.metadata.JWKS, verifies)
 	if err != nil {
 		s.err = err
 		return nil, err
 	}
+	if payload == nil {
+		verifies(keys)
+	}
+	return payload, refusal
+}
+
+// verify returns the payload of a token that one of the keys has signed.
+func verify(jws *jose.JSONWebSignature, keys []jose.JSONWebKey) ([]byte, error) {
+	header := jws.Signatures[0].Header
 	if header.KeyID == "" && len(keys) > 1 {
 		return nil, errors.New("it does not name its key")
 	}

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -8,9 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/oauth2"
+	"github.com/go-jose/go-jose/v4"
 
 	"tenantry/ent/oauthprovider"
+	"tenantry/internal/problem"
 )
 
 // Who an OAuth 2.0 server without OpenID says has signed in.
@@ -57,7 +59,7 @@ func TestUserinfo_names_a_subject_that_is_nobody_elses(t *testing.T) {
 			t.Fatal(err)
 		}
 		u := &upstream{Provider: Provider{Kind: test.kind}, peer: all.of("p"), now: time.Now}
-		got, err := u.byUserinfo(t.Context(), metadata{Endpoints: Endpoints{Userinfo: web.URL + "/user"}}, &oauth2.Token{AccessToken: "access"})
+		got, err := u.byUserinfo(t.Context(), metadata{Endpoints: Endpoints{Userinfo: web.URL + "/user"}}, grant{AccessToken: "access"})
 		if err != nil || *got != test.want {
 			t.Errorf("%s: %+v, %v", test.name, got, err)
 		}
@@ -78,7 +80,7 @@ func TestKeys_of_unknown_kinds_are_left_out(t *testing.T) {
 		t.Fatal(err)
 	}
 	u := &upstream{peer: all.of("p"), now: time.Now}
-	keys, err := u.signingKeys(t.Context(), web.URL, "good")
+	keys, err := u.signingKeys(t.Context(), web.URL, func([]jose.JSONWebKey) bool { return true })
 	if err != nil || len(keys) != 1 || keys[0].KeyID != "good" {
 		t.Errorf("%v, %v", keys, err)
 	}
@@ -93,6 +95,37 @@ func TestName_ofAProviderIsMadeVisible(t *testing.T) {
 	} {
 		if got := name(given); got != want {
 			t.Errorf("%+q is stored as %+q", given, got)
+		}
+	}
+}
+
+// A GitHub App without the permission for addresses answers 403. A linked user needs no address, and the log says what is missing.
+func TestGitHub_addressesRefusedLeaveTheUser(t *testing.T) {
+	t.Parallel()
+	for status, code := range map[int]string{
+		http.StatusForbidden: "email_missing", http.StatusNotFound: "email_missing", http.StatusInternalServerError: "provider_failed",
+		http.StatusTooManyRequests: "provider_failed",
+	} {
+		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/user/emails" {
+				http.Error(w, `{"message":"Resource not accessible by integration"}`, status)
+				return
+			}
+			_, _ = w.Write([]byte(`{"id":1,"name":"Ada","email":"public@acme.test"}`))
+		}))
+		t.Cleanup(web.Close)
+		all, err := newPeers([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		u := &upstream{Provider: Provider{Kind: oauthprovider.KindGithub}, peer: all.of("p"), now: time.Now}
+		got, err := u.byUserinfo(t.Context(), metadata{Endpoints: Endpoints{Userinfo: web.URL + "/user"}}, grant{AccessToken: "access"})
+		if err != nil || got.Subject != "1" || got.Email != "" || got.Verified {
+			t.Fatalf("%d: %+v, %v", status, got, err)
+		}
+		p, ok := errors.AsType[*problem.Problem](got.unread)
+		if !ok || p.Code != code || !strings.Contains(p.Error(), `"Email addresses: Read-only"`) || !strings.Contains(p.Error(), "user:email") {
+			t.Errorf("%d: a new user is refused with %v", status, got.unread)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,7 +81,7 @@ func (o *OAuth) decide(ctx context.Context, h home, u *upstream, is *identity) (
 	case known != nil:
 		return signer{known.ID, known.PasswordVersion}, nil
 	case is.Email == "":
-		return signer{}, errNoEmail
+		return signer{}, cmp.Or[error](is.unread, errNoEmail)
 	case namesake != nil && !is.Verified && !h.settings.RegistrationOpen():
 		// The stranger may have the address of another person, and must not learn whether it has an
 		// account here, nor that there is a tenant.

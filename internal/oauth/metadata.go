@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
@@ -57,40 +59,32 @@ func (u *upstream) metadata(ctx context.Context) (metadata, error) {
 func (u *upstream) discover(ctx context.Context) (metadata, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, u.peer.client()), u.Issuer)
-	if err != nil {
+	var said claims
+	if err := getJSON(ctx, u.peer.client(), strings.TrimSuffix(u.Issuer, "/")+"/.well-known/openid-configuration", "", &said); err != nil {
 		return metadata{}, failed("discover "+u.Issuer, err)
 	}
-	var said struct {
-		Authorization string   `json:"authorization_endpoint"`
-		Token         string   `json:"token_endpoint"`
-		Userinfo      string   `json:"userinfo_endpoint"`
-		JWKS          string   `json:"jwks_uri"`
-		Algorithms    []string `json:"id_token_signing_alg_values_supported"`
-		AuthMethods   []string `json:"token_endpoint_auth_methods_supported"`
-		NamesItself   bool     `json:"authorization_response_iss_parameter_supported"`
+	if said.text("issuer") != u.Issuer { // OpenID Connect Discovery §4.3
+		return metadata{}, failed("discover "+u.Issuer, fmt.Errorf("it says that its issuer is %.200q", said.text("issuer")))
 	}
-	if err := provider.Claims(&said); err != nil {
-		return metadata{}, failed("discover "+u.Issuer, err)
+	m := metadata{
+		Endpoints: Endpoints{said.text("authorization_endpoint"), said.text("token_endpoint"), said.text("userinfo_endpoint")},
+		JWKS:      said.text("jwks_uri"), AuthStyle: oauth2.AuthStyleInHeader,
+		NamesItself: string(said["authorization_response_iss_parameter_supported"]) == "true",
 	}
-	endpoints := []string{said.Authorization, said.Token, said.JWKS}
-	if said.Userinfo != "" {
-		endpoints = append(endpoints, said.Userinfo)
-	}
-	for _, endpoint := range endpoints {
+	for _, endpoint := range []string{m.Authorization, m.Token, m.JWKS} {
 		if err := u.rules.checkURL(endpoint); err != nil {
 			return metadata{}, failed("discover "+u.Issuer, fmt.Errorf("an endpoint %w", err))
 		}
 	}
-	m := metadata{
-		Endpoints: Endpoints{said.Authorization, said.Token, said.Userinfo}, JWKS: said.JWKS,
-		AuthStyle: oauth2.AuthStyleInHeader, NamesItself: said.NamesItself,
+	if u.rules.checkURL(m.Userinfo) != nil {
+		m.Userinfo = "" // the ID token suffices
 	}
-	if len(said.AuthMethods) > 0 && !slices.Contains(said.AuthMethods, "client_secret_basic") {
+	if methods := said.list("token_endpoint_auth_methods_supported"); len(methods) > 0 && !slices.Contains(methods, "client_secret_basic") {
 		m.AuthStyle = oauth2.AuthStyleInParams
 	}
+	algorithms := said.list("id_token_signing_alg_values_supported")
 	for _, alg := range []string{oidc.RS256, oidc.RS384, oidc.RS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.PS256, oidc.PS384, oidc.PS512, oidc.EdDSA} {
-		if slices.Contains(said.Algorithms, alg) { // never none, nor one whose key is the client's secret
+		if slices.Contains(algorithms, alg) { // never none, nor one whose key is the client's secret
 			m.Algorithms = append(m.Algorithms, alg)
 		}
 	}
@@ -100,12 +94,9 @@ func (u *upstream) discover(ctx context.Context) (metadata, error) {
 	return m, nil
 }
 
-// signingKeys returns the keys of the provider's key set. It is read again when it lacks the key of an id, though not at every turn.
-func (u *upstream) signingKeys(ctx context.Context, url, kid string) ([]jose.JSONWebKey, error) {
-	has := func(keys []jose.JSONWebKey) bool {
-		return kid == "" || slices.ContainsFunc(keys, func(k jose.JSONWebKey) bool { return k.KeyID == kid })
-	}
-	return u.peer.keys.get(ctx, u.now, has, func() ([]jose.JSONWebKey, error) {
+// signingKeys returns the keys of the provider's key set. It is read again when they do not suffice, though not at every turn.
+func (u *upstream) signingKeys(ctx context.Context, url string, suffice func([]jose.JSONWebKey) bool) ([]jose.JSONWebKey, error) {
+	return u.peer.keys.get(ctx, u.now, suffice, func() ([]jose.JSONWebKey, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()
 		var set struct {
@@ -144,7 +135,16 @@ func getJSON(ctx context.Context, client *http.Client, url, token string, into a
 	}
 	defer response.Body.Close() //nolint:errcheck // it is read whole by now
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %d", r.URL.Host, response.StatusCode)
+		return &statusError{r.URL.Host, response.StatusCode}
 	}
 	return json.NewDecoder(response.Body).Decode(into)
 }
+
+// statusError is an answer of a provider with another status than 200.
+type statusError struct {
+	host   string
+	status int
+}
+
+// Error names the host and the status.
+func (e *statusError) Error() string { return e.host + " answers " + strconv.Itoa(e.status) }

@@ -28,6 +28,8 @@ import (
 const (
 	// patience is for everything that one request asks of a provider.
 	patience = 5 * time.Second
+	// optionalPatience is how much of that is for what a sign-in can do without.
+	optionalPatience = 2 * time.Second
 	// maxAnswer is the longest answer that is read, in bytes, when it is unpacked. Key sets of large providers have a tenth of it.
 	maxAnswer = 256 << 10
 	// maxCalls is how many calls to one provider are under way at once.
@@ -75,16 +77,24 @@ func (p *peers) of(ref string) *peer {
 	if known, ok := p.all.Get(ref); ok {
 		return known
 	}
-	made := &peer{base: p.base, calls: semaphore.NewWeighted(maxCalls), metadata: newRemembered[metadata](), keys: newRemembered[[]jose.JSONWebKey]()}
+	made := p.newPeer()
+	made.optional = p.newPeer()
+	if known, found, _ := p.all.PeekOrAdd(ref, made); found {
+		return known
+	}
+	return made
+}
+
+func (p *peers) newPeer() *peer {
+	made := &peer{
+		base: p.base, calls: semaphore.NewWeighted(maxCalls), metadata: newRemembered[metadata](metadataStaleFor), keys: newRemembered[[]jose.JSONWebKey](0),
+	}
 	made.breaker = gobreaker.NewCircuitBreaker[*http.Response](gobreaker.Settings{ //nolint:bodyclose // none is open yet
 		Timeout:     rest,
 		ReadyToTrip: func(counts gobreaker.Counts) bool { return counts.ConsecutiveFailures >= failuresToRest },
 		// A browser that leaves in the middle says nothing of the provider.
 		IsExcluded: func(err error) bool { return errors.Is(err, context.Canceled) },
 	})
-	if known, found, _ := p.all.PeekOrAdd(ref, made); found {
-		return known
-	}
 	return made
 }
 
@@ -96,6 +106,10 @@ type peer struct {
 
 	metadata *remembered[metadata]
 	keys     *remembered[[]jose.JSONWebKey]
+
+	// optional calls what a sign-in can do without. It has a breaker and permits of its own, so that a userinfo endpoint that stalls
+	// does not keep the token endpoint from being called.
+	optional *peer
 }
 
 // client returns a client that follows no redirect (ASVS 15.3.2): where a provider answers is part of who it is.

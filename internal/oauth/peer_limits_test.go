@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"tenantry/ent/oauthprovider"
 )
 
 // called returns a provider on this machine, and a client that may call it.
@@ -155,6 +157,31 @@ func TestPeer_breakerRestsAndRecovers(t *testing.T) {
 	}
 	if took := time.Since(began); took < rest-100*time.Millisecond {
 		t.Errorf("called again after %s", took)
+	}
+}
+
+// A userinfo endpoint that fails, which a sign-in can do without, does not keep the token endpoint from being called.
+func TestPeer_optionalCallsHaveABreakerOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	server, _ := called(t, func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/userinfo" {
+			panic(http.ErrAbortHandler)
+		}
+	})
+	peers, err := newPeers([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(peers.base.CloseIdleConnections)
+	u := &upstream{Provider: Provider{Kind: oauthprovider.KindOidc}, peer: peers.of("provider")}
+	for range 2 * failuresToRest {
+		is := &identity{Subject: "s"}
+		if err := u.addUserinfo(t.Context(), metadata{Endpoints: Endpoints{Userinfo: server.URL + "/userinfo"}}, grant{AccessToken: "a"}, is); err != nil || is.unread == nil {
+			t.Fatalf("%v, %v", is.unread, err)
+		}
+	}
+	if _, status, err := fetch(t, u.peer.client(), server.URL+"/token"); err != nil || status != http.StatusOK {
+		t.Errorf("the token endpoint is not called: %d, %v", status, err)
 	}
 }
 

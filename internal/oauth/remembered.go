@@ -6,8 +6,11 @@ import (
 )
 
 const (
-	// goodFor is how long what a provider has said of itself is believed.
+	// goodFor is how long what a provider has said of itself is cached.
 	goodFor = time.Hour
+	// metadataStaleFor is how much longer metadata are used while the provider does not answer. Keys are not: a provider withdraws one
+	// by removing it from the set.
+	metadataStaleFor = 24 * time.Hour
 	// askAgain is how soon a provider is asked again for what it did not have: bounded, whatever the tokens that it issues say.
 	askAgain = 10 * time.Second
 	// failedFor is how long a failure is an answer.
@@ -16,30 +19,44 @@ const (
 
 // remembered is what a provider has said, asked by one request at a time. The others wait for its answer, good or bad.
 type remembered[T any] struct {
-	turn  chan struct{}
-	value T
-	err   error
-	at    time.Time
+	turn     chan struct{}
+	staleFor time.Duration
+	// value was read at a time, zero before the first; err is the failure of a later read.
+	value    T
+	at       time.Time
+	err      error
+	failedAt time.Time
 }
 
-func newRemembered[T any]() *remembered[T] { return &remembered[T]{turn: make(chan struct{}, 1)} }
+func newRemembered[T any](staleFor time.Duration) *remembered[T] {
+	return &remembered[T]{turn: make(chan struct{}, 1), staleFor: staleFor}
+}
 
-// get returns the value, loaded anew if it is old, or if it does not suffice and was not asked for just now.
+// get returns the cached value, loaded again if it is old, or if it does not suffice and was not asked for just now. While a load fails,
+// a value that suffices is returned until it is stale, and otherwise the failure.
 func (r *remembered[T]) get(ctx context.Context, clock func() time.Time, suffices func(T) bool, load func() (T, error)) (T, error) {
+	var none T
 	select {
 	case r.turn <- struct{}{}:
 		defer func() { <-r.turn }()
 	case <-ctx.Done():
-		var none T
 		return none, failed("wait for what another request has asked the provider", ctx.Err())
 	}
-	age, known := clock().Sub(r.at), !r.at.IsZero()
-	switch {
-	case known && r.err != nil && age < failedFor:
-	case known && r.err == nil && age < goodFor && (age < askAgain || suffices(r.value)):
-	default:
-		r.value, r.err = load()
-		r.at = clock()
+	age, cached := clock().Sub(r.at), !r.at.IsZero()
+	sufficient := cached && suffices(r.value)
+	if cached && age < goodFor && (sufficient || r.err == nil && age < askAgain) {
+		return r.value, nil
 	}
-	return r.value, r.err
+	if r.err == nil || clock().Sub(r.failedAt) >= failedFor {
+		value, err := load()
+		if err == nil {
+			r.value, r.at, r.err = value, clock(), nil
+			return value, nil
+		}
+		r.err, r.failedAt = err, clock()
+	}
+	if sufficient && age < goodFor+r.staleFor {
+		return r.value, nil
+	}
+	return none, r.err
 }

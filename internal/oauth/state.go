@@ -25,6 +25,10 @@ const (
 	// parallel tabs do not meet.
 	cookieName    = "tenantry-oauth-"
 	cookieLetters = 8
+	// maxFlows is how many flows of one browser are live: each is a cookie, and a server refuses a request whose header is too large.
+	maxFlows = 10
+	// maxRemoved is how many cookies one answer removes, whose header proxies limit too.
+	maxRemoved = 20
 )
 
 // flow is a sign-in or linking under way, as its row of oauth_states has it.
@@ -62,11 +66,7 @@ func (o *OAuth) begin(ctx context.Context, u *upstream, f *flow) (state string, 
 	if err := create.Exec(ctx); err != nil {
 		return "", nil, fmt.Errorf("store state: %w", err)
 	}
-	return state, &http.Cookie{ //nolint:gosec // over plain http nothing is secure
-		Name: o.cookieName(state), Value: browser, Path: "/", MaxAge: int(flowTTL.Seconds()), Secure: o.secure(), HttpOnly: true,
-		// Sent when the provider leads back, and not with what another site posts.
-		SameSite: http.SameSiteLaxMode,
-	}, nil
+	return state, o.cookie(o.cookieName(cookieName, state), browser, flowTTL), nil
 }
 
 // consume ends a flow and returns it: 400 if there is none of this state, at this provider, in this browser, at this time. Whoever comes
@@ -88,13 +88,41 @@ func (o *OAuth) consume(ctx context.Context, ref, state, browser string) (*flow,
 	return flows[0], nil
 }
 
-// cookieName is the name of the cookie of a flow. Where the public URL is https, no other host can set it (RFC 6265bis §4.1.3.2).
-func (o *OAuth) cookieName(state string) string {
-	name := cookieName + state[:min(len(state), cookieLetters)]
+// cookie returns a cookie that only this server reads. One without a value is removed.
+func (o *OAuth) cookie(name, value string, ttl time.Duration) *http.Cookie {
+	c := &http.Cookie{ //nolint:gosec // over plain http nothing is secure
+		Name: name, Value: value, Path: "/", MaxAge: int(ttl.Seconds()), Secure: o.secure(), HttpOnly: true,
+		// Sent when the provider leads back, and not with what another site posts.
+		SameSite: http.SameSiteLaxMode,
+	}
+	if value == "" {
+		c.MaxAge = -1
+	}
+	return c
+}
+
+// cookieName is the name of a cookie of a flow. Where the public URL is https, no other host can set it (RFC 6265bis §4.1.3.2).
+func (o *OAuth) cookieName(prefix, state string) string {
+	name := prefix + state[:min(len(state), cookieLetters)]
 	if o.secure() {
 		return "__Host-" + name
 	}
 	return name
+}
+
+// surplus returns the removal of the oldest flows among the cookies of a browser that begins another one. Browsers send the oldest
+// cookie first (RFC 6265 §5.4).
+func (o *OAuth) surplus(cookies []*http.Cookie) (removed []*http.Cookie) {
+	prefix, live := o.cookieName(cookieName, ""), []string{}
+	for _, c := range cookies {
+		if strings.HasPrefix(c.Name, prefix) && len(c.Name) == len(prefix)+cookieLetters {
+			live = append(live, c.Name)
+		}
+	}
+	for _, name := range live[:min(max(0, len(live)-maxFlows+1), maxRemoved)] {
+		removed = append(removed, o.cookie(name, "", 0))
+	}
+	return removed
 }
 
 func (o *OAuth) secure() bool { return strings.HasPrefix(o.opts.PublicURL, "https://") }

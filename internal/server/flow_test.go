@@ -194,6 +194,8 @@ func TestProvider_that_refuses_is_told_by_the_book(t *testing.T) {
 		}{
 			{"access_denied", "access_denied", http.StatusBadRequest}, {"login_required", "login_required", http.StatusBadRequest},
 			{"temporarily_unavailable", "temporarily_unavailable", http.StatusBadGateway}, {"<script>", "server_error", http.StatusBadGateway},
+			{"user_cancelled_authorize", "access_denied", http.StatusBadRequest}, {"user_cancelled_login", "access_denied", http.StatusBadRequest},
+			{"user_cancelled", "access_denied", http.StatusBadRequest}, {"user_denied", "access_denied", http.StatusBadRequest},
 		} {
 			i.change(func() {
 				i.answer["/authorize"] = func(w http.ResponseWriter, r *http.Request) {

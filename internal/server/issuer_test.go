@@ -37,6 +37,8 @@ type issuer struct {
 	lie func(header map[string]any, claims map[string]any)
 	// sign makes a token of header and claims, instead of the key.
 	sign func(header, claims map[string]any) string
+	// grant changes what the token endpoint answers.
+	grant func(document map[string]any)
 	// answer takes the place of what a path answers.
 	answer map[string]http.HandlerFunc
 	// iss is what the answer by way of the browser says of who sends it; NamesItself announces that it does.
@@ -155,7 +157,11 @@ func (i *issuer) exchange(w http.ResponseWriter, r *http.Request) {
 	if i.sign != nil {
 		sign = i.sign
 	}
-	i.write(w, map[string]any{"access_token": "access", "token_type": "Bearer", "expires_in": 60, "id_token": sign(header, claims)})
+	document := map[string]any{"access_token": "access", "token_type": "Bearer", "expires_in": 60, "id_token": sign(header, claims)}
+	if i.grant != nil {
+		i.grant(document)
+	}
+	i.write(w, document)
 }
 
 // signed is a token by the issuer's key.

@@ -1,0 +1,57 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+)
+
+// What a handler reads of a browser's request, and sends with whatever answers it, beyond what the contract's types carry.
+
+// Cookie returns the value of a cookie of the request that a handler serves, "" if there is none.
+func Cookie(ctx context.Context, name string) string {
+	c, ok := ctx.Value(gin.ContextKey).(*gin.Context)
+	if !ok {
+		return ""
+	}
+	cookie, err := c.Request.Cookie(name)
+	if err != nil {
+		return ""
+	}
+	return cookie.Value
+}
+
+// Cookies returns the cookies of the request that a handler serves, in their order.
+func Cookies(ctx context.Context) []*http.Cookie {
+	c, ok := ctx.Value(gin.ContextKey).(*gin.Context)
+	if !ok {
+		return nil
+	}
+	return c.Request.Cookies()
+}
+
+// SetCookie adds a cookie to the answer, whatever that will be.
+func SetCookie(ctx context.Context, cookie *http.Cookie) {
+	if c, ok := ctx.Value(gin.ContextKey).(*gin.Context); ok {
+		http.SetCookie(c.Writer, cookie)
+	}
+}
+
+// Host returns the host that the request was sent to, with its port.
+func Host(ctx context.Context) string {
+	c, ok := ctx.Value(gin.ContextKey).(*gin.Context)
+	if !ok {
+		return ""
+	}
+	return c.Request.Host
+}
+
+// FormMember returns a member of the form of the request that the contract does not declare, "" if there is none. It may be any text.
+func FormMember(ctx context.Context, name string) string {
+	c, ok := ctx.Value(gin.ContextKey).(*gin.Context)
+	if !ok || c.Request.PostForm == nil {
+		return ""
+	}
+	return c.Request.PostForm.Get(name)
+}
