@@ -1708,6 +1708,9 @@ type OAuthStateMutation struct {
 	browser_hash           *[]byte
 	redirect_uri           *string
 	code_challenge         *string
+	callbacks              *int
+	addcallbacks           *int
+	outcome                *string
 	expires_at             *time.Time
 	clearedFields          map[string]struct{}
 	tenant                 *uuid.UUID
@@ -2337,6 +2340,98 @@ func (m *OAuthStateMutation) ResetCodeChallenge() {
 	m.code_challenge = nil
 }
 
+// SetCallbacks sets the "callbacks" field.
+func (m *OAuthStateMutation) SetCallbacks(i int) {
+	m.callbacks = &i
+	m.addcallbacks = nil
+}
+
+// Callbacks returns the value of the "callbacks" field in the mutation.
+func (m *OAuthStateMutation) Callbacks() (r int, exists bool) {
+	v := m.callbacks
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCallbacks returns the old "callbacks" field's value of the OAuthState entity.
+// If the OAuthState object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OAuthStateMutation) OldCallbacks(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCallbacks is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCallbacks requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCallbacks: %w", err)
+	}
+	return oldValue.Callbacks, nil
+}
+
+// AddCallbacks adds i to the "callbacks" field.
+func (m *OAuthStateMutation) AddCallbacks(i int) {
+	if m.addcallbacks != nil {
+		*m.addcallbacks += i
+	} else {
+		m.addcallbacks = &i
+	}
+}
+
+// AddedCallbacks returns the value that was added to the "callbacks" field in this mutation.
+func (m *OAuthStateMutation) AddedCallbacks() (r int, exists bool) {
+	v := m.addcallbacks
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetCallbacks resets all changes to the "callbacks" field.
+func (m *OAuthStateMutation) ResetCallbacks() {
+	m.callbacks = nil
+	m.addcallbacks = nil
+}
+
+// SetOutcome sets the "outcome" field.
+func (m *OAuthStateMutation) SetOutcome(s string) {
+	m.outcome = &s
+}
+
+// Outcome returns the value of the "outcome" field in the mutation.
+func (m *OAuthStateMutation) Outcome() (r string, exists bool) {
+	v := m.outcome
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOutcome returns the old "outcome" field's value of the OAuthState entity.
+// If the OAuthState object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OAuthStateMutation) OldOutcome(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOutcome is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOutcome requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOutcome: %w", err)
+	}
+	return oldValue.Outcome, nil
+}
+
+// ResetOutcome resets all changes to the "outcome" field.
+func (m *OAuthStateMutation) ResetOutcome() {
+	m.outcome = nil
+}
+
 // SetExpiresAt sets the "expires_at" field.
 func (m *OAuthStateMutation) SetExpiresAt(t time.Time) {
 	m.expires_at = &t
@@ -2461,7 +2556,7 @@ func (m *OAuthStateMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *OAuthStateMutation) Fields() []string {
-	fields := make([]string, 0, 14)
+	fields := make([]string, 0, 16)
 	if m.tenant != nil {
 		fields = append(fields, oauthstate.FieldTenantID)
 	}
@@ -2501,6 +2596,12 @@ func (m *OAuthStateMutation) Fields() []string {
 	if m.code_challenge != nil {
 		fields = append(fields, oauthstate.FieldCodeChallenge)
 	}
+	if m.callbacks != nil {
+		fields = append(fields, oauthstate.FieldCallbacks)
+	}
+	if m.outcome != nil {
+		fields = append(fields, oauthstate.FieldOutcome)
+	}
 	if m.expires_at != nil {
 		fields = append(fields, oauthstate.FieldExpiresAt)
 	}
@@ -2538,6 +2639,10 @@ func (m *OAuthStateMutation) Field(name string) (ent.Value, bool) {
 		return m.RedirectURI()
 	case oauthstate.FieldCodeChallenge:
 		return m.CodeChallenge()
+	case oauthstate.FieldCallbacks:
+		return m.Callbacks()
+	case oauthstate.FieldOutcome:
+		return m.Outcome()
 	case oauthstate.FieldExpiresAt:
 		return m.ExpiresAt()
 	}
@@ -2575,6 +2680,10 @@ func (m *OAuthStateMutation) OldField(ctx context.Context, name string) (ent.Val
 		return m.OldRedirectURI(ctx)
 	case oauthstate.FieldCodeChallenge:
 		return m.OldCodeChallenge(ctx)
+	case oauthstate.FieldCallbacks:
+		return m.OldCallbacks(ctx)
+	case oauthstate.FieldOutcome:
+		return m.OldOutcome(ctx)
 	case oauthstate.FieldExpiresAt:
 		return m.OldExpiresAt(ctx)
 	}
@@ -2677,6 +2786,20 @@ func (m *OAuthStateMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetCodeChallenge(v)
 		return nil
+	case oauthstate.FieldCallbacks:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCallbacks(v)
+		return nil
+	case oauthstate.FieldOutcome:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOutcome(v)
+		return nil
 	case oauthstate.FieldExpiresAt:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -2695,6 +2818,9 @@ func (m *OAuthStateMutation) AddedFields() []string {
 	if m.addprovider_generation != nil {
 		fields = append(fields, oauthstate.FieldProviderGeneration)
 	}
+	if m.addcallbacks != nil {
+		fields = append(fields, oauthstate.FieldCallbacks)
+	}
 	return fields
 }
 
@@ -2705,6 +2831,8 @@ func (m *OAuthStateMutation) AddedField(name string) (ent.Value, bool) {
 	switch name {
 	case oauthstate.FieldProviderGeneration:
 		return m.AddedProviderGeneration()
+	case oauthstate.FieldCallbacks:
+		return m.AddedCallbacks()
 	}
 	return nil, false
 }
@@ -2720,6 +2848,13 @@ func (m *OAuthStateMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddProviderGeneration(v)
+		return nil
+	case oauthstate.FieldCallbacks:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddCallbacks(v)
 		return nil
 	}
 	return fmt.Errorf("unknown OAuthState numeric field %s", name)
@@ -2801,6 +2936,12 @@ func (m *OAuthStateMutation) ResetField(name string) error {
 		return nil
 	case oauthstate.FieldCodeChallenge:
 		m.ResetCodeChallenge()
+		return nil
+	case oauthstate.FieldCallbacks:
+		m.ResetCallbacks()
+		return nil
+	case oauthstate.FieldOutcome:
+		m.ResetOutcome()
 		return nil
 	case oauthstate.FieldExpiresAt:
 		m.ResetExpiresAt()

@@ -46,6 +46,10 @@ type OAuthState struct {
 	RedirectURI string `json:"redirect_uri,omitempty"`
 	// CodeChallenge holds the value of the "code_challenge" field.
 	CodeChallenge string `json:"code_challenge,omitempty"`
+	// Callbacks holds the value of the "callbacks" field.
+	Callbacks int `json:"callbacks,omitempty"`
+	// Outcome holds the value of the "outcome" field.
+	Outcome string `json:"-"`
 	// ExpiresAt holds the value of the "expires_at" field.
 	ExpiresAt time.Time `json:"expires_at,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
@@ -96,9 +100,9 @@ func (*OAuthState) scanValues(columns []string) ([]any, error) {
 			values[i] = &sql.NullScanner{S: new(uuid.UUID)}
 		case oauthstate.FieldStateHash, oauthstate.FieldBrowserHash:
 			values[i] = new([]byte)
-		case oauthstate.FieldProviderGeneration:
+		case oauthstate.FieldProviderGeneration, oauthstate.FieldCallbacks:
 			values[i] = new(sql.NullInt64)
-		case oauthstate.FieldProvider, oauthstate.FieldCodeVerifier, oauthstate.FieldNonce, oauthstate.FieldRedirectURI, oauthstate.FieldCodeChallenge:
+		case oauthstate.FieldProvider, oauthstate.FieldCodeVerifier, oauthstate.FieldNonce, oauthstate.FieldRedirectURI, oauthstate.FieldCodeChallenge, oauthstate.FieldOutcome:
 			values[i] = new(sql.NullString)
 		case oauthstate.FieldCreatedAt, oauthstate.FieldUpdatedAt, oauthstate.FieldExpiresAt:
 			values[i] = new(sql.NullTime)
@@ -205,6 +209,18 @@ func (_m *OAuthState) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.CodeChallenge = value.String
 			}
+		case oauthstate.FieldCallbacks:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field callbacks", values[i])
+			} else if value.Valid {
+				_m.Callbacks = int(value.Int64)
+			}
+		case oauthstate.FieldOutcome:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field outcome", values[i])
+			} else if value.Valid {
+				_m.Outcome = value.String
+			}
 		case oauthstate.FieldExpiresAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
 				return fmt.Errorf("unexpected type %T for field expires_at", values[i])
@@ -295,6 +311,11 @@ func (_m *OAuthState) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("code_challenge=")
 	builder.WriteString(_m.CodeChallenge)
+	builder.WriteString(", ")
+	builder.WriteString("callbacks=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Callbacks))
+	builder.WriteString(", ")
+	builder.WriteString("outcome=<sensitive>")
 	builder.WriteString(", ")
 	builder.WriteString("expires_at=")
 	builder.WriteString(_m.ExpiresAt.Format(time.ANSIC))

@@ -157,6 +157,34 @@ func (_c *OAuthStateCreate) SetNillableCodeChallenge(v *string) *OAuthStateCreat
 	return _c
 }
 
+// SetCallbacks sets the "callbacks" field.
+func (_c *OAuthStateCreate) SetCallbacks(v int) *OAuthStateCreate {
+	_c.mutation.SetCallbacks(v)
+	return _c
+}
+
+// SetNillableCallbacks sets the "callbacks" field if the given value is not nil.
+func (_c *OAuthStateCreate) SetNillableCallbacks(v *int) *OAuthStateCreate {
+	if v != nil {
+		_c.SetCallbacks(*v)
+	}
+	return _c
+}
+
+// SetOutcome sets the "outcome" field.
+func (_c *OAuthStateCreate) SetOutcome(v string) *OAuthStateCreate {
+	_c.mutation.SetOutcome(v)
+	return _c
+}
+
+// SetNillableOutcome sets the "outcome" field if the given value is not nil.
+func (_c *OAuthStateCreate) SetNillableOutcome(v *string) *OAuthStateCreate {
+	if v != nil {
+		_c.SetOutcome(*v)
+	}
+	return _c
+}
+
 // SetExpiresAt sets the "expires_at" field.
 func (_c *OAuthStateCreate) SetExpiresAt(v time.Time) *OAuthStateCreate {
 	_c.mutation.SetExpiresAt(v)
@@ -250,6 +278,14 @@ func (_c *OAuthStateCreate) defaults() error {
 		v := oauthstate.DefaultCodeChallenge
 		_c.mutation.SetCodeChallenge(v)
 	}
+	if _, ok := _c.mutation.Callbacks(); !ok {
+		v := oauthstate.DefaultCallbacks
+		_c.mutation.SetCallbacks(v)
+	}
+	if _, ok := _c.mutation.Outcome(); !ok {
+		v := oauthstate.DefaultOutcome
+		_c.mutation.SetOutcome(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		if oauthstate.DefaultID == nil {
 			return fmt.Errorf("ent: uninitialized oauthstate.DefaultID (forgotten import ent/runtime?)")
@@ -328,6 +364,17 @@ func (_c *OAuthStateCreate) check() error {
 	if v, ok := _c.mutation.CodeChallenge(); ok {
 		if err := oauthstate.CodeChallengeValidator(v); err != nil {
 			return &ValidationError{Name: "code_challenge", err: fmt.Errorf(`ent: validator failed for field "OAuthState.code_challenge": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.Callbacks(); !ok {
+		return &ValidationError{Name: "callbacks", err: errors.New(`ent: missing required field "OAuthState.callbacks"`)}
+	}
+	if _, ok := _c.mutation.Outcome(); !ok {
+		return &ValidationError{Name: "outcome", err: errors.New(`ent: missing required field "OAuthState.outcome"`)}
+	}
+	if v, ok := _c.mutation.Outcome(); ok {
+		if err := oauthstate.OutcomeValidator(v); err != nil {
+			return &ValidationError{Name: "outcome", err: fmt.Errorf(`ent: validator failed for field "OAuthState.outcome": %w`, err)}
 		}
 	}
 	if _, ok := _c.mutation.ExpiresAt(); !ok {
@@ -414,6 +461,14 @@ func (_c *OAuthStateCreate) createSpec() (*OAuthState, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.CodeChallenge(); ok {
 		_spec.SetField(oauthstate.FieldCodeChallenge, field.TypeString, value)
 		_node.CodeChallenge = value
+	}
+	if value, ok := _c.mutation.Callbacks(); ok {
+		_spec.SetField(oauthstate.FieldCallbacks, field.TypeInt, value)
+		_node.Callbacks = value
+	}
+	if value, ok := _c.mutation.Outcome(); ok {
+		_spec.SetField(oauthstate.FieldOutcome, field.TypeString, value)
+		_node.Outcome = value
 	}
 	if value, ok := _c.mutation.ExpiresAt(); ok {
 		_spec.SetField(oauthstate.FieldExpiresAt, field.TypeTime, value)

@@ -35,6 +35,41 @@ func (_u *OAuthStateUpdate) SetUpdatedAt(v time.Time) *OAuthStateUpdate {
 	return _u
 }
 
+// SetCallbacks sets the "callbacks" field.
+func (_u *OAuthStateUpdate) SetCallbacks(v int) *OAuthStateUpdate {
+	_u.mutation.ResetCallbacks()
+	_u.mutation.SetCallbacks(v)
+	return _u
+}
+
+// SetNillableCallbacks sets the "callbacks" field if the given value is not nil.
+func (_u *OAuthStateUpdate) SetNillableCallbacks(v *int) *OAuthStateUpdate {
+	if v != nil {
+		_u.SetCallbacks(*v)
+	}
+	return _u
+}
+
+// AddCallbacks adds value to the "callbacks" field.
+func (_u *OAuthStateUpdate) AddCallbacks(v int) *OAuthStateUpdate {
+	_u.mutation.AddCallbacks(v)
+	return _u
+}
+
+// SetOutcome sets the "outcome" field.
+func (_u *OAuthStateUpdate) SetOutcome(v string) *OAuthStateUpdate {
+	_u.mutation.SetOutcome(v)
+	return _u
+}
+
+// SetNillableOutcome sets the "outcome" field if the given value is not nil.
+func (_u *OAuthStateUpdate) SetNillableOutcome(v *string) *OAuthStateUpdate {
+	if v != nil {
+		_u.SetOutcome(*v)
+	}
+	return _u
+}
+
 // Mutation returns the OAuthStateMutation object of the builder.
 func (_u *OAuthStateUpdate) Mutation() *OAuthStateMutation {
 	return _u.mutation
@@ -84,6 +119,11 @@ func (_u *OAuthStateUpdate) defaults() error {
 
 // check runs all checks and user-defined validators on the builder.
 func (_u *OAuthStateUpdate) check() error {
+	if v, ok := _u.mutation.Outcome(); ok {
+		if err := oauthstate.OutcomeValidator(v); err != nil {
+			return &ValidationError{Name: "outcome", err: fmt.Errorf(`ent: validator failed for field "OAuthState.outcome": %w`, err)}
+		}
+	}
 	if _u.mutation.TenantCleared() && len(_u.mutation.TenantIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "OAuthState.tenant"`)
 	}
@@ -114,6 +154,15 @@ func (_u *OAuthStateUpdate) sqlSave(ctx context.Context) (_node int, err error) 
 	if _u.mutation.SessionIDCleared() {
 		_spec.ClearField(oauthstate.FieldSessionID, field.TypeUUID)
 	}
+	if value, ok := _u.mutation.Callbacks(); ok {
+		_spec.SetField(oauthstate.FieldCallbacks, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedCallbacks(); ok {
+		_spec.AddField(oauthstate.FieldCallbacks, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.Outcome(); ok {
+		_spec.SetField(oauthstate.FieldOutcome, field.TypeString, value)
+	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -139,6 +188,41 @@ type OAuthStateUpdateOne struct {
 // SetUpdatedAt sets the "updated_at" field.
 func (_u *OAuthStateUpdateOne) SetUpdatedAt(v time.Time) *OAuthStateUpdateOne {
 	_u.mutation.SetUpdatedAt(v)
+	return _u
+}
+
+// SetCallbacks sets the "callbacks" field.
+func (_u *OAuthStateUpdateOne) SetCallbacks(v int) *OAuthStateUpdateOne {
+	_u.mutation.ResetCallbacks()
+	_u.mutation.SetCallbacks(v)
+	return _u
+}
+
+// SetNillableCallbacks sets the "callbacks" field if the given value is not nil.
+func (_u *OAuthStateUpdateOne) SetNillableCallbacks(v *int) *OAuthStateUpdateOne {
+	if v != nil {
+		_u.SetCallbacks(*v)
+	}
+	return _u
+}
+
+// AddCallbacks adds value to the "callbacks" field.
+func (_u *OAuthStateUpdateOne) AddCallbacks(v int) *OAuthStateUpdateOne {
+	_u.mutation.AddCallbacks(v)
+	return _u
+}
+
+// SetOutcome sets the "outcome" field.
+func (_u *OAuthStateUpdateOne) SetOutcome(v string) *OAuthStateUpdateOne {
+	_u.mutation.SetOutcome(v)
+	return _u
+}
+
+// SetNillableOutcome sets the "outcome" field if the given value is not nil.
+func (_u *OAuthStateUpdateOne) SetNillableOutcome(v *string) *OAuthStateUpdateOne {
+	if v != nil {
+		_u.SetOutcome(*v)
+	}
 	return _u
 }
 
@@ -204,6 +288,11 @@ func (_u *OAuthStateUpdateOne) defaults() error {
 
 // check runs all checks and user-defined validators on the builder.
 func (_u *OAuthStateUpdateOne) check() error {
+	if v, ok := _u.mutation.Outcome(); ok {
+		if err := oauthstate.OutcomeValidator(v); err != nil {
+			return &ValidationError{Name: "outcome", err: fmt.Errorf(`ent: validator failed for field "OAuthState.outcome": %w`, err)}
+		}
+	}
 	if _u.mutation.TenantCleared() && len(_u.mutation.TenantIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "OAuthState.tenant"`)
 	}
@@ -250,6 +339,15 @@ func (_u *OAuthStateUpdateOne) sqlSave(ctx context.Context) (_node *OAuthState, 
 	}
 	if _u.mutation.SessionIDCleared() {
 		_spec.ClearField(oauthstate.FieldSessionID, field.TypeUUID)
+	}
+	if value, ok := _u.mutation.Callbacks(); ok {
+		_spec.SetField(oauthstate.FieldCallbacks, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedCallbacks(); ok {
+		_spec.AddField(oauthstate.FieldCallbacks, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.Outcome(); ok {
+		_spec.SetField(oauthstate.FieldOutcome, field.TypeString, value)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &OAuthState{config: _u.config}

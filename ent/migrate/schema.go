@@ -82,6 +82,8 @@ var (
 		{Name: "browser_hash", Type: field.TypeBytes, Size: 32},
 		{Name: "redirect_uri", Type: field.TypeString, Size: 2048, Default: ""},
 		{Name: "code_challenge", Type: field.TypeString, Size: 43, Default: ""},
+		{Name: "callbacks", Type: field.TypeInt, Default: 0},
+		{Name: "outcome", Type: field.TypeString, Size: 4096, Default: ""},
 		{Name: "expires_at", Type: field.TypeTime},
 		{Name: "tenant_id", Type: field.TypeUUID},
 		{Name: "user_id", Type: field.TypeUUID, Nullable: true},
@@ -94,13 +96,13 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "oauth_states_tenants_tenant",
-				Columns:    []*schema.Column{OauthStatesColumns[13]},
+				Columns:    []*schema.Column{OauthStatesColumns[15]},
 				RefColumns: []*schema.Column{TenantsColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
 			{
 				Symbol:     "oauth_states_users_user",
-				Columns:    []*schema.Column{OauthStatesColumns[14]},
+				Columns:    []*schema.Column{OauthStatesColumns[16]},
 				RefColumns: []*schema.Column{UsersColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
@@ -109,7 +111,7 @@ var (
 			{
 				Name:    "idx_oauth_state_expires",
 				Unique:  false,
-				Columns: []*schema.Column{OauthStatesColumns[12]},
+				Columns: []*schema.Column{OauthStatesColumns[14]},
 			},
 			{
 				Name:    "idx_oauth_state_provider",
@@ -119,7 +121,7 @@ var (
 			{
 				Name:    "idx_oauth_state_user",
 				Unique:  false,
-				Columns: []*schema.Column{OauthStatesColumns[14]},
+				Columns: []*schema.Column{OauthStatesColumns[16]},
 			},
 		},
 	}

@@ -42,6 +42,10 @@ const (
 	FieldRedirectURI = "redirect_uri"
 	// FieldCodeChallenge holds the string denoting the code_challenge field in the database.
 	FieldCodeChallenge = "code_challenge"
+	// FieldCallbacks holds the string denoting the callbacks field in the database.
+	FieldCallbacks = "callbacks"
+	// FieldOutcome holds the string denoting the outcome field in the database.
+	FieldOutcome = "outcome"
 	// FieldExpiresAt holds the string denoting the expires_at field in the database.
 	FieldExpiresAt = "expires_at"
 	// EdgeTenant holds the string denoting the tenant edge name in mutations.
@@ -82,6 +86,8 @@ var Columns = []string{
 	FieldBrowserHash,
 	FieldRedirectURI,
 	FieldCodeChallenge,
+	FieldCallbacks,
+	FieldOutcome,
 	FieldExpiresAt,
 }
 
@@ -129,6 +135,12 @@ var (
 	DefaultCodeChallenge string
 	// CodeChallengeValidator is a validator for the "code_challenge" field. It is called by the builders before save.
 	CodeChallengeValidator func(string) error
+	// DefaultCallbacks holds the default value on creation for the "callbacks" field.
+	DefaultCallbacks int
+	// DefaultOutcome holds the default value on creation for the "outcome" field.
+	DefaultOutcome string
+	// OutcomeValidator is a validator for the "outcome" field. It is called by the builders before save.
+	OutcomeValidator func(string) error
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() uuid.UUID
 )
@@ -194,6 +206,16 @@ func ByRedirectURI(opts ...sql.OrderTermOption) OrderOption {
 // ByCodeChallenge orders the results by the code_challenge field.
 func ByCodeChallenge(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldCodeChallenge, opts...).ToFunc()
+}
+
+// ByCallbacks orders the results by the callbacks field.
+func ByCallbacks(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldCallbacks, opts...).ToFunc()
+}
+
+// ByOutcome orders the results by the outcome field.
+func ByOutcome(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldOutcome, opts...).ToFunc()
 }
 
 // ByExpiresAt orders the results by the expires_at field.

@@ -121,6 +121,16 @@ func CodeChallenge(v string) predicate.OAuthState {
 	return predicate.OAuthState(sql.FieldEQ(FieldCodeChallenge, v))
 }
 
+// Callbacks applies equality check predicate on the "callbacks" field. It's identical to CallbacksEQ.
+func Callbacks(v int) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldEQ(FieldCallbacks, v))
+}
+
+// Outcome applies equality check predicate on the "outcome" field. It's identical to OutcomeEQ.
+func Outcome(v string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldEQ(FieldOutcome, v))
+}
+
 // ExpiresAt applies equality check predicate on the "expires_at" field. It's identical to ExpiresAtEQ.
 func ExpiresAt(v time.Time) predicate.OAuthState {
 	return predicate.OAuthState(sql.FieldEQ(FieldExpiresAt, v))
@@ -749,6 +759,111 @@ func CodeChallengeEqualFold(v string) predicate.OAuthState {
 // CodeChallengeContainsFold applies the ContainsFold predicate on the "code_challenge" field.
 func CodeChallengeContainsFold(v string) predicate.OAuthState {
 	return predicate.OAuthState(sql.FieldContainsFold(FieldCodeChallenge, v))
+}
+
+// CallbacksEQ applies the EQ predicate on the "callbacks" field.
+func CallbacksEQ(v int) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldEQ(FieldCallbacks, v))
+}
+
+// CallbacksNEQ applies the NEQ predicate on the "callbacks" field.
+func CallbacksNEQ(v int) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldNEQ(FieldCallbacks, v))
+}
+
+// CallbacksIn applies the In predicate on the "callbacks" field.
+func CallbacksIn(vs ...int) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldIn(FieldCallbacks, vs...))
+}
+
+// CallbacksNotIn applies the NotIn predicate on the "callbacks" field.
+func CallbacksNotIn(vs ...int) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldNotIn(FieldCallbacks, vs...))
+}
+
+// CallbacksGT applies the GT predicate on the "callbacks" field.
+func CallbacksGT(v int) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldGT(FieldCallbacks, v))
+}
+
+// CallbacksGTE applies the GTE predicate on the "callbacks" field.
+func CallbacksGTE(v int) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldGTE(FieldCallbacks, v))
+}
+
+// CallbacksLT applies the LT predicate on the "callbacks" field.
+func CallbacksLT(v int) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldLT(FieldCallbacks, v))
+}
+
+// CallbacksLTE applies the LTE predicate on the "callbacks" field.
+func CallbacksLTE(v int) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldLTE(FieldCallbacks, v))
+}
+
+// OutcomeEQ applies the EQ predicate on the "outcome" field.
+func OutcomeEQ(v string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldEQ(FieldOutcome, v))
+}
+
+// OutcomeNEQ applies the NEQ predicate on the "outcome" field.
+func OutcomeNEQ(v string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldNEQ(FieldOutcome, v))
+}
+
+// OutcomeIn applies the In predicate on the "outcome" field.
+func OutcomeIn(vs ...string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldIn(FieldOutcome, vs...))
+}
+
+// OutcomeNotIn applies the NotIn predicate on the "outcome" field.
+func OutcomeNotIn(vs ...string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldNotIn(FieldOutcome, vs...))
+}
+
+// OutcomeGT applies the GT predicate on the "outcome" field.
+func OutcomeGT(v string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldGT(FieldOutcome, v))
+}
+
+// OutcomeGTE applies the GTE predicate on the "outcome" field.
+func OutcomeGTE(v string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldGTE(FieldOutcome, v))
+}
+
+// OutcomeLT applies the LT predicate on the "outcome" field.
+func OutcomeLT(v string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldLT(FieldOutcome, v))
+}
+
+// OutcomeLTE applies the LTE predicate on the "outcome" field.
+func OutcomeLTE(v string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldLTE(FieldOutcome, v))
+}
+
+// OutcomeContains applies the Contains predicate on the "outcome" field.
+func OutcomeContains(v string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldContains(FieldOutcome, v))
+}
+
+// OutcomeHasPrefix applies the HasPrefix predicate on the "outcome" field.
+func OutcomeHasPrefix(v string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldHasPrefix(FieldOutcome, v))
+}
+
+// OutcomeHasSuffix applies the HasSuffix predicate on the "outcome" field.
+func OutcomeHasSuffix(v string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldHasSuffix(FieldOutcome, v))
+}
+
+// OutcomeEqualFold applies the EqualFold predicate on the "outcome" field.
+func OutcomeEqualFold(v string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldEqualFold(FieldOutcome, v))
+}
+
+// OutcomeContainsFold applies the ContainsFold predicate on the "outcome" field.
+func OutcomeContainsFold(v string) predicate.OAuthState {
+	return predicate.OAuthState(sql.FieldContainsFold(FieldOutcome, v))
 }
 
 // ExpiresAtEQ applies the EQ predicate on the "expires_at" field.

@@ -297,6 +297,16 @@ func init() {
 	oauthstate.DefaultCodeChallenge = oauthstateDescCodeChallenge.Default.(string)
 	// oauthstate.CodeChallengeValidator is a validator for the "code_challenge" field. It is called by the builders before save.
 	oauthstate.CodeChallengeValidator = oauthstateDescCodeChallenge.Validators[0].(func(string) error)
+	// oauthstateDescCallbacks is the schema descriptor for callbacks field.
+	oauthstateDescCallbacks := oauthstateFields[10].Descriptor()
+	// oauthstate.DefaultCallbacks holds the default value on creation for the callbacks field.
+	oauthstate.DefaultCallbacks = oauthstateDescCallbacks.Default.(int)
+	// oauthstateDescOutcome is the schema descriptor for outcome field.
+	oauthstateDescOutcome := oauthstateFields[11].Descriptor()
+	// oauthstate.DefaultOutcome holds the default value on creation for the outcome field.
+	oauthstate.DefaultOutcome = oauthstateDescOutcome.Default.(string)
+	// oauthstate.OutcomeValidator is a validator for the "outcome" field. It is called by the builders before save.
+	oauthstate.OutcomeValidator = oauthstateDescOutcome.Validators[0].(func(string) error)
 	// oauthstateDescID is the schema descriptor for id field.
 	oauthstateDescID := oauthstateMixinFields1[0].Descriptor()
 	// oauthstate.DefaultID holds the default value on creation for the id field.

@@ -12,7 +12,8 @@ import (
 	"tenantry/ent/privacy"
 )
 
-// OAuthState is one sign-in or linking under way at an OAuth provider, from authorize to callback. It is consumed once.
+// OAuthState is one sign-in or linking under way at an OAuth provider, from authorize to callback. It ends once;
+// for a minute after that the same browser gets the same outcome.
 type OAuthState struct{ ent.Schema }
 
 // Annotations of the OAuthState.
@@ -45,6 +46,10 @@ func (OAuthState) Fields() []ent.Field {
 		field.String("redirect_uri").Default("").MaxLen(2048).Immutable(),
 		// What the client wants to prove when it exchanges its code (RFC 7636 §4.2, S256).
 		field.String("code_challenge").Default("").MaxLen(43).Immutable(),
+		// How often the browser has come back. The first callback ends the flow, the others wait for its outcome.
+		field.Int("callbacks").Default(0),
+		// How the flow has ended, in JSON; empty until it has. It holds no code and no token.
+		field.String("outcome").Default("").MaxLen(4096).Sensitive(),
 		field.Time("expires_at").Immutable(),
 	}
 }

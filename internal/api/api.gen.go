@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -703,6 +704,9 @@ type RedirectURI = string
 
 // Total defines model for Total.
 type Total string
+
+// BrowserProblem defines model for BrowserProblem.
+type BrowserProblem = Problem
 
 // TenantChange defines model for TenantChange.
 type TenantChange struct {
@@ -2885,6 +2889,13 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness)
 }
 
+type BrowserProblemApplicationProblemPlusJSONResponse Problem
+type BrowserProblemTextHTMLResponse struct {
+	Body io.Reader
+
+	ContentLength int64
+}
+
 type OAuthProviderJSONResponse OAuthProvider
 
 type ProblemApplicationProblemPlusJSONResponse Problem
@@ -3199,6 +3210,27 @@ func (response AuthorizeOAuthdefaultApplicationProblemPlusJSONResponse) VisitAut
 	return err
 }
 
+type AuthorizeOAuthdefaultTextHTMLResponse struct {
+	Body          io.Reader
+	StatusCode    int
+	ContentLength int64
+}
+
+func (response AuthorizeOAuthdefaultTextHTMLResponse) VisitAuthorizeOAuthResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/html")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(response.StatusCode)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
 type CallBackOAuthRequestObject struct {
 	Provider string `json:"provider"`
 	Params   CallBackOAuthParams
@@ -3261,6 +3293,27 @@ func (response CallBackOAuthdefaultApplicationProblemPlusJSONResponse) VisitCall
 	return err
 }
 
+type CallBackOAuthdefaultTextHTMLResponse struct {
+	Body          io.Reader
+	StatusCode    int
+	ContentLength int64
+}
+
+func (response CallBackOAuthdefaultTextHTMLResponse) VisitCallBackOAuthResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/html")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(response.StatusCode)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
 type PostOAuthCallbackRequestObject struct {
 	Provider string `json:"provider"`
 	Body     *PostOAuthCallbackFormdataRequestBody
@@ -3298,6 +3351,27 @@ func (response PostOAuthCallbackdefaultApplicationProblemPlusJSONResponse) Visit
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PostOAuthCallbackdefaultTextHTMLResponse struct {
+	Body          io.Reader
+	StatusCode    int
+	ContentLength int64
+}
+
+func (response PostOAuthCallbackdefaultTextHTMLResponse) VisitPostOAuthCallbackResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/html")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(response.StatusCode)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
 	return err
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"tenantry/ent"
 	"tenantry/ent/refreshtoken"
 	"tenantry/ent/tenant"
@@ -56,6 +58,7 @@ func New(client *ent.Client, hasher *Hasher, keys *SigningKeys, opts Options) (*
 
 // Tokens are the answer to every way of signing in.
 type Tokens struct {
+	Session   uuid.UUID
 	Access    string
 	ExpiresIn time.Duration
 	Refresh   string

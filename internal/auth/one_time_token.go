@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -24,16 +23,16 @@ type OneTimeToken struct {
 	Payload []byte `sql:"payload"`
 }
 
-// IssueOneTimeToken makes a secret of 256 bits that speaks for the user of the context, once, for a purpose, as long as ttl.
-func (a *Auth) IssueOneTimeToken(ctx context.Context, purpose string, payload json.RawMessage, ttl time.Duration) (string, error) {
-	token := base64.RawURLEncoding.EncodeToString(random(32))
+// StoreOneTimeToken makes a secret of 256 bits speak for the user of the context, once, for a purpose, as long as ttl. Its hash is
+// stored.
+func (a *Auth) StoreOneTimeToken(ctx context.Context, purpose, token string, payload json.RawMessage, ttl time.Duration) error {
 	p, _ := principal.FromContext(ctx)
 	err := a.client.OneTimeToken.Create().SetPurpose(purpose).SetTokenHash(tokenHash(token)).SetUserID(p.UserID).SetPayload(payload).
 		SetExpiresAt(a.opts.Clock().Add(ttl)).Exec(ctx)
 	if err != nil {
-		return "", fmt.Errorf("store one-time token: %w", err)
+		return fmt.Errorf("store one-time token: %w", err)
 	}
-	return token, nil
+	return nil
 }
 
 // RedeemOneTimeToken ends a token and returns what it was issued for, nil if there is no such token any more.

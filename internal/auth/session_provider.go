@@ -1,11 +1,14 @@
 package auth
 
 import (
+	"net/http"
+
 	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
 
 	"tenantry/ent/oauthprovider"
 	"tenantry/ent/refreshtoken"
+	"tenantry/internal/problem"
 )
 
 // SessionProvider is the provider of a tenant at which a user has signed in, and its generation at
@@ -13,6 +16,11 @@ import (
 type SessionProvider struct {
 	ID         uuid.NullUUID
 	Generation int
+}
+
+// ErrProviderDisabled refuses what a provider has proved that was disabled, deleted, replaced or given another client since (O-11).
+var ErrProviderDisabled error = &problem.Problem{
+	Status: http.StatusBadRequest, Code: "provider_disabled", Detail: "The provider does not sign anybody in any more.",
 }
 
 // generation returns what insertSession compares: -1 without a provider.

@@ -43,6 +43,21 @@ func (a *Auth) SignIn(ctx context.Context, proof Proof, from Origin) (*Tokens, e
 	return a.startSession(acting, a.client, p, proof.Provider, from)
 }
 
+// FirstTokens returns the first tokens of a session again, for a client that may not have received them: nil if it has used them since,
+// 401 if the session is over, or its user may not act.
+func (a *Auth) FirstTokens(ctx context.Context, session uuid.UUID) (*Tokens, error) {
+	p, err := a.OfSession(ctx, session)
+	if err != nil {
+		return nil, err
+	}
+	unused, err := a.client.RefreshToken.Query().Where(refreshtoken.ID(session), refreshtoken.Counter(0)).
+		Exist(principal.NewContext(ctx, &principal.Principal{TenantID: p.TenantID, UserID: p.ID}))
+	if err != nil || !unused {
+		return nil, err
+	}
+	return a.tokens(p, refreshToken{session: session}, p.SessionEnds)
+}
+
 // tokens are what a client gets of a session.
 func (a *Auth) tokens(p *Projection, t refreshToken, end time.Time) (*Tokens, error) {
 	now := a.opts.Clock()
@@ -52,7 +67,7 @@ func (a *Auth) tokens(p *Projection, t refreshToken, end time.Time) (*Tokens, er
 	if err != nil {
 		return nil, err
 	}
-	return &Tokens{Access: access, ExpiresIn: ttl, Refresh: a.refresh.encode(t), User: p}, nil
+	return &Tokens{Session: t.session, Access: access, ExpiresIn: ttl, Refresh: a.refresh.encode(t), User: p}, nil
 }
 
 // ofSession returns the projection of who has signed in with a session, nil if that is over. It is

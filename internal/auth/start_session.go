@@ -57,7 +57,7 @@ WHERE NOT refresh_tokens.revoked AND refresh_tokens.rotated_at = excluded.rotate
 
 // startSession inserts a session, ends the least recently refreshed sessions of the user beyond
 // Options.SessionsPerUser, and returns the first tokens: 401 if the user was deleted, their
-// password_version was raised, or the provider was removed, since the projection was read.
+// password_version was raised since the projection was read, 400 if the provider was removed.
 func (a *Auth) startSession(
 	ctx context.Context, client *ent.Client, p *Projection, provider SessionProvider, from Origin,
 ) (*Tokens, error) {
@@ -97,6 +97,9 @@ func (a *Auth) insertSession(
 	written, err := result.RowsAffected()
 	if err != nil {
 		return session, end, fmt.Errorf("start session: %w", err)
+	}
+	if written == 0 && provider.ID.Valid {
+		return session, end, ErrProviderDisabled // the projection was live just now
 	}
 	if written == 0 {
 		return session, end, ErrCredentials

@@ -41,6 +41,12 @@ func Within(ctx context.Context, wait time.Duration) (context.Context, context.C
 	return within, func() { stop(); cancel() }
 }
 
+// Detached returns a context that ends after a time, and not with the request, for what must be finished when the client has left. The
+// handler must not return before it is cancelled.
+func Detached(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), wait)
+}
+
 // timed is a context with a deadline, whose timer is started by the first who waits for it: most requests are answered without waiting.
 type timed struct {
 	context.Context

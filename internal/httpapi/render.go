@@ -38,6 +38,11 @@ func (r *router) fail(c *gin.Context, err error) {
 		// The answer has begun. The client must see that it was cut off, and net/http has this way alone.
 		panic(http.ErrAbortHandler)
 	}
+	if away, ok := errors.AsType[*ElsewhereError](err); ok {
+		c.Header("Location", away.To(p))
+		c.Status(http.StatusSeeOther)
+		return
+	}
 	body, err := json.Marshal(document(p, visitOf(c).id[0]))
 	if err != nil {
 		c.Status(http.StatusInternalServerError)
@@ -48,6 +53,10 @@ func (r *router) fail(c *gin.Context, err error) {
 	}
 	if p.RetryAfter > 0 {
 		c.Header("Retry-After", strconv.Itoa(int(math.Ceil(p.RetryAfter.Seconds()))))
+	}
+	if o := visitOf(c).operation; o != nil && o.leading && prefersHTML(c.GetHeader("Accept")) {
+		r.failPage(c, p)
+		return
 	}
 	c.Data(p.Status, "application/problem+json", body)
 }

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -14,8 +15,12 @@ import (
 	"tenantry/internal/problem"
 )
 
-// nameCookie begins the name of the cookie that carries what a form says of the user's name to the callback.
-const nameCookie = "tenantry-flow-name-"
+const (
+	// nameCookie begins the name of the cookie that carries what a form says of the user's name to the callback.
+	nameCookie = "tenantry-flow-name-"
+	// endedCookie is the name of the cookie of the flow that has ended last, for a callback that is repeated.
+	endedCookie = "tenantry-flow-ended"
+)
 
 // redirect leads a browser on, with cookies.
 type redirect struct {
@@ -68,6 +73,16 @@ func (o *OAuth) checkHost(ctx context.Context) error {
 		Status: http.StatusBadRequest, Code: "wrong_host",
 		Detail: "The sign-in must begin at " + o.opts.PublicURL + ", which TENANTRY_PUBLIC_URL names: the cookie of another host is not sent there.",
 	}
+}
+
+// browserSecret returns the secret of the browser in which a flow began, or has ended.
+func (o *OAuth) browserSecret(ctx context.Context, state string) string {
+	return cmp.Or(httpapi.Cookie(ctx, o.cookieName(cookieName, state)), httpapi.Cookie(ctx, o.cookieName(endedCookie, "")))
+}
+
+// endedCookies removes the cookie of a flow that has ended, and keeps its secret as that of the last one, for as long as its outcome.
+func (o *OAuth) endedCookies(f *flow) []*http.Cookie {
+	return []*http.Cookie{o.cookie(o.cookieName(cookieName, f.state), "", 0), o.cookie(o.cookieName(endedCookie, ""), f.browser, outcomeTTL)}
 }
 
 // formName is the name of a user in the first form that Apple sends for them. Whatever else it is costs the name alone.

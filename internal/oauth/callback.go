@@ -1,31 +1,21 @@
 package oauth
 
 import (
-	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 	"golang.org/x/oauth2"
 
 	"tenantry/internal/auth"
 	"tenantry/internal/httpapi"
-	"tenantry/internal/principal"
 	"tenantry/internal/problem"
-)
-
-const (
-	// purposeCode is what the one-time code of a callback is for, and codeTTL how long it is.
-	purposeCode = "oauth_code"
-	codeTTL     = time.Minute
 )
 
 // Answer is what a provider answers by way of the browser (RFC 6749 §4.1.2, RFC 9207 §2).
@@ -33,94 +23,6 @@ type Answer struct {
 	State, Code, Error, Issuer string
 	// Name is what the first form of Apple calls the user. Nobody has signed it.
 	Name string
-}
-
-// Outcome is the end of a flow: the address that the browser is led to, or without one the tokens, or neither where an identity was
-// linked.
-type Outcome struct {
-	URL    string
-	Tokens *auth.Tokens
-}
-
-// CallBack ends the flow that an answer belongs to, in the browser that has its cookie. What goes wrong in a flow that has an address
-// to come back to is told there (RFC 6749 §4.1.2.1), unless it is ours: an outage, or something unforeseen. 400 for an answer that
-// belongs to no flow, or proves nothing; 401, 403 and 409 for who may not come in; 502 and 504 for a provider that fails.
-func (o *OAuth) CallBack(ctx context.Context, ref string, a Answer, browser string, from auth.Origin) (*Outcome, error) {
-	f, err := o.consume(ctx, ref, a.State, browser)
-	if err != nil {
-		o.signIns.Count(signInEnd(err))
-		return nil, err
-	}
-	httpapi.SetCookie(ctx, o.cookie(o.cookieName(cookieName, a.State), "", 0))
-	outcome, err := o.end(ctx, f, ref, a, from)
-	if !f.linking() && (err != nil || outcome.Tokens != nil) {
-		o.signIns.Count(signInEnd(err))
-	}
-	p, ok := errors.AsType[*problem.Problem](err)
-	if !ok || p.Status == http.StatusServiceUnavailable {
-		return outcome, err
-	}
-	if p.Unwrap() != nil && (f.RedirectURI != "" || p.Status < http.StatusInternalServerError) { // otherwise it is logged with the answer
-		o.opts.Log.LogAttrs(ctx, slog.LevelWarn, "sign-in at a provider failed", slog.String("provider", ref), slog.Any("error", err))
-	}
-	if f.RedirectURI != "" {
-		return &Outcome{URL: with(f.RedirectURI, url.Values{
-			"error": {standardError(p)}, "error_description": {p.Detail}, "error_code": {p.Code},
-		})}, nil
-	}
-	return outcome, err
-}
-
-// end finds out who has signed in, and lets them in or links them.
-func (o *OAuth) end(ctx context.Context, f *flow, ref string, a Answer, from auth.Origin) (*Outcome, error) {
-	h, u, err := o.upstream(ctx, byTenant(f.TenantID), ref)
-	if f.Generation == generationNowhere && (err == nil || errors.Is(err, errNotOffered) || errors.Is(err, errNoTenant)) {
-		h = home{id: f.TenantID}
-		u, err = o.upstreamNowhere(ref)
-	}
-	if f.RedirectURI != "" && !slices.Contains(h.settings.RedirectURIs, f.RedirectURI) { // taken from the list since the flow began
-		f.RedirectURI, err = "", cmp.Or(err, errRedirect)
-	}
-	if errors.Is(err, errNotOffered) || errors.Is(err, errNoTenant) || (err == nil && (u.ref != ref || u.generation != f.Generation)) {
-		// Disabled, deleted, replaced or given another client since the flow began (O-11).
-		return nil, &problem.Problem{Status: http.StatusBadRequest, Code: "provider_disabled", Detail: "The provider does not sign anybody in any more."}
-	}
-	if err != nil {
-		return nil, err
-	}
-	is, err := o.identify(ctx, u, f, a)
-	if err != nil {
-		return nil, err
-	}
-	if is.unread != nil {
-		o.opts.Log.LogAttrs(ctx, slog.LevelWarn, "user information was not read", slog.String("provider", ref), slog.Any("error", is.unread))
-	}
-	is.Name = cmp.Or(is.Name, a.Name)
-	if f.linking() {
-		if err := o.link(ctx, f, u, is); err != nil || f.RedirectURI == "" {
-			return &Outcome{}, err
-		}
-		return &Outcome{URL: with(f.RedirectURI, url.Values{"linked": {u.Name}})}, nil
-	}
-	who, err := o.userOf(ctx, h, u, is)
-	if err != nil {
-		return nil, err
-	}
-	if f.RedirectURI == "" {
-		tokens, err := o.opts.Auth.SignIn(ctx, auth.Proof{
-			TenantID: h.id, UserID: who.id, Version: who.version, Provider: auth.SessionProvider{ID: u.id, Generation: u.generation},
-		}, from)
-		return &Outcome{Tokens: tokens}, err
-	}
-	payload, err := json.Marshal(codePayload{
-		CodeChallenge: f.CodeChallenge, Version: who.version, Provider: u.id, Generation: u.generation,
-	})
-	if err != nil {
-		return nil, err
-	}
-	acting := principal.NewContext(ctx, &principal.Principal{TenantID: h.id, UserID: who.id})
-	code, err := o.opts.Auth.IssueOneTimeToken(acting, purposeCode, payload, codeTTL)
-	return &Outcome{URL: with(f.RedirectURI, url.Values{"code": {code}})}, err
 }
 
 // identify holds an answer against its flow and the provider, and asks the provider whose it is. Nothing is sent to a provider before
@@ -238,7 +140,7 @@ func standardError(p *problem.Problem) string {
 	switch {
 	case slices.Contains(standardErrors, p.Code):
 		return p.Code
-	case p.Status == http.StatusGatewayTimeout:
+	case p.Status == http.StatusGatewayTimeout || p.Status == http.StatusServiceUnavailable:
 		return "temporarily_unavailable"
 	case p.Status >= http.StatusInternalServerError:
 		return "server_error"

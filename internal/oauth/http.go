@@ -100,7 +100,7 @@ func (h HTTP) AuthorizeOAuth(ctx context.Context, r api.AuthorizeOAuthRequestObj
 
 // CallBackOAuth answers GET /api/v1/auth/oauth/{provider}/callback.
 func (h HTTP) CallBackOAuth(ctx context.Context, r api.CallBackOAuthRequestObject) (api.CallBackOAuthResponseObject, error) {
-	browser := httpapi.Cookie(ctx, h.cookieName(cookieName, r.Params.State))
+	browser := h.browserSecret(ctx, r.Params.State)
 	outcome, err := h.CallBack(ctx, r.Provider, Answer{
 		State: r.Params.State, Code: value(r.Params.Code), Error: value(r.Params.Error), Issuer: value(r.Params.Iss), Name: h.keptName(ctx, r.Params.State),
 	}, browser, auth.OriginOf(ctx))

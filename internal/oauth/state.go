@@ -8,11 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
 	"golang.org/x/oauth2"
 
-	"tenantry/ent/oauthstate"
 	"tenantry/internal/database"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
@@ -42,6 +40,13 @@ type flow struct {
 	Nonce         string        `sql:"nonce"`
 	RedirectURI   string        `sql:"redirect_uri"`
 	CodeChallenge string        `sql:"code_challenge"`
+	ExpiresAt     time.Time     `sql:"expires_at"`
+	// Callbacks is how often the browser has come back, and Outcome how the flow has ended: empty while its first callback is under way.
+	Callbacks int    `sql:"callbacks"`
+	Outcome   string `sql:"outcome"`
+
+	// state and browser are the secrets that have found the flow.
+	state, browser string
 }
 
 // linking reports whether a signed-in user has asked for the flow.
@@ -49,7 +54,7 @@ func (f *flow) linking() bool { return f.UserID.Valid }
 
 var errState = &problem.Problem{
 	Status: http.StatusBadRequest, Code: "invalid_state",
-	Detail: "The sign-in was not begun in this browser, or took too long, or was ended already. Begin again.",
+	Detail: "The sign-in was not begun in this browser, at this address, or took too long, or was ended already. Begin again.",
 }
 
 // begin stores a flow and returns its state and the cookie of its browser. Both are secrets of 256 bits, stored as hashes. The context
@@ -69,22 +74,25 @@ func (o *OAuth) begin(ctx context.Context, u *upstream, f *flow) (state string, 
 	return state, o.cookie(o.cookieName(cookieName, state), browser, flowTTL), nil
 }
 
-// consume ends a flow and returns it: 400 if there is none of this state, at this provider, in this browser, at this time. Whoever comes
-// second finds nothing, and whoever comes with another browser leaves it to the one that began.
+// consumeFlow counts a callback of a flow, whose first one ends it. It is one statement, so that of two callbacks at once one is first.
+const consumeFlow = `UPDATE oauth_states SET callbacks = callbacks + 1, updated_at = $1,
+	expires_at = CASE WHEN callbacks = 0 THEN $2 ELSE expires_at END
+WHERE state_hash = $3 AND provider = $4 AND browser_hash = $5 AND expires_at > $1
+RETURNING tenant_id, provider_generation, user_id, session_id, code_verifier, nonce, redirect_uri, code_challenge, expires_at, callbacks, outcome`
+
+// consume ends a flow and returns it: 400 if there is none of this state, at this provider, in this browser, at this time. A callback that
+// is repeated finds the flow and how it has ended, or will. Another browser finds nothing, and leaves the flow to the one that began it.
 func (o *OAuth) consume(ctx context.Context, ref, state, browser string) (*flow, error) {
-	flows, err := database.Take[*flow](principal.System(ctx, "OAuth: the state names the tenant"), o.client, oauthstate.Table, []string{
-		oauthstate.FieldTenantID, oauthstate.FieldProviderGeneration, oauthstate.FieldUserID, oauthstate.FieldSessionID, oauthstate.FieldCodeVerifier, oauthstate.FieldNonce,
-		oauthstate.FieldRedirectURI, oauthstate.FieldCodeChallenge,
-	}, sql.And(
-		sql.EQ(oauthstate.FieldStateHash, hash(state)), sql.EQ(oauthstate.FieldProvider, ref), sql.EQ(oauthstate.FieldBrowserHash, hash(browser)),
-		sql.GT(oauthstate.FieldExpiresAt, o.opts.Clock()),
-	))
+	now := o.opts.Clock()
+	flows, err := database.Returning[*flow](principal.System(ctx, "OAuth: the state names the tenant"), o.client, consumeFlow,
+		[]any{now, now.Add(outcomeTTL), hash(state), ref, hash(browser)})
 	if err != nil {
 		return nil, fmt.Errorf("consume state: %w", err)
 	}
 	if len(flows) == 0 || browser == "" {
 		return nil, errState
 	}
+	flows[0].state, flows[0].browser = state, browser
 	return flows[0], nil
 }
 

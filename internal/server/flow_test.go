@@ -61,7 +61,8 @@ func TestState_is_good_once_in_one_browser_at_one_provider(t *testing.T) {
 		refused(b.visit(strings.Replace(callback, "/corporate/", "/second/", 1)))
 		refused(b.visit(strings.Replace(callback, "state=", "state=x", 1)))
 		s.expect(http.StatusOK, b.visit(callback)) // none of them has burnt it
-		refused(b.visit(callback))
+		refused(stranger.visit(callback))
+		refused(b.visit(strings.Replace(callback, "/corporate/", "/second/", 1)))
 
 		advance(10 * time.Minute)
 		late := b.returning(authorizePath)
@@ -76,8 +77,8 @@ func TestState_is_good_once_in_one_browser_at_one_provider(t *testing.T) {
 		s.expect(http.StatusOK, b.visit(second))
 		s.expect(http.StatusOK, b.visit(first))
 
-		// 50 at once.
-		calls := i.called("/token")
+		// 50 at once: one of them exchanges the code, and there is one session.
+		calls, sessions := i.called("/token"), s.rows("refresh_tokens")
 		callback = b.returning(authorizePath)
 		var statuses sync.Map
 		var all sync.WaitGroup
@@ -92,8 +93,8 @@ func TestState_is_good_once_in_one_browser_at_one_provider(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if n, _ := statuses.Load(http.StatusOK); n == nil || *n.(*int) != 1 || i.called("/token") != calls+1 {
-			t.Errorf("%d exchanges of 50 callbacks", i.called("/token")-calls)
+		if n, _ := statuses.Load(http.StatusOK); n == nil || *n.(*int) != 50 || i.called("/token") != calls+1 || s.rows("refresh_tokens") != sessions+1 {
+			t.Errorf("%d exchanges and %d sessions of 50 callbacks", i.called("/token")-calls, s.rows("refresh_tokens")-sessions)
 		}
 	})
 }
@@ -256,7 +257,7 @@ func TestStatement_budgets_of_OAuth(t *testing.T) {
 		with := authorizePath + "?redirect_uri=" + url.QueryEscape(application)
 		const warm = "2"
 		for _, test := range []struct{ name, path, authorize, callback string }{
-			{"first", with, warm, "6"}, {"again", with, warm, "4"}, {"again_without_address", authorizePath, warm, "5"},
+			{"first", with, warm, "7"}, {"again", with, warm, "5"}, {"again_without_address", authorizePath, warm, "6"},
 		} {
 			s.server.CatchUp()
 			before := s.rows("oauth_states")
@@ -286,7 +287,7 @@ func TestStatement_budgets_of_OAuth(t *testing.T) {
 		}
 		i.change(func() { i.person = map[string]any{"sub": "sub-2", "email": "second@acme.test"} })
 		b.visit(authorizePath)
-		if n := b.hops[1].statements(t); n != "7" {
+		if n := b.hops[1].statements(t); n != "8" {
 			t.Errorf("first without address: %s statements", n)
 		}
 		i.change(func() { i.person["sub"] = "sub-3" })
@@ -294,7 +295,7 @@ func TestStatement_budgets_of_OAuth(t *testing.T) {
 		begun := b.beginLink(linkPath, owner)
 		s.server.Forget()
 		s.expect(http.StatusNoContent, b.visit(begun.field(t, "authorization_url")))
-		if n := b.hops[0].statements(t); n != "4" {
+		if n := b.hops[0].statements(t); n != "5" {
 			t.Errorf("end of a link: %s statements", n)
 		}
 		s.server.Forget()

@@ -170,6 +170,7 @@ func openRegistration(t testing.TB, db *database.DB) {
 
 var contractRoutes = func() func(t testing.TB) routers.Router {
 	build := sync.OnceValues(func() (routers.Router, error) {
+		openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.FileBodyDecoder)
 		contract, err := api.Contract()
 		if err != nil {
 			return nil, err

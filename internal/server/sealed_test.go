@@ -35,7 +35,11 @@ func TestClientSecret_underAnotherSecretAnswers503(t *testing.T) {
 		replaced := start(t, opts, loopback, func(c *config.Config) { c.Secret = "another secret for tests that is long enough 4711" })
 		moved := &browser{instance: replaced, Client: b.Client}
 		b.instance = replaced
-		for _, where := range append(callbacks, authorizePath) {
+		// An application is told by a redirect.
+		if landed := moved.visit(callbacks[1]).arrival(moved); landed.Get("error") != "temporarily_unavailable" || landed.Get("error_code") != "unavailable" {
+			t.Errorf("arrived with %v", landed)
+		}
+		for _, where := range []string{callbacks[0], authorizePath} {
 			if a := replaced.expect(http.StatusServiceUnavailable, moved.visit(where)); a.header.Get("Retry-After") == "" {
 				t.Errorf("%s: no Retry-After", where)
 			}

@@ -1,0 +1,80 @@
+package httpapi
+
+import (
+	"bytes"
+	"html/template"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"tenantry/internal/problem"
+)
+
+// ElsewhereError is an error that a browser takes to an application. It is logged as any other.
+type ElsewhereError struct {
+	Err error
+	// To returns the address, with as much of the problem as the application may know.
+	To func(*problem.Problem) string
+}
+
+// Error returns the text of the error itself.
+func (e *ElsewhereError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error itself.
+func (e *ElsewhereError) Unwrap() error { return e.Err }
+
+// errorPage is a problem for people. It needs nothing that the Content-Security-Policy would have to allow.
+var errorPage = template.Must(template.New("error").Parse(`<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>The sign-in has failed</title></head>
+<body>
+<h1>The sign-in has failed</h1>
+<p>{{.Problem.Detail}}</p>
+{{- range .Problem.Fields}}
+<p><code>{{.Parameter}}{{.Pointer}}</code> {{.Detail}}</p>
+{{- end}}
+<p>Go back to the application and begin again.</p>
+<p><small>Error <code>{{.Problem.Code}}</code>, request <code>{{.RequestID}}</code></small></p>
+</body>
+</html>
+`))
+
+// failPage answers a browser with a page that says what is wrong.
+func (r *router) failPage(c *gin.Context, p *problem.Problem) {
+	var page bytes.Buffer
+	if err := errorPage.Execute(&page, struct {
+		Problem   *problem.Problem
+		RequestID string
+	}{p, visitOf(c).id[0]}); err != nil {
+		c.Status(http.StatusInternalServerError)
+		return
+	}
+	c.Data(p.Status, "text/html; charset=utf-8", page.Bytes())
+}
+
+// prefersHTML reports whether a client names HTML, and JSON not before it (RFC 9110 §12.5.1): browsers do.
+func prefersHTML(accept string) bool {
+	html, json := 0.0, 0.0
+	for _, part := range strings.Split(accept, ",") {
+		media, parameters, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue
+		}
+		quality := 1.0
+		if q, given := parameters["q"]; given {
+			if quality, err = strconv.ParseFloat(q, 64); err != nil {
+				continue
+			}
+		}
+		switch media {
+		case "text/html", "application/xhtml+xml":
+			html = max(html, quality)
+		case "application/json", "application/problem+json":
+			json = max(json, quality)
+		}
+	}
+	return html > 0 && html >= json
+}

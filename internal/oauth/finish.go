@@ -1,0 +1,113 @@
+package oauth
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"tenantry/internal/auth"
+	"tenantry/internal/httpapi"
+	"tenantry/internal/principal"
+	"tenantry/internal/problem"
+)
+
+// CallBack ends the flow that an answer belongs to, in the browser that has its cookie. It goes on when the client leaves, since the state
+// and the code of the provider are good once. What goes wrong in a flow that has an address to come back to is told there (RFC 6749
+// §4.1.2.1). A callback that is repeated, at any instance, gets the same outcome, also while the first one is under way. 400 for an answer
+// that belongs to no flow, or proves nothing; 401, 403 and 409 for who may not come in; 502 and 504 for a provider that fails.
+func (o *OAuth) CallBack(ctx context.Context, ref string, a Answer, browser string, from auth.Origin) (*Outcome, error) {
+	client := ctx
+	ctx, cancel := httpapi.Detached(ctx, finishWithin)
+	defer cancel()
+	f, err := o.consume(ctx, ref, a.State, browser)
+	if err != nil {
+		o.signIns.Count(signInEnd(err))
+		return nil, err
+	}
+	for _, c := range o.endedCookies(f) {
+		httpapi.SetCookie(ctx, c)
+	}
+	if f.Callbacks > 1 {
+		end, err := o.kept(client, f)
+		if err != nil {
+			return nil, err
+		}
+		return o.answer(client, f, end, nil)
+	}
+	end, err := o.end(ctx, f, ref, a, from)
+	if !f.linking() && (err != nil || end.tokens != nil) {
+		o.signIns.Count(signInEnd(err))
+	}
+	if err != nil {
+		end = outcome{Redirect: f.RedirectURI != "", Failure: failureOf(err)}
+	}
+	o.keep(ctx, f, end)
+	if p, ok := errors.AsType[*problem.Problem](err); ok && p.Unwrap() != nil && p.Status < http.StatusInternalServerError { // others are logged with the answer
+		o.opts.Log.LogAttrs(ctx, slog.LevelWarn, "sign-in at a provider failed", slog.String("provider", ref), slog.Any("error", err))
+	}
+	return o.answer(ctx, f, end, err)
+}
+
+// end finds out who has signed in, and lets them in or links them.
+func (o *OAuth) end(ctx context.Context, f *flow, ref string, a Answer, from auth.Origin) (outcome, error) {
+	h, u, err := o.upstream(ctx, byTenant(f.TenantID), ref)
+	refused := errors.Is(err, errNotOffered) || errors.Is(err, errNoTenant)
+	unread := err != nil && !refused && h.id == uuid.Nil
+	if f.Generation == generationNowhere && (err == nil || refused) {
+		h = home{id: f.TenantID}
+		u, err = o.upstreamNowhere(ref)
+	}
+	// Where the list cannot be read, it counts that the address was on it when the flow began.
+	if f.RedirectURI != "" && !unread && !slices.Contains(h.settings.RedirectURIs, f.RedirectURI) {
+		f.RedirectURI, err = "", cmp.Or(err, errRedirect)
+	}
+	if errors.Is(err, errNotOffered) || errors.Is(err, errNoTenant) || (err == nil && (u.ref != ref || u.generation != f.Generation)) {
+		return outcome{}, auth.ErrProviderDisabled // since the flow began (O-11)
+	}
+	if err != nil {
+		return outcome{}, err
+	}
+	is, err := o.identify(ctx, u, f, a)
+	if err != nil {
+		return outcome{}, err
+	}
+	if is.unread != nil {
+		o.opts.Log.LogAttrs(ctx, slog.LevelWarn, "user information was not read", slog.String("provider", ref), slog.Any("error", is.unread))
+	}
+	is.Name = cmp.Or(is.Name, a.Name)
+	if f.linking() {
+		return outcome{Redirect: f.RedirectURI != "", Linked: u.Name}, o.link(ctx, f, u, is)
+	}
+	who, err := o.userOf(ctx, h, u, is)
+	if err != nil {
+		return outcome{}, err
+	}
+	return o.admit(ctx, f, h, u, who, from)
+}
+
+// admit lets a user in: with a code for the application of the flow, or with tokens where there is none.
+func (o *OAuth) admit(ctx context.Context, f *flow, h home, u *upstream, who signer, from auth.Origin) (outcome, error) {
+	if f.RedirectURI == "" {
+		tokens, err := o.opts.Auth.SignIn(ctx, auth.Proof{
+			TenantID: h.id, UserID: who.id, Version: who.version, Provider: auth.SessionProvider{ID: u.id, Generation: u.generation},
+		}, from)
+		if err != nil {
+			return outcome{}, err
+		}
+		return outcome{Session: uuid.NullUUID{UUID: tokens.Session, Valid: true}, tokens: tokens}, nil
+	}
+	payload, err := json.Marshal(codePayload{
+		CodeChallenge: f.CodeChallenge, Version: who.version, Provider: u.id, Generation: u.generation,
+	})
+	if err != nil {
+		return outcome{}, err
+	}
+	acting := principal.NewContext(ctx, &principal.Principal{TenantID: h.id, UserID: who.id})
+	return outcome{Redirect: true, Code: true}, o.opts.Auth.StoreOneTimeToken(acting, purposeCode, f.oneTimeCode(), payload, codeTTL)
+}
