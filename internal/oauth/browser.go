@@ -12,6 +12,7 @@ import (
 	"tenantry/ent/schema/settings"
 	"tenantry/internal/api"
 	"tenantry/internal/httpapi"
+	"tenantry/internal/names"
 	"tenantry/internal/problem"
 )
 
@@ -124,4 +125,10 @@ func (o *OAuth) keptName(ctx context.Context, state string) string {
 		return ""
 	}
 	return name(string(decoded))
+}
+
+// name makes what a provider calls a user fit to be stored: the user cannot correct it on the way.
+func name(s string) string {
+	kept := []rune(names.Visible(s))
+	return names.Visible(string(kept[:min(len(kept), maxName)]))
 }

@@ -21,7 +21,6 @@ import (
 	"tenantry/ent/oauthprovider"
 	"tenantry/internal/auth"
 	"tenantry/internal/httpapi"
-	"tenantry/internal/names"
 	"tenantry/internal/problem"
 )
 
@@ -290,12 +289,6 @@ func verify(jws *jose.JSONWebSignature, keys []jose.JSONWebKey) ([]byte, error) 
 func notGenuine(why string) error {
 	p := &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_id_token", Detail: "What the provider says of the user does not prove who that is."}
 	return p.Because(errors.New(why[:min(len(why), 500)]))
-}
-
-// name makes what a provider calls a user fit to be stored: the user cannot correct it on the way.
-func name(s string) string {
-	kept := []rune(names.Visible(s))
-	return names.Visible(string(kept[:min(len(kept), maxName)]))
 }
 
 func unprintable(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError }
