@@ -67,7 +67,7 @@ func TestSessionProvider_removedRevokesItsSessions(t *testing.T) {
 				if err != nil || len(listed) != 1 || listed[0].ID != other {
 					t.Errorf("%s, marked %v: %v, %v", remove, marked, listed, err)
 				}
-				if _, err := a.startAt(ada, provider); !errors.Is(err, ErrCredentials) {
+				if _, err := a.startAt(ada, provider); !errors.Is(err, ErrProviderDisabled) {
 					t.Errorf("%s, marked %v: a session begins: %v", remove, marked, err)
 				}
 				if err := marker.Run(t.Context()); err != nil {
@@ -92,7 +92,7 @@ func TestSessionProvider_ofAnotherTenantStartsNoSession(t *testing.T) {
 		a, ada, bob := limited(db.Client, 100), members(t, db, "acme", 1)[0], members(t, db, "other", 1)[0]
 		provider := db.Client.OAuthProvider.Create().SetTenantID(bob.TenantID).SetName("corporate").SetKind(oauthprovider.KindOidc).
 			SetLabel("x").SetClientID("x").SaveX(principal.System(t.Context(), "test"))
-		if _, err := a.startAt(ada, provider); !errors.Is(err, ErrCredentials) {
+		if _, err := a.startAt(ada, provider); !errors.Is(err, ErrProviderDisabled) {
 			t.Errorf("a session begins: %v", err)
 		}
 	})

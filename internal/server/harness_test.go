@@ -51,6 +51,8 @@ type instance struct {
 	secrets *secrets
 	// except are the invariants that the test breaks itself.
 	except []string
+	// stopJobs ends the background jobs of the instance and waits for them.
+	stopJobs func()
 }
 
 // logBuffer collects what a server logs, of every level.
@@ -140,11 +142,11 @@ func startAt(t testing.TB, opts database.Options, clock func() time.Time, change
 	work.Go(func() { s.Work(working) })
 	i := &instance{
 		TB: t, opts: opts, db: db, server: s, url: web.URL, log: logs, routes: contractRoutes(t), handOver: handOver, secrets: &secrets{},
+		stopJobs: func() { stop(); work.Wait() },
 	}
 	t.Cleanup(func() {
 		web.Close()
-		stop()
-		work.Wait()
+		i.stopJobs()
 		handOver()
 		if !t.Failed() {
 			holdInvariants(t, db, i.except)

@@ -31,6 +31,7 @@ func TestClientSecret_underAnotherSecretAnswers503(t *testing.T) {
 		b := s.browser()
 		callbacks := []string{b.returning(authorizePath), b.returning(authorizePath + "?redirect_uri=" + url.QueryEscape(application))}
 
+		s.stopJobs() // one of them would make another key
 		s.db.Client.SigningKey.Delete().ExecX(principal.System(t.Context(), "test"))
 		replaced := start(t, opts, loopback, func(c *config.Config) { c.Secret = "another secret for tests that is long enough 4711" })
 		moved := &browser{instance: replaced, Client: b.Client}
