@@ -45,7 +45,7 @@ func execute(ctx context.Context, root *cobra.Command) error {
 				return known(root, args)
 			}
 		case cmd != root && cmd.HasSubCommands():
-			holdsOthers(cmd, template)
+			requireSubcommand(cmd, template)
 		case run != nil:
 			cmd.RunE = func(cmd *cobra.Command, args []string) error {
 				began = true
@@ -75,9 +75,9 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// holdsOthers makes a command refuse every argument that is none of its commands. Cobra would print its help and succeed, so
-// that a job with a misspelt command would be green.
-func holdsOthers(cmd *cobra.Command, template string) {
+// requireSubcommand makes a command fail unless a subcommand follows. Cobra prints the help and succeeds, which hides a
+// misspelt command in a job.
+func requireSubcommand(cmd *cobra.Command, template string) {
 	cmd.FParseErrWhitelist.UnknownFlags = true // they are of the command that was meant
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {

@@ -186,8 +186,9 @@ func (c *Cache) fresh() bool {
 
 // Changed invalidates every value that was made of a row.
 func (c *Cache) Changed(id uuid.UUID) {
-	// First the shared tier is bypassed, so that a request that finds a value there afterwards has seen the state before this
-	// change. Last the row is given to it: whoever deletes its keys there writes none again for a value with the old stamp.
+	// The shared tier is bypassed before the counters rise, so that a request that finds a value there afterwards has read the
+	// state before this change. The row is passed on after they have risen: the goroutine that deletes its keys then compares
+	// the new stamp, and writes no key again for a value with the old one.
 	c.shared.bypass()
 	c.changes.Add(1)
 	c.changedAt[slot(id)].Store(time.Now().UnixNano())

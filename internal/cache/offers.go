@@ -36,8 +36,8 @@ func (s *shared) offer(key Key, e *entry) {
 	}
 }
 
-// stampOffers reads the stamps of what is offered, and makes those that are missing. What has changed since is left out: a row
-// that was deleted changes never again, so nobody would delete a stamp that is made for it now.
+// stampOffers reads the stamps of what is offered, and makes those that are missing. A value whose
+// rows have changed since is left out: no later change deletes a stamp that is made for a deleted row.
 func (s *shared) stampOffers(ctx context.Context, c *Cache) error {
 	var taken []offer
 	var rows []uuid.UUID

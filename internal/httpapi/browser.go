@@ -9,7 +9,7 @@ import (
 
 // What a handler reads of a browser's request, and sends with whatever answers it, beyond what the contract's types carry.
 
-// Cookie returns the value of a cookie of the request that a handler serves, "" if there is none.
+// Cookie returns the value of a cookie of the request that a handler serves, or "" if the request has no such cookie.
 func Cookie(ctx context.Context, name string) string {
 	c, ok := ctx.Value(gin.ContextKey).(*gin.Context)
 	if !ok {
@@ -47,7 +47,8 @@ func Host(ctx context.Context) string {
 	return c.Request.Host
 }
 
-// FormMember returns a member of the form of the request that the contract does not declare, "" if there is none. It may be any text.
+// FormMember returns a member of the request's form that the contract does not declare, or "" if the form lacks it. The value is
+// not validated.
 func FormMember(ctx context.Context, name string) string {
 	c, ok := ctx.Value(gin.ContextKey).(*gin.Context)
 	if !ok || c.Request.PostForm == nil {

@@ -84,8 +84,9 @@ func parseAddress(text string) (netip.Addr, bool) {
 	return address.Unmap().WithZone(""), err == nil
 }
 
-// forwardedFor returns the parameter "for" of each element of a field Forwarded, "" where there is none. A field that cannot be
-// read, such as one in which a quote is never closed, names nobody: a client may have begun what the proxy has added to.
+// forwardedFor returns the parameter "for" of each element of a field Forwarded, or "" for an element without
+// it. A field that cannot be parsed, such as one with an unclosed quote, has no addresses: the client may have sent its beginning, to
+// which the proxy has appended.
 func forwardedFor(field string) []string {
 	named, node, ok := []string(nil), "", true
 	for rest := field; ok; {
