@@ -114,15 +114,20 @@ func load(flags *pflag.FlagSet, environ []string, rules func(*Config) []mistake)
 		return Config{}, fmt.Errorf("the configuration is not valid:\n%w", errors.Join(lines...))
 	}
 	c.derive()
-	c.keepUntrimmed(env.ToMap(environ)[Prefix+"SECRET"])
+	if given := env.ToMap(environ)[Prefix+"SECRET"]; given != "" && Trim(given) == c.Secret {
+		c = c.WithSecret(given)
+	}
 	return c, nil
 }
 
-// keepUntrimmed accepts a secret with the newline that its variable has, as the previous one: it counted until it was trimmed.
-func (c *Config) keepUntrimmed(given string) {
-	if c.SecretPrevious == "" && c.Secret != "" && given != c.Secret && Trim(given) == c.Secret {
+// WithSecret returns the configuration with a given secret, without the newline at its end. The secret
+// with the newline is accepted as the previous one: it counted before secrets were trimmed.
+func (c Config) WithSecret(given string) Config {
+	c.Secret = Trim(given)
+	if c.SecretPrevious == "" && c.Secret != "" && given != c.Secret {
 		c.SecretPrevious = given
 	}
+	return c
 }
 
 // mistake is what is wrong with one setting.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"path/filepath"
 	"time"
@@ -238,8 +239,14 @@ func (m *Migrator) lock(ctx context.Context) (func() error, error) {
 		file := flock.New(filepath.Join(m.opts.DataDir, SQLiteFile+".lock"))
 		waiting, cancel := context.WithTimeout(ctx, lockTimeout)
 		defer cancel()
-		if _, err := file.TryLockContext(waiting, 20*time.Millisecond); err != nil {
+		_, err := file.TryLockContext(waiting, 20*time.Millisecond)
+		switch {
+		case waiting.Err() != nil:
 			return nil, fmt.Errorf("wait for another process that is migrating: %w", err)
+		case errors.Is(err, fs.ErrPermission):
+			return nil, fmt.Errorf("lock the data folder: %w", ExplainAccess(err, m.opts.DataDir))
+		case err != nil:
+			return nil, fmt.Errorf("lock the data folder: the file system of %s does not support file locks%s", m.opts.DataDir, elsewhere(err))
 		}
 		return file.Unlock, nil
 	}

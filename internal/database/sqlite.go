@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -13,7 +14,8 @@ import (
 	"time"
 
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
-	_ "modernc.org/sqlite" // database/sql driver "sqlite", without cgo
+	"modernc.org/sqlite" // also the database/sql driver "sqlite", without cgo
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // SQLiteFile is the name of the database in the data folder.
@@ -26,13 +28,13 @@ const busyTimeout = 5 * time.Second
 // wait in the busy handler for what it can wait for here, in order.
 func openSQLite(ctx context.Context, opts Options, log *slog.Logger) (*router, error) {
 	if err := os.MkdirAll(opts.DataDir, 0o700); err != nil {
-		return nil, fmt.Errorf("make data folder: %w", err)
+		return nil, fmt.Errorf("create data folder: %w", ExplainAccess(err, opts.DataDir))
 	}
 	file := filepath.Join(opts.DataDir, SQLiteFile)
 	// Made by us, so that nobody else can read it; SQLite gives its other files the same mode.
 	own, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator names the data folder
 	if err != nil {
-		return nil, fmt.Errorf("open SQLite: %w", err)
+		return nil, fmt.Errorf("open SQLite: %w", ExplainAccess(err, opts.DataDir))
 	}
 	if err := own.Close(); err != nil {
 		return nil, fmt.Errorf("open SQLite: %w", err)
@@ -50,8 +52,8 @@ func openSQLite(ctx context.Context, opts Options, log *slog.Logger) (*router, e
 	}
 	writer.SetMaxOpenConns(1)
 	// The first connection turns the file to WAL, before a reader that must not write meets it.
-	if err := writer.PingContext(ctx); err != nil {
-		return nil, fmt.Errorf("open SQLite: %w", err)
+	if err := checkWAL(ctx, writer, opts.DataDir); err != nil {
+		return nil, errors.Join(err, readers.Close(), writer.Close())
 	}
 	if err := await(ctx, readers, opts.ConnectTimeout, log); err != nil {
 		return nil, errors.Join(err, readers.Close(), writer.Close())
@@ -66,6 +68,43 @@ func openSQLite(ctx context.Context, opts Options, log *slog.Logger) (*router, e
 	}
 	read.deadline, write.deadline = statementTimeout, statementTimeout
 	return &router{read: read, write: write}, nil
+}
+
+// ExplainAccess adds to an error of the file system, if it is about permissions, which user needs
+// access to the data folder.
+func ExplainAccess(err error, dir string) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return fmt.Errorf("%w: user %d, which runs this program, needs read and write access to %s and its files", err, os.Getuid(), dir)
+}
+
+// checkWAL opens the first connection and reports why the database cannot be used with a write-ahead
+// log. SQLite needs memory that processes share through a file beside the database, and locks on it,
+// which some network shares and FUSE file systems do not have (https://sqlite.org/wal.html).
+func checkWAL(ctx context.Context, writer *sql.DB, dir string) error {
+	var mode string
+	err := writer.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode)
+	if err == nil && mode == "wal" {
+		var tables int
+		err = writer.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables)
+	}
+	if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == sqlite3.SQLITE_IOERR || err == nil && mode != "wal" {
+		return fmt.Errorf("open SQLite: the file system of %s does not support SQLite's write-ahead log%s", dir, elsewhere(err))
+	}
+	if err != nil {
+		return fmt.Errorf("open SQLite: %w", err)
+	}
+	return nil
+}
+
+// elsewhere ends the message about a file system that lacks what SQLite needs, because of err.
+func elsewhere(err error) string {
+	cause := ""
+	if err != nil {
+		cause = " (" + err.Error() + ")"
+	}
+	return cause + ": set TENANTRY_DATA_DIR to a folder on a local disk or block volume, or TENANTRY_DATABASE_URL to a PostgreSQL database"
 }
 
 // sqliteDSN returns the DSN of a file: WAL, commits that outlive a power cut, a busy timeout, transactions that take the

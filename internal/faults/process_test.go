@@ -42,6 +42,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	if err := os.Chmod(scratch, 0o755); err != nil { // a test starts the program as another user
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	code := m.Run()
 	_ = os.RemoveAll(scratch)
 	os.Exit(code)
@@ -80,20 +84,9 @@ func serve(t testing.TB, opts database.Options, env ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{cmd: exec.Command(path, "serve"), serving: make(chan struct{}), exited: make(chan struct{})}
-	p.cmd.Env = slices.Concat(settings(opts), env)
-	stderr, err := p.cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go p.follow(stderr)
-	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill()
-		<-p.exited
-	})
+	cmd := exec.Command(path, "serve")
+	cmd.Env = slices.Concat(settings(opts), env)
+	p := launch(t, cmd)
 	select {
 	case <-p.serving:
 	case <-p.exited:
@@ -101,6 +94,25 @@ func serve(t testing.TB, opts database.Options, env ...string) *process {
 	case <-time.After(30 * time.Second):
 		t.Fatalf("it does not serve:\n%s", p.logged())
 	}
+	return p
+}
+
+// launch starts a command and follows its log. The process is killed at the end of the test.
+func launch(t testing.TB, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{cmd: cmd, serving: make(chan struct{}), exited: make(chan struct{})}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go p.follow(stderr)
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-p.exited
+	})
 	return p
 }
 

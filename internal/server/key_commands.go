@@ -60,12 +60,12 @@ func (c Commands) KeysRevoke(ctx context.Context, kid string) error {
 
 // keys runs do with the signing keys of a migrated database.
 func (c Commands) keys(ctx context.Context, do func(*auth.SigningKeys) error) error {
-	key, err := secret(c.Config)
+	cfg, err := withSecret(ctx, c.Config, c.Log)
 	if err != nil {
 		return err
 	}
 	return c.database(ctx, func(db *database.DB) error {
-		keys, err := auth.OpenSigningKeys(ctx, db.Client, authOptions(c.Config, key, clock, c.Log))
+		keys, err := auth.OpenSigningKeys(ctx, db.Client, authOptions(cfg, []byte(cfg.Secret), clock, c.Log))
 		if err != nil {
 			return err
 		}

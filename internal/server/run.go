@@ -30,7 +30,7 @@ const (
 // answered, and the database is closed last. It returns at once, with the reason, when the database
 // cannot be used safely any more. What an operator must see once goes to out.
 func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger) (err error) {
-	key, err := secret(cfg)
+	cfg, err = withSecret(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 		return err
 	}
 	defer endTraces()
-	parts := Parts{Config: cfg, Secret: key, DB: db, Hasher: newHasher(cfg), Clock: clock, Log: log, Tracer: tracer}
+	parts := Parts{Config: cfg, Secret: []byte(cfg.Secret), DB: db, Hasher: newHasher(cfg), Clock: clock, Log: log, Tracer: tracer}
 	s, err := New(ctx, parts)
 	if err != nil {
 		return err
