@@ -41,7 +41,8 @@ func ofService(key, value string) bool {
 }
 
 // Unknown returns a sentence for each variable of an environment that has the prefix and is no setting, with the nearest
-// name. What begins like a setting of an OAuth provider is for Load to refuse.
+// name, and for DATABASE_URL, which other programs read, where no variable names the database. A variable that begins like a
+// setting of an OAuth provider is refused by Load.
 func Unknown(environ []string) []string {
 	known := slices.Clone(elsewhere)
 	for f := range fields() {
@@ -51,7 +52,11 @@ func Unknown(environ []string) []string {
 		}
 	}
 	var sentences []string
-	for _, key := range slices.Sorted(maps.Keys(environment(environ))) {
+	given := environment(environ)
+	if given[Prefix+"DATABASE_URL"]+given[Prefix+"DATABASE_URL_FILE"] == "" && env.ToMap(environ)["DATABASE_URL"] != "" {
+		sentences = append(sentences, "DATABASE_URL is ignored: the database is that of "+Prefix+"DATABASE_URL or --database-url, or else SQLite")
+	}
+	for _, key := range slices.Sorted(maps.Keys(given)) {
 		if !slices.Contains(known, key) && !strings.HasPrefix(key, Prefix+oauthPrefix) {
 			sentences = append(sentences, fmt.Sprintf("%s is no setting and is ignored%s", key, didYouMean(key, known)))
 		}

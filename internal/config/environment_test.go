@@ -194,6 +194,20 @@ func TestUnknown_namesTheNearestSetting(t *testing.T) {
 	}
 }
 
+// A job that sets only the variable of other programs must not migrate SQLite unseen.
+func TestUnknown_namesDATABASE_URLWhereTheDatabaseIsNotConfigured(t *testing.T) {
+	t.Parallel()
+	got := config.Unknown([]string{"DATABASE_URL=postgres://canary@db/app"})
+	if len(got) != 1 || !strings.HasPrefix(got[0], "DATABASE_URL is ignored") || !strings.Contains(got[0], "TENANTRY_DATABASE_URL") || strings.Contains(got[0], "canary") {
+		t.Errorf("%q", got)
+	}
+	for _, set := range []string{"TENANTRY_DATABASE_URL=postgres://db/app", "TENANTRY_DATABASE_URL_FILE=/run/secrets/url"} {
+		if got := config.Unknown([]string{"DATABASE_URL=postgres://db/app", set}); len(got) > 0 {
+			t.Errorf("%s: %q", set, got)
+		}
+	}
+}
+
 func TestUnknown_settingsServicesAndEmptyVariablesAreNone(t *testing.T) {
 	t.Parallel()
 	environ := append(kubernetes(), "TENANTRY_LISTN=", "TENANTRY_LOAD_PASSWORD=x", "TENANTRY_OAUTH_GOOGLE_CLIENT_ID=x", "TENANTRY_SECRET_FILE=/run/x")
