@@ -63,6 +63,16 @@ func NewMigrator(db *DB) (*Migrator, error) {
 	return newMigrator(db, dir)
 }
 
+// WithMigrator runs do on the connections of a migrator, which are closed after it.
+func WithMigrator(db *DB, do func(*Migrator) error) (err error) {
+	m, err := NewMigrator(db)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	return do(m)
+}
+
 // folder names the migrations of each dialect.
 var folder = map[string]string{dialect.SQLite: "sqlite", dialect.Postgres: "postgres"}
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -147,4 +148,17 @@ func Unavailable(cause error) *Problem {
 // Internal is everything unforeseen.
 func Internal(cause error) *Problem {
 	return &Problem{Status: http.StatusInternalServerError, Code: "internal_error", cause: cause}
+}
+
+// Sentences returns what an error says on a terminal: the detail and the fields of a problem, the text of any other error.
+func Sentences(err error) string {
+	p, ok := errors.AsType[*Problem](err)
+	if !ok {
+		return err.Error()
+	}
+	sentences := []string{p.Detail}
+	for _, f := range p.Fields {
+		sentences = append(sentences, strings.TrimPrefix(f.Pointer, "/")+" "+f.Detail)
+	}
+	return strings.Join(sentences, " ")
 }

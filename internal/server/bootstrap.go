@@ -16,6 +16,7 @@ import (
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/principal"
+	"tenantry/internal/problem"
 	"tenantry/internal/tenants"
 )
 
@@ -37,7 +38,7 @@ func bootstrap(ctx context.Context, parts Parts, out io.Writer) error {
 	password := cfg.BootstrapPassword
 	generated := password == ""
 	if generated {
-		password = passphrase()
+		password = Passphrase()
 	}
 	owner := auth.Account{Email: cfg.BootstrapEmail, Password: &password, Superuser: true}
 	if owner.Email == "" {
@@ -46,7 +47,7 @@ func bootstrap(ctx context.Context, parts Parts, out io.Writer) error {
 	first := &ent.Tenant{Slug: cfg.DefaultTenant, Name: "Default"} // registration is closed
 	prepared, err := owner.Prepare(ctx, parts.Hasher, first)
 	if err != nil {
-		return fmt.Errorf("TENANTRY_BOOTSTRAP_EMAIL or TENANTRY_BOOTSTRAP_PASSWORD is not acceptable: %s", reasons(err))
+		return fmt.Errorf("TENANTRY_BOOTSTRAP_EMAIL or TENANTRY_BOOTSTRAP_PASSWORD is not acceptable: %s", problem.Sentences(err))
 	}
 	err = database.WithTx(ctx, client, func(tx *ent.Client) error {
 		if _, _, err := tenants.Insert(ctx, tx, first, prepared); err != nil {
@@ -103,8 +104,8 @@ func announce(out io.Writer, cfg config.Config, owner auth.Account, generated bo
 	return err
 }
 
-// passphrase returns 26 letters and digits in groups, of 130 random bits.
-func passphrase() string {
+// Passphrase returns 26 letters and digits in groups, of 130 random bits.
+func Passphrase() string {
 	text := strings.ToLower(rand.Text())
 	var groups []string
 	for len(text) > 0 {

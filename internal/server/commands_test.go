@@ -1,17 +1,14 @@
 package server_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"log/slog"
 	"net/http"
-	"os"
+	"regexp"
 	"strings"
 	"testing"
 
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
-	"tenantry/internal/server"
 )
 
 // An operator manages tenants and users on the database itself, and gets back in.
@@ -19,19 +16,17 @@ func TestOperator_manages_tenants_and_users(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := start(t, opts)
-		var out bytes.Buffer
-		c := server.Commands{Config: testConfig(opts), Out: &out, Log: slog.New(slog.DiscardHandler)}
-		ctx := t.Context()
-		printed := func(err error) string {
+		command := command(t, opts)
+		printed := func(out string, err error) string {
 			t.Helper()
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer out.Reset()
-			return out.String()
+			return out
 		}
-		refused := func(err error, reason string) {
+		refused := func(reason, in string, args ...string) {
 			t.Helper()
+			_, err := command(in, args...)
 			if err == nil || !strings.Contains(err.Error(), reason) {
 				t.Errorf("answered %v, want %s", err, reason)
 			}
@@ -40,14 +35,13 @@ func TestOperator_manages_tenants_and_users(t *testing.T) {
 			return s.call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": slug, "email": email, "password": password})
 		}
 
-		beta := server.NewTenant{Slug: "beta", Owner: "owner@beta.test"}
-		if got := printed(c.TenantCreate(ctx, beta, strings.NewReader(ownerPassword))); !strings.Contains(got, "created tenant beta") || strings.Contains(got, ownerPassword) {
+		if got := printed(command(ownerPassword, "tenant", "create", "beta", "--owner=owner@beta.test", withPassword)); !strings.Contains(got, "created tenant beta") || strings.Contains(got, ownerPassword) {
 			t.Errorf("created: %s", got)
 		}
-		refused(c.TenantCreate(ctx, beta, nil), "slug")
-		refused(c.TenantCreate(ctx, server.NewTenant{Slug: "www", Owner: "owner@beta.test"}, nil), "reserved")
-		refused(c.TenantCreate(ctx, server.NewTenant{Slug: "Not a slug", Owner: "owner@beta.test"}, nil), "slug")
-		lines := strings.Split(strings.TrimSpace(printed(c.TenantList(ctx, true))), "\n")
+		refused("slug", "", "tenant", "create", "beta", "--owner=owner@beta.test")
+		refused("reserved", "", "tenant", "create", "www", "--owner=owner@beta.test")
+		refused("slug", "", "tenant", "create", "Not a slug", "--owner=owner@beta.test")
+		lines := strings.Split(strings.TrimSpace(printed(command("", "tenant", "list", "--json"))), "\n")
 		var newest struct {
 			Slug   string
 			Active bool
@@ -57,29 +51,29 @@ func TestOperator_manages_tenants_and_users(t *testing.T) {
 		}
 
 		signedIn := s.expect(http.StatusOK, login("beta", "owner@beta.test", ownerPassword))
-		printed(c.TenantSetActive(ctx, "beta", false))
+		printed(command("", "tenant", "suspend", "beta"))
 		s.expect(http.StatusUnauthorized, s.call("GET", "/api/v1/users/me", signedIn.field(t, "access_token"), nil))
-		printed(c.TenantSetActive(ctx, "beta", true))
-		refused(c.TenantSetActive(ctx, "gamma", true), "no tenant")
+		printed(command("", "tenant", "resume", "beta"))
+		refused("no tenant", "", "tenant", "resume", "gamma")
 
-		refused(c.UserDisable(ctx, "beta", "owner@beta.test"), "owner")
-		refused(c.UserDisable(ctx, "beta", ownerEmail), "no user")
-		printed(c.UserCreate(ctx, server.NewUser{Tenant: "beta", Email: "ada@beta.test", Role: "admin"}, strings.NewReader(ownerPassword)))
+		refused("owner", "", "user", "disable", "--tenant=beta", "owner@beta.test")
+		refused("no user", "", "user", "disable", "--tenant=beta", ownerEmail)
+		printed(command(ownerPassword, "user", "create", "--tenant=beta", "--email=ada@beta.test", "--role=admin", withPassword))
 		ada := s.expect(http.StatusOK, login("beta", "ada@beta.test", ownerPassword))
-		printed(c.UserDisable(ctx, "beta", "Ada@Beta.test"))
+		printed(command("", "user", "disable", "--tenant=beta", "Ada@Beta.test"))
 		s.expect(http.StatusUnauthorized, s.refresh(ada.field(t, "refresh_token")))
-		if got := printed(c.UserList(ctx, "beta", false)); !strings.Contains(got, "ADA") && !strings.Contains(got, "ada@beta.test") {
+		if got := printed(command("", "user", "list", "--tenant=beta")); !strings.Contains(got, "ADA") && !strings.Contains(got, "ada@beta.test") {
 			t.Errorf("listed %s", got)
 		}
 
-		refused(c.UserSetPassword(ctx, "beta", "owner@beta.test", strings.NewReader("short")), "at least 15")
-		got := printed(c.UserSetPassword(ctx, "beta", "owner@beta.test", nil))
+		refused("at least 15", "short", "user", "set-password", "--tenant=beta", "owner@beta.test", withPassword)
+		got := printed(command("", "user", "set-password", "--tenant=beta", "owner@beta.test"))
 		_, password, _ := strings.Cut(strings.TrimSpace(got), "shown this once: ")
 		s.expect(http.StatusUnauthorized, s.refresh(signedIn.field(t, "refresh_token")))
 		s.expect(http.StatusUnauthorized, login("beta", "owner@beta.test", ownerPassword))
 		s.expect(http.StatusOK, login("beta", "owner@beta.test", password))
 
-		if got := printed(c.RoleList(ctx, "beta", true)); strings.Count(got, "\n") != 3 || !strings.Contains(got, `"name":"owner"`) {
+		if got := printed(command("", "role", "list", "--tenant=beta", "--json")); strings.Count(got, "\n") != 3 || !strings.Contains(got, `"name":"owner"`) {
 			t.Errorf("roles: %s", got)
 		}
 	})
@@ -88,22 +82,65 @@ func TestOperator_manages_tenants_and_users(t *testing.T) {
 func TestDemo_needs_an_operator_and_an_acceptable_password(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		var out bytes.Buffer
-		c := server.Commands{Config: testConfig(opts), Out: &out, Log: slog.New(slog.DiscardHandler)}
-		data := server.DemoData{Tenants: 2, Users: 5}
-		if err := c.Demo(t.Context(), data, nil, os.Stderr); err == nil || !strings.Contains(err.Error(), "start the server once") {
+		command, demo := command(t, opts), []string{"demo", "--tenants=2", "--users=5"}
+		if _, err := command("", demo...); err == nil || !strings.Contains(err.Error(), "start the server once") {
 			t.Errorf("on an empty database: %v", err)
 		}
 		s := start(t, opts)
+		demo = append(demo, withPassword)
 		for _, weak := range []string{"", "short"} {
-			if err := c.Demo(t.Context(), data, strings.NewReader(weak), os.Stderr); err == nil || !strings.Contains(err.Error(), "at least 15") {
+			if _, err := command(weak, demo...); err == nil || !strings.Contains(err.Error(), "at least 15") {
 				t.Errorf("with the password %q: %v", weak, err)
 			}
 		}
-		if err := c.Demo(t.Context(), data, strings.NewReader(ownerPassword+"\n"), os.Stderr); err != nil || !strings.Contains(out.String(), "made 2 tenants, 5 users") {
-			t.Fatalf("%v, %s", err, out.String())
+		if out, err := command(ownerPassword+"\n", demo...); err != nil || !strings.Contains(out, "made 2 tenants, 5 users") {
+			t.Fatalf("%v, %s", err, out)
 		}
 		a := s.expect(http.StatusOK, s.call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": "demo-1", "email": "owner@demo-1.example", "password": ownerPassword}))
 		s.expect(http.StatusOK, s.call("GET", "/api/v1/users?role=owner", a.field(t, "access_token"), nil))
+	})
+}
+
+func TestCommands(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		s := start(t, opts)
+		command := command(t, opts)
+		printed := func(out string, err error) string {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return out
+		}
+		if got := printed(command("", "migrate", "status")); !strings.Contains(got, "applied  init") || !strings.Contains(got, "nothing is pending") {
+			t.Errorf("status: %s", got)
+		}
+		if out, err := command("", "migrate", "down", "--to=0"); err == nil || !strings.Contains(out, "table users: 1 rows") {
+			t.Errorf("down without yes: %v", err)
+		}
+		create := []string{"user", "create"}
+		ada := append(create, "--email=Ada@Acme.test", "--role=admin")
+		got := printed(command("a password of Ada's\n", append(ada, withPassword)...))
+		if strings.Contains(got, "a password of Ada's") {
+			t.Errorf("create repeats the password: %s", got)
+		}
+		s.expect(http.StatusOK, s.call("POST", "/api/v1/auth/login", "", credentials("ada@acme.test", "a password of Ada's")))
+		for name, args := range map[string][]string{
+			"a taken address":   ada,
+			"an unknown tenant": append(create, "--email=b@acme.test", "--role=admin", "--tenant=unknown"),
+			"an unknown role":   append(create, "--email=b@acme.test", "--role=god"),
+			"no address":        append(create, "--email=b", "--role=admin"),
+		} {
+			if _, err := command("", args...); err == nil {
+				t.Errorf("%s was accepted", name)
+			}
+		}
+		bob := printed(command("", append(create, "--email=bob@acme.test")...))
+		password := regexp.MustCompile(`once: (\S+)`).FindStringSubmatch(bob)
+		if password == nil {
+			t.Fatalf("no password in %q", bob)
+		}
+		s.expect(http.StatusOK, s.call("POST", "/api/v1/auth/login", "", credentials("bob@acme.test", password[1])))
 	})
 }

@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,7 +12,6 @@ import (
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
-	"tenantry/internal/server"
 )
 
 const myIdentities = mePath + "/identities"
@@ -94,8 +92,7 @@ func TestNewPassword_unlinksIdentities(t *testing.T) {
 		stays  bool
 	}{
 		{"operator", nil, func(s *instance, ada person, _ any) {
-			c := server.Commands{Config: testConfig(s.opts), Out: &logBuffer{}, Log: slog.New(slog.NewJSONHandler(s.log, nil))}
-			if err := c.UserSetPassword(s.Context(), "acme", ada.Email, strings.NewReader(next)); err != nil {
+			if _, err := runCommand(s.Context(), testConfig(s.opts), s.log, next, "user", "set-password", "--tenant=acme", ada.Email, withPassword); err != nil {
 				s.Fatal(err)
 			}
 		}, false},

@@ -18,7 +18,7 @@ func TestKey_that_is_new_is_known_at_once_whoever_invents_ids(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		first, second := start(t, opts), start(t, opts)
-		commands, _ := keys(opts)
+		command := command(t, opts)
 		access, _ := first.login()
 		encoded, rest, _ := strings.Cut(access, ".")
 		header, err := base64.RawURLEncoding.DecodeString(encoded)
@@ -44,7 +44,7 @@ func TestKey_that_is_new_is_known_at_once_whoever_invents_ids(t *testing.T) {
 			})
 		}
 		for range 5 {
-			if err := commands.KeysRotate(t.Context(), true); err != nil {
+			if _, err := command("", "keys", "rotate", "--now"); err != nil {
 				t.Fatal(err)
 			}
 			fresh := ""

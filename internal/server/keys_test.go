@@ -1,9 +1,7 @@
 package server_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"regexp"
 	"strings"
@@ -20,14 +18,7 @@ import (
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/principal"
-	"tenantry/internal/server"
 )
-
-// keys returns what the command line does with the keys of a database, and what it has printed.
-func keys(opts database.Options) (server.Commands, *bytes.Buffer) {
-	out := &bytes.Buffer{}
-	return server.Commands{Config: testConfig(opts), Out: out, Log: slog.New(slog.DiscardHandler)}, out
-}
 
 // kid returns the id of the key that signed a token.
 func kid(t *testing.T, token string) string {
@@ -147,12 +138,13 @@ func TestKey_is_published_before_it_signs(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := start(t, opts)
-		command, out := keys(opts)
+		command := command(t, opts)
 		access, _ := s.login()
-		if err := command.KeysRotate(t.Context(), false); err != nil {
+		out, err := command("", "keys", "rotate")
+		if err != nil {
 			t.Fatal(err)
 		}
-		next, at, _ := strings.Cut(strings.TrimSpace(out.String()), " signs from ")
+		next, at, _ := strings.Cut(strings.TrimSpace(out), " signs from ")
 		begins, err := time.Parse(time.RFC3339, at)
 		if err != nil {
 			t.Fatal(err)
@@ -166,11 +158,10 @@ func TestKey_is_published_before_it_signs(t *testing.T) {
 			t.Error("it signs before its time")
 		}
 		// A second call finds the key that waits.
-		out.Reset()
-		if err := command.KeysRotate(t.Context(), false); err != nil || !strings.HasPrefix(out.String(), next) {
+		if out, err := command("", "keys", "rotate"); err != nil || !strings.HasPrefix(out, next) {
 			t.Errorf("%v, %s", err, out)
 		}
-		if err := command.KeysRotate(t.Context(), true); err != nil {
+		if _, err := command("", "keys", "rotate", "--now"); err != nil {
 			t.Fatal(err)
 		}
 		soon(t, "the next key signs", func() bool { token, _ := s.login(); return kid(t, token) == next })
@@ -183,11 +174,11 @@ func TestRevoked_key_refuses_its_tokens_within_a_second(t *testing.T) {
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		instances := []*instance{start(t, opts), start(t, opts)}
 		access, refresh := instances[0].login()
-		command, out := keys(opts)
-		if err := command.KeysRevoke(t.Context(), "unknown"); err == nil {
+		command := command(t, opts)
+		if _, err := command("", "keys", "revoke", "unknown"); err == nil {
 			t.Error("a key that does not exist was revoked")
 		}
-		if err := command.KeysRevoke(t.Context(), kid(t, access)); err != nil {
+		if _, err := command("", "keys", "revoke", kid(t, access)); err != nil {
 			t.Fatal(err)
 		}
 		for _, s := range instances {
@@ -201,8 +192,7 @@ func TestRevoked_key_refuses_its_tokens_within_a_second(t *testing.T) {
 			t.Error("the revoked key signs")
 		}
 		instances[0].expect(http.StatusOK, instances[0].call("GET", "/api/v1/users/me", next, nil))
-		out.Reset()
-		if err := command.KeysList(t.Context(), false); err != nil || strings.Contains(out.String(), kid(t, access)) || !strings.Contains(out.String(), "active") {
+		if out, err := command("", "keys", "list"); err != nil || strings.Contains(out, kid(t, access)) || !strings.Contains(out, "active") {
 			t.Errorf("%v\n%s", err, out)
 		}
 	})
@@ -213,8 +203,8 @@ func TestKey_that_has_retired_is_gone(t *testing.T) {
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := start(t, opts)
 		access, _ := s.login()
-		command, _ := keys(opts)
-		if err := command.KeysRotate(t.Context(), true); err != nil {
+		command := command(t, opts)
+		if _, err := command("", "keys", "rotate", "--now"); err != nil {
 			t.Fatal(err)
 		}
 		s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", access, nil))

@@ -2,10 +2,8 @@ package server_test
 
 import (
 	"database/sql"
-	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -16,7 +14,6 @@ import (
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/principal"
-	"tenantry/internal/server"
 )
 
 const (
@@ -47,21 +44,16 @@ var signOuts = []struct {
 			map[string]string{"current_password": ownerPassword, "new_password": "another horse battery staple"}))
 	}},
 	{"user_disable", func(s *instance, _ string, of person) {
-		if err := s.commands().UserDisable(s.Context(), "acme", of.Email); err != nil {
+		if _, err := command(s.TB, s.opts)("", "user", "disable", "--tenant=acme", of.Email); err != nil {
 			s.Fatal(err)
 		}
 	}},
 	{"user_set_password", func(s *instance, _ string, of person) {
-		next := strings.NewReader("another horse battery staple")
-		if err := s.commands().UserSetPassword(s.Context(), "acme", of.Email, next); err != nil {
+		const next = "another horse battery staple"
+		if _, err := command(s.TB, s.opts)(next, "user", "set-password", "--tenant=acme", of.Email, withPassword); err != nil {
 			s.Fatal(err)
 		}
 	}},
-}
-
-// commands are an operator's, on the database of the instance.
-func (s *instance) commands() server.Commands {
-	return server.Commands{Config: testConfig(s.opts), Out: &logBuffer{}, Log: slog.New(slog.DiscardHandler)}
 }
 
 // revive undoes what signOuts do to a user, except for the rows of sessions that are marked as

@@ -1,11 +1,9 @@
 package server_test
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,7 +17,6 @@ import (
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/principal"
-	"tenantry/internal/server"
 )
 
 // posing are names that a person or a service may take for those of system roles.
@@ -235,13 +232,11 @@ func TestCommands_namesAreTrimmedAndNormalisedOrRefused(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := start(t, opts)
-		var out bytes.Buffer
-		c := server.Commands{Config: testConfig(opts), Out: &out, Log: slog.New(slog.DiscardHandler)}
+		command := command(t, opts)
 		create := func(tenant, fullName string) (err error) {
-			err = c.TenantCreate(t.Context(), server.NewTenant{Slug: "t-" + uuid.NewString()[:8], Name: tenant, Owner: "owner@beta.test"}, strings.NewReader(ownerPassword))
+			_, err = command(ownerPassword, "tenant", "create", "t-"+uuid.NewString()[:8], "--name="+tenant, "--owner=owner@beta.test", withPassword)
 			if err == nil {
-				u := server.NewUser{Tenant: "acme", Email: uuid.NewString() + "@acme.test", FullName: fullName, Role: "member"}
-				err = c.UserCreate(t.Context(), u, strings.NewReader(ownerPassword))
+				_, err = command(ownerPassword, "user", "create", "--tenant=acme", "--email="+uuid.NewString()+"@acme.test", "--full-name="+fullName, withPassword)
 			}
 			return err
 		}

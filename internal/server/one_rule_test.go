@@ -1,12 +1,10 @@
 package server_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -35,22 +33,24 @@ func TestPassword_oneRuleOnEveryPath(t *testing.T) {
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := start(t, opts)
 		s.set("acme", welcoming)
-		var out bytes.Buffer
-		c := server.Commands{Config: testConfig(opts), Out: &out, Log: slog.New(slog.DiscardHandler)}
-		paths := map[string]func(ctx context.Context, n int, email, password string) error{
-			"user create": func(ctx context.Context, _ int, email, password string) error {
-				return c.UserCreate(ctx, server.NewUser{Tenant: "acme", Email: email, Role: "member"}, strings.NewReader(password+"\n"))
+		command := command(t, opts)
+		paths := map[string]func(n int, email, password string) error{
+			"user create": func(_ int, email, password string) error {
+				_, err := command(password+"\n", "user", "create", "--tenant=acme", "--email="+email, withPassword)
+				return err
 			},
-			"user set-password": func(ctx context.Context, _ int, email, password string) error {
-				if err := c.UserCreate(ctx, server.NewUser{Tenant: "acme", Email: email, Role: "member"}, nil); err != nil {
+			"user set-password": func(_ int, email, password string) error {
+				if _, err := command("", "user", "create", "--tenant=acme", "--email="+email); err != nil {
 					t.Fatal(err)
 				}
-				return c.UserSetPassword(ctx, "acme", email, strings.NewReader(password+"\r\n"))
+				_, err := command(password+"\r\n", "user", "set-password", "--tenant=acme", email, withPassword)
+				return err
 			},
-			"tenant create": func(ctx context.Context, n int, email, password string) error {
-				return c.TenantCreate(ctx, server.NewTenant{Slug: fmt.Sprintf("tenant-%d", n), Owner: email}, strings.NewReader(password))
+			"tenant create": func(n int, email, password string) error {
+				_, err := command(password, "tenant", "create", fmt.Sprintf("tenant-%d", n), "--owner="+email, withPassword)
+				return err
 			},
-			"register": func(_ context.Context, _ int, email, password string) error {
+			"register": func(_ int, email, password string) error {
 				if a := s.call("POST", "/api/v1/auth/register", "", map[string]string{"tenant": "acme", "email": email, "password": password}); a.status >= 300 {
 					return fmt.Errorf("%d %s", a.status, a.body)
 				}
@@ -69,7 +69,7 @@ func TestPassword_oneRuleOnEveryPath(t *testing.T) {
 					if path == "tenant create" {
 						tenant = fmt.Sprintf("tenant-%d", n)
 					}
-					err := create(t.Context(), n, email, password)
+					err := create(n, email, password)
 					if (err == nil) != accepted {
 						t.Errorf("%s, %s: %v", path, name, err)
 					}
@@ -82,7 +82,7 @@ func TestPassword_oneRuleOnEveryPath(t *testing.T) {
 				}
 			}
 		}
-		if err := c.Demo(t.Context(), server.DemoData{Tenants: 1, Users: 1}, strings.NewReader(unusable["tab"]), os.Stderr); err == nil || !strings.Contains(err.Error(), "control") {
+		if _, err := command(unusable["tab"], "demo", "--tenants=1", "--users=1", withPassword); err == nil || !strings.Contains(err.Error(), "control") {
 			t.Errorf("demo: %v", err)
 		}
 	})

@@ -1,9 +1,7 @@
 package server_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,7 +11,6 @@ import (
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/principal"
-	"tenantry/internal/server"
 )
 
 func TestChange_of_password_ends_other_sessions(t *testing.T) {
@@ -77,7 +74,7 @@ func TestPassword_that_everybody_guesses_is_refused(t *testing.T) {
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := start(t, opts)
 		access, _ := s.login()
-		commands := server.Commands{Config: testConfig(opts), Out: &bytes.Buffer{}, Log: slog.New(slog.DiscardHandler)}
+		command := command(t, opts)
 		for _, password := range []string{
 			"passwordpassword", "PasswordPassword1", "123456789012345", "1234567890123456", "qwertyuiopasdfghjkl", "1qaz2wsx3edc4rfv",
 			"q1w2e3r4t5y6u7i8", "qwerty123456789", "monkey123456789", "letmeinletmein123", "iloveyou iloveyou", "dragon-dragon-dragon",
@@ -92,7 +89,7 @@ func TestPassword_that_everybody_guesses_is_refused(t *testing.T) {
 			}
 			refused(s.call("POST", "/api/v1/auth/register", "", credentials(ownerEmail, password)))
 			refused(s.call("POST", "/api/v1/auth/password", access, map[string]string{"current_password": ownerPassword, "new_password": password}))
-			err := commands.UserCreate(t.Context(), server.NewUser{Email: ownerEmail, Role: "member"}, strings.NewReader(password))
+			_, err := command(password, "user", "create", "--email="+ownerEmail, withPassword)
 			if err == nil || !strings.Contains(err.Error(), "password") {
 				t.Errorf("%q: the command line says %v", password, err)
 			}

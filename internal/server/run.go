@@ -30,12 +30,12 @@ const (
 // answered, and the database is closed last. It returns at once, with the reason, when the database
 // cannot be used safely any more. What an operator must see once goes to out.
 func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger) (err error) {
-	cfg, err = withSecret(ctx, cfg, log)
+	cfg, err = WithSecret(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
 	warnUnreachable(ctx, cfg, log)
-	db, err := database.Open(ctx, databaseOptions(cfg), log)
+	db, err := database.Open(ctx, DatabaseOptions(cfg), log)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 		return err
 	}
 	defer endTraces()
-	parts := Parts{Config: cfg, Secret: []byte(cfg.Secret), DB: db, Hasher: newHasher(cfg), Clock: clock, Log: log, Tracer: tracer}
+	parts := Parts{Config: cfg, Secret: []byte(cfg.Secret), DB: db, Hasher: NewHasher(cfg), Clock: Clock, Log: log, Tracer: tracer}
 	s, err := New(ctx, parts)
 	if err != nil {
 		return err
@@ -165,9 +165,9 @@ func (s *Server) sendAway(next http.Handler) http.Handler {
 // migrateAtStart migrates SQLite, and Postgres if it is asked to. Otherwise it refuses to serve an older schema.
 func migrateAtStart(ctx context.Context, cfg config.Config, db *database.DB, log *slog.Logger) error {
 	if !cfg.Migrate && db.Dialect() != dialect.SQLite {
-		return migrated(ctx, db, log)
+		return CheckMigrated(ctx, db, log)
 	}
-	return withMigrator(db, func(m *database.Migrator) error {
+	return database.WithMigrator(db, func(m *database.Migrator) error {
 		applied, err := m.Up(ctx)
 		for _, v := range applied {
 			log.InfoContext(ctx, "migrated", "version", v.Version, "name", v.Name)
@@ -176,9 +176,9 @@ func migrateAtStart(ctx context.Context, cfg config.Config, db *database.DB, log
 	})
 }
 
-// migrated refuses a database that is behind this build.
-func migrated(ctx context.Context, db *database.DB, log *slog.Logger) error {
-	return withMigrator(db, func(m *database.Migrator) error {
+// CheckMigrated refuses a database that is behind this build.
+func CheckMigrated(ctx context.Context, db *database.DB, log *slog.Logger) error {
+	return database.WithMigrator(db, func(m *database.Migrator) error {
 		versions, err := m.Status(ctx)
 		if errors.Is(err, database.ErrNewer) {
 			log.WarnContext(ctx, err.Error())
@@ -196,17 +196,8 @@ func migrated(ctx context.Context, db *database.DB, log *slog.Logger) error {
 	})
 }
 
-// withMigrator runs do on the connections of a migrator, which are closed after it.
-func withMigrator(db *database.DB, do func(*database.Migrator) error) (err error) {
-	m, err := database.NewMigrator(db)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, m.Close()) }()
-	return do(m)
-}
-
-func databaseOptions(cfg config.Config) database.Options {
+// DatabaseOptions returns how a configuration opens the database.
+func DatabaseOptions(cfg config.Config) database.Options {
 	return database.Options{
 		URL: cfg.DatabaseURL, DataDir: cfg.DataDir, PoolSize: cfg.DBPoolSize,
 		MaxOverflow: cfg.DBMaxOverflow, PoolDefault: cfg.DBPoolDefault, Prepared: cfg.DBPrepared,

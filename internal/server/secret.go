@@ -23,9 +23,9 @@ const secretFile = "secret"
 // not yet written it.
 const secretTimeout = 5 * time.Second
 
-// withSecret returns the configuration with a secret. SQLite needs none to be configured: there the
+// WithSecret returns the configuration with a secret. SQLite needs none to be configured: there the
 // secret is created at the first start and kept in the data folder, readable by the server's user only.
-func withSecret(ctx context.Context, cfg config.Config, log *slog.Logger) (config.Config, error) {
+func WithSecret(ctx context.Context, cfg config.Config, log *slog.Logger) (config.Config, error) {
 	if cfg.Secret != "" {
 		return cfg, nil
 	}

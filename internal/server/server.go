@@ -81,7 +81,7 @@ type Parts struct {
 // New wires a server.
 func New(ctx context.Context, parts Parts) (*Server, error) {
 	cfg, db, log := parts.Config, parts.DB, parts.Log
-	opts := authOptions(cfg, parts.Secret, parts.Clock, log)
+	opts := AuthOptions(cfg, parts.Secret, parts.Clock, log)
 	opts.Cache = cache.New(cfg.CacheMemory << 10)
 	db.ReportWrites(opts.Cache)
 	if err := share(ctx, cfg, opts, db); err != nil {
@@ -183,7 +183,8 @@ func share(ctx context.Context, cfg config.Config, opts auth.Options, db *databa
 	return opts.Cache.Share(how)
 }
 
-func authOptions(cfg config.Config, secret []byte, clock func() time.Time, log *slog.Logger) auth.Options {
+// AuthOptions returns what a configuration says of signing in.
+func AuthOptions(cfg config.Config, secret []byte, clock func() time.Time, log *slog.Logger) auth.Options {
 	return auth.Options{
 		Secret: secret, PreviousSecret: []byte(cfg.SecretPrevious), Issuer: cfg.PublicURL, Algorithm: cfg.JWTAlgorithm,
 		KeyRotation: cfg.KeyRotation, DefaultTenant: cfg.DefaultTenant,
@@ -206,11 +207,12 @@ func serverProviders(cfg config.Config) []oauth.Provider {
 	return providers
 }
 
-// newHasher returns the hasher of a configuration.
-func newHasher(cfg config.Config) *auth.Hasher {
+// NewHasher returns the hasher of a configuration.
+func NewHasher(cfg config.Config) *auth.Hasher {
 	return auth.NewHasher(auth.HashOptions{
 		Concurrency: cfg.PasswordHashConcurrency, MemoryKiB: cfg.PasswordHashMemory, Time: cfg.PasswordHashTime,
 	})
 }
 
-func clock() time.Time { return time.Now().UTC() }
+// Clock tells the time, in UTC.
+func Clock() time.Time { return time.Now().UTC() }

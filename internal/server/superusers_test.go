@@ -1,9 +1,7 @@
 package server_test
 
 import (
-	"bytes"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,7 +16,6 @@ import (
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/principal"
 	"tenantry/internal/roles"
-	"tenantry/internal/server"
 )
 
 // superuser makes a superuser in a new tenant that has another owner.
@@ -104,8 +101,9 @@ func TestCommands_lastReachableSuperuserStays(t *testing.T) {
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := start(t, opts)
 		ctx := principal.System(t.Context(), "test")
-		command := func() server.Commands {
-			return server.Commands{Config: testConfig(opts), Out: &bytes.Buffer{}, Log: slog.New(slog.DiscardHandler)}
+		command := func(args ...string) error {
+			_, err := command(t, opts)("", args...)
+			return err
 		}
 		refused := func(what string, err error) {
 			t.Helper()
@@ -114,26 +112,26 @@ func TestCommands_lastReachableSuperuserStays(t *testing.T) {
 			}
 		}
 		s.join("acme", "second@acme.test", "owner")
-		refused("suspend the tenant", command().TenantSetActive(t.Context(), "acme", false))
-		refused("disable the user", command().UserDisable(t.Context(), "", ownerEmail))
+		refused("suspend the tenant", command("tenant", "suspend", "acme"))
+		refused("disable the user", command("user", "disable", ownerEmail))
 
 		// A superuser in a suspended tenant is not reachable, nor is an inactive one in an active tenant.
 		other := s.superuser("other")
-		if err := command().TenantSetActive(t.Context(), "other", false); err != nil {
+		if err := command("tenant", "suspend", "other"); err != nil {
 			t.Error(err)
 		}
-		refused("suspend the tenant beside a suspended one", command().TenantSetActive(t.Context(), "acme", false))
-		refused("disable the user beside a suspended tenant", command().UserDisable(t.Context(), "", ownerEmail))
+		refused("suspend the tenant beside a suspended one", command("tenant", "suspend", "acme"))
+		refused("disable the user beside a suspended tenant", command("user", "disable", ownerEmail))
 		// Who is not reachable may be disabled, and a tenant without a superuser be suspended.
-		if err := command().UserDisable(t.Context(), "other", other.Email); err != nil {
+		if err := command("user", "disable", "--tenant=other", other.Email); err != nil {
 			t.Error(err)
 		}
-		if err := command().TenantSetActive(t.Context(), "other", true); err != nil {
+		if err := command("tenant", "resume", "other"); err != nil {
 			t.Error(err)
 		}
-		refused("suspend the tenant beside an inactive user", command().TenantSetActive(t.Context(), "acme", false))
+		refused("suspend the tenant beside an inactive user", command("tenant", "suspend", "acme"))
 		s.found("third")
-		if err := command().TenantSetActive(t.Context(), "third", false); err != nil {
+		if err := command("tenant", "suspend", "third"); err != nil {
 			t.Error(err)
 		}
 
@@ -143,7 +141,7 @@ func TestCommands_lastReachableSuperuserStays(t *testing.T) {
 			errs := make([]error, 2)
 			var both sync.WaitGroup
 			for i, slug := range []string{"acme", "other"} {
-				both.Go(func() { errs[i] = command().TenantSetActive(t.Context(), slug, false) })
+				both.Go(func() { errs[i] = command("tenant", "suspend", slug) })
 			}
 			both.Wait()
 			if left := s.reachable(); left != 1 || (errs[0] == nil) == (errs[1] == nil) {

@@ -1,4 +1,4 @@
-package server
+package cli
 
 import (
 	"encoding/json"
@@ -15,11 +15,11 @@ type listing struct {
 	err     error
 }
 
-func (c Commands) list(asJSON bool, columns ...string) *listing {
+func (i *invocation) list(asJSON bool, columns ...string) *listing {
 	if asJSON {
-		return &listing{columns: columns, lines: json.NewEncoder(c.Out)}
+		return &listing{columns: columns, lines: json.NewEncoder(i.out)}
 	}
-	table := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
+	table := tabwriter.NewWriter(i.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, strings.ToUpper(strings.ReplaceAll(strings.Join(columns, "\t"), "_", " ")))
 	return &listing{columns: columns, table: table}
 }

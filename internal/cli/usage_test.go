@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
@@ -16,13 +17,13 @@ import (
 func run(t *testing.T, args ...string) (printed string, exit int) {
 	t.Helper()
 	var out bytes.Buffer
-	cmd := root()
+	cmd := environment(os.Environ()).root()
 	cmd.SetArgs(args)
 	cmd.SetOut(&out)
 	cmd.SetErr(&out)
 	if err := execute(t.Context(), cmd); err != nil {
 		fmt.Fprintln(&out, err)
-		exit = status(err)
+		exit = ExitStatus(err)
 	}
 	return out.String(), exit
 }
@@ -82,7 +83,7 @@ func TestCommandLine_helpAndVersionSucceed(t *testing.T) {
 // The help of a command has its own flags and those of the database. `serve` has every setting.
 func TestHelp_hasTheFlagsOfTheCommand(t *testing.T) {
 	t.Parallel()
-	each(root(), func(cmd *cobra.Command) {
+	each(environment(nil).root(), func(cmd *cobra.Command) {
 		if cmd.HasSubCommands() || cmd.Name() == "serve" {
 			return
 		}
@@ -104,7 +105,7 @@ func TestHelp_hasTheFlagsOfTheCommand(t *testing.T) {
 
 func TestStatus_ofAnErrorOfACommandIs1(t *testing.T) {
 	t.Parallel()
-	if got := status(errors.New("the database is down")); got != 1 {
+	if got := ExitStatus(errors.New("the database is down")); got != 1 {
 		t.Errorf("status %d", got)
 	}
 	if printed, exit := run(t, "healthcheck", "--listen=nowhere"); exit != 1 || !strings.Contains(printed, "TENANTRY_LISTEN: ") {

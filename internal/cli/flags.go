@@ -1,10 +1,6 @@
-package main
+package cli
 
-import (
-	"io"
-
-	"github.com/spf13/cobra"
-)
+import "github.com/spf13/cobra"
 
 // inTenant adds the flag that names a tenant.
 func inTenant(cmd *cobra.Command, slug *string) {
@@ -19,12 +15,4 @@ func asLines(cmd *cobra.Command, asJSON *bool) {
 // withPassword adds the flag that says where a password comes from.
 func withPassword(cmd *cobra.Command, stdin *bool) {
 	cmd.Flags().BoolVar(stdin, "password-stdin", false, "read the password from standard input (default: one is generated)")
-}
-
-// passwordFrom returns where a password is read from, nil if one is to be generated.
-func passwordFrom(cmd *cobra.Command, stdin bool) io.Reader {
-	if stdin {
-		return cmd.InOrStdin()
-	}
-	return nil
 }

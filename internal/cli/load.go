@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"encoding/json"
@@ -19,7 +19,7 @@ import (
 // passwordVariable holds the password of the user who makes the load. There is no flag: every user of the machine could read it.
 const passwordVariable = "TENANTRY_LOAD_PASSWORD" //nolint:gosec // the name of it
 
-func loadCommand() *cobra.Command {
+func (env environment) loadCommand() *cobra.Command {
 	var opts load.Options
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -27,7 +27,7 @@ func loadCommand() *cobra.Command {
 		Long: "Put a running server under load and measure how it answers.\n\nThe password is in " + passwordVariable + ". Without --rate each client waits for its answer (closed loop);\n" +
 			"with it requests arrive at that rate for --duration, answered or not (open loop), and their time is counted from when they were due.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			opts.URL, opts.Password = strings.TrimSuffix(opts.URL, "/"), config.Trim(os.Getenv(passwordVariable))
+			opts.URL, opts.Password = strings.TrimSuffix(opts.URL, "/"), config.Trim(env.value(passwordVariable))
 			if cmd.Flags().Changed("duration") && opts.Rate == 0 {
 				return errors.New("--duration is for --rate: without it as many requests are made as --requests says")
 			}

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -23,8 +23,8 @@ type usageError struct{ error }
 
 func (usageError) Is(target error) bool { return target == errUsage }
 
-// status returns the exit status of an error.
-func status(err error) int {
+// ExitStatus returns the exit status of an error of Run.
+func ExitStatus(err error) int {
 	if errors.Is(err, errUsage) {
 		return exitUsage
 	}

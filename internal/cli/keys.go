@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tenantry/ent/signingkey"
+	"tenantry/internal/auth"
+	"tenantry/internal/config"
+	"tenantry/internal/database"
+	"tenantry/internal/principal"
+	"tenantry/internal/server"
+)
+
+func (env environment) keysCommand() *cobra.Command {
+	return group("keys", "Manage the keys that sign access tokens", env.rotateKeys(), env.revokeKey(), env.listKeys())
+}
+
+// rotateKeys publishes the next signing key.
+func (env environment) rotateKeys() *cobra.Command {
+	const short = "Publish the next key, which signs when verifiers have had the time to fetch it"
+	var now bool
+	cmd := env.configured(config.LoadServer, "rotate", short, func(ctx context.Context, i *invocation) error {
+		return i.withKeys(ctx, func(keys *auth.SigningKeys) error {
+			kid, begins, err := keys.Rotate(ctx, now)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(i.out, "%s signs from %s\n", kid, begins.UTC().Format(time.RFC3339))
+			return nil
+		})
+	}, config.Database, config.Keys)
+	cmd.Flags().BoolVar(&now, "now", false, "let it sign at once; verifiers that keep the key set refuse its tokens until they fetch it again")
+	return cmd
+}
+
+// revokeKey deletes a signing key: every token that it has signed is refused within a second.
+func (env environment) revokeKey() *cobra.Command {
+	cmd := env.configured(config.LoadServer, "revoke KID", "Delete a key; every token that it has signed is refused", func(ctx context.Context, i *invocation) error {
+		return i.withKeys(ctx, func(keys *auth.SigningKeys) error {
+			kid := i.args[0]
+			found, err := keys.Revoke(ctx, kid)
+			if err == nil && !found {
+				err = fmt.Errorf("there is no signing key %s", kid)
+			}
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(i.out, "revoked %s\n", kid)
+			return nil
+		})
+	}, config.Database, config.Keys)
+	cmd.Args = cobra.ExactArgs(1)
+	return cmd
+}
+
+// listKeys lists the signing keys, oldest first.
+func (env environment) listKeys() *cobra.Command {
+	var asJSON bool
+	cmd := env.configured(config.Load, "list", "List the keys", func(ctx context.Context, i *invocation) error {
+		return i.inDatabase(ctx, func(db *database.DB) error {
+			keys, err := db.Client.SigningKey.Query().Order(signingkey.ByCreatedAt(), signingkey.ByID()).
+				All(principal.System(ctx, "command line: signing keys belong to no tenant"))
+			if err != nil {
+				return fmt.Errorf("list signing keys: %w", err)
+			}
+			list := i.list(asJSON, "kid", "alg", "state", "signs_from", "verifies_until")
+			for _, k := range keys {
+				until := "-"
+				if k.RetireAt != nil {
+					until = k.RetireAt.UTC().Format(time.RFC3339)
+				}
+				list.add(k.Kid, k.Alg, k.State, k.NotBefore.UTC().Format(time.RFC3339), until)
+			}
+			return list.end()
+		})
+	}, config.Database)
+	asLines(cmd, &asJSON)
+	return cmd
+}
+
+// withKeys runs do with the signing keys of a migrated database.
+func (i *invocation) withKeys(ctx context.Context, do func(*auth.SigningKeys) error) error {
+	cfg, err := server.WithSecret(ctx, i.config, i.log)
+	if err != nil {
+		return err
+	}
+	return i.inDatabase(ctx, func(db *database.DB) error {
+		keys, err := auth.OpenSigningKeys(ctx, db.Client, server.AuthOptions(cfg, []byte(cfg.Secret), server.Clock, i.log))
+		if err != nil {
+			return err
+		}
+		return do(keys)
+	})
+}

@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"entgo.io/ent/dialect/sql"
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"tenantry/ent"
+	"tenantry/ent/tenant"
+	"tenantry/internal/auth"
+	"tenantry/internal/config"
+	"tenantry/internal/database"
+	"tenantry/internal/principal"
+	"tenantry/internal/problem"
+	"tenantry/internal/server"
+	"tenantry/internal/tenants"
+)
+
+func (env environment) tenantCommand() *cobra.Command {
+	return group("tenant", "Manage tenants on the database itself", env.createTenant(), env.listTenants(),
+		env.setTenantActive("suspend SLUG", "Refuse every token, refresh and sign-in of a tenant", false),
+		env.setTenantActive("resume SLUG", "Let a suspended tenant go on", true))
+}
+
+func (env environment) createTenant() *cobra.Command {
+	var name, owner string
+	var stdin bool
+	cmd := env.configured(config.Load, "create SLUG", "Create a tenant with its first owner", func(ctx context.Context, i *invocation) error {
+		password, err := i.password(stdin)
+		if err != nil {
+			return err
+		}
+		slug := i.args[0]
+		if name == "" {
+			name = slug
+		}
+		return i.inDatabase(ctx, func(db *database.DB) error {
+			created, err := tenants.New(db.Client, tenants.Options{Hasher: server.NewHasher(i.config)}).
+				Create(ctx, slug, name, auth.Account{Email: owner, Password: &password})
+			if err != nil {
+				return errors.New(problem.Sentences(err))
+			}
+			fmt.Fprintf(i.out, "created tenant %s, id %s\n", created.Slug, created.ID)
+			i.show(password, !stdin)
+			return nil
+		})
+	}, config.Database, config.Passwords)
+	cmd.Args = cobra.ExactArgs(1)
+	cmd.Flags().StringVar(&name, "name", "", "name (default: the slug)")
+	cmd.Flags().StringVar(&owner, "owner", "", "e-mail address of the first owner")
+	withPassword(cmd, &stdin)
+	_ = cmd.MarkFlagRequired("owner")
+	return cmd
+}
+
+func (env environment) listTenants() *cobra.Command {
+	var asJSON bool
+	cmd := env.configured(config.Load, "list", "List the tenants, the newest first", func(ctx context.Context, i *invocation) error {
+		return i.inDatabase(ctx, func(db *database.DB) error {
+			list := i.list(asJSON, "id", "slug", "name", "active")
+			last := uuid.Max
+			for {
+				some, err := db.Client.Tenant.Query().Where(tenant.IDLT(last)).Order(tenant.ByID(sql.OrderDesc())).Limit(listedAtOnce).
+					All(principal.System(ctx, "command line: the operator lists every tenant"))
+				if err != nil {
+					return fmt.Errorf("list tenants: %w", err)
+				}
+				for _, t := range some {
+					list.add(t.ID, t.Slug, t.Name, t.IsActive)
+					last = t.ID
+				}
+				if len(some) < listedAtOnce {
+					return list.end()
+				}
+			}
+		})
+	}, config.Database)
+	asLines(cmd, &asJSON)
+	return cmd
+}
+
+// setTenantActive is the command that suspends a tenant, or the one that lets it go on.
+func (env environment) setTenantActive(use, short string, active bool) *cobra.Command {
+	cmd := env.configured(config.Load, use, short, func(ctx context.Context, i *invocation) error {
+		return i.inTenant(ctx, i.args[0], func(_ context.Context, db *database.DB, home *ent.Tenant) error {
+			if err := tenants.New(db.Client, tenants.Options{}).SetActive(ctx, home.ID, active); err != nil {
+				return errors.New(problem.Sentences(err))
+			}
+			state := "suspended"
+			if active {
+				state = "active"
+			}
+			fmt.Fprintf(i.out, "tenant %s is %s\n", home.Slug, state)
+			return nil
+		})
+	}, config.Database)
+	cmd.Args = cobra.ExactArgs(1)
+	return cmd
+}

@@ -1,0 +1,51 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"tenantry/internal/cli"
+	"tenantry/internal/config"
+	"tenantry/internal/database"
+)
+
+// withPassword is the flag with which a command reads a password from standard input.
+const withPassword = "--password-stdin"
+
+// runCommand runs a command line on the database of a configuration, with a text as its standard input. It returns what the
+// command has printed, even with an error.
+func runCommand(ctx context.Context, cfg config.Config, log io.Writer, in string, args ...string) (printed string, err error) {
+	var out bytes.Buffer
+	err = cli.Run(ctx, cli.Process{
+		Args: args, In: strings.NewReader(in), Out: &out, Err: log,
+		Environ: []string{
+			"TENANTRY_DATABASE_URL=" + cfg.DatabaseURL, "TENANTRY_DATA_DIR=" + cfg.DataDir, "TENANTRY_SECRET=" + cfg.Secret,
+			"TENANTRY_PUBLIC_URL=" + cfg.PublicURL, "TENANTRY_DEFAULT_TENANT=" + cfg.DefaultTenant,
+			"TENANTRY_DB_POOL_SIZE=4", "TENANTRY_DB_MAX_OVERFLOW=4", "TENANTRY_PASSWORD_HASH_CONCURRENCY=2",
+		},
+	})
+	if err != nil && cli.ExitStatus(err) != 1 {
+		err = errors.Join(errUsage, err)
+	}
+	return out.String(), err
+}
+
+// errUsage is no refusal that a test may expect.
+var errUsage = errors.New("the command line is wrong")
+
+// command returns what runs commands of an operator on a database, with a text as standard input, and fails the test if one is
+// not a command.
+func command(t testing.TB, opts database.Options) func(in string, args ...string) (printed string, err error) {
+	return func(in string, args ...string) (string, error) {
+		t.Helper()
+		printed, err := runCommand(t.Context(), testConfig(opts), io.Discard, in, args...)
+		if errors.Is(err, errUsage) {
+			t.Error(err)
+		}
+		return printed, err
+	}
+}
