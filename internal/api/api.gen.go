@@ -328,7 +328,8 @@ type NewOwner struct {
 	FullName *FullName `json:"full_name,omitempty"`
 
 	// Password A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
-	// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed.
+	// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed. Control
+	// characters, such as a tab or a line break, are refused.
 	//
 	//
 	// Example: correct horse battery staple
@@ -421,7 +422,8 @@ type OAuthProviders struct {
 }
 
 // Password A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
-// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed.
+// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed. Control
+// characters, such as a tab or a line break, are refused.
 //
 // Example: correct horse battery staple
 type Password = string
@@ -733,7 +735,8 @@ type LoginJSONBody struct {
 	Email Email `json:"email"`
 
 	// Password A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
-	// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed.
+	// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed. Control
+	// characters, such as a tab or a line break, are refused.
 	//
 	//
 	// Example: correct horse battery staple
@@ -803,14 +806,16 @@ type LinkOAuthParams struct {
 // ChangePasswordJSONBody defines parameters for ChangePassword.
 type ChangePasswordJSONBody struct {
 	// CurrentPassword A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
-	// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed.
+	// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed. Control
+	// characters, such as a tab or a line break, are refused.
 	//
 	//
 	// Example: correct horse battery staple
 	CurrentPassword Password `json:"current_password"`
 
 	// NewPassword A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
-	// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed.
+	// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed. Control
+	// characters, such as a tab or a line break, are refused.
 	//
 	//
 	// Example: correct horse battery staple
@@ -833,7 +838,8 @@ type RegisterJSONBody struct {
 	FullName *FullName `json:"full_name,omitempty"`
 
 	// Password A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
-	// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed.
+	// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed. Control
+	// characters, such as a tab or a line break, are refused.
 	//
 	//
 	// Example: correct horse battery staple
@@ -1047,7 +1053,8 @@ type SignUpJSONBody struct {
 	FullName *FullName `json:"full_name,omitempty"`
 
 	// Password A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
-	// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed.
+	// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed. Control
+	// characters, such as a tab or a line break, are refused.
 	//
 	//
 	// Example: correct horse battery staple
@@ -1165,7 +1172,8 @@ type CreateUserJSONBody struct {
 	FullName *FullName `json:"full_name,omitempty"`
 
 	// Password A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
-	// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed.
+	// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed. Control
+	// characters, such as a tab or a line break, are refused.
 	//
 	//
 	// Example: correct horse battery staple

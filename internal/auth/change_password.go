@@ -70,12 +70,13 @@ func (a *Auth) ChangePassword(ctx context.Context, me *Projection, change Passwo
 	return err
 }
 
-// LogUnlinked logs that the identity of a user was removed with the password, and by which actor: "user" or "operator".
+// LogUnlinked logs that the identity of a user, if there was one, was removed with the password, and by which actor: "user" or
+// "operator".
 func LogUnlinked(ctx context.Context, log *slog.Logger, u *ent.User, by string) {
-	provider := ""
-	if u.OauthProvider != nil {
-		provider, _, _ = strings.Cut(*u.OauthProvider, ":") // the name, or the ID of one of the tenant
+	if u.OauthProvider == nil {
+		return
 	}
+	provider, _, _ := strings.Cut(*u.OauthProvider, ":") // the name, or the ID of one of the tenant
 	log.InfoContext(ctx, "identity at a provider", "event", "oauth_unlinked", "tenant_id", u.TenantID, "user_id", u.ID,
 		"provider", provider, "by", by, "with_password", true)
 }

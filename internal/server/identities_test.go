@@ -127,6 +127,14 @@ func TestNewPassword_unlinksIdentities(t *testing.T) {
 				if logged := strings.Contains(s.log.String(), `"event":"oauth_unlinked"`); logged == test.stays {
 					t.Errorf("logged: %t", logged)
 				}
+				bob := s.join("acme", "bob@acme.test", "member")
+				s.expect(http.StatusOK, s.call("GET", mePath, bob.access, nil)) // the statements count a cached session
+				test.set(s, bob, test.unlink)
+				for line := range strings.Lines(s.log.String()) {
+					if strings.Contains(line, `"event":"oauth_unlinked"`) && strings.Contains(line, bob.ID.String()) {
+						t.Errorf("logged of a user without an identity: %s", line)
+					}
+				}
 			})
 		})
 	}
