@@ -21,11 +21,14 @@ const (
 	listedAtOnce = 500
 )
 
+// open runs do on the configured database. It logs the name first, so that a command without a setting
+// does not work on the SQLite database unseen.
 func (i *invocation) open(ctx context.Context, do func(*database.DB) error) (err error) {
 	opts := server.DatabaseOptions(i.config)
 	if opts.PoolDefault {
 		opts.PoolSize, opts.MaxOverflow, opts.PoolDefault = commandConnections, 0, false
 	}
+	i.log.InfoContext(ctx, "using the database", "database", opts.Name())
 	db, err := database.Open(ctx, opts, i.log)
 	if err != nil {
 		return err

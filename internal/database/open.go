@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"net/url"
+	"path/filepath"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -29,6 +31,18 @@ type Options struct {
 	Prepared bool
 	// ConnectTimeout bounds how long a database that cannot be reached is waited for. Zero means 30 seconds.
 	ConnectTimeout time.Duration
+}
+
+// Name returns what an operator calls the database, without user and password: the servers and the name, or the file.
+func (o Options) Name() string {
+	if o.URL == "" {
+		return filepath.Join(o.DataDir, SQLiteFile)
+	}
+	dsn, err := url.Parse(o.URL)
+	if err != nil {
+		return "postgres"
+	}
+	return (&url.URL{Scheme: dsn.Scheme, Host: dsn.Host, Path: dsn.Path}).String()
 }
 
 // DB is an open database.
