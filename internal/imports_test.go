@@ -39,6 +39,7 @@ var layers = map[string]layer{
 
 	"internal/database": {level: 2},
 	"internal/httpapi":  {level: 2},
+	"internal/page":     {level: 2},
 	"internal/roles":    {level: 3},
 	"internal/auth":     {level: 4},
 	"internal/demo":     {level: 4},
@@ -143,6 +144,7 @@ func TestForbidden(t *testing.T) {
 		{"internal/database", "migrations", true},
 		{"internal/database", "internal/httpapi", false},
 		{"internal/httpapi", "internal/database", false},
+		{"internal/httpapi", "internal/page", false},
 		{"internal/roles", "internal/database", true},
 		{"internal/roles", "internal/auth", false},
 		{"internal/auth", "internal/roles", true},

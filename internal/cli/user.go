@@ -16,7 +16,7 @@ import (
 	"tenantry/internal/auth"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
-	"tenantry/internal/httpapi"
+	"tenantry/internal/page"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 	"tenantry/internal/roles"
@@ -127,7 +127,7 @@ func (env environment) disableUser() *cobra.Command {
 	cmd := env.configured(config.Load, "disable EMAIL", "Make a user inactive, and sign them out everywhere", func(ctx context.Context, i *invocation) error {
 		return i.withUser(ctx, slug, i.args[0], func(ctx context.Context, db *database.DB, _ *ent.Tenant, u *ent.User) error {
 			inactive := false
-			if _, err := users.New(db.Client, nil, nil, httpapi.Cursors{}).Update(ctx, u.ID, users.Change{IsActive: &inactive}); err != nil {
+			if _, err := users.New(db.Client, nil, nil, page.Cursors{}).Update(ctx, u.ID, users.Change{IsActive: &inactive}); err != nil {
 				return errors.New(problem.Sentences(err))
 			}
 			fmt.Fprintf(i.out, "%s is inactive\n", u.Email)

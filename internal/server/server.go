@@ -22,6 +22,7 @@ import (
 	"tenantry/internal/database"
 	"tenantry/internal/httpapi"
 	"tenantry/internal/oauth"
+	"tenantry/internal/page"
 	"tenantry/internal/roles"
 	"tenantry/internal/tenants"
 	"tenantry/internal/users"
@@ -99,7 +100,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("derive the keys of cursors: %w", err)
 	}
-	cursors := httpapi.NewCursors(cursorKeys)
+	cursors := page.NewCursors(cursorKeys)
 	seal, err := opts.ClientSecretSealer()
 	if err != nil {
 		return nil, fmt.Errorf("derive the key of client secrets: %w", err)

@@ -8,6 +8,7 @@ import (
 	"tenantry/internal/api"
 	"tenantry/internal/auth"
 	"tenantry/internal/httpapi"
+	"tenantry/internal/page"
 )
 
 // HTTP serves the operations of this package.
@@ -33,17 +34,17 @@ func (h HTTP) UpdateOwnTenant(ctx context.Context, r api.UpdateOwnTenantRequestO
 
 // ListTenants answers GET /api/v1/tenants.
 func (h HTTP) ListTenants(ctx context.Context, r api.ListTenantsRequestObject) (api.ListTenantsResponseObject, error) {
-	page, err := h.List(ctx, httpapi.NewWindow(r.Params.Limit, r.Params.Cursor))
+	listed, err := h.List(ctx, page.NewWindow(r.Params.Limit, r.Params.Cursor))
 	if err != nil {
 		return nil, err
 	}
-	answer := api.ListTenants200JSONResponse{Body: api.Tenants{Items: make([]api.Tenant, 0, len(page.Items))}}
-	for _, t := range page.Items {
+	answer := api.ListTenants200JSONResponse{Body: api.Tenants{Items: make([]api.Tenant, 0, len(listed.Items))}}
+	for _, t := range listed.Items {
 		answer.Body.Items = append(answer.Body.Items, h.response(t))
 	}
-	if page.Next != "" {
-		link := httpapi.NextLink(ctx, page.Next)
-		answer.Body.NextCursor, answer.Headers.Link = &page.Next, &link
+	if listed.Next != "" {
+		link := httpapi.NextLink(ctx, listed.Next)
+		answer.Body.NextCursor, answer.Headers.Link = &listed.Next, &link
 	}
 	return answer, nil
 }

@@ -15,8 +15,8 @@ import (
 	"tenantry/ent/tenant"
 	"tenantry/internal/auth"
 	"tenantry/internal/database"
-	"tenantry/internal/httpapi"
 	"tenantry/internal/names"
+	"tenantry/internal/page"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 	"tenantry/internal/roles"
@@ -36,7 +36,7 @@ const maxName = 200
 type Options struct {
 	Hasher  *auth.Hasher
 	Auth    *auth.Auth
-	Cursors httpapi.Cursors
+	Cursors page.Cursors
 	// Lifetimes are the server's, which a tenant may shorten.
 	Lifetimes auth.Lifetimes
 	// Signup says whether anybody may make a tenant.
@@ -60,7 +60,7 @@ type Page struct {
 }
 
 // List returns a page of tenants, the newest first: 400 for a cursor of another list.
-func (t *Tenants) List(ctx context.Context, window httpapi.Window) (*Page, error) {
+func (t *Tenants) List(ctx context.Context, window page.Window) (*Page, error) {
 	const list = "tenants"
 	q := t.client.Tenant.Query().Order(tenant.ByID(sql.OrderDesc())).Limit(window.Limit + 1)
 	if window.Cursor != "" {
@@ -74,7 +74,7 @@ func (t *Tenants) List(ctx context.Context, window httpapi.Window) (*Page, error
 	if err != nil {
 		return nil, fmt.Errorf("list tenants: %w", err)
 	}
-	items, next := httpapi.Cut(items, window, func(last *ent.Tenant) string { return t.opts.Cursors.Encode(list, last.ID) })
+	items, next := page.Cut(items, window, func(last *ent.Tenant) string { return t.opts.Cursors.Encode(list, last.ID) })
 	return &Page{Items: items, Next: next}, nil
 }
 

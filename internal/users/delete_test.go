@@ -10,7 +10,7 @@ import (
 	"tenantry/ent/user"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
-	"tenantry/internal/httpapi"
+	"tenantry/internal/page"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 	"tenantry/internal/roles"
@@ -55,7 +55,7 @@ func (h tenant) by(permissions ...string) *principal.Principal {
 	return &principal.Principal{TenantID: h.ID, UserID: h.owner.ID, Permissions: permissions}
 }
 
-func (h tenant) users() *users.Users { return users.New(h.db.Client, nil, nil, httpapi.Cursors{}) }
+func (h tenant) users() *users.Users { return users.New(h.db.Client, nil, nil, page.Cursors{}) }
 
 // sessions returns how many sessions a user has.
 func (h tenant) sessions(t *testing.T, u *ent.User) int {

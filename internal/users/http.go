@@ -9,6 +9,7 @@ import (
 	"tenantry/internal/api"
 	"tenantry/internal/auth"
 	"tenantry/internal/httpapi"
+	"tenantry/internal/page"
 )
 
 // HTTP serves the operations of this package.
@@ -62,18 +63,18 @@ func (h HTTP) UpdateMe(ctx context.Context, r api.UpdateMeRequestObject) (api.Up
 // ListUsers answers GET /api/v1/users.
 func (h HTTP) ListUsers(ctx context.Context, r api.ListUsersRequestObject) (api.ListUsersResponseObject, error) {
 	p := r.Params
-	window := Window{httpapi.NewWindow(p.Limit, p.Cursor), p.Total != nil}
-	page, err := h.List(ctx, Filter{IsActive: p.IsActive, Role: p.Role, Email: p.Email, Query: p.Q}, window, edges{roles: p.Include != nil})
+	window := Window{page.NewWindow(p.Limit, p.Cursor), p.Total != nil}
+	listed, err := h.List(ctx, Filter{IsActive: p.IsActive, Role: p.Role, Email: p.Email, Query: p.Q}, window, edges{roles: p.Include != nil})
 	if err != nil {
 		return nil, err
 	}
-	answer := api.ListUsers200JSONResponse{Body: api.Users{Items: make([]api.User, 0, len(page.Items)), Total: page.Total}}
-	for _, u := range page.Items {
+	answer := api.ListUsers200JSONResponse{Body: api.Users{Items: make([]api.User, 0, len(listed.Items)), Total: listed.Total}}
+	for _, u := range listed.Items {
 		answer.Body.Items = append(answer.Body.Items, withEdges(u))
 	}
-	if page.Next != "" {
-		link := httpapi.NextLink(ctx, page.Next)
-		answer.Body.NextCursor, answer.Headers.Link = &page.Next, &link
+	if listed.Next != "" {
+		link := httpapi.NextLink(ctx, listed.Next)
+		answer.Body.NextCursor, answer.Headers.Link = &listed.Next, &link
 	}
 	return answer, nil
 }

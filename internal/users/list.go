@@ -20,7 +20,7 @@ import (
 	"tenantry/ent/user"
 	"tenantry/internal/auth"
 	"tenantry/internal/database"
-	"tenantry/internal/httpapi"
+	"tenantry/internal/page"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 )
@@ -47,7 +47,7 @@ type Page struct {
 
 // Window says which page is meant, and whether all are to be counted.
 type Window struct {
-	httpapi.Window
+	page.Window
 	Total bool
 }
 
@@ -85,14 +85,14 @@ func (u *Users) List(ctx context.Context, filter Filter, window Window, related 
 	if err != nil {
 		return nil, fmt.Errorf("list users: %w", err)
 	}
-	page := &Page{}
+	listed := &Page{}
 	if window.Total {
-		if page.Total, err = u.total(ctx, items, wanted, window.Cursor != ""); err != nil {
+		if listed.Total, err = u.total(ctx, items, wanted, window.Cursor != ""); err != nil {
 			return nil, fmt.Errorf("count users: %w", err)
 		}
 	}
-	page.Items, page.Next = httpapi.Cut(items, window.Window, func(last *ent.User) string { return u.cursors.Encode(list, last.ID) })
-	return page, nil
+	listed.Items, listed.Next = page.Cut(items, window.Window, func(last *ent.User) string { return u.cursors.Encode(list, last.ID) })
+	return listed, nil
 }
 
 // check refuses with 400 a filter that no user can match. The usual cause is a plus sign: in a query it means a space (URL Standard

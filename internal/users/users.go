@@ -11,8 +11,8 @@ import (
 	"tenantry/ent/user"
 	"tenantry/internal/auth"
 	"tenantry/internal/database"
-	"tenantry/internal/httpapi"
 	"tenantry/internal/names"
+	"tenantry/internal/page"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 	"tenantry/internal/roles"
@@ -23,11 +23,11 @@ type Users struct {
 	client  *ent.Client
 	hasher  *auth.Hasher
 	auth    *auth.Auth
-	cursors httpapi.Cursors
+	cursors page.Cursors
 }
 
 // New returns the users of a database.
-func New(client *ent.Client, hasher *auth.Hasher, signIn *auth.Auth, cursors httpapi.Cursors) *Users {
+func New(client *ent.Client, hasher *auth.Hasher, signIn *auth.Auth, cursors page.Cursors) *Users {
 	return &Users{client, hasher, signIn, cursors}
 }
 

@@ -1,12 +1,10 @@
-package httpapi
+package page
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 
-	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
 	"tenantry/internal/problem"
@@ -34,7 +32,7 @@ func NewWindow(limit *int, cursor *string) Window {
 }
 
 // Cut returns the items of a page, of which one more was read than it takes, and the cursor of the next, "" on the last.
-func Cut[T any](items []T, w Window, cursor func(last T) string) (page []T, next string) {
+func Cut[T any](items []T, w Window, cursor func(last T) string) (kept []T, next string) {
 	if len(items) <= w.Limit {
 		return items, ""
 	}
@@ -72,15 +70,4 @@ func mac(key []byte, list string, id uuid.UUID) []byte {
 	h.Write(id[:])
 	h.Write([]byte(list))
 	return h.Sum(nil)
-}
-
-// NextLink returns the value of the header Link that names the next page of the list that a handler answers (RFC 8288).
-func NextLink(ctx context.Context, cursor string) string {
-	c, ok := ctx.Value(gin.ContextKey).(*gin.Context)
-	if !ok {
-		return ""
-	}
-	query := c.Request.URL.Query()
-	query.Set("cursor", cursor)
-	return "<" + visitOf(c).publicPath + c.Request.URL.EscapedPath() + "?" + query.Encode() + `>; rel="next"`
 }
