@@ -23,6 +23,7 @@ const (
 
 // layers are the levels of the design: imports go down only, and packages of one level do not know each other.
 var layers = map[string]layer{
+	"internal/batch":      {level: -1},
 	"internal/weburl":     {level: -1},
 	"migrations":          {level: 0},
 	"internal/config":     {level: 0},

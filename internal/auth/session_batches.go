@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"tenantry/ent"
-	"tenantry/internal/cache"
+	"tenantry/internal/batch"
 	"tenantry/internal/database"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
@@ -17,7 +17,7 @@ import (
 // sessionBatches reads projections by session: those that are asked for at once in one statement. What it costs is hardly in its rows, and
 // where nothing is remembered every request needs one.
 type sessionBatches struct {
-	cache.Batches[sessionAsked]
+	batch.Group[sessionAsked]
 	client *ent.Client
 	clock  func() time.Time
 }
@@ -36,7 +36,7 @@ var (
 
 func newSessionBatches(client *ent.Client, clock func() time.Time) *sessionBatches {
 	return &sessionBatches{
-		Batches: cache.Batches[sessionAsked]{
+		Group: batch.Group[sessionAsked]{
 			Max: maxSessionsAtOnce, AtOnce: 2, Patience: 50 * time.Millisecond, Longest: 500 * time.Millisecond, // as for a connection
 		},
 		client: client, clock: clock,

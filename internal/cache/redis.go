@@ -17,6 +17,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"tenantry/internal/batch"
 )
 
 // version is that of the form of what is shared. Whoever changes what a value looks like in CBOR raises it.
@@ -48,7 +50,7 @@ type shared struct {
 	Sharing
 	client  *redis.Client
 	custody atomic.Pointer[custody]
-	reads   Batches[wanted]
+	reads   batch.Group[wanted]
 	// seen is an era that somebody else keeps.
 	seen seen
 	// failing says that it was said that the server is not there.
@@ -97,7 +99,7 @@ func (c *Cache) Share(how Sharing) error {
 	opts.MaxRetries, opts.DialerRetries, opts.DisableIdentity = -1, 1, true
 	opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	c.shared = &shared{Sharing: how, client: redis.NewClient(opts), offers: make(chan offer, maxOffers), wake: make(chan struct{}, 1)}
-	c.shared.reads = Batches[wanted]{Max: maxReads, AtOnce: 2, Patience: answerShared, Longest: answerShared}
+	c.shared.reads = batch.Group[wanted]{Max: maxReads, AtOnce: 2, Patience: answerShared, Longest: answerShared}
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package cache
+package batch
 
 import (
 	"slices"
@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Batches answers together what is asked for at once. Who asks alone is answered at once; who asks while runs are under way is answered by
+// Group answers together what is asked for at once. Who asks alone is answered at once; who asks while runs are under way is answered by
 // the next, with everybody else who does. Each is answered by a run that began after they asked.
-type Batches[A any] struct {
+type Group[A any] struct {
 	// Max is how many one run answers.
 	Max int
 	// AtOnce is how many runs there are before who asks waits for the next.
@@ -39,7 +39,7 @@ type waiting[A any] struct {
 
 // Answer has something answered, by run or by that of somebody who asks at the same time, and reports whether it came to that: not if it was
 // not their turn for too long. Run answers what it is given, which whoever gave it waits for: if it panics, it leaves that as it is.
-func (b *Batches[A]) Answer(asked *A, run func([]*A)) (answered bool) {
+func (b *Group[A]) Answer(asked *A, run func([]*A)) (answered bool) {
 	w, began := b.wait(asked), time.Now()
 	if w == nil {
 		defer b.next(began)
@@ -70,7 +70,7 @@ func (b *Batches[A]) Answer(asked *A, run func([]*A)) (answered bool) {
 }
 
 // wait returns nil if whoever asks is to run it, and then the next.
-func (b *Batches[A]) wait(asked *A) *waiting[A] {
+func (b *Group[A]) wait(asked *A) *waiting[A] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.running < b.AtOnce+b.spare {
@@ -84,7 +84,7 @@ func (b *Batches[A]) wait(asked *A) *waiting[A] {
 
 // leave reports whether whoever has waited since began need not any longer: to be answered alone, beside all others, if nobody has taken anything
 // for long, or because it was too long for them. What somebody has taken is waited for.
-func (b *Batches[A]) leave(w *waiting[A], began time.Time) (left, alone bool) {
+func (b *Group[A]) leave(w *waiting[A], began time.Time) (left, alone bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at := slices.Index(b.waiting, w)
@@ -100,7 +100,7 @@ func (b *Batches[A]) leave(w *waiting[A], began time.Time) (left, alone bool) {
 }
 
 // next gives those who wait the place of a run that has ended, unless that was slow and others took its place before.
-func (b *Batches[A]) next(began time.Time) {
+func (b *Group[A]) next(began time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.spare > 0 && time.Since(began) > b.Patience {
@@ -122,7 +122,7 @@ func (b *Batches[A]) next(began time.Time) {
 	batch[0].turn <- batch
 }
 
-func (b *Batches[A]) lead(batch []*waiting[A], run func([]*A)) {
+func (b *Group[A]) lead(batch []*waiting[A], run func([]*A)) {
 	defer b.next(time.Now())
 	asked := make([]*A, 0, len(batch))
 	for _, w := range batch {

@@ -1,4 +1,4 @@
-package cache
+package batch
 
 import (
 	"slices"
@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// occupied are batches of which two runs are under way, until free is called.
-func occupied(patience time.Duration) (b *Batches[int], free func()) {
-	b = &Batches[int]{Max: 4, AtOnce: 2, Patience: patience, Longest: time.Hour}
+// occupied is a group of which two runs are under way, until free is called.
+func occupied(patience time.Duration) (b *Group[int], free func()) {
+	b = &Group[int]{Max: 4, AtOnce: 2, Patience: patience, Longest: time.Hour}
 	end := make(chan struct{})
 	var runs sync.WaitGroup
 	for range b.AtOnce {
@@ -22,7 +22,7 @@ func occupied(patience time.Duration) (b *Batches[int], free func()) {
 	return b, func() { close(end); runs.Wait() }
 }
 
-func TestBatches_answer_everybody_once_and_no_more_than_they_may_together(t *testing.T) {
+func TestGroup_answers_everybody_once_and_no_more_than_they_may_together(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, free := occupied(time.Hour)
@@ -60,7 +60,7 @@ func TestBatches_answer_everybody_once_and_no_more_than_they_may_together(t *tes
 }
 
 // Runs that hang make one wait, and not everybody after.
-func TestBatches_let_go_who_waits_too_long(t *testing.T) {
+func TestGroup_lets_go_who_waits_too_long(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, free := occupied(10 * time.Millisecond)
@@ -86,7 +86,7 @@ func TestBatches_let_go_who_waits_too_long(t *testing.T) {
 }
 
 // However many wait, they do so together as long as it is anybody's turn.
-func TestBatches_keep_together_who_waits_while_runs_end(t *testing.T) {
+func TestGroup_keeps_together_who_waits_while_runs_end(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, free := occupied(200 * time.Millisecond)
@@ -116,10 +116,10 @@ func TestBatches_keep_together_who_waits_while_runs_end(t *testing.T) {
 }
 
 // When more is asked for than runs can answer, nobody waits longer than they may, and the runs answer as many as they can.
-func TestBatches_send_away_who_is_one_too_many(t *testing.T) {
+func TestGroup_sends_away_who_is_one_too_many(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := &Batches[int]{Max: 4, AtOnce: 2, Patience: 25 * time.Millisecond, Longest: 100 * time.Millisecond}
+		b := &Group[int]{Max: 4, AtOnce: 2, Patience: 25 * time.Millisecond, Longest: 100 * time.Millisecond}
 		var answered, ran atomic.Int64
 		var asking sync.WaitGroup
 		const many = 1000 // 250 runs, of which each two take 10 ms: eleven times two have begun when the longest wait is over
@@ -152,7 +152,7 @@ func TestBatches_send_away_who_is_one_too_many(t *testing.T) {
 }
 
 // Who panics leaves what they were given as it was, and takes nobody with them.
-func TestBatches_go_on_after_a_panic(t *testing.T) {
+func TestGroup_goes_on_after_a_panic(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, free := occupied(time.Hour)
@@ -181,9 +181,9 @@ func TestBatches_go_on_after_a_panic(t *testing.T) {
 }
 
 // However many ask, each has an answer of a run that began after they asked.
-func TestBatches_answer_with_nothing_older_than_the_question(t *testing.T) {
+func TestGroup_answers_with_nothing_older_than_the_question(t *testing.T) {
 	t.Parallel()
-	b := &Batches[int64]{Max: 4, AtOnce: 2, Patience: time.Millisecond, Longest: time.Hour}
+	b := &Group[int64]{Max: 4, AtOnce: 2, Patience: time.Millisecond, Longest: time.Hour}
 	start := time.Now()
 	var asking sync.WaitGroup
 	for range 32 {
