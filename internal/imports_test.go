@@ -31,6 +31,7 @@ var layers = map[string]layer{
 	"internal/problem":    {level: 0},
 	"internal/api":        {level: 0},
 	"internal/cache":      {level: 0},
+	"internal/keyring":    {level: 0},
 	"internal/names":      {level: 0},
 	"internal/load":       {level: 0},
 	"ent/schema/settings": {level: 0},

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/maypok86/otter/v2"
 
+	"tenantry/internal/keyring"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 )
@@ -147,7 +148,7 @@ func (a *accessTokens) read(ctx context.Context, token string) (p *principal.Pri
 	if err == nil {
 		user, err = uuid.Parse(c.Subject)
 	}
-	if errors.Is(err, ErrSealed) { // the keys could not be read, so that nothing is known of the token
+	if errors.Is(err, keyring.ErrSealed) { // the keys could not be read, so that nothing is known of the token
 		return nil, 0, problem.Unavailable(err)
 	}
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"tenantry/ent/refreshtoken"
 	"tenantry/ent/tenant"
 	"tenantry/internal/database"
+	"tenantry/internal/keyring"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 	"tenantry/internal/roles"
@@ -33,15 +34,15 @@ type Auth struct {
 
 // New returns the Auth of a database.
 func New(client *ent.Client, hasher *Hasher, keys *SigningKeys, opts Options) (*Auth, error) {
-	refresh, err := derive(opts.secrets(), purposeRefreshToken)
+	refresh, err := opts.Keyring.Keys(keyring.RefreshToken)
 	if err != nil {
 		return nil, fmt.Errorf("derive the keys of refresh tokens: %w", err)
 	}
-	counting, err := derive(opts.secrets(), purposeThrottle)
+	counting, err := opts.Keyring.Keys(keyring.Throttle)
 	if err != nil {
 		return nil, fmt.Errorf("derive the key of throttles: %w", err)
 	}
-	devices, err := derive(opts.secrets(), purposeDevice)
+	devices, err := opts.Keyring.Keys(keyring.Device)
 	if err != nil {
 		return nil, fmt.Errorf("derive the keys of device tokens: %w", err)
 	}

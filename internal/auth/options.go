@@ -1,18 +1,17 @@
 package auth
 
 import (
-	"encoding/hex"
 	"log/slog"
 	"time"
 
 	"tenantry/internal/cache"
+	"tenantry/internal/keyring"
 )
 
 // Options are the rules of sign-in.
 type Options struct {
-	// Secret is what every key is derived from, at least 32 bytes. What was made under PreviousSecret, if there is one, is
-	// accepted as well.
-	Secret, PreviousSecret []byte
+	// Keyring derives the keys of what is signed and sealed.
+	Keyring keyring.Keyring
 	// Issuer is the URL that access tokens are issued by and for.
 	Issuer string
 	// Algorithm signs access tokens: ES256, EdDSA or RS256.
@@ -40,38 +39,4 @@ type Options struct {
 	Cache *cache.Cache
 	Clock func() time.Time
 	Log   *slog.Logger
-}
-
-func (o Options) secrets() [][]byte {
-	if len(o.PreviousSecret) == 0 {
-		return [][]byte{o.Secret}
-	}
-	return [][]byte{o.Secret, o.PreviousSecret}
-}
-
-// CursorKeys returns the keys of the cursors of lists, the one to use first.
-func (o Options) CursorKeys() ([][]byte, error) { return derive(o.secrets(), purposeCursor) }
-
-// Sharing is how instances that have the secret share what they remember, in the Redis server of a URL. Nobody else can read or make it.
-func (o Options) Sharing(url string) (cache.Sharing, error) {
-	seal, err := newSealer([][]byte{o.Secret}, purposeShared)
-	if err != nil {
-		return cache.Sharing{}, err
-	}
-	scope, err := derive([][]byte{o.Secret}, purposeSharedScope)
-	if err != nil {
-		return cache.Sharing{}, err
-	}
-	return cache.Sharing{
-		URL: url, Scope: "tenantry:" + hex.EncodeToString(scope[0][:8]), Seal: seal.Seal, Log: o.Log,
-		Open: func(sealed []byte, name string) ([]byte, error) {
-			plain, _, err := seal.Open(sealed, name)
-			return plain, err
-		},
-	}, nil
-}
-
-// ClientSecretSealer seals the secrets by which providers know the clients of tenants.
-func (o Options) ClientSecretSealer() (*Sealer, error) {
-	return newSealer(o.secrets(), purposeClientSecret)
 }

@@ -20,6 +20,7 @@ import (
 	"tenantry/ent"
 	"tenantry/ent/signingkey"
 	"tenantry/internal/httpapi"
+	"tenantry/internal/keyring"
 	"tenantry/internal/principal"
 )
 
@@ -52,7 +53,7 @@ type keySet struct {
 // parts sealed, so that every instance has the same.
 type SigningKeys struct {
 	client   *ent.Client
-	seal     *Sealer
+	seal     *keyring.Sealer
 	alg      string
 	rotation time.Duration
 	clock    func() time.Time
@@ -65,7 +66,7 @@ type SigningKeys struct {
 // OpenSigningKeys loads the keys and makes the first if there is none. Of several instances that start at once one makes
 // it, and the others take it over.
 func OpenSigningKeys(ctx context.Context, client *ent.Client, opts Options) (*SigningKeys, error) {
-	seal, err := newSealer(opts.secrets(), purposeSigningKey)
+	seal, err := opts.Keyring.Sealer(keyring.SigningKey)
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ import (
 	"tenantry/ent/user"
 	"tenantry/internal/auth"
 	"tenantry/internal/cache"
+	"tenantry/internal/keyring"
 	"tenantry/internal/problem"
 )
 
@@ -31,7 +32,7 @@ const (
 // Options are the rules of sign-in at providers.
 type Options struct {
 	Auth   *auth.Auth
-	Sealer *auth.Sealer
+	Sealer *keyring.Sealer
 	// Providers are those that the server offers to every tenant.
 	Providers []Provider
 	Rules     Rules

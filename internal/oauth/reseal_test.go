@@ -13,15 +13,15 @@ import (
 
 	"tenantry/ent"
 	"tenantry/ent/oauthprovider"
-	"tenantry/internal/auth"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
+	"tenantry/internal/keyring"
 	"tenantry/internal/principal"
 )
 
-func sealer(t *testing.T, secret, previous string) *auth.Sealer {
+func sealer(t *testing.T, secret, previous string) *keyring.Sealer {
 	t.Helper()
-	s, err := auth.Options{Secret: []byte(secret), PreviousSecret: []byte(previous)}.ClientSecretSealer()
+	s, err := keyring.New([]byte(secret), []byte(previous)).Sealer(keyring.ClientSecret)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
+	"tenantry/internal/keyring"
 	"tenantry/internal/principal"
 )
 
@@ -225,7 +226,7 @@ func TestAlgorithm_that_was_changed_makes_the_next_key(t *testing.T) {
 	s := start(t, dbtest.SQLite(t))
 	before := s.db.Client.SigningKey.Query().OnlyX(principal.System(t.Context(), "test"))
 	opts := auth.Options{
-		Secret: []byte(testSecret), Algorithm: "EdDSA", KeyRotation: time.Hour, Clock: func() time.Time { return time.Now().UTC() },
+		Keyring: keyring.New([]byte(testSecret), nil), Algorithm: "EdDSA", KeyRotation: time.Hour, Clock: func() time.Time { return time.Now().UTC() },
 	}
 	changed, err := auth.OpenSigningKeys(t.Context(), s.db.Client, opts)
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/httpapi"
+	"tenantry/internal/keyring"
 	"tenantry/internal/oauth"
 	"tenantry/internal/page"
 	"tenantry/internal/roles"
@@ -96,12 +97,12 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	cursorKeys, err := opts.CursorKeys()
+	cursorKeys, err := opts.Keyring.Keys(keyring.Cursor)
 	if err != nil {
 		return nil, fmt.Errorf("derive the keys of cursors: %w", err)
 	}
 	cursors := page.NewCursors(cursorKeys)
-	seal, err := opts.ClientSecretSealer()
+	seal, err := opts.Keyring.Sealer(keyring.ClientSecret)
 	if err != nil {
 		return nil, fmt.Errorf("derive the key of client secrets: %w", err)
 	}
@@ -177,17 +178,23 @@ func share(ctx context.Context, cfg config.Config, opts auth.Options, db *databa
 		opts.Log.WarnContext(ctx, "TENANTRY_REDIS_URL is not used: SQLite has one instance, which shares with nobody")
 		return nil
 	}
-	how, err := opts.Sharing(cfg.RedisURL)
+	seal, scope, err := opts.Keyring.Sharing()
 	if err != nil {
 		return fmt.Errorf("derive the key of what is shared: %w", err)
 	}
-	return opts.Cache.Share(how)
+	return opts.Cache.Share(cache.Sharing{
+		URL: cfg.RedisURL, Scope: scope, Seal: seal.Seal, Log: opts.Log,
+		Open: func(sealed []byte, name string) ([]byte, error) {
+			plain, _, err := seal.Open(sealed, name)
+			return plain, err
+		},
+	})
 }
 
 // AuthOptions returns what a configuration says of signing in.
 func AuthOptions(cfg config.Config, secret []byte, clock func() time.Time, log *slog.Logger) auth.Options {
 	return auth.Options{
-		Secret: secret, PreviousSecret: []byte(cfg.SecretPrevious), Issuer: cfg.PublicURL, Algorithm: cfg.JWTAlgorithm,
+		Keyring: keyring.New(secret, []byte(cfg.SecretPrevious)), Issuer: cfg.PublicURL, Algorithm: cfg.JWTAlgorithm,
 		KeyRotation: cfg.KeyRotation, DefaultTenant: cfg.DefaultTenant,
 		Lifetimes:    auth.Lifetimes{AccessToken: cfg.AccessTokenTTL, RefreshToken: cfg.RefreshTokenTTL, RefreshIdle: cfg.RefreshIdleTTL},
 		RefreshGrace: cfg.RefreshGrace, SessionsPerUser: cfg.SessionsPerUser, AccountAttempts: cfg.SignInAccountAttempts, AddressAttempts: cfg.SignInAddressAttempts,

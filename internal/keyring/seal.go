@@ -1,4 +1,4 @@
-package auth
+package keyring
 
 import (
 	"crypto/aes"
@@ -17,8 +17,9 @@ type Sealer struct {
 	aeads []cipher.AEAD
 }
 
-func newSealer(secrets [][]byte, purpose string) (*Sealer, error) {
-	keys, err := derive(secrets, purpose)
+// Sealer returns the sealer of a purpose: it seals under the current secret, and opens under each.
+func (k Keyring) Sealer(purpose Purpose) (*Sealer, error) {
+	keys, err := k.Keys(purpose)
 	if err != nil {
 		return nil, fmt.Errorf("derive the sealing key: %w", err)
 	}
