@@ -34,6 +34,7 @@ var layers = map[string]layer{
 	"internal/keyring":    {level: 0},
 	"internal/names":      {level: 0},
 	"internal/load":       {level: 0},
+	"internal/network":    {level: 0},
 	"ent/schema/settings": {level: 0},
 
 	"ent":        {level: 1, only: []string{"internal/names", "internal/principal"}},
@@ -42,6 +43,7 @@ var layers = map[string]layer{
 	"internal/database": {level: 2},
 	"internal/httpapi":  {level: 2},
 	"internal/page":     {level: 2},
+	"internal/password": {level: 2},
 	"internal/roles":    {level: 3},
 	"internal/auth":     {level: 4},
 	"internal/demo":     {level: 4},

@@ -24,6 +24,8 @@ import (
 
 const testIssuer = "https://id.acme.test"
 
+func testUser() *ent.User { return &ent.User{ID: uuid.New(), TenantID: uuid.New()} }
+
 // testTokens issues tokens under a key that no database holds.
 // noDatabase is asked for keys that nobody has made.
 func noDatabase() *ent.Client {

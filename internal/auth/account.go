@@ -8,6 +8,7 @@ import (
 
 	"tenantry/ent"
 	"tenantry/internal/names"
+	"tenantry/internal/password"
 	"tenantry/internal/problem"
 )
 
@@ -29,7 +30,7 @@ type PreparedAccount struct {
 
 // Prepare checks the account by the rules of its tenant and hashes its password: 422, with every member that is not
 // acceptable, or 503 when the hasher is busy.
-func (a Account) Prepare(ctx context.Context, hasher *Hasher, home *ent.Tenant) (*PreparedAccount, error) {
+func (a Account) Prepare(ctx context.Context, hasher *password.Hasher, home *ent.Tenant) (*PreparedAccount, error) {
 	var fields []problem.Field
 	email, err := CanonicalEmail(a.Email)
 	if err != nil {
@@ -39,7 +40,7 @@ func (a Account) Prepare(ctx context.Context, hasher *Hasher, home *ent.Tenant) 
 		fields = append(fields, problem.Field{Pointer: "/full_name", Detail: err.Error()})
 	}
 	if a.Password != nil {
-		if err := checkPassword(*a.Password, home, email); err != nil {
+		if err := password.Check(*a.Password, home, email); err != nil {
 			fields = append(fields, problem.Field{Pointer: "/password", Detail: err.Error()})
 		}
 	}

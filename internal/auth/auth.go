@@ -12,6 +12,7 @@ import (
 	"tenantry/ent/tenant"
 	"tenantry/internal/database"
 	"tenantry/internal/keyring"
+	"tenantry/internal/password"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 	"tenantry/internal/roles"
@@ -20,7 +21,7 @@ import (
 // Auth signs people in and keeps them signed in.
 type Auth struct {
 	client   *ent.Client
-	hasher   *Hasher
+	hasher   *password.Hasher
 	keys     *SigningKeys
 	access   *accessTokens
 	refresh  refreshTokens
@@ -33,7 +34,7 @@ type Auth struct {
 }
 
 // New returns the Auth of a database.
-func New(client *ent.Client, hasher *Hasher, keys *SigningKeys, opts Options) (*Auth, error) {
+func New(client *ent.Client, hasher *password.Hasher, keys *SigningKeys, opts Options) (*Auth, error) {
 	refresh, err := opts.Keyring.Keys(keyring.RefreshToken)
 	if err != nil {
 		return nil, fmt.Errorf("derive the keys of refresh tokens: %w", err)
@@ -138,7 +139,7 @@ var ErrCredentials = problem.Unauthorized("invalid_credentials", "The tenant, e-
 // Register makes an account in a tenant that is open for it, and signs in. An empty slug means the default tenant. What is
 // refused counts against the address; 429 also for a network that has registered too many.
 func (a *Auth) Register(ctx context.Context, slug string, account Account, from Origin) (*Tokens, error) {
-	leave, err := a.hasher.Admit(ctx, Share{Network: from.IP, Tenant: a.slug(slug), Account: accountOf(a.slug(slug), account.Email)})
+	leave, err := a.hasher.Admit(ctx, password.Share{Network: from.IP, Tenant: a.slug(slug), Account: accountOf(a.slug(slug), account.Email)})
 	if err != nil {
 		return nil, err
 	}

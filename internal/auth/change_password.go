@@ -13,6 +13,7 @@ import (
 	"tenantry/ent/refreshtoken"
 	"tenantry/ent/user"
 	"tenantry/internal/database"
+	"tenantry/internal/password"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 )
@@ -36,7 +37,7 @@ func (a *Auth) ChangePassword(ctx context.Context, me *Projection, change Passwo
 	if err != nil {
 		return fmt.Errorf("read tenant: %w", err)
 	}
-	if err := checkPassword(change.Next, home, me.Email); err != nil {
+	if err := password.Check(change.Next, home, me.Email); err != nil {
 		return problem.Invalid(problem.Field{Pointer: "/new_password", Detail: err.Error()})
 	}
 	system := principal.System(ctx, "change of password: throttles belong to no tenant")
@@ -84,8 +85,8 @@ func LogUnlinked(ctx context.Context, log *slog.Logger, u *ent.User, by string) 
 // SetPassword replaces the password of a user for somebody who need not know the current one, ends every session, and removes the
 // identity at a provider, which is another way in: 422 if the password is not acceptable. The
 // caller calls LogUnlinked.
-func SetPassword(ctx context.Context, client *ent.Client, hasher *Hasher, home *ent.Tenant, u *ent.User, next string) error {
-	if err := checkPassword(next, home, u.Email); err != nil {
+func SetPassword(ctx context.Context, client *ent.Client, hasher *password.Hasher, home *ent.Tenant, u *ent.User, next string) error {
+	if err := password.Check(next, home, u.Email); err != nil {
 		return problem.Invalid(problem.Field{Pointer: "/password", Detail: err.Error()})
 	}
 	hash, err := hasher.Hash(ctx, next)

@@ -9,6 +9,8 @@ import (
 	"tenantry/ent"
 	"tenantry/internal/api"
 	"tenantry/internal/httpapi"
+	"tenantry/internal/password"
+	"tenantry/internal/principal"
 )
 
 // HTTP serves the operations of this package.
@@ -152,6 +154,13 @@ func SessionsResponse(sessions []*ent.RefreshToken, current uuid.UUID) api.Sessi
 func OriginOf(ctx context.Context) Origin {
 	ip, userAgent := httpapi.Client(ctx)
 	return Origin{IP: ip, UserAgent: userAgent}
+}
+
+// ShareOf returns the part of the hasher that the principal who acts in ctx has.
+func ShareOf(ctx context.Context) password.Share {
+	ip, _ := httpapi.Client(ctx)
+	p, _ := principal.FromContext(ctx)
+	return password.Share{Network: ip, Tenant: p.TenantID.String(), Account: p.UserID.String()}
 }
 
 func optional(s *string) string {

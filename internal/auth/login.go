@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"tenantry/ent/user"
+	"tenantry/internal/password"
 	"tenantry/internal/principal"
 )
 
@@ -31,7 +32,7 @@ func (a *Auth) login(ctx context.Context, c Credentials, from Origin) (*Tokens, 
 	account := accountOf(c.Tenant, c.Email)
 	system := principal.System(ctx, "sign-in: the user is not authenticated yet")
 	d, known := a.devices.decode(c.Device, account, a.opts.Clock())
-	leave, err := a.admit(system, Share{from.IP, c.Tenant, account, known})
+	leave, err := a.admit(system, password.Share{Network: from.IP, Tenant: c.Tenant, Account: account, Known: known})
 	if err != nil {
 		return nil, err
 	}
@@ -79,9 +80,9 @@ func (a *Auth) login(ctx context.Context, c Credentials, from Origin) (*Tokens, 
 // admit waits for a place among the sign-ins. An account that is refused a place waits again among
 // those who are known, if it has signed in from the network before: that costs a statement, which
 // only a sign-in that would be refused needs.
-func (a *Auth) admit(ctx context.Context, share Share) (leave func(), err error) {
+func (a *Auth) admit(ctx context.Context, share password.Share) (leave func(), err error) {
 	leave, err = a.hasher.Admit(ctx, share)
-	if share.Known || !errors.Is(err, errBusy) || !a.throttle.knows(ctx, share.Network, share.Account) {
+	if share.Known || !errors.Is(err, password.ErrBusy) || !a.throttle.knows(ctx, share.Network, share.Account) {
 		return leave, err
 	}
 	share.Known = true

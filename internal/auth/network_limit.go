@@ -6,6 +6,7 @@ import (
 	"time"
 
 	entthrottle "tenantry/ent/throttle"
+	"tenantry/internal/network"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 )
@@ -57,7 +58,7 @@ func (t *throttle) spendOfNetwork(ctx context.Context, kind, ip, slug string, li
 		return nil
 	}
 	ctx = principal.System(ctx, "limit of a network: throttles belong to no tenant")
-	inNetwork, inTenant := t.id(kind+"\n"+network(ip)), t.id(kind+"\n"+network(ip)+"\n"+slug)
+	inNetwork, inTenant := t.id(kind+"\n"+network.Of(ip)), t.id(kind+"\n"+network.Of(ip)+"\n"+slug)
 	spacing := map[string]int64{
 		inNetwork: window.Milliseconds() / int64(limit), inTenant: window.Milliseconds() / int64(max(1, limit/2)),
 	}

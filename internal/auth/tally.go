@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"sync/atomic"
 
+	"tenantry/internal/password"
 	"tenantry/internal/problem"
 )
 
@@ -59,7 +60,7 @@ func passwordEnd(err error) string {
 		return EndOK
 	case errors.Is(err, errDisabled):
 		return EndDisabled
-	case errors.Is(err, errBusy):
+	case errors.Is(err, password.ErrBusy):
 		return EndBusy
 	case known && p.Status == http.StatusTooManyRequests:
 		return EndThrottled

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"tenantry/internal/password"
 	"tenantry/internal/problem"
 )
 
@@ -17,7 +18,7 @@ func TestTally_tells_who_had_to_wait_from_who_was_wrong(t *testing.T) {
 		EndWrongCredentials: ErrCredentials,
 		EndDisabled:         errDisabled,
 		EndThrottled:        problem.TooMany(time.Second),
-		EndBusy:             fmt.Errorf("sign in: %w", problem.Unavailable(errBusy)),
+		EndBusy:             fmt.Errorf("sign in: %w", problem.Unavailable(password.ErrBusy)),
 		EndFailed:           problem.Unavailable(context.Canceled),
 	} {
 		if got := passwordEnd(err); got != want {

@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +15,7 @@ import (
 
 	"tenantry/ent"
 	entthrottle "tenantry/ent/throttle"
+	"tenantry/internal/network"
 	"tenantry/internal/problem"
 )
 
@@ -73,7 +73,7 @@ func accountOf(slug, email string) string {
 
 // ofAddress is the counter of a client network, ofAccount that of an account.
 func (t *throttle) ofAddress(ip string) counter {
-	return counter{id: t.id("address\n" + network(ip)), free: t.address, limit: math.MaxInt32, waits: true}
+	return counter{id: t.id("address\n" + network.Of(ip)), free: t.address, limit: math.MaxInt32, waits: true}
 }
 
 func (t *throttle) ofAccount(account string, limit int, waits bool) counter {
@@ -115,7 +115,7 @@ func (t *throttle) spendSignIn(ctx context.Context, ip, account string) (*attemp
 		try.refund(ctx)
 		return nil, t.wait(ctx, try.address, try.account)
 	}
-	own := &attempt{throttle: t, account: t.ofAccount(account, knownFailures, false), bucket: t.ofBucket(account + "\n" + network(ip))}
+	own := &attempt{throttle: t, account: t.ofAccount(account, knownFailures, false), bucket: t.ofBucket(account + "\n" + network.Of(ip))}
 	if err := own.count(ctx, try.known); err != nil {
 		return nil, err
 	}
@@ -208,7 +208,7 @@ func (a *attempt) refund(ctx context.Context) { _ = a.settle(ctx, false) }
 
 // knownNetwork is the ID of the counter that exists while the account knows the network.
 func (t *throttle) knownNetwork(ip, account string) string {
-	return t.id("known\n" + account + "\n" + network(ip))
+	return t.id("known\n" + account + "\n" + network.Of(ip))
 }
 
 // knows reports whether the account has signed in from the network before. The context must be the
@@ -223,22 +223,4 @@ func (t *throttle) id(subject string) string {
 	mac := hmac.New(sha256.New, t.key)
 	mac.Write([]byte(subject))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
-}
-
-// network is what an address is counted by: a customer of IPv6 has a whole /64 to write from (RFC 6177).
-func network(ip string) string {
-	return prefixOf(ip, 64)
-}
-
-// prefixOf returns the prefix of an IPv6 address, and any other address whole.
-func prefixOf(ip string, bits int) string {
-	address, err := netip.ParseAddr(ip)
-	if err != nil {
-		return ip
-	}
-	if address = address.Unmap(); address.Is4() {
-		return address.String()
-	}
-	prefix, _ := address.Prefix(bits) // within the bits of every IPv6 address
-	return prefix.String()
 }

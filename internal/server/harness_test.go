@@ -23,9 +23,9 @@ import (
 	"tenantry/ent/tenant"
 	"tenantry/ent/user"
 	"tenantry/internal/api"
-	"tenantry/internal/auth"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
+	"tenantry/internal/password"
 	"tenantry/internal/principal"
 	"tenantry/internal/server"
 )
@@ -120,7 +120,7 @@ func startAt(t testing.TB, opts database.Options, clock func() time.Time, change
 	if err != nil {
 		t.Fatal(err)
 	}
-	hasher := auth.NewHasher(auth.HashOptions{
+	hasher := password.NewHasher(password.HashOptions{
 		Concurrency: cfg.PasswordHashConcurrency, MemoryKiB: cfg.PasswordHashMemory, Time: cfg.PasswordHashTime,
 	})
 	tracer, handOver, err := server.OpenTraces(t.Context(), cfg, log)

@@ -19,6 +19,7 @@ import (
 	"tenantry/internal/database"
 	"tenantry/internal/httpapi"
 	"tenantry/internal/oauth"
+	"tenantry/internal/password"
 )
 
 // The kinds of unforeseen errors.
@@ -40,7 +41,7 @@ type metrics struct {
 	mistakes   *prometheus.CounterVec
 }
 
-func newMetrics(db *database.DB, c *cache.Cache, hasher *auth.Hasher, signIn *auth.Auth, providers *oauth.OAuth) *metrics {
+func newMetrics(db *database.DB, c *cache.Cache, hasher *password.Hasher, signIn *auth.Auth, providers *oauth.OAuth) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -95,7 +96,7 @@ func newMetrics(db *database.DB, c *cache.Cache, hasher *auth.Hasher, signIn *au
 	for _, kind := range []string{mistakeEdge, mistakeOther} {
 		m.mistakes.WithLabelValues(kind)
 	}
-	for _, stage := range []string{auth.StageAdmission, auth.StageTurn} {
+	for _, stage := range []string{password.StageAdmission, password.StageTurn} {
 		m.hashWait.WithLabelValues(stage)
 	}
 	for _, table := range expiringTables() {

@@ -24,6 +24,7 @@ import (
 	"tenantry/internal/keyring"
 	"tenantry/internal/oauth"
 	"tenantry/internal/page"
+	"tenantry/internal/password"
 	"tenantry/internal/roles"
 	"tenantry/internal/tenants"
 	"tenantry/internal/users"
@@ -72,7 +73,7 @@ type Parts struct {
 	Secret []byte
 	// DB is open and migrated.
 	DB     *database.DB
-	Hasher *auth.Hasher
+	Hasher *password.Hasher
 	// Clock tells the time, in UTC.
 	Clock func() time.Time
 	Log   *slog.Logger
@@ -216,8 +217,8 @@ func serverProviders(cfg config.Config) []oauth.Provider {
 }
 
 // NewHasher returns the hasher of a configuration.
-func NewHasher(cfg config.Config) *auth.Hasher {
-	return auth.NewHasher(auth.HashOptions{
+func NewHasher(cfg config.Config) *password.Hasher {
+	return password.NewHasher(password.HashOptions{
 		Concurrency: cfg.PasswordHashConcurrency, MemoryKiB: cfg.PasswordHashMemory, Time: cfg.PasswordHashTime,
 	})
 }

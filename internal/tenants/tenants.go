@@ -17,6 +17,7 @@ import (
 	"tenantry/internal/database"
 	"tenantry/internal/names"
 	"tenantry/internal/page"
+	"tenantry/internal/password"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 	"tenantry/internal/roles"
@@ -34,7 +35,7 @@ const maxName = 200
 
 // Options are what tenants are made and listed with. Who makes none needs none.
 type Options struct {
-	Hasher  *auth.Hasher
+	Hasher  *password.Hasher
 	Auth    *auth.Auth
 	Cursors page.Cursors
 	// Lifetimes are the server's, which a tenant may shorten.
@@ -108,7 +109,7 @@ func (t *Tenants) SignUp(ctx context.Context, slug, name string, owner auth.Acco
 	if !t.opts.Signup {
 		return nil, problem.Forbidden("signup_closed", "Tenants are made by an operator here.")
 	}
-	leave, err := t.opts.Hasher.Admit(ctx, auth.Share{Network: from.IP, Account: owner.Email})
+	leave, err := t.opts.Hasher.Admit(ctx, password.Share{Network: from.IP, Account: owner.Email})
 	if err != nil {
 		return nil, err
 	}

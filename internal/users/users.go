@@ -13,6 +13,7 @@ import (
 	"tenantry/internal/database"
 	"tenantry/internal/names"
 	"tenantry/internal/page"
+	"tenantry/internal/password"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 	"tenantry/internal/roles"
@@ -21,13 +22,13 @@ import (
 // Users are the users of the tenant that the context acts for.
 type Users struct {
 	client  *ent.Client
-	hasher  *auth.Hasher
+	hasher  *password.Hasher
 	auth    *auth.Auth
 	cursors page.Cursors
 }
 
 // New returns the users of a database.
-func New(client *ent.Client, hasher *auth.Hasher, signIn *auth.Auth, cursors page.Cursors) *Users {
+func New(client *ent.Client, hasher *password.Hasher, signIn *auth.Auth, cursors page.Cursors) *Users {
 	return &Users{client, hasher, signIn, cursors}
 }
 

@@ -1,12 +1,12 @@
-package auth
+package password
 
 import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
-	"tenantry/internal/httpapi"
-	"tenantry/internal/principal"
+	"tenantry/internal/network"
 )
 
 // Share names the client network, the tenant and the account that a password is hashed for. Each of
@@ -18,21 +18,14 @@ type Share struct {
 	Known bool
 }
 
-// ShareOf is the share of the principal who acts in ctx.
-func ShareOf(ctx context.Context) Share {
-	ip, _ := httpapi.Client(ctx)
-	p, _ := principal.FromContext(ctx)
-	return Share{Network: ip, Tenant: p.TenantID.String(), Account: p.UserID.String()}
-}
-
-// keys returns the queue's keys of the request. An IPv6 site has a /48 (RFC 6177 §2).
+// keys returns the queue's keys of the request.
 func (s Share) keys() [4]string {
 	of := ""
 	if s.Known {
 		of = "known "
 	}
 	return [4]string{
-		of + "site\n" + prefixOf(s.Network, 48), of + "network\n" + network(s.Network),
+		of + "site\n" + network.SiteOf(s.Network), of + "network\n" + network.Of(s.Network),
 		of + "tenant\n" + s.Tenant, of + "account\n" + s.Tenant + "\n" + s.Account,
 	}
 }
@@ -72,24 +65,34 @@ func newAdmission(room, queue int) *admission {
 	return &admission{room: room, queue: queue, next: map[string]int{}}
 }
 
-// enter waits until the request is admitted: errBusy if the queue is full of requests that come
-// first, or the error of ctx. The caller calls leave after it was admitted.
+// enter waits until the request is admitted: ErrBusy if the queue is full of requests that come
+// first, or after hashWait, or the error of ctx. The caller calls leave after it was admitted.
 func (a *admission) enter(ctx context.Context, share Share) error {
 	w := &waiter{share.keys(), make(chan bool, 1)}
 	if !a.arrive(w) {
-		return errBusy
+		return ErrBusy
 	}
+	turn := time.NewTimer(hashWait)
+	defer turn.Stop()
 	select {
 	case admitted := <-w.admitted:
 		if !admitted {
-			return errBusy
+			return ErrBusy
 		}
 		return nil
+	case <-turn.C:
+		a.giveUp(w)
+		return ErrBusy
 	case <-ctx.Done():
-		if !a.abandon(w) && <-w.admitted {
-			a.leave() // it was admitted just now
-		}
+		a.giveUp(w)
 		return ctx.Err()
+	}
+}
+
+// giveUp ends the wait of a waiter.
+func (a *admission) giveUp(w *waiter) {
+	if !a.abandon(w) && <-w.admitted {
+		a.leave() // it was admitted just now
 	}
 }
 

@@ -1,4 +1,4 @@
-package auth
+package password
 
 import (
 	"context"
@@ -14,7 +14,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/crypto/argon2"
 
-	"tenantry/internal/httpapi"
 	"tenantry/internal/problem"
 )
 
@@ -119,7 +118,10 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 // hash that can be computed, it costs as much as the most expensive hash. The error is an outage: a
 // queue that is full, never a wrong password.
 func (h *Hasher) Verify(ctx context.Context, hash *string, password string) (bool, error) {
-	p, err := parsePHC(optional(hash))
+	if hash == nil {
+		hash = new(string)
+	}
+	p, err := parsePHC(*hash)
 	stored := err == nil
 	if stored {
 		h.raise(p)
@@ -136,7 +138,8 @@ func (h *Hasher) Verify(ctx context.Context, hash *string, password string) (boo
 	return false, h.equalise(ctx, password, p)
 }
 
-var errBusy = errors.New("too many passwords wait to be hashed")
+// ErrBusy is the cause of the 503 of a password that is not hashed, because too many others wait.
+var ErrBusy = errors.New("too many passwords wait to be hashed")
 
 // Admit waits until a request may hash passwords, and returns the function that ends its work: 503
 // when too many wait, or for too long. It comes before the database is asked, so that a crowd that
@@ -144,13 +147,11 @@ var errBusy = errors.New("too many passwords wait to be hashed")
 func (h *Hasher) Admit(ctx context.Context, share Share) (leave func(), err error) {
 	asked := time.Now()
 	defer func() { h.waited(StageAdmission, time.Since(asked)) }()
-	waiting, cancel := httpapi.Within(ctx, hashWait)
-	defer cancel()
-	switch err := h.admission.enter(waiting, share); {
+	switch err := h.admission.enter(ctx, share); {
 	case err == nil:
 		return h.admission.leave, nil
-	case errors.Is(err, errBusy) || ctx.Err() == nil:
-		return nil, problem.Unavailable(errBusy)
+	case errors.Is(err, ErrBusy):
+		return nil, problem.Unavailable(ErrBusy)
 	default:
 		return nil, problem.Unavailable(fmt.Errorf("wait to be let in to hash: %w", ctx.Err()))
 	}
@@ -158,7 +159,7 @@ func (h *Hasher) Admit(ctx context.Context, share Share) (leave func(), err erro
 
 // compute returns the key of a password under the parameters of p, in its turn.
 func (h *Hasher) compute(ctx context.Context, password string, p phcHash) ([]byte, error) {
-	_, span := trace.SpanFromContext(ctx).TracerProvider().Tracer("tenantry/internal/auth").Start(ctx, "hash a password")
+	_, span := trace.SpanFromContext(ctx).TracerProvider().Tracer("tenantry/internal/password").Start(ctx, "hash a password")
 	defer span.End()
 	asked := time.Now()
 	select {

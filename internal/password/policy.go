@@ -1,4 +1,4 @@
-package auth
+package password
 
 import (
 	_ "embed"
@@ -34,10 +34,10 @@ var walks = []string{
 	"1q2w3e4r5t6y7u8i9o0p", "q1w2e3r4t5y6u7i8o9p0", "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p", "qazwsxedcrfvtgbyhnujmikolp",
 }
 
-// checkPassword refuses a new password that is too short for the tenant, too long, or guessed by everybody (NIST SP
+// Check refuses a new password that is too short for the tenant, too long, or guessed by everybody (NIST SP
 // 800-63B-4 §3.1.1.2). It counts code points, changes nothing and asks for no particular characters, but refuses those that no
 // sign-in may send: whatever a command line or a file accepts must be of use.
-func checkPassword(password string, home *ent.Tenant, email string) error {
+func Check(password string, home *ent.Tenant, email string) error {
 	if !utf8.ValidString(password) || strings.ContainsFunc(password, unicode.IsControl) {
 		return errors.New("must be UTF-8 without control characters such as a tab or a line break")
 	}

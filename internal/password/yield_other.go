@@ -1,6 +1,6 @@
 //go:build !linux
 
-package auth
+package password
 
 // yieldThread does nothing where a thread has no priority of its own.
 func yieldThread() {}

@@ -1,4 +1,4 @@
-package auth
+package password
 
 import (
 	"strings"
@@ -40,7 +40,7 @@ func TestCheckPassword(t *testing.T) {
 		"product":                      {"Tenantry-Tenantry", "service"},
 	}
 	for name, tt := range tests {
-		err := checkPassword(tt.password, home, "ada.lovelace@acme.test")
+		err := Check(tt.password, home, "ada.lovelace@acme.test")
 		if (err == nil) != (tt.reason == "") || (err != nil && !strings.Contains(err.Error(), tt.reason)) {
 			t.Errorf("%s: %v, want %q", name, err, tt.reason)
 		}
@@ -58,7 +58,7 @@ func TestCommon_passwords_are_refused(t *testing.T) {
 		if word = strings.TrimSuffix(word, "\n"); len(word) < least || strings.HasPrefix(word, "# ") {
 			continue
 		}
-		if err := checkPassword(strings.ToUpper(word), home, ""); err == nil {
+		if err := Check(strings.ToUpper(word), home, ""); err == nil {
 			t.Errorf("%q is accepted", word)
 		}
 		refused++
@@ -70,7 +70,7 @@ func TestCommon_passwords_are_refused(t *testing.T) {
 		"passwordpassword", "Password Password!", "password12345678", "Monkey123456789", "123456789012345", "abc123abc123abc",
 		"qwerty qwerty qwerty", "2026passwordpassword", "1qaz2wsx3edc4rfv", "!!!letmein!!!letmein",
 	} {
-		if err := checkPassword(password, &ent.Tenant{}, ""); err == nil {
+		if err := Check(password, &ent.Tenant{}, ""); err == nil {
 			t.Errorf("%q is accepted", password)
 		}
 	}
