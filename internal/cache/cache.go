@@ -12,20 +12,22 @@ import (
 const (
 	// overhead is what an entry takes beside its value, in bytes.
 	overhead = 256
-	// slots is how many stamps there are. Rows that share one are taken for each other, which costs a load and nothing else.
-	slots = 1 << 14
-	// Freshness is how long the cache may be used after the last read of the change log began. After it both tiers are bypassed.
+	// versions is the number of row version counters. Rows that share a counter invalidate each
+	// other's entries, which costs a load and nothing else.
+	versions = 1 << 14
+	// Freshness is how long the cache may be used after the last read of the change log began.
+	// After it both tiers are bypassed.
 	Freshness = 500 * time.Millisecond
 )
 
-// Kind is what a value is.
+// Kind is the type of a cached value.
 type Kind uint8
 
-// The kinds, with how long they are remembered at most: a last resort, since changes are heard of.
+// The kinds, with their TTL. The TTL is the last resort: invalidation keeps entries correct.
 const (
-	// Session is who has signed in with a session, and what they may do: 5 minutes.
+	// Session is the projection of a session: its user, tenant and permissions. 5 minutes.
 	Session Kind = iota
-	// Provider is an OAuth provider of a tenant, as a flow begins with it: an hour.
+	// Provider is an OAuth provider of a tenant. One hour.
 	Provider
 
 	kinds
@@ -33,71 +35,77 @@ const (
 
 func (k Kind) String() string { return [...]string{"session", "provider"}[k] }
 
-// shared reports whether instances share it.
+// shared reports whether values of the kind are stored in Redis too.
 func (k Kind) shared() bool { return k == Session }
 
 func (k Kind) ttl() time.Duration {
 	return [...]time.Duration{5 * time.Minute, time.Hour}[k]
 }
 
-// Key is where a value is found. It is compared part by part, so that no two are confused.
+// Key identifies a value. Keys are compared member by member, so that two keys cannot collide.
 type Key struct {
 	Kind Kind
 	ID   uuid.UUID
-	// Name is what is asked for by a name.
+	// Name completes the key of a kind that is looked up by name.
 	Name string
 }
 
-// Loaded is what a load has found. It must not be changed afterwards.
+// Loaded is the result of a load. It must not be changed afterwards.
 type Loaded[V any] struct {
 	Value V
-	// Rows are the ids of the rows that the value was made of. Without any it is not remembered.
+	// Rows are the IDs of the rows that the value was built from. A value without rows is not
+	// cached.
 	Rows []uuid.UUID
-	// Size is about how many bytes the value takes.
+	// Size is the approximate size of the value in bytes.
 	Size int
 }
 
 type entry struct {
 	value any
 	rows  []uuid.UUID
-	stamp uint64
-	size  uint32
+	// version is the sum of the versions of the rows when the value was stored.
+	version uint64
+	size    uint32
 }
 
-// Cache is the memory of one instance. Any number of requests may use it at once.
+// Cache is the in-process tier, with the Redis tier behind it. It is safe for concurrent use.
 type Cache struct {
 	entries *otter.Cache[Key, *entry]
-	// maxBytes is how much is remembered, by the sizes that loads tell.
+	// maxBytes bounds the sum of the sizes of the entries.
 	maxBytes int
-	stamps   [slots]atomic.Uint64
-	// changedAt is when the last change was heard of that raised the stamp beside it, in nanoseconds since 1970.
-	changedAt [slots]atomic.Int64
-	// epoch is a part of every stamp.
-	epoch atomic.Uint64
-	// changes counts invalidations and own writes. It rises before the stamps and the epoch do: a store that reads a new stamp
-	// must find that something has changed since its load began.
+	versions [versions]atomic.Uint64
+	// changedAt is when the change was read that last incremented the version of the same index, in
+	// nanoseconds since 1970.
+	changedAt [versions]atomic.Int64
+	// resets is a part of every version.
+	resets atomic.Uint64
+	// changes counts invalidations and own writes. It rises before versions and resets do: a store
+	// that reads a new version must find that something has changed since its load began.
 	changes atomic.Uint64
-	// betweenCounters, set by tests, runs after changes has risen and before the stamp or epoch rises.
+	// betweenCounters, set by tests, runs after changes has risen and before the version or resets
+	// rises.
 	betweenCounters func()
 
-	// written counts the writes of this instance, and applied those that the change log reader has covered.
+	// written counts the writes of this instance, and applied those that the change log reader has
+	// covered.
 	written, applied atomic.Uint64
 	wake             chan struct{}
 	// freshUntil is when the cache stops being fresh, in nanoseconds since start.
 	freshUntil atomic.Int64
 	start      time.Time
 
-	// shared is the tier that instances share, nil if they do not.
+	// shared is the Redis tier, nil without it.
 	shared *shared
-	stats  [kinds]struct{ hits, found, misses atomic.Uint64 }
+	stats  [kinds]struct{ hits, shared, misses atomic.Uint64 }
 }
 
-// New returns an empty cache of at most maxBytes, which is bypassed until the first Confirm. With zero bytes only the shared tier
-// caches.
+// New returns an empty cache of at most maxBytes, which is bypassed until the first Confirm. With
+// zero bytes only the shared tier caches.
 func New(maxBytes int) *Cache {
 	c := &Cache{maxBytes: maxBytes, betweenCounters: func() {}, wake: make(chan struct{}, 1), start: time.Now()}
 	c.entries = otter.Must(&otter.Options[Key, *entry]{
-		// Now and then a look has something to put in order, which takes less than a goroutine that would.
+		// Maintenance runs in the goroutine of the read that is due for it: it takes less time than
+		// starting a goroutine.
 		Executor:      func(task func()) { task() },
 		MaximumWeight: uint64(max(1, maxBytes)),
 		Weigher:       func(k Key, e *entry) uint32 { return e.size },
@@ -108,12 +116,12 @@ func New(maxBytes int) *Cache {
 	return c
 }
 
-// Get returns what is remembered under a key, or loads it. A value that was loaded while something changed is returned and not
-// remembered.
+// Get returns the cached value of a key, or loads it. A value that was loaded while a row changed
+// is returned and not stored.
 func Get[V any](c *Cache, key Key, load func() (Loaded[V], error)) (V, error) {
 	fresh := c.fresh()
 	if fresh {
-		if e, ok := c.look(key); ok && e.stamp == c.stamp(e.rows) {
+		if e, ok := c.lookup(key); ok && e.version == c.version(e.rows) {
 			if value, ok := e.value.(V); ok {
 				c.stats[key.Kind].hits.Add(1)
 				return value, nil
@@ -121,9 +129,9 @@ func Get[V any](c *Cache, key Key, load func() (Loaded[V], error)) (V, error) {
 		}
 	}
 	before := c.state()
-	if loaded, ok := find[V](c, key); ok {
-		c.stats[key.Kind].found.Add(1)
-		c.remember(key, &entry{value: loaded.Value, rows: loaded.Rows}, loaded.Size, before)
+	if loaded, ok := getShared[V](c, key); ok {
+		c.stats[key.Kind].shared.Add(1)
+		c.store(key, &entry{value: loaded.Value, rows: loaded.Rows}, loaded.Size, before)
 		return loaded.Value, nil
 	}
 	c.stats[key.Kind].misses.Add(1)
@@ -131,16 +139,16 @@ func Get[V any](c *Cache, key Key, load func() (Loaded[V], error)) (V, error) {
 	if err != nil || len(loaded.Rows) == 0 || !fresh {
 		return loaded.Value, err
 	}
-	made := &entry{value: loaded.Value, rows: loaded.Rows}
-	if c.remember(key, made, loaded.Size, before) {
-		c.shared.offer(key, made)
+	e := &entry{value: loaded.Value, rows: loaded.Rows}
+	if c.store(key, e, loaded.Size, before) {
+		c.shared.enqueue(key, e)
 	}
 	return loaded.Value, nil
 }
 
-// look returns the entry of a key. One look of eight is told to what decides which entries are forgotten once there are too many: it takes
-// longer than the look itself, since the cores wait there for each other.
-func (c *Cache) look(key Key) (*entry, bool) {
+// lookup returns the entry of a key. It reports one read in eight to the eviction policy, where
+// cores contend: the report takes longer than the read.
+func (c *Cache) lookup(key Key) (*entry, bool) {
 	if rand.Uint32()%8 == 0 { //nolint:gosec // no secret
 		return c.entries.GetIfPresent(key)
 	}
@@ -148,64 +156,68 @@ func (c *Cache) look(key Key) (*entry, bool) {
 	return e.Value, ok
 }
 
-// state is what a store compares: it changes with every invalidation.
-type state struct{ changes, epoch uint64 }
+// state changes with every invalidation. A store compares it with the state before the load.
+type state struct{ changes, resets uint64 }
 
-func (c *Cache) state() state { return state{c.changes.Load(), c.epoch.Load()} }
+func (c *Cache) state() state { return state{c.changes.Load(), c.resets.Load()} }
 
-// remember stores an entry unless something has changed since before, and reports whether it did. The stamp is read before the
-// state: an invalidation that has raised the stamp has raised the state too.
-func (c *Cache) remember(key Key, made *entry, size int, before state) bool {
-	made.stamp, made.size = c.stamp(made.rows), uint32(min(size, c.maxBytes)+len(key.Name)+overhead) //nolint:gosec // bounded
+// store stores an entry unless something has changed since before, and reports whether it did. It
+// reads the version before the state: an invalidation that has incremented the version has changed
+// the state too.
+func (c *Cache) store(key Key, e *entry, size int, before state) bool {
+	e.version, e.size = c.version(e.rows), uint32(min(size, c.maxBytes)+len(key.Name)+overhead) //nolint:gosec // bounded
 	if c.state() != before || !c.fresh() {
 		return false
 	}
 	if c.maxBytes > 0 {
-		c.entries.Set(key, made)
+		c.entries.Set(key, e)
 	}
 	return true
 }
 
-// stamp sums up the stamps of rows. Each of them only ever grows, so that the sum is another one after any change.
-func (c *Cache) stamp(rows []uuid.UUID) uint64 {
-	sum := c.epoch.Load()
+// version returns the sum of the versions of rows. Each version only grows, so that the sum differs
+// after any change.
+func (c *Cache) version(rows []uuid.UUID) uint64 {
+	sum := c.resets.Load()
 	for _, id := range rows {
-		sum += c.stamps[slot(id)].Load()
+		sum += c.versions[index(id)].Load()
 	}
 	return sum
 }
 
-// slot is where the stamp of a row is. The end of an id is random (RFC 9562 §5.7).
-func slot(id uuid.UUID) int { return (int(id[14])<<8 | int(id[15])) % slots }
+// index returns the index of a row's version. The last bytes of an ID are random (RFC 9562 §5.7).
+func index(id uuid.UUID) int { return (int(id[14])<<8 | int(id[15])) % versions }
 
-// fresh reports whether cached values may be used: every change that was committed before the last Freshness, and every write of
-// this instance, has been applied.
+// fresh reports whether cached values may be used: every change that was committed before the last
+// Freshness, and every write of this instance, has been applied.
 func (c *Cache) fresh() bool {
 	return c.applied.Load() >= c.written.Load() && int64(time.Since(c.start)) < c.freshUntil.Load()
 }
 
-// Changed invalidates every value that was made of a row.
+// Changed invalidates every entry that was built from a row.
 func (c *Cache) Changed(id uuid.UUID) {
-	// The shared tier is bypassed before the counters rise, so that a request that finds a value there afterwards has read the
-	// state before this change. The row is passed on after they have risen: the goroutine that deletes its keys then compares
-	// the new stamp, and writes no key again for a value with the old one.
+	// Redis is bypassed before the counters rise, so that a request that finds a value there
+	// afterwards has read the state before this change. The row is queued after they have risen:
+	// the goroutine that deletes its keys then compares the new version, and does not publish a
+	// value with the old one.
 	c.shared.bypass()
 	c.changes.Add(1)
-	c.changedAt[slot(id)].Store(time.Now().UnixNano())
+	c.changedAt[index(id)].Store(time.Now().UnixNano())
 	c.betweenCounters()
-	c.stamps[slot(id)].Add(1)
+	c.versions[index(id)].Add(1)
 	c.shared.change(id)
 }
 
-// Reset invalidates every value.
+// Reset invalidates every entry.
 func (c *Cache) Reset() {
 	c.changes.Add(1)
 	c.betweenCounters()
-	c.epoch.Add(1)
+	c.resets.Add(1)
 	c.entries.InvalidateAll()
 }
 
-// Written records that this instance has changed rows. The cache is bypassed until a read of the change log that begins after it.
+// Written records a write of this instance. The cache is bypassed until a read of the change log
+// that begins later.
 func (c *Cache) Written() {
 	c.written.Add(1)
 	c.changes.Add(1)
@@ -221,15 +233,15 @@ func (c *Cache) Wake() <-chan struct{} { return c.wake }
 // Writes returns the number of calls of Written.
 func (c *Cache) Writes() uint64 { return c.written.Load() }
 
-// Confirm records that every change that was committed before a time has been applied, and the first writes of this instance. The
-// time is when the read of the change log began.
+// Confirm records a read of the change log that began at a time: every change committed before it,
+// and the first writes of this instance, have been applied.
 func (c *Cache) Confirm(began time.Time, writes uint64) {
 	c.applied.Store(writes)
 	c.freshUntil.Store(int64(began.Sub(c.start) + Freshness))
 }
 
-// Behind returns the age of the last confirmed read of the change log. While a write of this instance is not covered by it, that
-// is the age of the cache.
+// Behind returns the age of the last confirmed read of the change log. While a write of this
+// instance is not covered by it, that is the age of the cache.
 func (c *Cache) Behind() time.Duration {
 	if c.applied.Load() < c.written.Load() {
 		return time.Since(c.start)
@@ -245,14 +257,14 @@ func (c *Cache) confirmedAt() time.Time {
 // Changes returns the number of invalidations and own writes.
 func (c *Cache) Changes() uint64 { return c.changes.Load() }
 
-// Figures are how often a kind was remembered, how often it was found to be shared, and how often neither.
-type Figures struct{ Hits, Shared, Misses uint64 }
+// Stats counts the reads of a kind: answered in process, answered by Redis, and loaded.
+type Stats struct{ Hits, Shared, Misses uint64 }
 
-// Figures returns the figures of each kind.
-func (c *Cache) Figures() map[Kind]Figures {
-	all := map[Kind]Figures{}
+// Stats returns the counters of each kind.
+func (c *Cache) Stats() map[Kind]Stats {
+	all := map[Kind]Stats{}
 	for k := range kinds {
-		all[k] = Figures{c.stats[k].hits.Load(), c.stats[k].found.Load(), c.stats[k].misses.Load()}
+		all[k] = Stats{c.stats[k].hits.Load(), c.stats[k].shared.Load(), c.stats[k].misses.Load()}
 	}
 	return all
 }

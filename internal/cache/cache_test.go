@@ -14,14 +14,14 @@ import (
 
 func key(n byte) cache.Key { return cache.Key{Kind: cache.Session, ID: uuid.UUID{15: n}} }
 
-// heard returns a cache that hears the bus.
-func heard() *cache.Cache {
+// fresh returns a cache whose change log was just read.
+func fresh() *cache.Cache {
 	c := cache.New(16 << 20)
 	c.Confirm(time.Now(), 0)
 	return c
 }
 
-// loads counts how often a value had to be loaded.
+// loads counts the loads of a value.
 func get(t *testing.T, c *cache.Cache, k cache.Key, value string, rows ...uuid.UUID) (got string, loaded bool) {
 	t.Helper()
 	got, err := cache.Get(c, k, func() (cache.Loaded[string], error) {
@@ -34,13 +34,14 @@ func get(t *testing.T, c *cache.Cache, k cache.Key, value string, rows ...uuid.U
 	return got, loaded
 }
 
-func TestCache_forgets_what_has_changed(t *testing.T) {
+func TestCache_changeInvalidatesEntriesOfTheRow(t *testing.T) {
 	t.Parallel()
 	user, other := uuid.New(), uuid.UUID{14: 1, 15: 1}
 	for name, change := range map[string]func(*cache.Cache){
-		"row": func(c *cache.Cache) { c.Changed(user) }, "everything": (*cache.Cache).Reset, "own_write": (*cache.Cache).Written,
+		"row": func(c *cache.Cache) { c.Changed(user) }, "everything": (*cache.Cache).Reset,
+		"own_write": (*cache.Cache).Written,
 	} {
-		c := heard()
+		c := fresh()
 		if _, loaded := get(t, c, key(1), "before", user); !loaded {
 			t.Errorf("%s: found in an empty cache", name)
 		}
@@ -48,11 +49,11 @@ func TestCache_forgets_what_has_changed(t *testing.T) {
 			t.Errorf("%s: loaded twice", name)
 		}
 		if _, loaded := get(t, c, key(2), "other", other); !loaded {
-			t.Errorf("%s: a key is taken for another", name)
+			t.Errorf("%s: two keys collide", name)
 		}
 		change(c)
 		if got, loaded := get(t, c, key(1), "after", user); !loaded || got != "after" {
-			t.Errorf("%s: remembered %q", name, got)
+			t.Errorf("%s: cached %q", name, got)
 		}
 		if _, loaded := get(t, c, key(2), "other", other); loaded != (name != "row") {
 			t.Errorf("%s: the other is loaded again: %t", name, loaded)
@@ -60,15 +61,16 @@ func TestCache_forgets_what_has_changed(t *testing.T) {
 	}
 }
 
-// A load that began before a change is answered, and not remembered.
-func TestLoad_that_began_before_a_change_is_not_remembered(t *testing.T) {
+// The result of a load that began before a change is returned and not cached.
+func TestLoad_thatBeganBeforeAChangeIsNotCached(t *testing.T) {
 	t.Parallel()
 	user := uuid.New()
 	for name, change := range map[string]func(*cache.Cache){
 		"row": func(c *cache.Cache) { c.Changed(user) }, "another_row": func(c *cache.Cache) { c.Changed(uuid.New()) },
-		"everything": (*cache.Cache).Reset, "own_write": func(c *cache.Cache) { c.Written(); c.Confirm(time.Now(), c.Writes()) },
+		"everything": (*cache.Cache).Reset,
+		"own_write":  func(c *cache.Cache) { c.Written(); c.Confirm(time.Now(), c.Writes()) },
 	} {
-		c := heard()
+		c := fresh()
 		got, err := cache.Get(c, key(1), func() (cache.Loaded[string], error) {
 			change(c)
 			return cache.Loaded[string]{Value: "before", Rows: []uuid.UUID{user}}, nil
@@ -77,53 +79,53 @@ func TestLoad_that_began_before_a_change_is_not_remembered(t *testing.T) {
 			t.Fatal(got, err)
 		}
 		if got, loaded := get(t, c, key(1), "after", user); !loaded || got != "after" {
-			t.Errorf("%s: remembered %q", name, got)
+			t.Errorf("%s: cached %q", name, got)
 		}
 	}
 }
 
-func TestCache_believes_nothing_while_the_bus_is_silent(t *testing.T) {
+func TestCache_isBypassedWhileTheChangeLogIsNotRead(t *testing.T) {
 	t.Parallel()
 	user := uuid.New()
 	c := cache.New(16 << 20)
 	for range 2 {
 		if _, loaded := get(t, c, key(1), "v", user); !loaded {
-			t.Fatal("believed before anything was heard")
+			t.Fatal("used before the change log was read")
 		}
 	}
 	c.Confirm(time.Now().Add(-cache.Freshness+100*time.Millisecond), 0)
 	get(t, c, key(1), "v", user)
 	if _, loaded := get(t, c, key(1), "v", user); loaded {
-		t.Error("not believed although it is heard")
+		t.Error("not used although the change log is read")
 	}
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
 		if _, loaded := get(t, c, key(1), "v", user); loaded {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("believed for ever")
+			t.Fatal("used without a read of the change log")
 		}
 	}
-	// What this instance has written it must have heard of.
+	// A write of this instance must be covered by a read.
 	c.Confirm(time.Now(), 0)
 	c.Written()
 	if get(t, c, key(1), "v", user); c.Behind() < 0 {
-		t.Error("caught up with what was not heard")
+		t.Error("Behind covers a read that did not happen")
 	}
 	if _, loaded := get(t, c, key(1), "v", user); !loaded {
-		t.Error("believed before it has heard of its own write")
+		t.Error("used before a read covers its own write")
 	}
 	c.Confirm(time.Now(), c.Writes())
 	get(t, c, key(1), "v", user)
 	if _, loaded := get(t, c, key(1), "v", user); loaded {
-		t.Error("not believed although it has caught up")
+		t.Error("not used although a read covers its own write")
 	}
 }
 
-// Readers beside a writer: whoever begins to read after a change was heard of gets what is true by then.
-func TestReaders_beside_changes_are_never_behind(t *testing.T) {
+// A read that begins after an invalidation returns the value of that time or a later one.
+func TestReaders_besideChangesAreNeverBehind(t *testing.T) {
 	t.Parallel()
-	c := heard()
+	c := fresh()
 	user := uuid.New()
 	var truth, published atomic.Int64
 	done := make(chan struct{})
@@ -141,7 +143,7 @@ func TestReaders_beside_changes_are_never_behind(t *testing.T) {
 					return cache.Loaded[int64]{Value: truth.Load(), Rows: []uuid.UUID{user}}, nil
 				})
 				if got < least {
-					t.Errorf("read %d after %d was heard of", got, least)
+					t.Errorf("read %d after the invalidation of %d", got, least)
 					return
 				}
 			}
@@ -159,8 +161,8 @@ func TestReaders_beside_changes_are_never_behind(t *testing.T) {
 	readers.Wait()
 }
 
-// A load may end between the two counters that an invalidation raises. What it has loaded before the change must not be stored under
-// the new stamp.
+// A load may end between the increments of the two counters of an invalidation. A value that was
+// loaded before the change must not be stored under the new version.
 func TestInvalidation_betweenItsCountersLosesNoChange(t *testing.T) {
 	t.Parallel()
 	user := uuid.New()
@@ -169,7 +171,7 @@ func TestInvalidation_betweenItsCountersLosesNoChange(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := heard()
+			c := fresh()
 			c.BetweenCounters(func() { time.Sleep(200 * time.Microsecond) })
 			var truth atomic.Int64
 			read := func() int64 {
@@ -218,7 +220,7 @@ func TestInvalidation_betweenItsCountersLosesNoChange(t *testing.T) {
 	}
 }
 
-func TestCache_without_memory_remembers_nothing(t *testing.T) {
+func TestCache_withoutMemoryCachesNothing(t *testing.T) {
 	t.Parallel()
 	c := cache.New(0)
 	c.Confirm(time.Now(), 0)
@@ -232,7 +234,7 @@ func TestCache_without_memory_remembers_nothing(t *testing.T) {
 
 func TestCache_is_bounded(t *testing.T) {
 	t.Parallel()
-	c := heard()
+	c := fresh()
 	const size, values = 64 << 10, 1024 // which is 64 MiB
 	visit := func() (found int) {
 		for n := range values {
@@ -252,14 +254,15 @@ func TestCache_is_bounded(t *testing.T) {
 	}
 	visit()
 	found, all := values, values
-	for deadline := time.Now().Add(10 * time.Second); found*size > 20<<20; found, all = visit(), all+values { // it is emptied beside the requests
+	// Entries are evicted beside the requests.
+	for deadline := time.Now().Add(10 * time.Second); found*size > 20<<20; found, all = visit(), all+values {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d MiB are remembered", found*size>>20)
+			t.Fatalf("%d MiB are cached", found*size>>20)
 		}
 		time.Sleep(10 * time.Millisecond)
 		c.Confirm(time.Now(), 0)
 	}
-	if f := c.Figures()[cache.Provider]; f.Hits == 0 || f.Hits+f.Misses != uint64(all) {
-		t.Errorf("figures %+v", f)
+	if f := c.Stats()[cache.Provider]; f.Hits == 0 || f.Hits+f.Misses != uint64(all) {
+		t.Errorf("stats %+v", f)
 	}
 }

@@ -1,21 +1,33 @@
-// Package cache remembers what the database has said, for as long as it is true.
+// Package cache holds values that were loaded from the database, and invalidates them when their
+// rows change.
 //
-//	Get ─ is the cache fresh, and has the entry the stamps of its rows? ─ yes ─▶ it
-//	                                                                    └ no ─▶ load, and remember unless something has changed meanwhile
+//	Get ─ cache fresh, and entry built from the current versions of its rows? ─ yes ─▶ the entry
+//	                                                                          └ no ──▶ Redis ─▶ load ─▶ store
 //
-// Each entry names the rows that it was made of. A change of one of them raises that row's stamp, and what was made before is nothing any
-// more, whenever its load began. Nothing is searched for, and nothing has to be deleted in time. A write is reported by Written, and
-// the cache is bypassed until a read of the change log has covered it: an instance reads its own writes. The cache is fresh for Freshness after
-// the last read of the change log began, and bypassed after that.
+// An entry names the rows that it was built from. A change of a row increments the version of that
+// row, which invalidates every entry built from it, loads in flight included: a load that began
+// before an invalidation is not stored. No entry is searched for or deleted. Written reports a
+// write of this instance: the cache is bypassed until a read of the change log covers it, so that
+// an instance reads its own writes. The cache is fresh while the last read of the change log began
+// less than Freshness ago; otherwise both tiers are bypassed.
 //
-// Instances may share what they remember, in Redis, which is never needed and never believed on its own. A value there carries the stamps that
-// its rows have there, and whoever hears of a change takes that row's stamp away, as if nothing else could. It is written after a read of the
-// change log that began later than its stamps were read. That somebody reads it is not left to hope: each value belongs to an era, which ends
-// unless it is renewed several times a second by an instance that reads the change log and has taken every stamp away that it had to. Only who
-// keeps an era in this way believes what belongs to it; a newcomer watches an era for a while before it does. An era is of one server: when
-// another takes its place, which may be behind, it ends. And whatever the server says, nobody believes a value that is older than a change of
-// its rows that they have heard of themselves; so who can write to it can bring back no more than what a newcomer has not seen change, for as
-// long as it may be remembered.
+// Redis is an optional second tier, shared by all instances. It is never needed and never trusted
+// alone:
 //
-// What the values are, and where the change log is, it does not know.
+//   - A value is stored with the version keys of its rows, and is valid while those keys have the
+//     same content. An instance that reads a change deletes the version key of the row.
+//   - A value is published after a read of the change log that began after its version keys were
+//     read.
+//   - A value belongs to an epoch, whose key expires unless instances renew it several times a
+//     second. Only an instance that has read the change log and deleted all version keys that it
+//     must delete renews it. Such an instance has a lease: the right to use values of that epoch.
+//     If every instance stalls, the epoch ends, and all its values with it.
+//   - A new instance observes an epoch for a time, its probation, before it takes a lease.
+//   - An epoch belongs to one history of one Redis primary. After a failover to a server that may
+//     be behind, it ends.
+//   - A value that is older than a change of its rows that this instance has read is refused,
+//     whatever Redis says. A client that can write to Redis can therefore restore only values that
+//     no running instance has seen change, until they expire.
+//
+// The package does not know what the values are, or where the change log is.
 package cache

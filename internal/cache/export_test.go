@@ -1,7 +1,8 @@
 package cache
 
-// Evict empties the memory of the instance alone, as if it were full of other things.
+// Evict removes every entry of the in-process tier only, as the eviction policy would.
 func (c *Cache) Evict() { c.entries.InvalidateAll() }
 
-// BetweenCounters makes every invalidation call pause between its two counters. It must be called before the cache is used.
+// BetweenCounters makes every invalidation call pause between its two counters. It must be called
+// before the cache is used.
 func (c *Cache) BetweenCounters(pause func()) { c.betweenCounters = pause }

@@ -21,224 +21,239 @@ import (
 	"tenantry/internal/batch"
 )
 
-// version is that of the form of what is shared. Whoever changes what a value looks like in CBOR raises it.
-const version = "4"
+// format is the version of the values and keys in Redis. A change of the CBOR form of a value
+// increments it, so that instances of two releases do not read each other's values.
+const format = "5"
 
 const (
-	// answerShared is how long the server may take to answer before it is taken for lost, which a request waits for at most.
-	answerShared = 100 * time.Millisecond
-	// clocksApart is how far those of instances may be apart.
-	clocksApart = 30 * time.Second
-	// maxReads is how many values are read at once.
+	// redisTimeout bounds the time that a request waits for Redis.
+	redisTimeout = 100 * time.Millisecond
+	// clockSkew is the largest difference between the clocks of instances.
+	clockSkew = 30 * time.Second
+	// maxReads is how many values one command reads.
 	maxReads = 16
 )
 
-// Sharing is how instances share what they remember.
+// Sharing configures the Redis tier.
 type Sharing struct {
-	// URL is that of a Redis server: redis://… or rediss://….
+	// URL is the URL of a Redis server: redis://… or rediss://….
 	URL string
-	// Scope is the same for those who may share, and stands in front of every key.
+	// Scope is the prefix of every key. Instances with the same scope share values.
 	Scope string
-	// Seal encrypts what belongs to a name, and Open is its inverse: what was sealed for another name it refuses.
+	// Seal encrypts a value for a name. Open decrypts it, and fails for a value that was sealed for
+	// another name.
 	Seal func(plain []byte, name string) []byte
 	Open func(sealed []byte, name string) ([]byte, error)
 	Log  *slog.Logger
 }
 
-// shared is what instances remember together, in a Redis server. It is asked only while this instance has custody.
+// shared is the Redis tier. It is read only while this instance has a valid lease.
 type shared struct {
 	Sharing
-	client  *redis.Client
-	custody atomic.Pointer[custody]
-	reads   batch.Group[wanted]
-	// seen is an era that somebody else keeps.
-	seen seen
-	// failing says that it was said that the server is not there.
+	client *redis.Client
+	lease  atomic.Pointer[lease]
+	reads  batch.Group[lookup]
+	// observed is an epoch on probation.
+	observed observed
+	// failing is true after the failure of Redis was logged, until it works again.
 	failing bool
 
-	offers  chan offer
-	pending []offer
+	queue chan publication
+	// pending are publications whose versions were read.
+	pending []publication
 
 	mu sync.Mutex
-	// changed are rows whose stamps are to be taken away, and outstanding how many those are, until that is done.
-	changed     []uuid.UUID
-	outstanding atomic.Int64
-	wake        chan struct{}
+	// changed are the rows whose version keys must be deleted. undeleted is their number, until the
+	// deletion has ended.
+	changed   []uuid.UUID
+	undeleted atomic.Int64
+	wake      chan struct{}
 }
 
-// wanted is a value that somebody asks for under a name.
-type wanted struct {
-	name string
-	// found is nil if there is none that is true.
-	found *sealed
+// lookup is a read of one key, as a part of a batch.
+type lookup struct {
+	key string
+	// value is nil if there is no valid one.
+	value *envelope
 	err   error
 }
 
-// sealed is the form of a value in Redis, in CBOR: by their names for JSON, values are read in a third of the time that JSON takes.
-type sealed struct {
-	Era    string
-	Rows   []uuid.UUID
-	Stamps []string
-	// Made is when the value was known to be true, by the clock of who shares it.
-	Made  time.Time
-	Value cbor.RawMessage
-	// size is that of all of it.
+// envelope is the form of a value in Redis, in CBOR. CBOR is decoded in a third of the time of
+// JSON.
+type envelope struct {
+	Epoch    string
+	Rows     []uuid.UUID
+	Versions []string
+	// ValidAt is when the value was valid, by the clock of the instance that published it.
+	ValidAt time.Time
+	Value   cbor.RawMessage
+	// size is the size of the envelope in bytes.
 	size int
 }
 
-// Share lets the cache share what it remembers. It must be called before anything is asked.
-func (c *Cache) Share(how Sharing) error {
-	opts, err := redis.ParseURL(how.URL)
+// Share adds the Redis tier. It must be called before the cache is used.
+func (c *Cache) Share(sharing Sharing) error {
+	opts, err := redis.ParseURL(sharing.URL)
 	if err != nil {
 		return errors.New("the URL of Redis cannot be read") // the cause would repeat the password
 	}
-	logging.Disable() // of what it has to say we say what matters
-	// A request waits for one answer at most. What is late is late for good: the connection is closed with it, so that no answer is taken
-	// for another's (CVE-2025-29923).
-	opts.DialTimeout, opts.ReadTimeout, opts.WriteTimeout, opts.PoolTimeout = answerShared, answerShared, answerShared, answerShared
+	logging.Disable() // the cache logs failures itself
+	// A request waits for one response at most. After a timeout the connection is closed, so that a
+	// late response is not taken for that of another command (CVE-2025-29923).
+	opts.DialTimeout, opts.ReadTimeout = redisTimeout, redisTimeout
+	opts.WriteTimeout, opts.PoolTimeout = redisTimeout, redisTimeout
 	opts.MaxRetries, opts.DialerRetries, opts.DisableIdentity = -1, 1, true
 	opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	c.shared = &shared{Sharing: how, client: redis.NewClient(opts), offers: make(chan offer, maxOffers), wake: make(chan struct{}, 1)}
-	c.shared.reads = batch.Group[wanted]{Max: maxReads, AtOnce: 2, Patience: answerShared, Longest: answerShared}
+	c.shared = &shared{
+		Sharing: sharing, client: redis.NewClient(opts), queue: make(chan publication, maxQueue), wake: make(chan struct{}, 1),
+	}
+	c.shared.reads = batch.Group[lookup]{Max: maxReads, AtOnce: 2, Patience: redisTimeout, Longest: redisTimeout}
 	return nil
 }
 
-// name returns where a value is found.
-func (s *shared) name(key Key) string {
+// valueKey returns the Redis key of a value: a hash, so that keys do not show IDs or names.
+func (s *shared) valueKey(key Key) string {
 	parts := sha256.New()
 	for _, part := range []string{key.Kind.String(), key.ID.String(), key.Name} {
-		_ = binary.Write(parts, binary.BigEndian, uint64(len(part))) // a hash takes everything
+		_ = binary.Write(parts, binary.BigEndian, uint64(len(part))) // a hash never fails
 		parts.Write([]byte(part))
 	}
-	return s.Scope + ":" + version + ":" + key.Kind.String() + ":" + base64.RawURLEncoding.EncodeToString(parts.Sum(nil))
+	return s.Scope + ":" + format + ":" + key.Kind.String() + ":" + base64.RawURLEncoding.EncodeToString(parts.Sum(nil))
 }
 
-func (s *shared) stamp(row uuid.UUID) string { return s.Scope + ":" + version + ":row:" + row.String() }
+func (s *shared) versionKey(row uuid.UUID) string {
+	return s.Scope + ":" + format + ":row:" + row.String()
+}
 
-func (s *shared) stamps(rows []uuid.UUID) []string {
-	names := make([]string, 0, len(rows))
+func (s *shared) versionKeys(rows []uuid.UUID) []string {
+	keys := make([]string, 0, len(rows))
 	for _, row := range rows {
-		names = append(names, s.stamp(row))
+		keys = append(keys, s.versionKey(row))
 	}
-	return names
+	return keys
 }
 
-// find returns what is shared under a key, if that is true: of the era that this instance keeps, and with the stamps that its rows have now.
-// Whatever is wrong with it, it is not found.
-func find[V any](c *Cache, key Key) (loaded Loaded[V], ok bool) {
+// getShared returns the value of a key from Redis, if it is valid: of the epoch of this instance's
+// lease, and with the current version keys of its rows. A value that cannot be read counts as
+// missing.
+func getShared[V any](c *Cache, key Key) (loaded Loaded[V], ok bool) {
 	s := c.shared
 	if s == nil || !key.Kind.shared() {
 		return loaded, false
 	}
-	held := s.trusted(c)
+	held := s.validLease(c)
 	if held == nil {
 		return loaded, false
 	}
-	asked := &wanted{name: s.name(key)}
-	s.reads.Answer(asked, s.read) // who is not answered has found nothing
-	if asked.err != nil {
-		s.release("Redis fails", asked.err)
+	read := &lookup{key: s.valueKey(key)}
+	s.reads.Answer(read, s.read) // a lookup that times out has no value
+	if read.err != nil {
+		s.release("Redis fails", read.err)
 	}
-	of := asked.found
-	if of == nil || of.Era != held.era || !c.after(of.Made, of.Rows, key.Kind.ttl()) || cbor.Unmarshal(of.Value, &loaded.Value) != nil || s.trusted(c) == nil {
+	v := read.value
+	if v == nil || v.Epoch != held.epoch || !c.newer(v.ValidAt, v.Rows, key.Kind.ttl()) ||
+		cbor.Unmarshal(v.Value, &loaded.Value) != nil || s.validLease(c) == nil {
 		return Loaded[V]{}, false
 	}
-	loaded.Rows, loaded.Size = of.Rows, of.size
+	loaded.Rows, loaded.Size = v.Rows, v.size
 	return loaded, true
 }
 
-// after reports whether a value was made after every change of its rows that this instance has heard of, and no longer ago than it may. The
-// server has its stamps as well, but whoever can write to it, or a copy of it that is behind, could bring an old one back.
-func (c *Cache) after(made time.Time, rows []uuid.UUID, life time.Duration) bool {
+// newer reports whether a value is newer than every change of its rows that this instance has read,
+// and not older than its TTL. Redis has the version keys as well, but a client that can write to
+// Redis, or a replica that is behind, could restore an old one.
+func (c *Cache) newer(validAt time.Time, rows []uuid.UUID, ttl time.Duration) bool {
 	for _, row := range rows {
-		if made.UnixNano() < c.changedAt[slot(row)].Load()+int64(clocksApart) {
+		if validAt.UnixNano() < c.changedAt[index(row)].Load()+int64(clockSkew) {
 			return false
 		}
 	}
-	age := time.Since(made)
-	return age > -clocksApart && age < life+clocksApart
+	age := time.Since(validAt)
+	return age > -clockSkew && age < ttl+clockSkew
 }
 
-// read finds values that are of the era that there is, and whose rows have the stamps that they had.
-func (s *shared) read(batch []*wanted) {
-	if err := s.readStamped(batch); err != nil {
-		for _, w := range batch {
-			w.found, w.err = nil, err
+// read fills in the values that are of the current epoch and whose version keys are unchanged.
+func (s *shared) read(batch []*lookup) {
+	if err := s.readValid(batch); err != nil {
+		for _, l := range batch {
+			l.value, l.err = nil, err
 		}
 	}
 }
 
-func (s *shared) readStamped(batch []*wanted) error {
-	ctx := context.Background() // the client's own limits hold
-	names := []string{s.era()}
-	for _, w := range batch {
-		names = append(names, w.name)
+func (s *shared) readValid(batch []*lookup) error {
+	ctx := context.Background() // the client's own timeouts hold
+	keys := []string{s.epochKey()}
+	for _, l := range batch {
+		keys = append(keys, l.key)
 	}
-	texts, err := oneEach(s.client.MGet(ctx, names...), names)
+	texts, err := oneEach(s.client.MGet(ctx, keys...), keys)
 	if err != nil {
 		return err
 	}
-	var stamps []string
-	for i, w := range batch {
+	var rows []string
+	for i, l := range batch {
 		text, _ := texts[i+1].(string)
-		if of := s.unseal(text, w.name); of != nil && of.Era == texts[0] {
-			w.found, stamps = of, append(stamps, s.stamps(of.Rows)...)
+		if v := s.open(text, l.key); v != nil && v.Epoch == texts[0] {
+			l.value, rows = v, append(rows, s.versionKeys(v.Rows)...)
 		}
 	}
-	if len(stamps) == 0 {
+	if len(rows) == 0 {
 		return nil
 	}
-	now, err := oneEach(s.client.MGet(ctx, stamps...), stamps)
+	current, err := oneEach(s.client.MGet(ctx, rows...), rows)
 	if err != nil {
 		return err
 	}
-	for _, w := range batch {
-		if w.found == nil {
+	for _, l := range batch {
+		if l.value == nil {
 			continue
 		}
-		for _, stamp := range w.found.Stamps {
-			if now[0] != stamp {
-				w.found = nil
+		for _, version := range l.value.Versions {
+			if current[0] != version {
+				l.value = nil
 			}
-			now = now[1:]
+			current = current[1:]
 		}
 	}
 	return nil
 }
 
-// oneEach returns what a server has answered, nil for what it has not, if that is one answer for each name.
-func oneEach(read *redis.SliceCmd, names []string) ([]any, error) {
+// oneEach returns the values of keys, nil for a key that does not exist. It fails if the number of
+// values is another.
+func oneEach(read *redis.SliceCmd, keys []string) ([]any, error) {
 	texts, err := read.Result()
-	if err == nil && len(texts) != len(names) {
-		err = fmt.Errorf("%d values for %d names", len(texts), len(names))
+	if err == nil && len(texts) != len(keys) {
+		err = fmt.Errorf("%d values for %d keys", len(texts), len(keys))
 	}
 	return texts, err
 }
 
-// unseal returns what belongs to a name, nil for what is somebody else's.
-func (s *shared) unseal(text, name string) *sealed {
+// open decrypts and decodes an envelope. It returns nil for one that another scope, key or format
+// has written.
+func (s *shared) open(text, key string) *envelope {
 	if text == "" {
 		return nil
 	}
-	plain, err := s.Open([]byte(text), name)
+	plain, err := s.Open([]byte(text), key)
 	if err != nil {
 		return nil
 	}
-	of := &sealed{size: len(text)}
-	if cbor.Unmarshal(plain, of) != nil || len(of.Rows) == 0 || len(of.Rows) != len(of.Stamps) {
+	v := &envelope{size: len(text)}
+	if cbor.Unmarshal(plain, v) != nil || len(v.Rows) == 0 || len(v.Rows) != len(v.Versions) {
 		return nil
 	}
-	return of
+	return v
 }
 
-// bypass lets nothing be found until the change that follows has been passed on.
+// bypass makes validLease return nil until the change that follows has been passed on.
 func (s *shared) bypass() {
 	if s != nil {
-		s.outstanding.Add(1)
+		s.undeleted.Add(1)
 	}
 }
 
-// change deletes the keys of a row, soon. bypass must be called before it.
+// change queues the keys of a row for deletion. bypass must be called before it.
 func (s *shared) change(row uuid.UUID) {
 	if s == nil {
 		return
@@ -252,9 +267,10 @@ func (s *shared) change(row uuid.UUID) {
 	}
 }
 
-// forget deletes the keys of the rows that have changed: their stamps, and the values under their IDs, which would only wait to
-// expire. Who fails at it gives up custody, and the era ends unless somebody else has done it.
-func (s *shared) forget(ctx context.Context) {
+// deleteChanged deletes the keys of the rows that have changed: their version keys, and the values
+// under their IDs, which would only wait to expire. After a failure it gives up the lease: the
+// epoch ends unless another instance has deleted the keys.
+func (s *shared) deleteChanged(ctx context.Context) {
 	s.mu.Lock()
 	changed := s.changed
 	s.changed = nil
@@ -262,13 +278,13 @@ func (s *shared) forget(ctx context.Context) {
 	if len(changed) == 0 {
 		return
 	}
-	names := s.stamps(changed)
+	keys := s.versionKeys(changed)
 	for _, row := range changed {
-		names = append(names, s.name(Key{Kind: Session, ID: row}))
+		keys = append(keys, s.valueKey(Key{Kind: Session, ID: row}))
 	}
-	if err := s.client.Del(ctx, names...).Err(); err != nil {
+	if err := s.client.Del(ctx, keys...).Err(); err != nil {
 		s.release("Redis fails", err)
-		s.seen = seen{}
+		s.observed = observed{}
 	}
-	s.outstanding.Add(-int64(len(changed)))
+	s.undeleted.Add(-int64(len(changed)))
 }

@@ -17,19 +17,19 @@ import (
 	"tenantry/internal/cache/cachetest"
 )
 
-// member is an instance that shares, and hears the bus for as long as it is not deaf.
+// member is an instance with a Redis tier. It reads the change log unless it is stalled.
 type member struct {
 	*cache.Cache
-	deaf chan bool
+	stalled chan bool
 }
 
-// join makes a member.
+// join returns a new member.
 func join(t *testing.T, url string) member {
 	t.Helper()
 	return joinWith(t, url, 16<<20)
 }
 
-// joinWith makes one that remembers no more than maxBytes itself.
+// joinWith returns a member whose in-process tier has maxBytes.
 func joinWith(t *testing.T, url string, maxBytes int) member {
 	t.Helper()
 	block, err := aes.NewCipher(make([]byte, 32))
@@ -49,18 +49,18 @@ func joinWith(t *testing.T, url string, maxBytes int) member {
 		t.Fatal(err)
 	}
 	m.Confirm(time.Now(), 0)
-	go m.KeepShared(t.Context())
+	go m.MaintainShared(t.Context())
 	go func() {
 		beat := time.NewTicker(50 * time.Millisecond)
 		defer beat.Stop()
-		deaf := false
+		stalled := false
 		for {
 			select {
 			case <-t.Context().Done():
 				return
-			case deaf = <-m.deaf:
+			case stalled = <-m.stalled:
 			case <-beat.C:
-				if !deaf {
+				if !stalled {
 					m.Confirm(time.Now(), m.Writes())
 				}
 			}
@@ -69,47 +69,47 @@ func joinWith(t *testing.T, url string, maxBytes int) member {
 	return m
 }
 
-// findsNothing watches a newcomer for longer than it takes to trust what others keep.
+// findsNothing checks that a new member finds no value, for longer than its probation.
 func (m member) findsNothing(t *testing.T, k cache.Key) {
 	t.Helper()
 	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if got, loaded := get(t, m.Cache, k, "after"); !loaded {
-			t.Fatalf("a newcomer finds %q", got)
+			t.Fatalf("a new member finds %q", got)
 		}
 	}
 }
 
-// shares waits until a value that one member has loaded is found by another.
+// shares waits until a member finds a value in Redis that another has loaded.
 func shares(t *testing.T, from, to member, k cache.Key, value string, rows ...uuid.UUID) {
 	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
 	for round := 0; ; round++ {
-		if round%50 == 0 { // what was loaded before there was custody is loaded again
+		if round%50 == 0 { // a value that was loaded without a lease is not published
 			for _, row := range rows {
 				from.Changed(row)
 			}
 			get(t, from.Cache, k, value, rows...)
 		}
 		loaded := false
-		before := to.Figures()[cache.Session].Shared
+		before := to.Stats()[cache.Session].Shared
 		got, err := cache.Get(to.Cache, k, func() (cache.Loaded[string], error) {
 			loaded = true
-			return cache.Loaded[string]{Value: value}, nil // without rows it is not remembered
+			return cache.Loaded[string]{Value: value}, nil // without rows it is not cached
 		})
 		if err != nil || got != value {
 			t.Fatal(got, err)
 		}
-		if !loaded && to.Figures()[cache.Session].Shared > before {
+		if !loaded && to.Stats()[cache.Session].Shared > before {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("nothing is shared")
+			t.Fatal("the value is not found in Redis")
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 }
 
-func TestShared_values_are_found_by_others_until_they_change(t *testing.T) {
+func TestShared_valueIsFoundByOthersUntilItChanges(t *testing.T) {
 	t.Parallel()
 	redis := cachetest.Start(t)
 	a, b := join(t, redis.URL), joinWith(t, redis.URL, 0)
@@ -130,22 +130,23 @@ func TestShared_values_are_found_by_others_until_they_change(t *testing.T) {
 	shares(t, a, c, key(2), "other", session)
 }
 
-// What was shared while nobody heard of a change is not believed by who comes later.
-func TestShared_values_end_with_those_who_hear(t *testing.T) {
+// A value that was published before a change that no instance has read is not used by a later
+// instance.
+func TestShared_valuesEndWithTheLastReader(t *testing.T) {
 	t.Parallel()
 	redis := cachetest.Start(t)
 	a, b := join(t, redis.URL), join(t, redis.URL)
 	user := uuid.New()
 	shares(t, a, b, key(1), "before", user)
-	a.deaf <- true
-	b.deaf <- true
+	a.stalled <- true
+	b.stalled <- true
 	time.Sleep(cache.Freshness + 1500*time.Millisecond) // a change that nobody hears of
 	c := join(t, redis.URL)
 	c.findsNothing(t, key(1))
 	shares(t, c, join(t, redis.URL), key(2), "new", user)
 }
 
-func TestShared_values_are_confused_with_no_others(t *testing.T) {
+func TestShared_keysDoNotCollide(t *testing.T) {
 	t.Parallel()
 	redis := cachetest.Start(t)
 	a, b := join(t, redis.URL), join(t, redis.URL)
@@ -154,7 +155,8 @@ func TestShared_values_are_confused_with_no_others(t *testing.T) {
 	// Names that would be one if the parts of a key were joined by any of these.
 	var hostile []string
 	for _, separator := range []string{":", "|", "*", "\n", "\x00"} {
-		for _, name := range []string{"a" + separator + "b", "a" + separator, separator + "b", "a" + separator + "b" + separator} {
+		left, right := "a"+separator, separator+"b"
+		for _, name := range []string{left + "b", left, right, left + "b" + separator} {
 			hostile = append(hostile, name)
 			get(t, a.Cache, cache.Key{Kind: cache.Session, Name: name}, name, row)
 		}
@@ -167,7 +169,7 @@ func TestShared_values_are_confused_with_no_others(t *testing.T) {
 	}
 }
 
-func TestShared_values_that_were_tampered_with_are_refused(t *testing.T) {
+func TestShared_valueThatWasTamperedWithIsRefused(t *testing.T) {
 	t.Parallel()
 	redis := cachetest.Start(t)
 	a, b, c := join(t, redis.URL), join(t, redis.URL), join(t, redis.URL)
@@ -205,7 +207,7 @@ func TestShared_values_that_were_tampered_with_are_refused(t *testing.T) {
 		},
 		"empty": func() error { return redis.Client.Set(ctx, name, "", 0).Err() },
 		"bare": func() error {
-			return redis.Client.Set(ctx, name, `{"era":"","rows":[],"stamps":[],"value":"x"}`, 0).Err()
+			return redis.Client.Set(ctx, name, `{"Epoch":"","Rows":[],"Versions":[],"value":"x"}`, 0).Err()
 		},
 		"list": func() error {
 			redis.Client.Del(ctx, name)
@@ -224,12 +226,13 @@ func TestShared_values_that_were_tampered_with_are_refused(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, loaded := get(t, c.Cache, key(1), "database"); loaded || got != "mine" {
-		t.Errorf("what was put back is not found: %q", got)
+		t.Errorf("the value that was restored is not found: %q", got)
 	}
 }
 
-// Who can write to the server can bring back what was there, and no older value than what an instance knows of.
-func TestShared_values_that_are_brought_back_are_refused(t *testing.T) {
+// A client that writes old values and version keys back does not make an instance use a value older
+// than a change it has read.
+func TestShared_valueThatIsOlderThanAKnownChangeIsRefused(t *testing.T) {
 	t.Parallel()
 	redis := cachetest.Start(t)
 	a, b := join(t, redis.URL), joinWith(t, redis.URL, 0)
@@ -237,7 +240,7 @@ func TestShared_values_that_are_brought_back_are_refused(t *testing.T) {
 	shares(t, a, b, key(1), "before", row)
 	old := map[string]string{}
 	for _, name := range redis.Client.Keys(ctx, "test:*").Val() {
-		if !strings.HasSuffix(name, ":era") {
+		if !strings.HasSuffix(name, ":epoch") {
 			old[name] = redis.Client.Get(ctx, name).Val()
 		}
 	}
@@ -254,14 +257,14 @@ func TestShared_values_that_are_brought_back_are_refused(t *testing.T) {
 	}
 	for range 100 {
 		if got, loaded := get(t, b.Cache, key(1), "after"); !loaded {
-			t.Fatalf("found %q, which was brought back", got)
+			t.Fatalf("found the old value %q", got)
 		}
 	}
 	shares(t, a, b, key(3), "control", uuid.New())
 }
 
-// A replica that takes the place of its master may not have heard of what was taken away there. It has a history of its own.
-func TestShared_values_end_with_the_server_that_had_them(t *testing.T) {
+// A replica that is promoted may lack deletions of its primary. It has another replication ID.
+func TestShared_valuesEndWithAFailover(t *testing.T) {
 	t.Parallel()
 	redis := cachetest.Start(t)
 	a, b := join(t, redis.URL), join(t, redis.URL)
@@ -278,18 +281,18 @@ func TestShared_values_end_with_the_server_that_had_them(t *testing.T) {
 	shares(t, a, c, key(2), "new", row)
 }
 
-// Whatever is where the era should be, sharing goes on without it.
-func TestShared_values_are_found_again_after_an_era_that_is_nobodys(t *testing.T) {
+// A key of another kind in place of the epoch is deleted, and sharing goes on.
+func TestShared_epochOfNoInstanceIsReplaced(t *testing.T) {
 	t.Parallel()
 	redis := cachetest.Start(t)
 	a, b := join(t, redis.URL), join(t, redis.URL)
 	shares(t, a, b, key(1), "before", uuid.New())
-	era := redis.Client.Keys(t.Context(), "test:*:era").Val()[0]
+	epoch := redis.Client.Keys(t.Context(), "test:*:epoch").Val()[0]
 	for n, put := range []func() error{
-		func() error { return redis.Client.LPush(t.Context(), era, "x").Err() },
-		func() error { return redis.Client.Set(t.Context(), era, "x", 0).Err() },
+		func() error { return redis.Client.LPush(t.Context(), epoch, "x").Err() },
+		func() error { return redis.Client.Set(t.Context(), epoch, "x", 0).Err() },
 	} {
-		redis.Client.Del(t.Context(), era)
+		redis.Client.Del(t.Context(), epoch)
 		if err := put(); err != nil {
 			t.Fatal(err)
 		}
@@ -297,8 +300,8 @@ func TestShared_values_are_found_again_after_an_era_that_is_nobodys(t *testing.T
 	}
 }
 
-// Whatever becomes of the server, the cache answers at once and with the truth.
-func TestShared_values_are_not_needed(t *testing.T) {
+// Without a working Redis the cache answers quickly and with current values.
+func TestShared_redisTroubleIsNeverAnErrorOrWrong(t *testing.T) {
 	t.Parallel()
 	redis := cachetest.Start(t)
 	a, b := join(t, redis.URL), join(t, redis.URL)
@@ -351,8 +354,8 @@ func TestShared_values_are_not_needed(t *testing.T) {
 	shares(t, a, b, key(3), "at the end", uuid.New())
 }
 
-// Answers that come too late are taken for nobody's (CVE-2025-29923).
-func TestShared_values_are_not_mixed_up_when_answers_are_late(t *testing.T) {
+// A late response is not taken for that of another command (CVE-2025-29923).
+func TestShared_lateResponsesAreNotMixedUp(t *testing.T) {
 	t.Parallel()
 	redis := cachetest.Start(t)
 	a, b := join(t, redis.URL), join(t, redis.Delayed(300*time.Millisecond))
@@ -362,12 +365,12 @@ func TestShared_values_are_not_mixed_up_when_answers_are_late(t *testing.T) {
 		get(t, a.Cache, key(n), fmt.Sprint("value of ", n), uuid.New())
 	}
 	time.Sleep(time.Second)
-	before := b.Figures()[cache.Session].Shared
-	found := func() uint64 { return b.Figures()[cache.Session].Shared - before }
+	before := b.Stats()[cache.Session].Shared
+	found := func() uint64 { return b.Stats()[cache.Session].Shared - before }
 	var readers sync.WaitGroup
 	for range 8 {
 		readers.Go(func() {
-			// Each late answer ends custody for a while.
+			// Each late response ends the lease for a while.
 			for end := time.Now().Add(time.Minute); time.Now().Before(end) && found() < values/4; {
 				n := byte(rand.IntN(values))
 				if got, _ := get(t, b.Cache, key(n), fmt.Sprint("value of ", n)); got != fmt.Sprint("value of ", n) {

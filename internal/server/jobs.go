@@ -31,7 +31,7 @@ func expiringTables() []string {
 func (s *Server) Work(ctx context.Context) {
 	var jobs sync.WaitGroup
 	jobs.Go(func() { s.db.FollowChanges(ctx, s.cache, s.log) })
-	jobs.Go(func() { s.cache.KeepShared(ctx) })
+	jobs.Go(func() { s.cache.MaintainShared(ctx) })
 	jobs.Go(func() { s.every(ctx, trimEvery, "trim the change log", s.db.NewChangeTrimmer().Trim) })
 	jobs.Go(func() { s.every(ctx, auth.KeysMaintained, "maintain signing keys", s.keys.Maintain) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "remove signing keys", s.keys.RemoveGone) })

@@ -79,14 +79,14 @@ func newMetrics(db *database.DB, c *cache.Cache, hasher *password.Hasher, signIn
 	}
 	m.registry.MustRegister(m.duration, m.statements, m.jobs, m.removed, m.rows, m.expired, m.hashWait, m.mistakes,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewDBStatsCollector(db.SQL, "tenantry"))
-	for kind := range c.Figures() {
+	for kind := range c.Stats() {
 		const hits = "Values that were remembered, by kind, and by this process or in Redis."
 		counter("tenantry_cache_hits_total", hits, prometheus.Labels{"kind": kind.String(), "tier": "redis"},
-			func() float64 { return float64(c.Figures()[kind].Shared) })
+			func() float64 { return float64(c.Stats()[kind].Shared) })
 		counter("tenantry_cache_hits_total", hits, prometheus.Labels{"kind": kind.String(), "tier": "process"},
-			func() float64 { return float64(c.Figures()[kind].Hits) })
+			func() float64 { return float64(c.Stats()[kind].Hits) })
 		counter("tenantry_cache_misses_total", "Values that had to be loaded, by kind.", prometheus.Labels{"kind": kind.String()},
-			func() float64 { return float64(c.Figures()[kind].Misses) })
+			func() float64 { return float64(c.Stats()[kind].Misses) })
 	}
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "tenantry_build_info", Help: "1, with the version of the program and of Go.",
@@ -104,7 +104,7 @@ func newMetrics(db *database.DB, c *cache.Cache, hasher *password.Hasher, signIn
 	}
 	counter("tenantry_cache_changes_total", "Invalidations and writes of this instance.", nil, func() float64 { return float64(c.Changes()) })
 	gauge("tenantry_cache_behind_seconds", "Age of the last read of the change log that covers every write of this instance.", func() float64 { return c.Behind().Seconds() })
-	gauge("tenantry_cache_shares", "1 while what is remembered is shared in Redis.", func() float64 {
+	gauge("tenantry_cache_shares", "1 while the shared cache in Redis is used.", func() float64 {
 		if c.Shares() {
 			return 1
 		}
