@@ -20,18 +20,19 @@ import (
 	"github.com/google/uuid"
 
 	"tenantry/ent"
+	"tenantry/internal/database/dbtest"
 )
 
 const testIssuer = "https://id.acme.test"
 
 func testUser() *ent.User { return &ent.User{ID: uuid.New(), TenantID: uuid.New()} }
 
-// testTokens issues tokens under a key that no database holds.
 // noDatabase is asked for keys that nobody has made.
 func noDatabase() *ent.Client {
-	return ent.NewClient(ent.Driver(&recorder{Driver: emptyDriver{name: dialect.SQLite}}))
+	return ent.NewClient(ent.Driver(dbtest.NewRecorder(dialect.SQLite)))
 }
 
+// testTokens issues tokens under a key that no database holds.
 func testTokens(t *testing.T, now time.Time) (*accessTokens, *ecdsa.PrivateKey) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -20,15 +20,14 @@ import (
 
 // Auth signs people in and keeps them signed in.
 type Auth struct {
-	client   *ent.Client
-	hasher   *password.Hasher
-	keys     *SigningKeys
-	access   *accessTokens
-	refresh  refreshTokens
-	devices  deviceTokens
-	throttle *throttle
-	batches  *sessionBatches
-	opts     Options
+	client  *ent.Client
+	hasher  *password.Hasher
+	keys    *SigningKeys
+	access  *accessTokens
+	refresh refreshTokens
+	devices deviceTokens
+	batches *sessionBatches
+	opts    Options
 	// signIns counts sign-ins with a password.
 	signIns, refreshes Tally
 }
@@ -39,10 +38,6 @@ func New(client *ent.Client, hasher *password.Hasher, keys *SigningKeys, opts Op
 	if err != nil {
 		return nil, fmt.Errorf("derive the keys of refresh tokens: %w", err)
 	}
-	counting, err := opts.Keyring.Keys(keyring.Throttle)
-	if err != nil {
-		return nil, fmt.Errorf("derive the key of throttles: %w", err)
-	}
 	devices, err := opts.Keyring.Keys(keyring.Device)
 	if err != nil {
 		return nil, fmt.Errorf("derive the keys of device tokens: %w", err)
@@ -50,7 +45,6 @@ func New(client *ent.Client, hasher *password.Hasher, keys *SigningKeys, opts Op
 	return &Auth{
 		devices: deviceTokens{devices},
 		client:  client, hasher: hasher, keys: keys, access: newAccessTokens(keys, opts), refresh: refreshTokens{refresh},
-		throttle:  &throttle{client: client, key: counting[0], clock: opts.Clock, account: opts.AccountAttempts, address: opts.AddressAttempts},
 		batches:   newSessionBatches(client, opts.Clock),
 		opts:      opts,
 		signIns:   NewTally(EndOK, EndWrongCredentials, EndDisabled, EndThrottled, EndBusy, EndFailed),
@@ -144,7 +138,7 @@ func (a *Auth) Register(ctx context.Context, slug string, account Account, from 
 		return nil, err
 	}
 	defer leave()
-	if err := a.SpendRegistration(ctx, from.IP, a.slug(slug)); err != nil {
+	if err := a.opts.Limiter.SpendRegistration(ctx, from.IP, a.slug(slug)); err != nil {
 		return nil, err
 	}
 	system := principal.System(ctx, "registration: nobody is known yet")
@@ -169,13 +163,13 @@ func (a *Auth) Register(ctx context.Context, slug string, account Account, from 
 // counts against the address. The caller has been admitted.
 func (a *Auth) Enroll(ctx context.Context, home *ent.Tenant, account Account, from Origin, store func(*ent.Client, *PreparedAccount) (*ent.User, error)) (*Tokens, error) {
 	system := principal.System(ctx, "registration: nobody is known yet")
-	try, err := a.throttle.spendAddress(system, from.IP)
+	try, err := a.opts.Limiter.SpendAddress(system, from.IP)
 	if err != nil {
 		return nil, err
 	}
 	prepared, err := account.Prepare(ctx, a.hasher, home)
 	if err != nil {
-		try.refund(system)
+		try.Refund(system)
 		return nil, err
 	}
 	var tokens *Tokens
@@ -193,7 +187,7 @@ func (a *Auth) Enroll(ctx context.Context, home *ent.Tenant, account Account, fr
 		return err
 	})
 	if err == nil {
-		try.refund(system) // the account is there, whatever becomes of the count
+		try.Refund(system) // the account is there, whatever becomes of the count
 	}
 	return tokens, err
 }

@@ -41,7 +41,7 @@ func (a *Auth) ChangePassword(ctx context.Context, me *Projection, change Passwo
 		return problem.Invalid(problem.Field{Pointer: "/new_password", Detail: err.Error()})
 	}
 	system := principal.System(ctx, "change of password: throttles belong to no tenant")
-	try, err := a.throttle.spendChange(system, from.IP, accountOf(home.Slug, me.Email), me.ID)
+	try, err := a.opts.Limiter.SpendChange(system, from.IP, accountOf(home.Slug, me.Email), me.ID)
 	if err != nil {
 		return err
 	}
@@ -51,13 +51,13 @@ func (a *Auth) ChangePassword(ctx context.Context, me *Projection, change Passwo
 	}
 	matches, err := a.hasher.Verify(ctx, u.PasswordHash, change.Current)
 	if err != nil {
-		try.refund(system)
+		try.Refund(system)
 		return err
 	}
 	if !matches {
 		return problem.Invalid(problem.Field{Pointer: "/current_password", Detail: "is not the password"})
 	}
-	if err := try.succeed(system); err != nil {
+	if err := try.Reset(system); err != nil {
 		return err
 	}
 	hash, err := a.hasher.Hash(ctx, change.Next)

@@ -3,12 +3,14 @@ package auth
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/google/uuid"
 
 	"tenantry/ent/user"
 	"tenantry/internal/password"
 	"tenantry/internal/principal"
+	"tenantry/internal/ratelimit"
 )
 
 // Credentials are what a client signs in with.
@@ -42,25 +44,25 @@ func (a *Auth) login(ctx context.Context, c Credentials, from Origin) (*Tokens, 
 		return nil, err
 	}
 	var hash *string
-	if p != nil && !try.blind {
+	if p != nil && !try.Blind {
 		hash = p.PasswordHash
 	}
 	matches, err := a.hasher.Verify(ctx, hash, c.Password)
 	if err != nil {
-		try.refund(system)
+		try.Refund(system)
 		return nil, err
 	}
 	if !matches {
-		return nil, try.failed(system, ErrCredentials)
+		return nil, try.Failed(system, ErrCredentials)
 	}
 	principal.Identify(ctx, p.TenantID, p.ID)
 	if !p.Live() {
 		if err := a.hasher.Equalise(ctx, *hash, c.Password); err != nil {
 			return nil, err
 		}
-		return nil, try.failed(system, errDisabled)
+		return nil, try.Failed(system, errDisabled)
 	}
-	if err := try.succeed(system); err != nil {
+	if err := try.Reset(system); err != nil {
 		return nil, err
 	}
 	acting := principal.NewContext(ctx, &principal.Principal{TenantID: p.TenantID, UserID: p.ID})
@@ -77,12 +79,22 @@ func (a *Auth) login(ctx context.Context, c Credentials, from Origin) (*Tokens, 
 	return tokens, nil
 }
 
+// accountOf is what an attempt to sign in counts against, whether the account exists or not (ASVS
+// 6.3.8). An e-mail address is the same account in every spelling.
+func accountOf(slug, email string) string {
+	canonical, err := CanonicalEmail(email)
+	if err != nil {
+		canonical = strings.ToLower(email)
+	}
+	return "name\n" + slug + "\n" + canonical
+}
+
 // admit waits for a place among the sign-ins. An account that is refused a place waits again among
 // those who are known, if it has signed in from the network before: that costs a statement, which
 // only a sign-in that would be refused needs.
 func (a *Auth) admit(ctx context.Context, share password.Share) (leave func(), err error) {
 	leave, err = a.hasher.Admit(ctx, share)
-	if share.Known || !errors.Is(err, password.ErrBusy) || !a.throttle.knows(ctx, share.Network, share.Account) {
+	if share.Known || !errors.Is(err, password.ErrBusy) || !a.opts.Limiter.KnowsNetwork(ctx, share.Network, share.Account) {
 		return leave, err
 	}
 	share.Known = true
@@ -93,27 +105,27 @@ func (a *Auth) admit(ctx context.Context, share password.Share) (leave func(), e
 // does not exist. A known device has a counter of its own, unless the password was changed since.
 func (a *Auth) spend(
 	ctx context.Context, c Credentials, account string, d device, known bool, from Origin,
-) (try *attempt, p *Projection, err error) {
+) (try *ratelimit.Attempt, p *Projection, err error) {
 	if known {
-		if try, err = a.throttle.spendDevice(ctx, from.IP, account, d); err != nil {
+		if try, err = a.opts.Limiter.SpendDevice(ctx, from.IP, account, d.id); err != nil {
 			return nil, nil, err
 		}
 	}
 	ofDevice := try != nil
 	if !ofDevice {
-		if try, err = a.throttle.spendSignIn(ctx, from.IP, account); err != nil {
+		if try, err = a.opts.Limiter.SpendSignIn(ctx, from.IP, account); err != nil {
 			return nil, nil, err
 		}
 	}
 	if canonical, err := CanonicalEmail(c.Email); err == nil {
 		if p, err = loadProjection(ctx, a.client, byCredentials(c.Tenant, canonical)); err != nil {
-			try.refund(ctx)
+			try.Refund(ctx)
 			return nil, nil, err
 		}
 	}
 	if ofDevice && !d.of(p) {
-		try.refund(ctx)
-		try, err = a.throttle.spendSignIn(ctx, from.IP, account)
+		try.Refund(ctx)
+		try, err = a.opts.Limiter.SpendSignIn(ctx, from.IP, account)
 	}
 	return try, p, err
 }

@@ -6,6 +6,7 @@ import (
 
 	"tenantry/internal/cache"
 	"tenantry/internal/keyring"
+	"tenantry/internal/ratelimit"
 )
 
 // Options are the rules of sign-in.
@@ -28,13 +29,8 @@ type Options struct {
 	// refreshed ones beyond that. At least 1.
 	SessionsPerUser int
 
-	// AccountAttempts and AddressAttempts are how many attempts to sign in may fail before the next has to wait. At least 2.
-	AccountAttempts, AddressAttempts int
-
-	// NetworkFlows and NetworkRegistrations are how many sign-ins at providers a client network may
-	// begin in ten minutes, and how many accounts and tenants it may make in an hour; 0 is no limit.
-	NetworkFlows, NetworkRegistrations int
-
+	// Limiter counts attempts to sign in and registrations.
+	Limiter *ratelimit.Limiter
 	// Cache remembers who has signed in.
 	Cache *cache.Cache
 	Clock func() time.Time

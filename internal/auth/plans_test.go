@@ -1,14 +1,11 @@
 package auth
 
 import (
-	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,57 +19,12 @@ import (
 	"tenantry/internal/principal"
 )
 
-// statement is what ent was about to run.
-type statement struct {
-	query string
-	args  []any
-}
-
-// recorder keeps statements instead of running them.
-type recorder struct {
-	dialect.Driver
-	mu         sync.Mutex
-	statements []statement
-}
-
-var errRecorded = errors.New("recorded")
-
-func (r *recorder) record(query string, args any) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.statements = append(r.statements, statement{query, args.([]any)})
-	return errRecorded
-}
-
-func (r *recorder) Exec(_ context.Context, query string, args, _ any) error {
-	return r.record(query, args)
-}
-func (r *recorder) Query(_ context.Context, query string, args, _ any) error {
-	return r.record(query, args)
-}
-
-func (r *recorder) QueryContext(_ context.Context, query string, args ...any) (*sql.Rows, error) {
-	return nil, r.record(query, args)
-}
-
-func (r *recorder) ExecContext(_ context.Context, query string, args ...any) (sql.Result, error) {
-	return nil, r.record(query, args)
-}
-
-// emptyDriver has the dialect and nothing else.
-type emptyDriver struct {
-	dialect.Driver
-	name string
-}
-
-func (d emptyDriver) Dialect() string { return d.name }
-
 // Sign-in, refresh and the projection go through indexes in a database of 100,000 users, on the planner's own word.
 func TestHot_statements_use_indexes(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		fill(t, db)
-		hot := &recorder{Driver: emptyDriver{name: db.Dialect()}}
+		hot := dbtest.NewRecorder(db.Dialect())
 		client := ent.NewClient(ent.Driver(hot))
 		ctx := principal.System(t.Context(), "test")
 		id, now := uuid.New(), time.Now().UTC()
@@ -105,14 +57,6 @@ func TestHot_statements_use_indexes(t *testing.T) {
 				_, _, err := a.insertSession(ctx, client, &Projection{User: &ent.User{ID: id, TenantID: uuid.New()}}, SessionProvider{}, Origin{})
 				return err
 			},
-			"count an attempt": func() error {
-				_, err := testThrottle(client).spendSignIn(ctx, "192.0.2.1", "account")
-				return err
-			},
-			"settle an attempt": func() error {
-				try := &attempt{throttle: testThrottle(client), counted: []string{""}}
-				return try.settle(ctx, true)
-			},
 			"mark revoked sessions": func() error {
 				_, err := mark(ctx, client, refreshtoken.RevokedReasonLogout, refreshtoken.UserID(id), unmarked)
 				return err
@@ -129,13 +73,14 @@ func TestHot_statements_use_indexes(t *testing.T) {
 			"delete sessions of a user":   func() error { return DeleteSessionsOfUser(ctx, client, id) },
 			"delete sessions of a tenant": func() error { return DeleteSessionsOfTenant(ctx, client, id) },
 		} {
-			hot.statements = nil
-			if err := run(); !errors.Is(err, errRecorded) || len(hot.statements) != 1 {
-				t.Fatalf("%s: %v, %v", name, hot.statements, err)
+			err := run()
+			statements := hot.Statements()
+			if !errors.Is(err, dbtest.ErrRecorded) || len(statements) != 1 {
+				t.Fatalf("%s: %v, %v", name, statements, err)
 			}
-			plan := dbtest.Plan(t, db, hot.statements[0].query, hot.statements[0].args...)
+			plan := dbtest.Plan(t, db, statements[0].Query, statements[0].Args...)
 			if sequential.MatchString(intermediate.ReplaceAllString(plan, "")) {
-				t.Errorf("%s reads a whole table:\n%s\n%s", name, hot.statements[0].query, plan)
+				t.Errorf("%s reads a whole table:\n%s\n%s", name, statements[0].Query, plan)
 			}
 		}
 	})
@@ -145,7 +90,7 @@ func TestHot_statements_use_indexes(t *testing.T) {
 var sequential = regexp.MustCompile(`Seq Scan|SCAN `)
 
 // intermediate is how SQLite reads the results of a part of a statement.
-var intermediate = regexp.MustCompile(`SCAN (beyond|counted|settled|CONSTANT ROW)(\n|$)`)
+var intermediate = regexp.MustCompile(`SCAN (beyond|counted|CONSTANT ROW)(\n|$)`)
 
 // fill makes 1,000 tenants, and on Postgres 100,000 users with a role and a session each, in plain SQL.
 func fill(t *testing.T, db *database.DB) {
@@ -173,7 +118,6 @@ func fill(t *testing.T, db *database.DB) {
 		"INSERT INTO users (id, created_at, updated_at, email, tenant_id) SELECT " + id(3, "n") + ", " + now + ", " + now + ", 'user-' || n || '@example.test', " + tenant + " FROM " + series,
 		"INSERT INTO user_roles (created_at, updated_at, tenant_id, user_id, role_id) SELECT " + now + ", " + now + ", " + tenant + ", " + id(3, "n") + ", " + id(2, "n % 1000") + " FROM " + series,
 		"INSERT INTO refresh_tokens (id, created_at, updated_at, rotated_at, expires_at, tenant_id, user_id) SELECT " + id(4, "n") + ", " + now + ", " + now + ", " + now + ", " + later + ", " + tenant + ", " + id(3, "n") + " FROM " + series,
-		"INSERT INTO throttles (id, excess, blocked_until, expires_at) SELECT 'counter-' || n, 0, 0, n FROM " + series,
 	} {
 		rows := users
 		if i < 3 {

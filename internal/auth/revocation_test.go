@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	"tenantry/ent/refreshtoken"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
@@ -144,33 +142,6 @@ func TestRevokedMarker_marks_the_sessions_that_were_left(t *testing.T) {
 			if n := of.Where(refreshtoken.RevokedReasonEQ(want.reason)).CountX(system); n != want.revoked {
 				t.Errorf("user %d: %d are marked with %q", i, n, want.reason)
 			}
-		}
-	})
-}
-
-// Expired throttles are deleted in batches, however many addresses an attack has come from.
-func TestForgetAttempts_deletes_in_batches(t *testing.T) {
-	t.Parallel()
-	dbtest.Each(t, func(t *testing.T, db *database.DB) {
-		a, ctx := limited(db.Client, 1), principal.System(t.Context(), "test")
-		const dead = 2*expiredAtOnce + 5
-		now := time.Now().UnixMilli()
-		for i := range dead + 3 {
-			expires := now - 1
-			if i < 3 {
-				expires = now + 100_000
-			}
-			db.Client.Throttle.Create().SetID(uuid.NewString()).SetExcess(0).SetExpiresAt(expires).ExecX(ctx)
-		}
-		counted, statements := database.CountStatements(t.Context())
-		if err := a.ForgetAttempts(counted); err != nil {
-			t.Fatal(err)
-		}
-		if n, _ := statements(); n != 3 {
-			t.Errorf("%d statements", n)
-		}
-		if n := db.Client.Throttle.Query().CountX(ctx); n != 3 {
-			t.Errorf("%d attempts are left", n)
 		}
 	})
 }

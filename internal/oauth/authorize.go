@@ -32,7 +32,7 @@ func (o *OAuth) Authorize(ctx context.Context, slug, provider, redirectURI, chal
 		return nil, problem.InvalidParameter("code_challenge", "is of no use without a redirect_uri")
 	}
 	slug = cmp.Or(slug, o.opts.DefaultTenant)
-	if err := o.opts.Auth.SpendFlow(ctx, from.IP, slug); err != nil {
+	if err := o.opts.Limiter.SpendFlow(ctx, from.IP, slug); err != nil {
 		return nil, err
 	}
 	offered, err := o.offered(ctx, slug, provider)

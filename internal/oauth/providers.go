@@ -20,6 +20,7 @@ import (
 	"tenantry/internal/cache"
 	"tenantry/internal/keyring"
 	"tenantry/internal/problem"
+	"tenantry/internal/ratelimit"
 )
 
 const (
@@ -31,8 +32,9 @@ const (
 
 // Options are the rules of sign-in at providers.
 type Options struct {
-	Auth   *auth.Auth
-	Sealer *keyring.Sealer
+	Auth    *auth.Auth
+	Limiter *ratelimit.Limiter
+	Sealer  *keyring.Sealer
 	// Providers are those that the server offers to every tenant.
 	Providers []Provider
 	Rules     Rules

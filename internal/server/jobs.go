@@ -35,7 +35,7 @@ func (s *Server) Work(ctx context.Context) {
 	jobs.Go(func() { s.every(ctx, trimEvery, "trim the change log", s.db.NewChangeTrimmer().Trim) })
 	jobs.Go(func() { s.every(ctx, auth.KeysMaintained, "maintain signing keys", s.keys.Maintain) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "remove signing keys", s.keys.RemoveGone) })
-	jobs.Go(func() { s.every(ctx, forgetEvery, "forget attempts", s.Auth.ForgetAttempts) })
+	jobs.Go(func() { s.every(ctx, forgetEvery, "forget attempts", s.Limiter.DeleteExpired) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "mark revoked sessions", s.Auth.NewRevokedMarker().Run) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "encrypt client secrets", s.oauth.NewResealer().Run) })
 	// Sessions that were revoked stay until they are over by age, so that a token of theirs that comes back is known.

@@ -102,7 +102,7 @@ func (s *instance) holdRefusal(text string, a answer, secrets []string) {
 // contents returns every row of every table, but for the attempts that are over.
 func (s *instance) contents() map[string][]string {
 	s.Helper()
-	if err := s.server.Auth.ForgetAttempts(s.Context()); err != nil {
+	if err := s.server.Limiter.DeleteExpired(s.Context()); err != nil {
 		s.Fatal(err)
 	}
 	all := s.dump()

@@ -153,7 +153,7 @@ func TestNetworkLimit_isSharedByTenantsAndInstances(t *testing.T) {
 		expect(http.StatusForbidden, register("2001:db8::1", "closed", 1))
 		expect(http.StatusTooManyRequests, register("2001:db8::1", "closed", 0))
 		ahead.Add(int64(2 * time.Hour))
-		if err := instances[0].server.Auth.ForgetAttempts(t.Context()); err != nil {
+		if err := instances[0].server.Limiter.DeleteExpired(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if n := instances[0].rows("throttles"); n != 0 {

@@ -25,6 +25,7 @@ import (
 	"tenantry/internal/oauth"
 	"tenantry/internal/page"
 	"tenantry/internal/password"
+	"tenantry/internal/ratelimit"
 	"tenantry/internal/roles"
 	"tenantry/internal/tenants"
 	"tenantry/internal/users"
@@ -36,6 +37,7 @@ type Server struct {
 	// Operations is for operators alone, on a listener of their own.
 	Operations http.Handler
 	Auth       *auth.Auth
+	Limiter    *ratelimit.Limiter
 
 	db       *database.DB
 	cache    *cache.Cache
@@ -94,6 +96,11 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	limiter, err := ratelimit.New(db.Client, limits(cfg, opts.Keyring, parts.Clock))
+	if err != nil {
+		return nil, err
+	}
+	opts.Limiter = limiter
 	signIn, err := auth.New(db.Client, parts.Hasher, keys, opts)
 	if err != nil {
 		return nil, err
@@ -108,7 +115,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 		return nil, fmt.Errorf("derive the key of client secrets: %w", err)
 	}
 	providers, err := oauth.New(db.Client, oauth.Options{
-		Auth: signIn, Sealer: seal, Providers: serverProviders(cfg), Rules: oauth.Rules{Networks: cfg.OutboundNetworks},
+		Auth: signIn, Limiter: limiter, Sealer: seal, Providers: serverProviders(cfg), Rules: oauth.Rules{Networks: cfg.OutboundNetworks},
 		DefaultTenant: cfg.DefaultTenant, PublicURL: cfg.PublicURL, Cache: opts.Cache, Clock: parts.Clock, Log: log,
 	})
 	if err != nil {
@@ -119,14 +126,14 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 		return nil, err
 	}
 	figures := newMetrics(db, opts.Cache, parts.Hasher, signIn, providers)
-	s := &Server{Auth: signIn, Operations: figures.handler(), metrics: figures, db: db, cache: opts.Cache, keys: keys, oauth: providers, clock: parts.Clock, log: log}
+	s := &Server{Auth: signIn, Limiter: limiter, Operations: figures.handler(), metrics: figures, db: db, cache: opts.Cache, keys: keys, oauth: providers, clock: parts.Clock, log: log}
 	gin.SetMode(gin.ReleaseMode)
 	router, err := httpapi.NewRouter(contract, handlers{
 		auth.HTTP{Auth: signIn},
 		roles.HTTP{Roles: roles.New(db.Client)},
 		users.HTTP{Users: users.New(db.Client, parts.Hasher, signIn, cursors)},
 		tenants.HTTP{Tenants: tenants.New(db.Client, tenants.Options{
-			Hasher: parts.Hasher, Auth: signIn, Cursors: cursors, Lifetimes: opts.Lifetimes, Signup: cfg.Signup == config.SignupOpen,
+			Hasher: parts.Hasher, Auth: signIn, Limiter: limiter, Cursors: cursors, Lifetimes: opts.Lifetimes, Signup: cfg.Signup == config.SignupOpen,
 		})},
 		oauth.HTTP{OAuth: providers},
 		health{db: db, draining: &s.draining},
@@ -198,9 +205,16 @@ func AuthOptions(cfg config.Config, secret []byte, clock func() time.Time, log *
 		Keyring: keyring.New(secret, []byte(cfg.SecretPrevious)), Issuer: cfg.PublicURL, Algorithm: cfg.JWTAlgorithm,
 		KeyRotation: cfg.KeyRotation, DefaultTenant: cfg.DefaultTenant,
 		Lifetimes:    auth.Lifetimes{AccessToken: cfg.AccessTokenTTL, RefreshToken: cfg.RefreshTokenTTL, RefreshIdle: cfg.RefreshIdleTTL},
-		RefreshGrace: cfg.RefreshGrace, SessionsPerUser: cfg.SessionsPerUser, AccountAttempts: cfg.SignInAccountAttempts, AddressAttempts: cfg.SignInAddressAttempts,
-		NetworkFlows: cfg.NetworkFlows, NetworkRegistrations: cfg.NetworkRegistrations,
+		RefreshGrace: cfg.RefreshGrace, SessionsPerUser: cfg.SessionsPerUser,
 		Clock: clock, Log: log,
+	}
+}
+
+// limits are how many attempts a configuration allows.
+func limits(cfg config.Config, keys keyring.Keyring, clock func() time.Time) ratelimit.Options {
+	return ratelimit.Options{
+		Keyring: keys, AccountAttempts: cfg.SignInAccountAttempts, AddressAttempts: cfg.SignInAddressAttempts,
+		NetworkFlows: cfg.NetworkFlows, NetworkRegistrations: cfg.NetworkRegistrations, Clock: clock,
 	}
 }
 

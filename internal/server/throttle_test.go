@@ -150,7 +150,7 @@ func TestWait_grows_to_a_minute_and_success_ends_it(t *testing.T) {
 
 		// What waits is not forgotten: the address, the account, the known network and its attempts.
 		ctx := principal.System(t.Context(), "test")
-		if err := s.server.Auth.ForgetAttempts(t.Context()); err != nil {
+		if err := s.server.Limiter.DeleteExpired(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if n := s.db.Client.Throttle.Query().CountX(ctx); n != 4 {

@@ -20,6 +20,7 @@ import (
 	"tenantry/internal/password"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
+	"tenantry/internal/ratelimit"
 	"tenantry/internal/roles"
 )
 
@@ -37,6 +38,7 @@ const maxName = 200
 type Options struct {
 	Hasher  *password.Hasher
 	Auth    *auth.Auth
+	Limiter *ratelimit.Limiter
 	Cursors page.Cursors
 	// Lifetimes are the server's, which a tenant may shorten.
 	Lifetimes auth.Lifetimes
@@ -114,7 +116,7 @@ func (t *Tenants) SignUp(ctx context.Context, slug, name string, owner auth.Acco
 		return nil, err
 	}
 	defer leave()
-	if err := t.opts.Auth.SpendRegistration(ctx, from.IP, ""); err != nil {
+	if err := t.opts.Limiter.SpendRegistration(ctx, from.IP, ""); err != nil {
 		return nil, err
 	}
 	first, err := unmade(slug, name)

@@ -1,4 +1,4 @@
-package auth
+package ratelimit
 
 import (
 	"context"
@@ -19,10 +19,10 @@ import (
 	"tenantry/internal/problem"
 )
 
-// testThrottle is a throttle of ten free attempts for an account, at a time that stands still.
-func testThrottle(client *ent.Client) *throttle {
+// testLimiter is a limiter of ten free attempts for an account, at a time that stands still.
+func testLimiter(client *ent.Client) *Limiter {
 	now := time.Now().UTC()
-	return &throttle{client: client, key: []byte("test"), clock: func() time.Time { return now }, account: 10, address: 1_000_000}
+	return &Limiter{client: client, key: []byte("test"), clock: func() time.Time { return now }, account: 10, address: 1_000_000}
 }
 
 // endWaits ends every wait.
@@ -31,14 +31,14 @@ func endWaits(ctx context.Context, client *ent.Client) {
 }
 
 // signedIn makes a network known to an account.
-func (t *throttle) signedIn(tb testing.TB, ctx context.Context, ip, account string) {
+func (l *Limiter) signedIn(tb testing.TB, ctx context.Context, ip, account string) {
 	tb.Helper()
-	try, err := t.spendSignIn(ctx, ip, account)
-	if err == nil && !try.blind {
-		err = try.succeed(ctx)
+	try, err := l.SpendSignIn(ctx, ip, account)
+	if err == nil && !try.Blind {
+		err = try.Reset(ctx)
 	}
-	if err != nil || try.blind {
-		tb.Fatalf("sign in from %s: %v, blind %v", ip, err, try.blind)
+	if err != nil || try.Blind {
+		tb.Fatalf("sign in from %s: %v, blind %v", ip, err, try.Blind)
 	}
 }
 
@@ -54,16 +54,16 @@ func retryAfter(tb testing.TB, err error) time.Duration {
 
 // compared sends attempts in parallel, over two instances, until no more are counted although every
 // wait ends, and returns how many passwords would have been compared.
-func compared(ctx context.Context, client *ent.Client, clock func() time.Time, attempts ...func(*throttle) (*attempt, error)) int64 {
+func compared(ctx context.Context, client *ent.Client, clock func() time.Time, attempts ...func(*Limiter) (*Attempt, error)) int64 {
 	var total atomic.Int64
-	one, other := testThrottle(client), testThrottle(client)
+	one, other := testLimiter(client), testLimiter(client)
 	one.clock, other.clock = clock, clock
 	for last := int64(-1); last < total.Load(); {
 		last = total.Load()
 		var all sync.WaitGroup
 		for i, attempt := range attempts {
 			all.Go(func() {
-				if try, err := attempt([]*throttle{one, other}[i%2]); err == nil && !try.blind {
+				if try, err := attempt([]*Limiter{one, other}[i%2]); err == nil && !try.Blind {
 					total.Add(1)
 				}
 			})
@@ -76,26 +76,26 @@ func compared(ctx context.Context, client *ent.Client, clock func() time.Time, a
 
 // NIST SP 800-63B-4 §3.2.2: unknown networks, known networks and the change of the password share
 // 100 consecutive failures, and each leaves some to the next.
-func TestThrottle_countsAtMostAHundredFailuresOverEverything(t *testing.T) {
+func TestLimiter_countsAtMostAHundredFailuresOverEverything(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		opts.PoolSize = 20
 		db := dbtest.Open(t, opts)
-		ctx, clock, user := principal.System(t.Context(), "test"), testThrottle(nil).clock, uuid.New()
-		from := func(ip string) func(*throttle) (*attempt, error) {
-			return func(t *throttle) (*attempt, error) { return t.spendSignIn(ctx, ip, "ada") }
+		ctx, clock, user := principal.System(t.Context(), "test"), testLimiter(nil).clock, uuid.New()
+		from := func(ip string) func(*Limiter) (*Attempt, error) {
+			return func(l *Limiter) (*Attempt, error) { return l.SpendSignIn(ctx, ip, "ada") }
 		}
-		change := func(t *throttle) (*attempt, error) { return t.spendChange(ctx, "127.0.0.1", "ada", user) }
-		var strangers, known []func(*throttle) (*attempt, error)
+		change := func(l *Limiter) (*Attempt, error) { return l.SpendChange(ctx, "127.0.0.1", "ada", user) }
+		var strangers, known []func(*Limiter) (*Attempt, error)
 		for i := range 10 {
 			strangers, known = append(strangers, from(fmt.Sprintf("192.0.2.%d", i))), append(known, from(fmt.Sprintf("198.51.100.%d", i)))
-			testThrottle(db.Client).signedIn(t, ctx, fmt.Sprintf("198.51.100.%d", i), "ada")
+			testLimiter(db.Client).signedIn(t, ctx, fmt.Sprintf("198.51.100.%d", i), "ada")
 		}
 		if n := compared(ctx, db.Client, clock, strangers...); n != unknownFailures {
 			t.Errorf("%d guesses from unknown networks were compared, want %d", n, unknownFailures)
 		}
 		// Another account's networks are not this one's.
-		testThrottle(db.Client).signedIn(t, ctx, "192.0.2.1", "bob")
+		testLimiter(db.Client).signedIn(t, ctx, "192.0.2.1", "bob")
 		if n := compared(ctx, db.Client, clock, strangers...); n != 0 {
 			t.Errorf("%d more guesses from unknown networks were compared", n)
 		}
@@ -116,18 +116,18 @@ func TestThrottle_countsAtMostAHundredFailuresOverEverything(t *testing.T) {
 
 // The Retry-After of an attempt that was not counted ends when an attempt can be counted, for a
 // network that is unknown and during an attack that asks again and again.
-func TestThrottle_saysWhenTheNextAttemptCounts(t *testing.T) {
+func TestLimiter_saysWhenTheNextAttemptCounts(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		ctx, now := principal.System(t.Context(), "test"), time.Now().UTC()
-		throttled := testThrottle(db.Client)
+		throttled := testLimiter(db.Client)
 		throttled.clock = func() time.Time { return now }
 		for i := range unknownFailures {
 			ip := fmt.Sprintf("192.0.2.%d", i)
-			try, err := throttled.spendSignIn(ctx, ip, "ada")
+			try, err := throttled.SpendSignIn(ctx, ip, "ada")
 			if err != nil || try.exceeds {
 				now = now.Add(retryAfter(t, throttled.wait(ctx, throttled.ofAccount("ada", unknownFailures, true))))
-				if try, err = throttled.spendSignIn(ctx, ip, "ada"); err != nil || try.exceeds {
+				if try, err = throttled.SpendSignIn(ctx, ip, "ada"); err != nil || try.exceeds {
 					t.Fatalf("attempt %d after the wait: %v", i, err)
 				}
 			}
@@ -137,11 +137,11 @@ func TestThrottle_saysWhenTheNextAttemptCounts(t *testing.T) {
 			t.Errorf("wait %v, want %v", wait, failuresForgotten)
 		}
 		now = now.Add(wait - time.Second)
-		if try, err := throttled.spendSignIn(ctx, "203.0.113.1", "ada"); err != nil || !try.blind {
+		if try, err := throttled.SpendSignIn(ctx, "203.0.113.1", "ada"); err != nil || !try.Blind {
 			t.Errorf("before the end of the wait: %v", err)
 		}
 		now = now.Add(time.Second)
-		if try, err := throttled.spendSignIn(ctx, "203.0.113.2", "ada"); err != nil || try.exceeds {
+		if try, err := throttled.SpendSignIn(ctx, "203.0.113.2", "ada"); err != nil || try.exceeds {
 			t.Errorf("at the end of the wait: %v", err)
 		}
 	})
@@ -149,22 +149,21 @@ func TestThrottle_saysWhenTheNextAttemptCounts(t *testing.T) {
 
 // A network stays known for 90 days after the last sign-in from it, of every address in an IPv6 /64,
 // and longer than the failures are counted.
-func TestThrottle_knowsANetworkForNinetyDays(t *testing.T) {
+func TestLimiter_knowsANetworkForNinetyDays(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		ctx, now := principal.System(t.Context(), "test"), time.Now().UTC()
-		throttled := testThrottle(db.Client)
+		throttled := testLimiter(db.Client)
 		throttled.clock = func() time.Time { return now }
 		attack := func() {
 			for i := range 10 {
-				_, _ = throttled.spendSignIn(ctx, fmt.Sprintf("192.0.2.%d", i), "ada")
+				_, _ = throttled.SpendSignIn(ctx, fmt.Sprintf("192.0.2.%d", i), "ada")
 			}
 		}
-		auth := &Auth{client: db.Client, throttle: throttled, opts: Options{Clock: throttled.clock}}
 		throttled.signedIn(t, ctx, "2001:db8::1", "ada")
 		for _, age := range []time.Duration{0, networkKnown - time.Hour, networkKnown - time.Hour} {
 			now = now.Add(age)
-			if err := auth.ForgetAttempts(ctx); err != nil {
+			if err := throttled.DeleteExpired(ctx); err != nil {
 				t.Fatal(err)
 			}
 			attack()
@@ -172,7 +171,7 @@ func TestThrottle_knowsANetworkForNinetyDays(t *testing.T) {
 		}
 		now = now.Add(networkKnown)
 		attack()
-		if try, err := throttled.spendSignIn(ctx, "2001:db8::1", "ada"); err != nil || !try.blind {
+		if try, err := throttled.SpendSignIn(ctx, "2001:db8::1", "ada"); err != nil || !try.Blind {
 			t.Errorf("the network is still known: %v", err)
 		}
 	})
@@ -180,22 +179,22 @@ func TestThrottle_knowsANetworkForNinetyDays(t *testing.T) {
 
 // NIST SP 800-63B-4 §3.2.2 counts consecutive failures: a right password ends them, wherever they and
 // it come from.
-func TestThrottle_successEndsTheFailuresOfTheAccount(t *testing.T) {
+func TestLimiter_successEndsTheFailuresOfTheAccount(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
-		ctx, throttled, d := principal.System(t.Context(), "test"), testThrottle(db.Client), device{id: uuid.New()}
+		ctx, throttled, d := principal.System(t.Context(), "test"), testLimiter(db.Client), uuid.New()
 		throttled.signedIn(t, ctx, "192.0.2.1", "ada")
 		for i := range 20 {
-			_, _ = throttled.spendSignIn(ctx, fmt.Sprintf("198.51.100.%d", i), "ada")
+			_, _ = throttled.SpendSignIn(ctx, fmt.Sprintf("198.51.100.%d", i), "ada")
 		}
 		throttled.signedIn(t, ctx, "192.0.2.1", "ada")
 		throttled.signedIn(t, ctx, "203.0.113.1", "ada") // unknown until now
 		// One failure before each success is never more than one in a row.
 		for round := range 2 * maxFailures {
 			for _, right := range []bool{false, true} {
-				try, err := throttled.spendDevice(ctx, "192.0.2.2", "ada", d)
+				try, err := throttled.SpendDevice(ctx, "192.0.2.2", "ada", d)
 				if err == nil && try != nil && right {
-					err = try.succeed(ctx)
+					err = try.Reset(ctx)
 				}
 				if err != nil || try == nil {
 					t.Fatalf("round %d, right %t: %v, refused %t", round, right, err, try == nil)

@@ -1,4 +1,4 @@
-package auth
+package ratelimit
 
 import (
 	"context"
@@ -40,30 +40,30 @@ WHERE throttles.blocked_until - $5 + excluded.blocked_until - $5 <= $6`
 
 // SpendFlow counts a sign-in at a provider that a client network begins in a tenant: 429 if it has
 // begun too many.
-func (a *Auth) SpendFlow(ctx context.Context, ip, slug string) error {
-	return a.throttle.spendOfNetwork(ctx, "flow", ip, slug, a.opts.NetworkFlows, flowWindow)
+func (l *Limiter) SpendFlow(ctx context.Context, ip, slug string) error {
+	return l.spendOfNetwork(ctx, "flow", ip, slug, l.flows, flowWindow)
 }
 
 // SpendRegistration counts a request of a client network to make an account in a tenant, or a tenant
 // if slug is "": 429 if there were too many.
-func (a *Auth) SpendRegistration(ctx context.Context, ip, slug string) error {
-	return a.throttle.spendOfNetwork(ctx, "registration", ip, slug, a.opts.NetworkRegistrations, registrationWindow)
+func (l *Limiter) SpendRegistration(ctx context.Context, ip, slug string) error {
+	return l.spendOfNetwork(ctx, "registration", ip, slug, l.registrations, registrationWindow)
 }
 
 // spendOfNetwork allows a network limit requests in each window, all of which may come at once, and
 // half as many in one tenant, so that requests to one tenant do not use up the limit of those who
 // share the network. It returns 429 beyond that. A limit of 0 is off.
-func (t *throttle) spendOfNetwork(ctx context.Context, kind, ip, slug string, limit int, window time.Duration) error {
+func (l *Limiter) spendOfNetwork(ctx context.Context, kind, ip, slug string, limit int, window time.Duration) error {
 	if limit == 0 {
 		return nil
 	}
 	ctx = principal.System(ctx, "limit of a network: throttles belong to no tenant")
-	inNetwork, inTenant := t.id(kind+"\n"+network.Of(ip)), t.id(kind+"\n"+network.Of(ip)+"\n"+slug)
+	inNetwork, inTenant := l.id(kind+"\n"+network.Of(ip)), l.id(kind+"\n"+network.Of(ip)+"\n"+slug)
 	spacing := map[string]int64{
 		inNetwork: window.Milliseconds() / int64(limit), inTenant: window.Milliseconds() / int64(max(1, limit/2)),
 	}
-	now := t.clock().UnixMilli()
-	result, err := t.client.ExecContext(ctx, spendOfNetwork,
+	now := l.clock().UnixMilli()
+	result, err := l.client.ExecContext(ctx, spendOfNetwork,
 		inNetwork, spacing[inNetwork], inTenant, spacing[inTenant], now, window.Milliseconds())
 	if err != nil {
 		return fmt.Errorf("count request of a network: %w", err)
@@ -75,7 +75,7 @@ func (t *throttle) spendOfNetwork(ctx context.Context, kind, ip, slug string, li
 	if spent == 2 {
 		return nil
 	}
-	rows, err := t.client.Throttle.Query().Where(entthrottle.IDIn(inNetwork, inTenant)).All(ctx)
+	rows, err := l.client.Throttle.Query().Where(entthrottle.IDIn(inNetwork, inTenant)).All(ctx)
 	if err != nil {
 		return fmt.Errorf("read limit of a network: %w", err)
 	}

@@ -1,4 +1,4 @@
-package auth
+package ratelimit
 
 import (
 	"context"
@@ -90,13 +90,13 @@ func (c counter) last() int  { return c.limit - c.free }
 
 // count counts the attempt in the counters that admit it; the account counts it only if the counter
 // known exists, or is "".
-func (a *attempt) count(ctx context.Context, known string) error {
+func (a *Attempt) count(ctx context.Context, known string) error {
 	unwaited := ""
 	if !a.account.waits {
 		unwaited = a.account.id
 	}
-	now := a.clock().UnixMilli()
-	err := database.Rows(ctx, a.client, countAttempt, []any{
+	now := a.limiter.clock().UnixMilli()
+	err := database.Rows(ctx, a.limiter.client, countAttempt, []any{
 		a.address.id, a.address.first(), a.account.id, a.account.first(), a.account.last(),
 		a.bucket.id, a.bucket.first(), a.bucket.last(), known, now + failuresForgotten.Milliseconds(), now, unwaited,
 	}, func(rows *sql.Rows) error {
@@ -115,7 +115,7 @@ func (a *attempt) count(ctx context.Context, known string) error {
 
 // settle resets the counters of the account, or refunds the attempt. It also runs for a client that
 // has hung up: a right password is no failure.
-func (a *attempt) settle(ctx context.Context, reset bool) error {
+func (a *Attempt) settle(ctx context.Context, reset bool) error {
 	if len(a.counted) == 0 {
 		return nil
 	}
@@ -129,8 +129,8 @@ func (a *attempt) settle(ctx context.Context, reset bool) error {
 	if reset {
 		resets, known = 1, a.known
 	}
-	_, err := a.client.ExecContext(context.WithoutCancel(ctx), settleAttempt,
-		counted(a.address), counted(a.account), counted(a.bucket), resets, known, a.clock().Add(networkKnown).UnixMilli())
+	_, err := a.limiter.client.ExecContext(context.WithoutCancel(ctx), settleAttempt,
+		counted(a.address), counted(a.account), counted(a.bucket), resets, known, a.limiter.clock().Add(networkKnown).UnixMilli())
 	if err != nil {
 		return fmt.Errorf("settle attempt: %w", err)
 	}
@@ -140,16 +140,16 @@ func (a *attempt) settle(ctx context.Context, reset bool) error {
 // expiredAtOnce is how many throttles one statement deletes: an attack from many addresses leaves millions.
 const expiredAtOnce = 1000
 
-// forgetAttempts deletes $2 of the throttles that have expired at $1.
-const forgetAttempts = `DELETE FROM throttles WHERE expires_at < $1 AND id IN (
+// deleteExpired deletes $2 of the throttles that have expired at $1.
+const deleteExpired = `DELETE FROM throttles WHERE expires_at < $1 AND id IN (
 	SELECT id FROM throttles WHERE expires_at < $1 ORDER BY expires_at LIMIT $2
 )`
 
-// ForgetAttempts deletes the counters that have expired.
-func (a *Auth) ForgetAttempts(ctx context.Context) error {
+// DeleteExpired deletes the counters that have expired.
+func (l *Limiter) DeleteExpired(ctx context.Context) error {
 	ctx = principal.System(ctx, "housekeeping: throttles belong to no tenant")
-	for now := a.opts.Clock().UnixMilli(); ; {
-		result, err := a.client.ExecContext(ctx, forgetAttempts, now, expiredAtOnce)
+	for now := l.clock().UnixMilli(); ; {
+		result, err := l.client.ExecContext(ctx, deleteExpired, now, expiredAtOnce)
 		if err != nil {
 			return fmt.Errorf("forget attempts: %w", err)
 		}
