@@ -46,6 +46,7 @@ var layers = map[string]layer{
 	"internal/password":  {level: 2},
 	"internal/ratelimit": {level: 3},
 	"internal/roles":     {level: 3},
+	"internal/signing":   {level: 3},
 	"internal/auth":      {level: 4},
 	"internal/demo":      {level: 4},
 	"internal/users":     {level: 5},

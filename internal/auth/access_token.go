@@ -15,16 +15,11 @@ import (
 	"tenantry/internal/keyring"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
+	"tenantry/internal/signing"
 )
 
-const (
-	// tokenType tells an access token from every other JWT (RFC 9068 §2.1, RFC 8725 §3.11).
-	tokenType = "at+jwt"
-	// leeway is how far clocks may be apart.
-	leeway = 30 * time.Second
-	// maxLifetime is the longest that any access token lives; one that claims more was not made here.
-	maxLifetime = 15 * time.Minute
-)
+// tokenType tells an access token from every other JWT (RFC 9068 §2.1, RFC 8725 §3.11).
+const tokenType = "at+jwt"
 
 // claims are all that an access token says: no personal data, and no permission, which may change before it expires.
 type claims struct {
@@ -59,7 +54,7 @@ func date(seconds int64) *jwt.NumericDate {
 
 // accessTokens issues and verifies access tokens.
 type accessTokens struct {
-	keys     *SigningKeys
+	keys     *signing.Keys
 	issuer   string
 	clock    func() time.Time
 	parser   *jwt.Parser
@@ -73,13 +68,13 @@ type knownToken struct {
 	token string
 	*principal.Principal
 	expires int64
-	keys    *keySet
+	keys    *signing.Set
 }
 
 // maxKnownBytes is how much verified tokens may take, at about a KiB each.
 const maxKnownBytes = 16 << 20
 
-func newAccessTokens(keys *SigningKeys, opts Options) *accessTokens {
+func newAccessTokens(keys *signing.Keys, opts Options) *accessTokens {
 	known := otter.Must(&otter.Options[string, knownToken]{
 		Executor:      func(task func()) { task() }, // as in package cache
 		MaximumWeight: maxKnownBytes,
@@ -88,7 +83,7 @@ func newAccessTokens(keys *SigningKeys, opts Options) *accessTokens {
 	return &accessTokens{keys: keys, issuer: opts.Issuer, clock: opts.Clock, known: known, parser: jwt.NewParser(
 		jwt.WithValidMethods([]string{"ES256", "EdDSA", "RS256"}),
 		jwt.WithIssuer(opts.Issuer), jwt.WithAudience(opts.Issuer),
-		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(leeway), jwt.WithTimeFunc(opts.Clock),
+		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(signing.Leeway), jwt.WithTimeFunc(opts.Clock),
 		jwt.WithStrictDecoding(), // one spelling of each token
 	)}
 }
@@ -99,15 +94,15 @@ func (a *accessTokens) issue(p *Projection, session uuid.UUID, now time.Time, tt
 	if err != nil {
 		return "", err
 	}
-	key := a.keys.current.Load().active
-	token := jwt.NewWithClaims(key.method, claims{
+	key := a.keys.Current().Active
+	token := jwt.NewWithClaims(key.Method, claims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer: a.issuer, Audience: jwt.ClaimStrings{a.issuer}, Subject: p.ID.String(), ID: jti.String(),
 		},
 		ExpiresAt: now.Add(ttl).Unix(), IssuedAt: now.Unix(), ClientID: p.TenantID.String(), SessionID: session, TenantID: p.TenantID, Roles: p.Roles,
 	})
-	token.Header["typ"], token.Header["kid"] = tokenType, key.kid
-	signed, err := token.SignedString(key.private)
+	token.Header["typ"], token.Header["kid"] = tokenType, key.ID
+	signed, err := token.SignedString(key.Private)
 	if err != nil {
 		return "", fmt.Errorf("sign access token: %w", err)
 	}
@@ -117,7 +112,7 @@ func (a *accessTokens) issue(p *Projection, session uuid.UUID, now time.Time, tt
 // verify returns who a token speaks for, which is looked into once as long as the keys stay the same. Whatever is wrong with it, the client
 // hears the same; only an outage is told apart.
 func (a *accessTokens) verify(ctx context.Context, token string) (*principal.Principal, error) {
-	keys := a.keys.current.Load()
+	keys := a.keys.Current()
 	if t, ok := a.known.GetIfPresent(end(token)); ok && t.token == token && t.keys == keys && a.clock().Unix() < t.expires {
 		return t.Principal, nil
 	}
@@ -164,14 +159,14 @@ func (a *accessTokens) key(ctx context.Context, t *jwt.Token) (any, error) {
 	if !ok || len(t.Header) != 3 || t.Header["typ"] != tokenType {
 		return nil, errors.New("not the header of an access token")
 	}
-	key, err := a.keys.find(ctx, kid)
+	key, err := a.keys.Find(ctx, kid)
 	if err != nil {
 		return nil, err
 	}
-	if key == nil || key.method.Alg() != t.Method.Alg() {
+	if key == nil || key.Method.Alg() != t.Method.Alg() {
 		return nil, errors.New("no such key")
 	}
-	return key.public, nil
+	return key.Public, nil
 }
 
 // check is what the parser leaves open: every claim is there, the audience is this server alone, and nobody lives longer
@@ -181,7 +176,7 @@ func (c *claims) check(issuer string) error {
 		c.SessionID == uuid.Nil || c.TenantID == uuid.Nil {
 		return errors.New("a claim is missing or ambiguous")
 	}
-	if lifetime := c.ExpiresAt - c.IssuedAt; lifetime <= 0 || lifetime > int64(maxLifetime.Seconds()) {
+	if lifetime := c.ExpiresAt - c.IssuedAt; lifetime <= 0 || lifetime > int64(signing.MaxLifetime.Seconds()) {
 		return errors.New("lifetime out of bounds")
 	}
 	return nil

@@ -1,7 +1,9 @@
 package auth
 
 import (
+	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -9,47 +11,87 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"entgo.io/ent/dialect"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
 
 	"tenantry/ent"
+	"tenantry/ent/signingkey"
 	"tenantry/internal/database/dbtest"
+	"tenantry/internal/keyring"
+	"tenantry/internal/principal"
+	"tenantry/internal/signing"
 )
 
 const testIssuer = "https://id.acme.test"
 
 func testUser() *ent.User { return &ent.User{ID: uuid.New(), TenantID: uuid.New()} }
 
-// noDatabase is asked for keys that nobody has made.
-func noDatabase() *ent.Client {
-	return ent.NewClient(ent.Driver(dbtest.NewRecorder(dialect.SQLite)))
+// signingKeys opens the signing keys k1, k2 and so on, of which the first signs and the others verify.
+func signingKeys(t testing.TB, clock func() time.Time, private ...crypto.Signer) *signing.Keys {
+	t.Helper()
+	db, ring := dbtest.Open(t, dbtest.SQLite(t)), keyring.New([]byte("a secret for tests"), nil)
+	seal, err := ring.Sealer(keyring.SigningKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := principal.System(t.Context(), "test")
+	for i, key := range private {
+		public, err := x509.MarshalPKIXPublicKey(key.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kid, alg := fmt.Sprint("k", i+1), signingkey.AlgES256
+		switch key.(type) {
+		case ed25519.PrivateKey:
+			alg = signingkey.AlgEdDSA
+		case *rsa.PrivateKey:
+			alg = signingkey.AlgRS256
+		}
+		create := db.Client.SigningKey.Create().SetKid(kid).SetAlg(alg).SetPublicKey(public).SetPrivateKey(seal.Seal(der, kid)).
+			SetState(signingkey.StateActive).SetNotBefore(clock())
+		if i > 0 {
+			create.SetState(signingkey.StateRetiring).SetRetireAt(clock().Add(time.Hour))
+		}
+		create.ExecX(ctx)
+	}
+	keys, err := signing.Open(t.Context(), db.Client, signing.Options{Keyring: ring, Algorithm: "ES256", Rotation: time.Hour, Clock: clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
 }
 
-// testTokens issues tokens under a key that no database holds.
-func testTokens(t *testing.T, now time.Time) (*accessTokens, *ecdsa.PrivateKey) {
+// testTokens issues tokens under a key of its own, and verifies those of others too.
+func testTokens(t *testing.T, now time.Time, others ...crypto.Signer) (*accessTokens, *ecdsa.PrivateKey) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := &signingKey{kid: "k1", method: jwt.SigningMethodES256, public: private.Public(), private: private}
 	clock := func() time.Time { return now }
-	keys := &SigningKeys{clock: clock, client: noDatabase()}
-	keys.current.Store(&keySet{active: key, byID: map[string]*signingKey{"k1": key}})
+	keys := signingKeys(t, clock, append([]crypto.Signer{private}, others...)...)
 	return newAccessTokens(keys, Options{Issuer: testIssuer, Clock: clock}), private
 }
 
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	now := time.Now().UTC().Truncate(time.Second)
-	a, private := testTokens(t, now)
+	other, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, private := testTokens(t, now, other)
 	der, err := x509.MarshalPKIXPublicKey(private.Public())
 	if err != nil {
 		t.Fatal(err)
@@ -59,11 +101,6 @@ func TestVerify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.keys.current.Load().byID["k2"] = &signingKey{kid: "k2", method: jwt.SigningMethodRS256, public: other.Public()}
 	type claims = map[string]any
 	for name, test := range map[string]struct {
 		header claims
@@ -161,7 +198,7 @@ func overlay(members, more map[string]any) {
 func TestVerify_refuses_every_altered_token(t *testing.T) {
 	t.Parallel()
 	a, _ := testTokens(t, time.Now())
-	token, err := a.issue(&Projection{User: testUser(), Roles: []string{}}, uuid.New(), time.Now(), maxLifetime)
+	token, err := a.issue(&Projection{User: testUser(), Roles: []string{}}, uuid.New(), time.Now(), signing.MaxLifetime)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,13 +16,13 @@ import (
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 	"tenantry/internal/roles"
+	"tenantry/internal/signing"
 )
 
 // Auth signs people in and keeps them signed in.
 type Auth struct {
 	client  *ent.Client
 	hasher  *password.Hasher
-	keys    *SigningKeys
 	access  *accessTokens
 	refresh refreshTokens
 	devices deviceTokens
@@ -33,7 +33,7 @@ type Auth struct {
 }
 
 // New returns the Auth of a database.
-func New(client *ent.Client, hasher *password.Hasher, keys *SigningKeys, opts Options) (*Auth, error) {
+func New(client *ent.Client, hasher *password.Hasher, keys *signing.Keys, opts Options) (*Auth, error) {
 	refresh, err := opts.Keyring.Keys(keyring.RefreshToken)
 	if err != nil {
 		return nil, fmt.Errorf("derive the keys of refresh tokens: %w", err)
@@ -44,7 +44,7 @@ func New(client *ent.Client, hasher *password.Hasher, keys *SigningKeys, opts Op
 	}
 	return &Auth{
 		devices: deviceTokens{devices},
-		client:  client, hasher: hasher, keys: keys, access: newAccessTokens(keys, opts), refresh: refreshTokens{refresh},
+		client:  client, hasher: hasher, access: newAccessTokens(keys, opts), refresh: refreshTokens{refresh},
 		batches:   newSessionBatches(client, opts.Clock),
 		opts:      opts,
 		signIns:   NewTally(EndOK, EndWrongCredentials, EndDisabled, EndThrottled, EndBusy, EndFailed),

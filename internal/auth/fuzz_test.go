@@ -11,7 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
+	"tenantry/internal/signing"
+
 	"github.com/google/uuid"
 	"golang.org/x/text/unicode/norm"
 )
@@ -20,7 +21,7 @@ import (
 var fuzzNow = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 
 // fuzzTokens verifies under keys that are the same in every process: a fuzzer hands an input from one to another.
-func fuzzTokens(t testing.TB) (*accessTokens, *signingKey) {
+func fuzzTokens(t testing.TB) (*accessTokens, *signing.Key) {
 	t.Helper()
 	seed := []byte("thirty-two bytes make two keys..")
 	edwards := ed25519.NewKeyFromSeed(seed)
@@ -28,19 +29,16 @@ func fuzzTokens(t testing.TB) (*accessTokens, *signingKey) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signs := &signingKey{kid: "k1", method: jwt.SigningMethodEdDSA, public: edwards.Public(), private: edwards}
-	verifies := &signingKey{kid: "k2", method: jwt.SigningMethodES256, public: nist.Public()}
 	clock := func() time.Time { return fuzzNow }
-	keys := &SigningKeys{clock: clock, client: noDatabase()}
-	keys.current.Store(&keySet{active: signs, byID: map[string]*signingKey{"k1": signs, "k2": verifies}})
-	return newAccessTokens(keys, Options{Issuer: testIssuer, Clock: clock}), signs
+	keys := signingKeys(t, clock, edwards, nist)
+	return newAccessTokens(keys, Options{Issuer: testIssuer, Clock: clock}), keys.Current().Active
 }
 
 // sign returns the token of a header and claims as they stand.
-func (k *signingKey) sign(t testing.TB, header, claims string) string {
+func sign(t testing.TB, k *signing.Key, header, claims string) string {
 	t.Helper()
 	text := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims))
-	signature, err := k.method.Sign(text, k.private)
+	signature, err := k.Method.Sign(text, k.Private)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +55,7 @@ const (
 // FuzzParseAccessToken holds that of all texts only the one that was issued is a token.
 func FuzzParseAccessToken(f *testing.F) {
 	a, key := fuzzTokens(f)
-	issued := key.sign(f, fuzzHeader, fuzzClaims)
+	issued := sign(f, key, fuzzHeader, fuzzClaims)
 	if _, err := a.verify(f.Context(), issued); err != nil {
 		f.Fatal(err)
 	}
@@ -96,7 +94,7 @@ func FuzzParseClaims(f *testing.F) {
 		f.Add(strings.Replace(fuzzClaims, change[0], change[1], 1))
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		p, err := a.verify(t.Context(), key.sign(t, fuzzHeader, text))
+		p, err := a.verify(t.Context(), sign(t, key, fuzzHeader, text))
 		if err != nil {
 			return
 		}
@@ -108,7 +106,7 @@ func FuzzParseClaims(f *testing.F) {
 			t.Errorf("issuer %q, audience %q, id %q, subject %q", c.Issuer, c.Audience, c.ID, c.Subject)
 		}
 		from, to := time.Unix(c.IssuedAt, 0), time.Unix(c.ExpiresAt, 0)
-		if to.Before(fuzzNow.Add(-leeway)) || from.After(fuzzNow.Add(leeway)) || to.Sub(from) > maxLifetime {
+		if to.Before(fuzzNow.Add(-signing.Leeway)) || from.After(fuzzNow.Add(signing.Leeway)) || to.Sub(from) > signing.MaxLifetime {
 			t.Errorf("from %s to %s", from, to)
 		}
 		if p.TenantID == uuid.Nil || p.SessionID == uuid.Nil || p.Superuser || len(p.Permissions) > 0 {

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/google/uuid"
 
@@ -106,16 +105,6 @@ func (h HTTP) ChangePassword(ctx context.Context, r api.ChangePasswordRequestObj
 		return nil, err
 	}
 	return api.ChangePassword204Response{}, nil
-}
-
-// GetJWKS answers GET /.well-known/jwks.json.
-func (h HTTP) GetJWKS(context.Context, api.GetJWKSRequestObject) (api.GetJWKSResponseObject, error) {
-	set, err := h.keys.JWKS()
-	if err != nil {
-		return nil, err
-	}
-	cache := fmt.Sprintf("public, max-age=%d", int(h.keys.MaxAge().Seconds()))
-	return api.GetJWKS200JSONResponse{Body: set, Headers: api.GetJWKS200ResponseHeaders{CacheControl: cache}}, nil
 }
 
 // Response is tokens as the API shows them.

@@ -15,10 +15,6 @@ type Options struct {
 	Keyring keyring.Keyring
 	// Issuer is the URL that access tokens are issued by and for.
 	Issuer string
-	// Algorithm signs access tokens: ES256, EdDSA or RS256.
-	Algorithm string
-	// KeyRotation is how long a key signs. At least 2 seconds.
-	KeyRotation time.Duration
 	// DefaultTenant is the slug of the tenant that is meant when a request names none.
 	DefaultTenant string
 

@@ -8,11 +8,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"tenantry/ent/signingkey"
-	"tenantry/internal/auth"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/principal"
 	"tenantry/internal/server"
+	"tenantry/internal/signing"
 )
 
 func (env environment) keysCommand() *cobra.Command {
@@ -24,7 +24,7 @@ func (env environment) rotateKeys() *cobra.Command {
 	const short = "Publish the next key, which signs when verifiers have had the time to fetch it"
 	var now bool
 	cmd := env.configured(config.LoadServer, "rotate", short, func(ctx context.Context, i *invocation) error {
-		return i.withKeys(ctx, func(keys *auth.SigningKeys) error {
+		return i.withKeys(ctx, func(keys *signing.Keys) error {
 			kid, begins, err := keys.Rotate(ctx, now)
 			if err != nil {
 				return err
@@ -40,7 +40,7 @@ func (env environment) rotateKeys() *cobra.Command {
 // revokeKey deletes a signing key: every token that it has signed is refused within a second.
 func (env environment) revokeKey() *cobra.Command {
 	cmd := env.configured(config.LoadServer, "revoke KID", "Delete a key; every token that it has signed is refused", func(ctx context.Context, i *invocation) error {
-		return i.withKeys(ctx, func(keys *auth.SigningKeys) error {
+		return i.withKeys(ctx, func(keys *signing.Keys) error {
 			kid := i.args[0]
 			found, err := keys.Revoke(ctx, kid)
 			if err == nil && !found {
@@ -83,13 +83,13 @@ func (env environment) listKeys() *cobra.Command {
 }
 
 // withKeys runs do with the signing keys of a migrated database.
-func (i *invocation) withKeys(ctx context.Context, do func(*auth.SigningKeys) error) error {
+func (i *invocation) withKeys(ctx context.Context, do func(*signing.Keys) error) error {
 	cfg, err := server.WithSecret(ctx, i.config, i.log)
 	if err != nil {
 		return err
 	}
 	return i.inDatabase(ctx, func(db *database.DB) error {
-		keys, err := auth.OpenSigningKeys(ctx, db.Client, server.AuthOptions(cfg, []byte(cfg.Secret), server.Clock, i.log))
+		keys, err := signing.Open(ctx, db.Client, server.SigningOptions(cfg, []byte(cfg.Secret), server.Clock))
 		if err != nil {
 			return err
 		}

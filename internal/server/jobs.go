@@ -10,7 +10,7 @@ import (
 	"tenantry/ent/oauthstate"
 	"tenantry/ent/onetimetoken"
 	"tenantry/ent/refreshtoken"
-	"tenantry/internal/auth"
+	"tenantry/internal/signing"
 )
 
 const (
@@ -33,7 +33,7 @@ func (s *Server) Work(ctx context.Context) {
 	jobs.Go(func() { s.db.FollowChanges(ctx, s.cache, s.log) })
 	jobs.Go(func() { s.cache.MaintainShared(ctx) })
 	jobs.Go(func() { s.every(ctx, trimEvery, "trim the change log", s.db.NewChangeTrimmer().Trim) })
-	jobs.Go(func() { s.every(ctx, auth.KeysMaintained, "maintain signing keys", s.keys.Maintain) })
+	jobs.Go(func() { s.every(ctx, signing.MaintainEvery, "maintain signing keys", s.keys.Maintain) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "remove signing keys", s.keys.RemoveGone) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "forget attempts", s.Limiter.DeleteExpired) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "mark revoked sessions", s.Auth.NewRevokedMarker().Run) })

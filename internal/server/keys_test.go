@@ -13,12 +13,12 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"tenantry/ent/signingkey"
-	"tenantry/internal/auth"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/keyring"
 	"tenantry/internal/principal"
+	"tenantry/internal/signing"
 )
 
 // kid returns the id of the key that signed a token.
@@ -225,10 +225,10 @@ func TestAlgorithm_that_was_changed_makes_the_next_key(t *testing.T) {
 	t.Parallel()
 	s := start(t, dbtest.SQLite(t))
 	before := s.db.Client.SigningKey.Query().OnlyX(principal.System(t.Context(), "test"))
-	opts := auth.Options{
-		Keyring: keyring.New([]byte(testSecret), nil), Algorithm: "EdDSA", KeyRotation: time.Hour, Clock: func() time.Time { return time.Now().UTC() },
+	opts := signing.Options{
+		Keyring: keyring.New([]byte(testSecret), nil), Algorithm: "EdDSA", Rotation: time.Hour, Clock: func() time.Time { return time.Now().UTC() },
 	}
-	changed, err := auth.OpenSigningKeys(t.Context(), s.db.Client, opts)
+	changed, err := signing.Open(t.Context(), s.db.Client, opts)
 	if err != nil {
 		t.Fatal(err)
 	}

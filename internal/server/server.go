@@ -27,6 +27,7 @@ import (
 	"tenantry/internal/password"
 	"tenantry/internal/ratelimit"
 	"tenantry/internal/roles"
+	"tenantry/internal/signing"
 	"tenantry/internal/tenants"
 	"tenantry/internal/users"
 )
@@ -42,7 +43,7 @@ type Server struct {
 	db       *database.DB
 	cache    *cache.Cache
 	metrics  *metrics
-	keys     *auth.SigningKeys
+	keys     *signing.Keys
 	oauth    *oauth.OAuth
 	clock    func() time.Time
 	log      *slog.Logger
@@ -51,6 +52,7 @@ type Server struct {
 
 // handlers are every operation of the contract; a feature that misses one does not compile.
 type handlers struct {
+	signingHTTP
 	authHTTP
 	rolesHTTP
 	usersHTTP
@@ -61,6 +63,7 @@ type handlers struct {
 
 // Embedded fields are named after their types, and some of them are called HTTP.
 type (
+	signingHTTP = signing.HTTP
 	authHTTP    = auth.HTTP
 	rolesHTTP   = roles.HTTP
 	usersHTTP   = users.HTTP
@@ -86,13 +89,13 @@ type Parts struct {
 // New wires a server.
 func New(ctx context.Context, parts Parts) (*Server, error) {
 	cfg, db, log := parts.Config, parts.DB, parts.Log
-	opts := AuthOptions(cfg, parts.Secret, parts.Clock, log)
+	opts := authOptions(cfg, parts.Secret, parts.Clock, log)
 	opts.Cache = cache.New(cfg.CacheMemory << 10)
 	db.ReportWrites(opts.Cache)
 	if err := share(ctx, cfg, opts, db); err != nil {
 		return nil, err
 	}
-	keys, err := auth.OpenSigningKeys(ctx, db.Client, opts)
+	keys, err := signing.Open(ctx, db.Client, SigningOptions(cfg, parts.Secret, parts.Clock))
 	if err != nil {
 		return nil, err
 	}
@@ -129,6 +132,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	s := &Server{Auth: signIn, Limiter: limiter, Operations: figures.handler(), metrics: figures, db: db, cache: opts.Cache, keys: keys, oauth: providers, clock: parts.Clock, log: log}
 	gin.SetMode(gin.ReleaseMode)
 	router, err := httpapi.NewRouter(contract, handlers{
+		signing.HTTP{Keys: keys},
 		auth.HTTP{Auth: signIn},
 		roles.HTTP{Roles: roles.New(db.Client)},
 		users.HTTP{Users: users.New(db.Client, parts.Hasher, signIn, cursors)},
@@ -199,14 +203,20 @@ func share(ctx context.Context, cfg config.Config, opts auth.Options, db *databa
 	})
 }
 
-// AuthOptions returns what a configuration says of signing in.
-func AuthOptions(cfg config.Config, secret []byte, clock func() time.Time, log *slog.Logger) auth.Options {
+// authOptions returns what a configuration says of signing in.
+func authOptions(cfg config.Config, secret []byte, clock func() time.Time, log *slog.Logger) auth.Options {
 	return auth.Options{
-		Keyring: keyring.New(secret, []byte(cfg.SecretPrevious)), Issuer: cfg.PublicURL, Algorithm: cfg.JWTAlgorithm,
-		KeyRotation: cfg.KeyRotation, DefaultTenant: cfg.DefaultTenant,
+		Keyring: keyring.New(secret, []byte(cfg.SecretPrevious)), Issuer: cfg.PublicURL, DefaultTenant: cfg.DefaultTenant,
 		Lifetimes:    auth.Lifetimes{AccessToken: cfg.AccessTokenTTL, RefreshToken: cfg.RefreshTokenTTL, RefreshIdle: cfg.RefreshIdleTTL},
 		RefreshGrace: cfg.RefreshGrace, SessionsPerUser: cfg.SessionsPerUser,
 		Clock: clock, Log: log,
+	}
+}
+
+// SigningOptions are the rules of signing keys of a configuration.
+func SigningOptions(cfg config.Config, secret []byte, clock func() time.Time) signing.Options {
+	return signing.Options{
+		Keyring: keyring.New(secret, []byte(cfg.SecretPrevious)), Algorithm: cfg.JWTAlgorithm, Rotation: cfg.KeyRotation, Clock: clock,
 	}
 }
 

@@ -1,4 +1,4 @@
-package auth
+package signing
 
 import (
 	"crypto/ecdsa"
@@ -12,7 +12,7 @@ import (
 )
 
 // JWKS returns the public parts of every key, oldest first (RFC 7517, RFC 7518 §6, RFC 8037 §2).
-func (k *SigningKeys) JWKS() (api.JWKS, error) {
+func (k *Keys) JWKS() (api.JWKS, error) {
 	set := api.JWKS{Keys: []api.JWK{}}
 	for _, key := range k.current.Load().order {
 		jwk, err := key.jwk()
@@ -24,13 +24,13 @@ func (k *SigningKeys) JWKS() (api.JWKS, error) {
 	return set, nil
 }
 
-func (k *signingKey) jwk() (api.JWK, error) {
-	jwk := api.JWK{Use: api.Sig, Kid: k.kid, Alg: api.JWKAlg(k.method.Alg())}
-	switch public := k.public.(type) {
+func (k *Key) jwk() (api.JWK, error) {
+	jwk := api.JWK{Use: api.Sig, Kid: k.ID, Alg: api.JWKAlg(k.Method.Alg())}
+	switch public := k.Public.(type) {
 	case *ecdsa.PublicKey:
 		point, err := public.Bytes() // 0x04, x and y (SEC 1 §2.3.3)
 		if err != nil {
-			return jwk, fmt.Errorf("encode key %s: %w", k.kid, err)
+			return jwk, fmt.Errorf("encode key %s: %w", k.ID, err)
 		}
 		half := len(point) / 2
 		jwk.Kty, jwk.Crv, jwk.X, jwk.Y = api.EC, ptr("P-256"), b64(point[1:1+half]), b64(point[1+half:])
@@ -39,7 +39,7 @@ func (k *signingKey) jwk() (api.JWK, error) {
 	case *rsa.PublicKey:
 		jwk.Kty, jwk.N, jwk.E = api.RSA, b64(public.N.Bytes()), b64(big.NewInt(int64(public.E)).Bytes())
 	default:
-		return jwk, fmt.Errorf("key %s is of unknown type %T", k.kid, public)
+		return jwk, fmt.Errorf("key %s is of unknown type %T", k.ID, public)
 	}
 	return jwk, nil
 }

@@ -1,4 +1,4 @@
-package auth
+package signing
 
 import (
 	"context"
@@ -25,23 +25,23 @@ const (
 	propagation = time.Second
 )
 
-// KeysMaintained is how often Maintain is to be called: what another instance has done is known within a second.
-const KeysMaintained = propagation / 2
+// MaintainEvery is how often Maintain is to be called: what another instance has done is known within a second.
+const MaintainEvery = propagation / 2
 
 // errLost means that another instance was faster.
 var errLost = errors.New("the signing keys have changed meanwhile")
 
 // MaxAge is how long verifiers may keep the key set: five minutes, or less where keys live shorter.
-func (k *SigningKeys) MaxAge() time.Duration {
+func (k *Keys) MaxAge() time.Duration {
 	return max(time.Second, min(maxJWKSAge, k.rotation-propagation)).Truncate(time.Second)
 }
 
 // lead is how long before it signs a key is published: who has just fetched the set from the last instance to know of the
 // key has fetched it again by then.
-func (k *SigningKeys) lead() time.Duration { return k.MaxAge() + propagation }
+func (k *Keys) lead() time.Duration { return k.MaxAge() + propagation }
 
 // Maintain learns what other instances have done, and does what is due: it publishes the next key, or lets it sign.
-func (k *SigningKeys) Maintain(ctx context.Context) error {
+func (k *Keys) Maintain(ctx context.Context) error {
 	ctx = ofNoTenant(ctx)
 	if err := k.load(ctx); err != nil {
 		return err
@@ -49,12 +49,12 @@ func (k *SigningKeys) Maintain(ctx context.Context) error {
 	set, now := k.current.Load(), k.clock()
 	var err error
 	switch {
-	case set.active == nil:
+	case set.Active == nil:
 		err = k.make(ctx, signingkey.StateActive, now)
 	case set.pending != nil && !now.Before(set.pending.notBefore):
-		err = k.activate(ctx, set.active, set.pending)
-	case set.pending == nil && k.due(set.active, now):
-		err = k.make(ctx, signingkey.StatePending, later(now.Add(k.lead()), k.end(set.active)))
+		err = k.activate(ctx, set.Active, set.pending)
+	case set.pending == nil && k.due(set.Active, now):
+		err = k.make(ctx, signingkey.StatePending, later(now.Add(k.lead()), k.end(set.Active)))
 	default:
 		return nil
 	}
@@ -65,13 +65,13 @@ func (k *SigningKeys) Maintain(ctx context.Context) error {
 }
 
 // due reports whether the successor of the active key is to be published. An algorithm that was changed is a reason too.
-func (k *SigningKeys) due(active *signingKey, now time.Time) bool {
-	return active.method.Alg() != k.alg || !now.Add(k.lead()).Before(active.notBefore.Add(k.rotation))
+func (k *Keys) due(active *Key, now time.Time) bool {
+	return active.Method.Alg() != k.alg || !now.Add(k.lead()).Before(active.notBefore.Add(k.rotation))
 }
 
 // end is when the active key should have a successor.
-func (k *SigningKeys) end(active *signingKey) time.Time {
-	if active.method.Alg() != k.alg {
+func (k *Keys) end(active *Key) time.Time {
+	if active.Method.Alg() != k.alg {
 		return time.Time{}
 	}
 	return active.notBefore.Add(k.rotation)
@@ -85,7 +85,7 @@ func later(a, b time.Time) time.Time {
 }
 
 // make stores a new key, unless another instance has just made one of that state.
-func (k *SigningKeys) make(ctx context.Context, state signingkey.State, notBefore time.Time) error {
+func (k *Keys) make(ctx context.Context, state signingkey.State, notBefore time.Time) error {
 	create, err := k.generate(k.client, state, notBefore)
 	if err != nil {
 		return fmt.Errorf("make a signing key: %w", err)
@@ -96,7 +96,7 @@ func (k *SigningKeys) make(ctx context.Context, state signingkey.State, notBefor
 	return nil
 }
 
-func (k *SigningKeys) generate(client *ent.Client, state signingkey.State, notBefore time.Time) (*ent.SigningKeyCreate, error) {
+func (k *Keys) generate(client *ent.Client, state signingkey.State, notBefore time.Time) (*ent.SigningKeyCreate, error) {
 	private, err := generateKey(k.alg)
 	if err != nil {
 		return nil, err
@@ -115,20 +115,20 @@ func (k *SigningKeys) generate(client *ent.Client, state signingkey.State, notBe
 }
 
 // activate lets the pending key sign and the active one verify what it has signed, as long as any of that may live.
-func (k *SigningKeys) activate(ctx context.Context, active, pending *signingKey) error {
+func (k *Keys) activate(ctx context.Context, active, pending *Key) error {
 	err := database.WithTx(ctx, k.client, func(tx *ent.Client) error {
 		if err := k.retire(ctx, tx, active); err != nil {
 			return err
 		}
-		return changed(tx.SigningKey.Update().Where(signingkey.Kid(pending.kid), signingkey.StateEQ(signingkey.StatePending)).
+		return changed(tx.SigningKey.Update().Where(signingkey.Kid(pending.ID), signingkey.StateEQ(signingkey.StatePending)).
 			SetState(signingkey.StateActive).SetNotBefore(k.clock()).Save(ctx))
 	})
 	return lost(err, "activate a signing key")
 }
 
-func (k *SigningKeys) retire(ctx context.Context, tx *ent.Client, active *signingKey) error {
-	return changed(tx.SigningKey.Update().Where(signingkey.Kid(active.kid), signingkey.StateEQ(signingkey.StateActive)).
-		SetState(signingkey.StateRetiring).SetRetireAt(k.clock().Add(maxLifetime + leeway + propagation)).Save(ctx))
+func (k *Keys) retire(ctx context.Context, tx *ent.Client, active *Key) error {
+	return changed(tx.SigningKey.Update().Where(signingkey.Kid(active.ID), signingkey.StateEQ(signingkey.StateActive)).
+		SetState(signingkey.StateRetiring).SetRetireAt(k.clock().Add(MaxLifetime + Leeway + propagation)).Save(ctx))
 }
 
 // changed turns the number of changed rows into an error if there was none.
@@ -148,7 +148,7 @@ func lost(err error, doing string) error {
 }
 
 // RemoveGone deletes the keys that nothing alive was signed with.
-func (k *SigningKeys) RemoveGone(ctx context.Context) error {
+func (k *Keys) RemoveGone(ctx context.Context) error {
 	if _, err := k.client.SigningKey.Delete().Where(
 		signingkey.StateEQ(signingkey.StateRetiring), signingkey.RetireAtLT(k.clock()),
 	).Exec(ofNoTenant(ctx)); err != nil {
@@ -159,7 +159,7 @@ func (k *SigningKeys) RemoveGone(ctx context.Context) error {
 
 // Rotate publishes the next key, or finds it published, and returns its id and when it begins to sign. With now it signs at
 // once: who verifies with a set that they keep refuses its tokens until they fetch it again.
-func (k *SigningKeys) Rotate(ctx context.Context, now bool) (kid string, begins time.Time, err error) {
+func (k *Keys) Rotate(ctx context.Context, now bool) (kid string, begins time.Time, err error) {
 	ctx = ofNoTenant(ctx)
 	if k.current.Load().pending == nil {
 		if err := k.make(ctx, signingkey.StatePending, k.clock().Add(k.lead())); err != nil {
@@ -170,18 +170,18 @@ func (k *SigningKeys) Rotate(ctx context.Context, now bool) (kid string, begins 
 		}
 	}
 	set := k.current.Load()
-	if set.pending == nil || set.active == nil {
+	if set.pending == nil || set.Active == nil {
 		return "", time.Time{}, errLost
 	}
 	if !now {
-		return set.pending.kid, set.pending.notBefore, nil
+		return set.pending.ID, set.pending.notBefore, nil
 	}
-	return set.pending.kid, k.clock(), k.activate(ctx, set.active, set.pending)
+	return set.pending.ID, k.clock(), k.activate(ctx, set.Active, set.pending)
 }
 
 // Revoke deletes a key, and with it every token that it has signed. The pending key, or a new one, signs instead of an active
 // one. It reports whether there was such a key.
-func (k *SigningKeys) Revoke(ctx context.Context, kid string) (found bool, err error) {
+func (k *Keys) Revoke(ctx context.Context, kid string) (found bool, err error) {
 	ctx = ofNoTenant(ctx)
 	err = database.WithTx(ctx, k.client, func(tx *ent.Client) error {
 		n, err := tx.SigningKey.Delete().Where(signingkey.Kid(kid)).Exec(ctx)

@@ -1,4 +1,4 @@
-package auth
+package signing
 
 import (
 	"context"
@@ -25,53 +25,73 @@ import (
 )
 
 const (
+	// MaxLifetime is the longest that any access token lives; one that claims more was not made here. A key verifies that long
+	// after it has stopped signing.
+	MaxLifetime = 15 * time.Minute
+	// Leeway is how far clocks may be apart.
+	Leeway = 30 * time.Second
+
 	rsaBits = 3072
 	// keyPatience is how long a request waits for a key that this instance does not know.
 	keyPatience = 2 * time.Second
 )
 
-// signingKey is a key pair in memory. The private part is there for the active key alone.
-type signingKey struct {
-	kid     string
-	method  jwt.SigningMethod
+// Key is a key pair in memory. The private part is there for the active key alone.
+type Key struct {
+	// ID is the kid of the tokens that it signs.
+	ID      string
+	Method  jwt.SigningMethod
+	Public  crypto.PublicKey
+	Private crypto.Signer
 	state   signingkey.State
-	public  crypto.PublicKey
-	private crypto.Signer
 	// notBefore is when it begins to sign, or has begun.
 	notBefore time.Time
 }
 
-// keySet is an immutable view of the keys in the database.
-type keySet struct {
-	active, pending *signingKey
-	byID            map[string]*signingKey
+// Set is an immutable view of the keys in the database.
+type Set struct {
+	// Active signs.
+	Active  *Key
+	pending *Key
+	byID    map[string]*Key
 	// order is oldest first.
-	order []*signingKey
+	order []*Key
 }
 
-// SigningKeys are the keys that sign access tokens and those that still verify them. They live in the database, private
+// Options are the rules of keys.
+type Options struct {
+	// Keyring derives the key that encrypts private keys.
+	Keyring keyring.Keyring
+	// Algorithm signs access tokens: ES256, EdDSA or RS256.
+	Algorithm string
+	// Rotation is how long a key signs. At least 2 seconds.
+	Rotation time.Duration
+	Clock    func() time.Time
+}
+
+// Keys are the keys that sign access tokens and those that still verify them. They live in the database, private
 // parts sealed, so that every instance has the same.
-type SigningKeys struct {
+type Keys struct {
 	client   *ent.Client
 	seal     *keyring.Sealer
 	alg      string
 	rotation time.Duration
 	clock    func() time.Time
-	current  atomic.Pointer[keySet]
+	current  atomic.Pointer[Set]
 
 	// loading lets one reader at a time build a view from the one before it, for all who wait.
 	loading singleflight.Group
 }
 
-// OpenSigningKeys loads the keys and makes the first if there is none. Of several instances that start at once one makes
+// Open loads the keys and makes the first if there is none. Of several instances that start at once one makes
 // it, and the others take it over.
-func OpenSigningKeys(ctx context.Context, client *ent.Client, opts Options) (*SigningKeys, error) {
+func Open(ctx context.Context, client *ent.Client, opts Options) (*Keys, error) {
 	seal, err := opts.Keyring.Sealer(keyring.SigningKey)
 	if err != nil {
 		return nil, err
 	}
-	k := &SigningKeys{client: client, seal: seal, alg: opts.Algorithm, rotation: opts.KeyRotation, clock: opts.Clock}
-	k.current.Store(&keySet{})
+	k := &Keys{client: client, seal: seal, alg: opts.Algorithm, rotation: opts.Rotation, clock: opts.Clock}
+	k.current.Store(&Set{})
 	ctx = ofNoTenant(ctx)
 	if err := k.reseal(ctx); err != nil {
 		return nil, err
@@ -79,7 +99,7 @@ func OpenSigningKeys(ctx context.Context, client *ent.Client, opts Options) (*Si
 	if err := k.load(ctx); err != nil {
 		return nil, err
 	}
-	if k.current.Load().active == nil {
+	if k.current.Load().Active == nil {
 		if err := k.make(ctx, signingkey.StateActive, k.clock()); err != nil {
 			return nil, err
 		}
@@ -96,7 +116,7 @@ func ofNoTenant(ctx context.Context) context.Context {
 
 // load brings the view up to date with everything that was stored before the call. Of those who ask at once one reads, so
 // that ids that somebody invents cost a connection at most.
-func (k *SigningKeys) load(ctx context.Context) error {
+func (k *Keys) load(ctx context.Context) error {
 	shared, err := k.join(ctx)
 	if err == nil && shared {
 		// It may have begun before the call; whatever is under way now has not.
@@ -105,7 +125,7 @@ func (k *SigningKeys) load(ctx context.Context) error {
 	return err
 }
 
-func (k *SigningKeys) join(ctx context.Context) (shared bool, err error) {
+func (k *Keys) join(ctx context.Context) (shared bool, err error) {
 	select {
 	case read := <-k.loading.DoChan("", func() (any, error) { return nil, k.reload(context.WithoutCancel(ctx)) }):
 		return read.Shared, read.Err
@@ -115,7 +135,7 @@ func (k *SigningKeys) join(ctx context.Context) (shared bool, err error) {
 }
 
 // reload replaces the view if something has changed.
-func (k *SigningKeys) reload(ctx context.Context) error {
+func (k *Keys) reload(ctx context.Context) error {
 	rows, err := k.client.SigningKey.Query().Where(signingkey.Or(
 		signingkey.RetireAtIsNil(), signingkey.RetireAtGT(k.clock()),
 	)).Order(signingkey.ByCreatedAt(), signingkey.ByID()).All(ctx)
@@ -124,7 +144,7 @@ func (k *SigningKeys) reload(ctx context.Context) error {
 	}
 	before := k.current.Load()
 	// A key that has retired is gone: what it signed has expired by then.
-	set := &keySet{byID: make(map[string]*signingKey, len(rows))}
+	set := &Set{byID: make(map[string]*Key, len(rows))}
 	for _, row := range rows {
 		key, err := k.read(row, before.byID[row.Kid])
 		if err != nil {
@@ -132,11 +152,11 @@ func (k *SigningKeys) reload(ctx context.Context) error {
 		}
 		switch key.state {
 		case signingkey.StateActive:
-			set.active = key
+			set.Active = key
 		case signingkey.StatePending:
 			set.pending = key
 		}
-		set.byID[key.kid] = key
+		set.byID[key.ID] = key
 		set.order = append(set.order, key)
 	}
 	if !slices.Equal(set.order, before.order) {
@@ -146,28 +166,28 @@ func (k *SigningKeys) reload(ctx context.Context) error {
 }
 
 // read returns the key of a row: the known one if it is still the same.
-func (k *SigningKeys) read(row *ent.SigningKey, known *signingKey) (*signingKey, error) {
+func (k *Keys) read(row *ent.SigningKey, known *Key) (*Key, error) {
 	if known != nil && known.state == row.State {
 		return known, nil
 	}
-	key := &signingKey{kid: row.Kid, method: jwt.GetSigningMethod(string(row.Alg)), state: row.State, notBefore: row.NotBefore}
+	key := &Key{ID: row.Kid, Method: jwt.GetSigningMethod(string(row.Alg)), state: row.State, notBefore: row.NotBefore}
 	if known != nil {
-		key.public = known.public
+		key.Public = known.Public
 	} else {
 		public, err := x509.ParsePKIXPublicKey(row.PublicKey)
 		if err != nil {
 			return nil, fmt.Errorf("read signing key %s: %w", row.Kid, err)
 		}
-		key.public = public
+		key.Public = public
 	}
 	var err error
 	if key.state == signingkey.StateActive {
-		key.private, err = k.open(row)
+		key.Private, err = k.open(row)
 	}
 	return key, err
 }
 
-func (k *SigningKeys) open(row *ent.SigningKey) (crypto.Signer, error) {
+func (k *Keys) open(row *ent.SigningKey) (crypto.Signer, error) {
 	der, _, err := k.seal.Open(row.PrivateKey, row.Kid)
 	if err != nil {
 		return nil, fmt.Errorf("signing key %s cannot be opened: %w, or under the file secret of another data folder: start with that one",
@@ -186,7 +206,7 @@ func (k *SigningKeys) open(row *ent.SigningKey) (crypto.Signer, error) {
 
 // reseal seals under the secret of today what was sealed under the previous one, so that this may go. It happens at start
 // alone: two instances whose secrets are each other's previous one would do it in turns.
-func (k *SigningKeys) reseal(ctx context.Context) error {
+func (k *Keys) reseal(ctx context.Context) error {
 	rows, err := k.client.SigningKey.Query().Where(signingkey.StateNEQ(signingkey.StateRetiring)).All(ctx)
 	if err != nil {
 		return fmt.Errorf("read signing keys: %w", err)
@@ -203,9 +223,12 @@ func (k *SigningKeys) reseal(ctx context.Context) error {
 	return nil
 }
 
-// find returns the key of an id, nil if there is none. One that this instance does not know is looked for in the database:
+// Current returns the keys as this instance knows them. It is another set when one of them has changed, and only then.
+func (k *Keys) Current() *Set { return k.current.Load() }
+
+// Find returns the key of an id, nil if there is none. One that this instance does not know is looked for in the database:
 // another may have made it just now.
-func (k *SigningKeys) find(ctx context.Context, kid string) (*signingKey, error) {
+func (k *Keys) Find(ctx context.Context, kid string) (*Key, error) {
 	if key := k.current.Load().byID[kid]; key != nil {
 		return key, nil
 	}
