@@ -16,6 +16,7 @@ import (
 	"tenantry/internal/password"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
+	"tenantry/internal/sessions"
 )
 
 // PasswordChange is a new password of a user who knows the current one.
@@ -27,8 +28,8 @@ type PasswordChange struct {
 
 // ChangePassword replaces the password of a user who knows the current one, and ends every session but the one that asks
 // (ASVS 6.2.3, 7.4.3): 422 if either password is not acceptable, 409 if the password was changed meanwhile.
-func (a *Auth) ChangePassword(ctx context.Context, me *Projection, change PasswordChange, from Origin) error {
-	leave, err := a.hasher.Admit(ctx, ShareOf(ctx))
+func (a *Auth) ChangePassword(ctx context.Context, me *sessions.Projection, change PasswordChange, from sessions.Origin) error {
+	leave, err := a.opts.Hasher.Admit(ctx, ShareOf(ctx))
 	if err != nil {
 		return err
 	}
@@ -49,7 +50,7 @@ func (a *Auth) ChangePassword(ctx context.Context, me *Projection, change Passwo
 	if err != nil {
 		return fmt.Errorf("read user: %w", err)
 	}
-	matches, err := a.hasher.Verify(ctx, u.PasswordHash, change.Current)
+	matches, err := a.opts.Hasher.Verify(ctx, u.PasswordHash, change.Current)
 	if err != nil {
 		try.Refund(system)
 		return err
@@ -60,7 +61,7 @@ func (a *Auth) ChangePassword(ctx context.Context, me *Projection, change Passwo
 	if err := try.Reset(system); err != nil {
 		return err
 	}
-	hash, err := a.hasher.Hash(ctx, change.Next)
+	hash, err := a.opts.Hasher.Hash(ctx, change.Next)
 	if err != nil {
 		return err
 	}
@@ -128,26 +129,10 @@ func replacePassword(ctx context.Context, client *ent.Client, u *ent.User, with 
 		if with.keep == uuid.Nil {
 			return nil
 		}
-		return KeepSession(ctx, tx, u.ID, with.keep, version)
+		return sessions.Keep(ctx, tx, u.ID, with.keep, version)
 	})
 	if err == nil {
-		MarkRevoked(ctx, client, u.ID, refreshtoken.RevokedReasonPasswordChange)
+		sessions.MarkRevoked(ctx, client, u.ID, refreshtoken.RevokedReasonPasswordChange)
 	}
 	return err
-}
-
-// KeepSession keeps one session of a user live in the transaction that raises the user's
-// password_version by one to this one, which revokes the others: 401 if the session was revoked
-// meanwhile, which it must stay. The caller calls MarkRevoked after the commit.
-func KeepSession(ctx context.Context, tx *ent.Client, id, session uuid.UUID, version int) error {
-	kept, err := tx.RefreshToken.Update().Where(
-		refreshtoken.ID(session), refreshtoken.UserID(id), refreshtoken.PasswordVersion(version-1), refreshtoken.Revoked(false),
-	).SetPasswordVersion(version).Save(ctx)
-	if err != nil {
-		return fmt.Errorf("keep session: %w", err)
-	}
-	if kept == 0 {
-		return errInvalidToken
-	}
-	return nil
 }

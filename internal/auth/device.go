@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"time"
 
+	"tenantry/internal/sessions"
+
 	"github.com/google/uuid"
 )
 
@@ -23,7 +25,7 @@ type device struct {
 }
 
 // of reports whether the device belongs to p and is as new as the password of p.
-func (d device) of(p *Projection) bool {
+func (d device) of(p *sessions.Projection) bool {
 	return p != nil && p.ID == d.user && p.PasswordVersion == d.version
 }
 

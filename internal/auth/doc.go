@@ -1,9 +1,7 @@
-// Package auth is how people prove who they are and stay signed in: passwords, access tokens, sessions and the keys that
-// sign.
+// Package auth is how people prove who they are: registration, passwords, one-time codes and known devices.
 //
-//	password → Login → session (one row) → access token + refresh token
-//	access token → Authenticate (signature and claims) → Authorize (projection: session, user, tenant, permissions)
-//	refresh token → Refresh (one compare-and-set) → their successors
+//	password → Login → session → access token + refresh token
 //
-// It knows nothing of the administration of users, roles and tenants.
+// What a sign-in gives, and how long it lasts, is for package sessions. The package knows nothing of the administration of
+// users, roles and tenants.
 package auth

@@ -11,6 +11,7 @@ import (
 	"tenantry/internal/password"
 	"tenantry/internal/principal"
 	"tenantry/internal/ratelimit"
+	"tenantry/internal/sessions"
 )
 
 // Credentials are what a client signs in with.
@@ -23,13 +24,13 @@ type Credentials struct {
 
 // Login signs a user in with a password. Every failure is the same 401, at the cost of the same hashes, whatever it was
 // that failed (ASVS 6.3.8). The tokens come with one of the device.
-func (a *Auth) Login(ctx context.Context, c Credentials, from Origin) (*Tokens, error) {
+func (a *Auth) Login(ctx context.Context, c Credentials, from sessions.Origin) (*sessions.Tokens, error) {
 	tokens, err := a.login(ctx, c, from)
-	a.signIns.Count(passwordEnd(err))
+	a.signIns.Count(passwordOutcome(err))
 	return tokens, err
 }
 
-func (a *Auth) login(ctx context.Context, c Credentials, from Origin) (*Tokens, error) {
+func (a *Auth) login(ctx context.Context, c Credentials, from sessions.Origin) (*sessions.Tokens, error) {
 	c.Tenant = a.slug(c.Tenant)
 	account := accountOf(c.Tenant, c.Email)
 	system := principal.System(ctx, "sign-in: the user is not authenticated yet")
@@ -47,17 +48,17 @@ func (a *Auth) login(ctx context.Context, c Credentials, from Origin) (*Tokens, 
 	if p != nil && !try.Blind {
 		hash = p.PasswordHash
 	}
-	matches, err := a.hasher.Verify(ctx, hash, c.Password)
+	matches, err := a.opts.Hasher.Verify(ctx, hash, c.Password)
 	if err != nil {
 		try.Refund(system)
 		return nil, err
 	}
 	if !matches {
-		return nil, try.Failed(system, ErrCredentials)
+		return nil, try.Failed(system, sessions.ErrCredentials)
 	}
 	principal.Identify(ctx, p.TenantID, p.ID)
 	if !p.Live() {
-		if err := a.hasher.Equalise(ctx, *hash, c.Password); err != nil {
+		if err := a.opts.Hasher.Equalise(ctx, *hash, c.Password); err != nil {
 			return nil, err
 		}
 		return nil, try.Failed(system, errDisabled)
@@ -67,7 +68,7 @@ func (a *Auth) login(ctx context.Context, c Credentials, from Origin) (*Tokens, 
 	}
 	acting := principal.NewContext(ctx, &principal.Principal{TenantID: p.TenantID, UserID: p.ID})
 	a.renewHash(acting, p, c.Password)
-	tokens, err := a.startSession(acting, a.client, p, SessionProvider{}, from)
+	tokens, err := a.opts.Sessions.Start(acting, a.client, p, sessions.Provider{}, from)
 	if err != nil {
 		return nil, err
 	}
@@ -93,19 +94,19 @@ func accountOf(slug, email string) string {
 // those who are known, if it has signed in from the network before: that costs a statement, which
 // only a sign-in that would be refused needs.
 func (a *Auth) admit(ctx context.Context, share password.Share) (leave func(), err error) {
-	leave, err = a.hasher.Admit(ctx, share)
+	leave, err = a.opts.Hasher.Admit(ctx, share)
 	if share.Known || !errors.Is(err, password.ErrBusy) || !a.opts.Limiter.KnowsNetwork(ctx, share.Network, share.Account) {
 		return leave, err
 	}
 	share.Known = true
-	return a.hasher.Admit(ctx, share)
+	return a.opts.Hasher.Admit(ctx, share)
 }
 
 // spend counts an attempt to sign in to an account, and returns its user, or nil for an account that
 // does not exist. A known device has a counter of its own, unless the password was changed since.
 func (a *Auth) spend(
-	ctx context.Context, c Credentials, account string, d device, known bool, from Origin,
-) (try *ratelimit.Attempt, p *Projection, err error) {
+	ctx context.Context, c Credentials, account string, d device, known bool, from sessions.Origin,
+) (try *ratelimit.Attempt, p *sessions.Projection, err error) {
 	if known {
 		if try, err = a.opts.Limiter.SpendDevice(ctx, from.IP, account, d.id); err != nil {
 			return nil, nil, err
@@ -118,7 +119,7 @@ func (a *Auth) spend(
 		}
 	}
 	if canonical, err := CanonicalEmail(c.Email); err == nil {
-		if p, err = loadProjection(ctx, a.client, byCredentials(c.Tenant, canonical)); err != nil {
+		if p, err = sessions.ProjectionOfCredentials(ctx, a.client, c.Tenant, canonical); err != nil {
 			try.Refund(ctx)
 			return nil, nil, err
 		}
@@ -132,12 +133,12 @@ func (a *Auth) spend(
 
 // renewHash stores the password under the parameters of today if it was hashed under lower ones (OWASP Password Storage
 // Cheat Sheet). A failure is logged and not returned: the next sign-in tries again.
-func (a *Auth) renewHash(ctx context.Context, p *Projection, password string) {
+func (a *Auth) renewHash(ctx context.Context, p *sessions.Projection, password string) {
 	old := *p.PasswordHash
-	if !a.hasher.Outdated(old) {
+	if !a.opts.Hasher.Outdated(old) {
 		return
 	}
-	hash, err := a.hasher.Hash(ctx, password)
+	hash, err := a.opts.Hasher.Hash(ctx, password)
 	if err == nil {
 		err = a.client.User.Update().Where(user.ID(p.ID), user.PasswordHash(old)).SetPasswordHash(hash).Exec(ctx)
 	}

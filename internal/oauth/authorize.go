@@ -10,9 +10,9 @@ import (
 	"golang.org/x/oauth2"
 
 	"tenantry/ent/oauthprovider"
-	"tenantry/internal/auth"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
+	"tenantry/internal/sessions"
 )
 
 // Start is where a browser is led to at the beginning of a flow, and the cookie that it takes along.
@@ -27,7 +27,7 @@ var errRedirect error = problem.InvalidParameter("redirect_uri", "is not among t
 // and 504 for a provider that does not say where to sign in, 429 for a network that begins too many. An empty slug means the
 // default tenant. The challenge is that of the application (RFC 7636), empty if it has none. A tenant that does not exist, or is
 // suspended, is answered for as one that has set up nothing and takes no registrations.
-func (o *OAuth) Authorize(ctx context.Context, slug, provider, redirectURI, challenge string, from auth.Origin) (*Start, error) {
+func (o *OAuth) Authorize(ctx context.Context, slug, provider, redirectURI, challenge string, from sessions.Origin) (*Start, error) {
 	if challenge != "" && redirectURI == "" {
 		return nil, problem.InvalidParameter("code_challenge", "is of no use without a redirect_uri")
 	}

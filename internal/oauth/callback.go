@@ -15,7 +15,9 @@ import (
 
 	"tenantry/internal/auth"
 	"tenantry/internal/httpapi"
+	"tenantry/internal/outcomes"
 	"tenantry/internal/problem"
+	"tenantry/internal/sessions"
 )
 
 // Answer is what a provider answers by way of the browser (RFC 6749 §4.1.2, RFC 9207 §2).
@@ -61,13 +63,13 @@ var errCode = &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_gra
 
 // Exchange gives the tokens of a session for a one-time code: 400 if it is none, was exchanged already, is older than a minute, or
 // belongs to another application (RFC 7636 §4.6), 401 if the user may not sign in any more.
-func (o *OAuth) Exchange(ctx context.Context, code, verifier string, from auth.Origin) (*auth.Tokens, error) {
+func (o *OAuth) Exchange(ctx context.Context, code, verifier string, from sessions.Origin) (*sessions.Tokens, error) {
 	tokens, err := o.exchange(ctx, code, verifier, from)
 	o.signIns.Count(signInEnd(err))
 	return tokens, err
 }
 
-func (o *OAuth) exchange(ctx context.Context, code, verifier string, from auth.Origin) (*auth.Tokens, error) {
+func (o *OAuth) exchange(ctx context.Context, code, verifier string, from sessions.Origin) (*sessions.Tokens, error) {
 	redeemed, err := o.opts.Auth.RedeemOneTimeToken(ctx, purposeCode, code)
 	if err != nil {
 		return nil, err
@@ -89,7 +91,7 @@ func (o *OAuth) exchange(ctx context.Context, code, verifier string, from auth.O
 	}
 	return o.opts.Auth.SignIn(ctx, auth.Proof{
 		TenantID: redeemed.TenantID, UserID: redeemed.UserID, Version: payload.Version,
-		Provider: auth.SessionProvider{ID: payload.Provider, Generation: payload.Generation},
+		Provider: sessions.Provider{ID: payload.Provider, Generation: payload.Generation},
 	}, from)
 }
 
@@ -101,13 +103,13 @@ func signInEnd(err error) string {
 	p, known := errors.AsType[*problem.Problem](err)
 	switch {
 	case err == nil:
-		return auth.EndOK
+		return outcomes.OK
 	case known && p.Status < http.StatusInternalServerError:
-		return auth.EndRefused
+		return outcomes.Refused
 	case known && (p.Status == http.StatusBadGateway || p.Status == http.StatusGatewayTimeout):
 		return endProviderFailed
 	default:
-		return auth.EndFailed
+		return outcomes.Failed
 	}
 }
 

@@ -15,13 +15,14 @@ import (
 	"tenantry/internal/httpapi"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
+	"tenantry/internal/sessions"
 )
 
 // CallBack ends the flow that an answer belongs to, in the browser that has its cookie. It goes on when the client leaves, since the state
 // and the code of the provider are good once. What goes wrong in a flow that has an address to come back to is told there (RFC 6749
 // §4.1.2.1). A callback that is repeated, at any instance, gets the same outcome, also while the first one is under way. 400 for an answer
 // that belongs to no flow, or proves nothing; 401, 403 and 409 for who may not come in; 502 and 504 for a provider that fails.
-func (o *OAuth) CallBack(ctx context.Context, ref string, a Answer, browser string, from auth.Origin) (*Outcome, error) {
+func (o *OAuth) CallBack(ctx context.Context, ref string, a Answer, browser string, from sessions.Origin) (*Outcome, error) {
 	client := ctx
 	ctx, cancel := httpapi.Detached(ctx, finishWithin)
 	defer cancel()
@@ -55,7 +56,7 @@ func (o *OAuth) CallBack(ctx context.Context, ref string, a Answer, browser stri
 }
 
 // end finds out who has signed in, and lets them in or links them.
-func (o *OAuth) end(ctx context.Context, f *flow, ref string, a Answer, from auth.Origin) (outcome, error) {
+func (o *OAuth) end(ctx context.Context, f *flow, ref string, a Answer, from sessions.Origin) (outcome, error) {
 	h, u, err := o.upstream(ctx, byTenant(f.TenantID), ref)
 	refused := errors.Is(err, errNotOffered) || errors.Is(err, errNoTenant)
 	unread := err != nil && !refused && h.id == uuid.Nil
@@ -68,7 +69,7 @@ func (o *OAuth) end(ctx context.Context, f *flow, ref string, a Answer, from aut
 		f.RedirectURI, err = "", cmp.Or(err, errRedirect)
 	}
 	if errors.Is(err, errNotOffered) || errors.Is(err, errNoTenant) || (err == nil && (u.ref != ref || u.generation != f.Generation)) {
-		return outcome{}, auth.ErrProviderDisabled // since the flow began (O-11)
+		return outcome{}, sessions.ErrProviderDisabled // since the flow began (O-11)
 	}
 	if err != nil {
 		return outcome{}, err
@@ -92,10 +93,10 @@ func (o *OAuth) end(ctx context.Context, f *flow, ref string, a Answer, from aut
 }
 
 // admit lets a user in: with a code for the application of the flow, or with tokens where there is none.
-func (o *OAuth) admit(ctx context.Context, f *flow, h home, u *upstream, who signer, from auth.Origin) (outcome, error) {
+func (o *OAuth) admit(ctx context.Context, f *flow, h home, u *upstream, who signer, from sessions.Origin) (outcome, error) {
 	if f.RedirectURI == "" {
 		tokens, err := o.opts.Auth.SignIn(ctx, auth.Proof{
-			TenantID: h.id, UserID: who.id, Version: who.version, Provider: auth.SessionProvider{ID: u.id, Generation: u.generation},
+			TenantID: h.id, UserID: who.id, Version: who.version, Provider: sessions.Provider{ID: u.id, Generation: u.generation},
 		}, from)
 		if err != nil {
 			return outcome{}, err

@@ -7,9 +7,9 @@ import (
 
 	"tenantry/ent"
 	"tenantry/internal/api"
-	"tenantry/internal/auth"
 	"tenantry/internal/httpapi"
 	"tenantry/internal/problem"
+	"tenantry/internal/sessions"
 )
 
 // HTTP serves the operations of this package.
@@ -91,7 +91,7 @@ func (h HTTP) AuthorizeOAuth(ctx context.Context, r api.AuthorizeOAuthRequestObj
 	if err := h.checkHost(ctx); err != nil {
 		return nil, err
 	}
-	start, err := h.Authorize(ctx, value(r.Params.Tenant), r.Provider, value(r.Params.RedirectURI), value(r.Params.CodeChallenge), auth.OriginOf(ctx))
+	start, err := h.Authorize(ctx, value(r.Params.Tenant), r.Provider, value(r.Params.RedirectURI), value(r.Params.CodeChallenge), sessions.OriginOf(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (h HTTP) CallBackOAuth(ctx context.Context, r api.CallBackOAuthRequestObjec
 	browser := h.browserSecret(ctx, r.Params.State)
 	outcome, err := h.CallBack(ctx, r.Provider, Answer{
 		State: r.Params.State, Code: value(r.Params.Code), Error: value(r.Params.Error), Issuer: value(r.Params.Iss), Name: h.keptName(ctx, r.Params.State),
-	}, browser, auth.OriginOf(ctx))
+	}, browser, sessions.OriginOf(ctx))
 	switch {
 	case err != nil:
 		return nil, err
@@ -129,7 +129,7 @@ func (h HTTP) PostOAuthCallback(ctx context.Context, r api.PostOAuthCallbackRequ
 
 // ExchangeOAuthCode answers POST /api/v1/auth/oauth/exchange.
 func (h HTTP) ExchangeOAuthCode(ctx context.Context, r api.ExchangeOAuthCodeRequestObject) (api.ExchangeOAuthCodeResponseObject, error) {
-	tokens, err := h.Exchange(ctx, r.Body.Code, value(r.Body.CodeVerifier), auth.OriginOf(ctx))
+	tokens, err := h.Exchange(ctx, r.Body.Code, value(r.Body.CodeVerifier), sessions.OriginOf(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +138,7 @@ func (h HTTP) ExchangeOAuthCode(ctx context.Context, r api.ExchangeOAuthCodeRequ
 
 // LinkOAuth answers POST /api/v1/auth/oauth/{provider}/link.
 func (h HTTP) LinkOAuth(ctx context.Context, r api.LinkOAuthRequestObject) (api.LinkOAuthResponseObject, error) {
-	me, err := auth.FromContext(ctx)
+	me, err := sessions.FromContext(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +155,7 @@ func (h HTTP) LinkOAuth(ctx context.Context, r api.LinkOAuthRequestObject) (api.
 
 // UnlinkOAuth answers DELETE /api/v1/auth/oauth/link.
 func (h HTTP) UnlinkOAuth(ctx context.Context, _ api.UnlinkOAuthRequestObject) (api.UnlinkOAuthResponseObject, error) {
-	me, err := auth.FromContext(ctx)
+	me, err := sessions.FromContext(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func (h HTTP) UnlinkOAuth(ctx context.Context, _ api.UnlinkOAuthRequestObject) (
 
 // ListMyIdentities answers GET /api/v1/users/me/identities.
 func (h HTTP) ListMyIdentities(ctx context.Context, _ api.ListMyIdentitiesRequestObject) (api.ListMyIdentitiesResponseObject, error) {
-	me, err := auth.FromContext(ctx)
+	me, err := sessions.FromContext(ctx)
 	if err != nil {
 		return nil, err
 	}

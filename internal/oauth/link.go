@@ -15,11 +15,11 @@ import (
 	"tenantry/ent/refreshtoken"
 	"tenantry/ent/schema/settings"
 	"tenantry/ent/user"
-	"tenantry/internal/auth"
 	"tenantry/internal/database"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 	"tenantry/internal/roles"
+	"tenantry/internal/sessions"
 )
 
 // Who an identity is in a tenant:
@@ -77,7 +77,7 @@ func (o *OAuth) decide(ctx context.Context, h home, u *upstream, is *identity) (
 	case err != nil:
 		return signer{}, err
 	case known != nil && (!known.IsActive || known.IsSuperuser && u.own):
-		return signer{}, auth.ErrCredentials
+		return signer{}, sessions.ErrCredentials
 	case known != nil:
 		return signer{known.ID, known.PasswordVersion}, nil
 	case is.Email == "":
@@ -91,7 +91,7 @@ func (o *OAuth) decide(ctx context.Context, h home, u *upstream, is *identity) (
 	case namesake != nil && namesake.OauthID != nil && namesake.EmailVerifiedAt != nil:
 		return signer{}, errAccountExists
 	case namesake != nil && !namesake.IsActive:
-		return signer{}, auth.ErrCredentials
+		return signer{}, sessions.ErrCredentials
 	case namesake != nil:
 		return o.adopt(ctx, u, is, namesake)
 	case !h.settings.RegistrationOpen():
@@ -164,10 +164,10 @@ func (o *OAuth) adopt(ctx context.Context, u *upstream, is *identity, namesake *
 		if !unproved {
 			return nil
 		}
-		return auth.DeleteOneTimeTokens(ctx, tx, namesake.ID)
+		return sessions.DeleteOneTimeTokens(ctx, tx, namesake.ID)
 	})
 	if err == nil && unproved {
-		auth.MarkRevoked(ctx, o.client, namesake.ID, refreshtoken.RevokedReasonPasswordChange)
+		sessions.MarkRevoked(ctx, o.client, namesake.ID, refreshtoken.RevokedReasonPasswordChange)
 	}
 	if err == nil {
 		o.tell(ctx, "oauth_linked", namesake.ID, u.ref, slog.Bool("by_address", true), slog.Bool("password_voided", unproved))
@@ -178,12 +178,12 @@ func (o *OAuth) adopt(ctx context.Context, u *upstream, is *identity, namesake *
 // link links an identity to the user who has asked for it: 401 if their session is over by now, 403 for a superuser at a provider of a
 // tenant, 409 if the identity is somebody else's, or the user has another.
 func (o *OAuth) link(ctx context.Context, f *flow, u *upstream, is *identity) error {
-	asking, err := o.opts.Auth.OfSession(ctx, f.SessionID.UUID)
+	asking, err := o.opts.Sessions.OfSession(ctx, f.SessionID.UUID)
 	if err != nil {
 		return err
 	}
 	if asking.ID != f.UserID.UUID {
-		return auth.ErrCredentials
+		return sessions.ErrCredentials
 	}
 	if asking.IsSuperuser && u.own {
 		return errSuperuser
@@ -208,8 +208,8 @@ func (o *OAuth) link(ctx context.Context, f *flow, u *upstream, is *identity) er
 
 // Link begins a flow that links an identity to the signed-in user, who has signed in just now. The errors are those of Authorize, 401
 // for a session that is older, 403 for a superuser at a provider of a tenant, and 409 for who is linked already.
-func (o *OAuth) Link(ctx context.Context, me *auth.Projection, provider, redirectURI string) (*Start, error) {
-	if err := o.opts.Auth.Recent(me); err != nil {
+func (o *OAuth) Link(ctx context.Context, me *sessions.Projection, provider, redirectURI string) (*Start, error) {
+	if err := o.opts.Sessions.Recent(me); err != nil {
 		return nil, err
 	}
 	h, u, err := o.upstream(ctx, byTenant(me.TenantID), provider)
@@ -227,8 +227,8 @@ func (o *OAuth) Link(ctx context.Context, me *auth.Projection, provider, redirec
 // Unlink takes the identity from the signed-in user, who has signed in just now, with every other session and whatever is under way,
 // since the identity may have proved it: 401 for a session that is older, 409 if there is no other way in. That there is no identity is
 // no error.
-func (o *OAuth) Unlink(ctx context.Context, me *auth.Projection) error {
-	if err := o.opts.Auth.Recent(me); err != nil {
+func (o *OAuth) Unlink(ctx context.Context, me *sessions.Projection) error {
+	if err := o.opts.Sessions.Recent(me); err != nil {
 		return err
 	}
 	err := database.WithTx(ctx, o.client, func(tx *ent.Client) error {
@@ -245,10 +245,10 @@ func (o *OAuth) Unlink(ctx context.Context, me *auth.Projection) error {
 		if _, err := tx.OAuthState.Delete().Where(oauthstate.UserID(me.ID)).Exec(ctx); err != nil {
 			return fmt.Errorf("end what is under way: %w", err)
 		}
-		return auth.KeepSession(ctx, tx, me.ID, me.SessionID, version)
+		return sessions.Keep(ctx, tx, me.ID, me.SessionID, version)
 	})
 	if err == nil {
-		auth.MarkRevoked(ctx, o.client, me.ID, refreshtoken.RevokedReasonPasswordChange)
+		sessions.MarkRevoked(ctx, o.client, me.ID, refreshtoken.RevokedReasonPasswordChange)
 		o.tell(ctx, "oauth_unlinked", me.ID, "", slog.String("by", "user"))
 	}
 	return err

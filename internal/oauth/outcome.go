@@ -17,11 +17,11 @@ import (
 
 	"tenantry/ent"
 	"tenantry/ent/oauthstate"
-	"tenantry/internal/auth"
 	"tenantry/internal/database"
 	"tenantry/internal/httpapi"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
+	"tenantry/internal/sessions"
 )
 
 const (
@@ -40,7 +40,7 @@ const (
 // linked.
 type Outcome struct {
 	URL    string
-	Tokens *auth.Tokens
+	Tokens *sessions.Tokens
 }
 
 // outcome is how a flow has ended, as its row keeps it for a callback that is repeated. It holds nothing that signs anybody in: a code is
@@ -54,7 +54,7 @@ type outcome struct {
 	Failure  *failure      `json:"failure,omitempty"`
 
 	// tokens are those of the session, for the first callback.
-	tokens *auth.Tokens
+	tokens *sessions.Tokens
 }
 
 // failure is a problem without its cause.
@@ -127,7 +127,7 @@ func (o *OAuth) answer(ctx context.Context, f *flow, end outcome, err error) (*O
 	case end.tokens != nil:
 		return &Outcome{Tokens: end.tokens}, nil
 	case end.Session.Valid:
-		tokens, err := o.opts.Auth.FirstTokens(ctx, end.Session.UUID)
+		tokens, err := o.opts.Sessions.FirstTokens(ctx, end.Session.UUID)
 		if err == nil && tokens == nil {
 			err = errState
 		}

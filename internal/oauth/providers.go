@@ -19,8 +19,10 @@ import (
 	"tenantry/internal/auth"
 	"tenantry/internal/cache"
 	"tenantry/internal/keyring"
+	"tenantry/internal/outcomes"
 	"tenantry/internal/problem"
 	"tenantry/internal/ratelimit"
+	"tenantry/internal/sessions"
 )
 
 const (
@@ -32,9 +34,10 @@ const (
 
 // Options are the rules of sign-in at providers.
 type Options struct {
-	Auth    *auth.Auth
-	Limiter *ratelimit.Limiter
-	Sealer  *keyring.Sealer
+	Auth     *auth.Auth
+	Sessions *sessions.Sessions
+	Limiter  *ratelimit.Limiter
+	Sealer   *keyring.Sealer
 	// Providers are those that the server offers to every tenant.
 	Providers []Provider
 	Rules     Rules
@@ -55,11 +58,11 @@ type OAuth struct {
 	opts   Options
 	peers  *peers
 	// signIns counts the flows that sign somebody in, by how they have ended.
-	signIns auth.Tally
+	signIns outcomes.Counters
 }
 
 // SignIns returns how sign-ins at providers have ended so far. A flow that has given a code ends with its exchange.
-func (o *OAuth) SignIns() auth.Tally { return o.signIns }
+func (o *OAuth) SignIns() outcomes.Counters { return o.signIns }
 
 // New returns the sign-in of a database. The error says what is wrong with the server's providers.
 func New(client *ent.Client, opts Options) (*OAuth, error) {
@@ -78,7 +81,7 @@ func New(client *ent.Client, opts Options) (*OAuth, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &OAuth{client, opts, peers, auth.NewTally(auth.EndOK, auth.EndRefused, endProviderFailed, auth.EndFailed)}, nil
+	return &OAuth{client, opts, peers, outcomes.NewCounters(outcomes.OK, outcomes.Refused, endProviderFailed, outcomes.Failed)}, nil
 }
 
 // Change is what may be changed of a provider; nil leaves a field as it is.

@@ -36,7 +36,7 @@ func (s *Server) Work(ctx context.Context) {
 	jobs.Go(func() { s.every(ctx, signing.MaintainEvery, "maintain signing keys", s.keys.Maintain) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "remove signing keys", s.keys.RemoveGone) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "forget attempts", s.Limiter.DeleteExpired) })
-	jobs.Go(func() { s.every(ctx, forgetEvery, "mark revoked sessions", s.Auth.NewRevokedMarker().Run) })
+	jobs.Go(func() { s.every(ctx, forgetEvery, "mark revoked sessions", s.Sessions.NewRevokedMarker().Run) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "encrypt client secrets", s.oauth.NewResealer().Run) })
 	// Sessions that were revoked stay until they are over by age, so that a token of theirs that comes back is known.
 	for _, table := range expiringTables() {

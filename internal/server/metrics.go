@@ -19,7 +19,9 @@ import (
 	"tenantry/internal/database"
 	"tenantry/internal/httpapi"
 	"tenantry/internal/oauth"
+	"tenantry/internal/outcomes"
 	"tenantry/internal/password"
+	"tenantry/internal/sessions"
 )
 
 // The kinds of unforeseen errors.
@@ -41,7 +43,7 @@ type metrics struct {
 	mistakes   *prometheus.CounterVec
 }
 
-func newMetrics(db *database.DB, c *cache.Cache, hasher *password.Hasher, signIn *auth.Auth, providers *oauth.OAuth) *metrics {
+func newMetrics(db *database.DB, c *cache.Cache, hasher *password.Hasher, signIn *auth.Auth, signedIn *sessions.Sessions, providers *oauth.OAuth) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -112,8 +114,8 @@ func newMetrics(db *database.DB, c *cache.Cache, hasher *password.Hasher, signIn
 	})
 	gauge("tenantry_password_hashes_waiting", "Requests that are admitted to hashing, or wait for it.", func() float64 { return float64(hasher.Waiting()) })
 	gauge("tenantry_password_hashes_running", "Password hashes that are computed now.", func() float64 { return float64(hasher.Running()) })
-	counter("tenantry_access_tokens_verified_total", "Access tokens whose signature was verified.", nil, func() float64 { return float64(signIn.Verifications()) })
-	tally := func(name, help string, of auth.Tally, labels prometheus.Labels) {
+	counter("tenantry_access_tokens_verified_total", "Access tokens whose signature was verified.", nil, func() float64 { return float64(signedIn.Verifications()) })
+	tally := func(name, help string, of outcomes.Counters, labels prometheus.Labels) {
 		for outcome := range of {
 			all := prometheus.Labels{"outcome": outcome}
 			maps.Copy(all, labels)
@@ -123,7 +125,7 @@ func newMetrics(db *database.DB, c *cache.Cache, hasher *password.Hasher, signIn
 	const signIns = "Sign-ins that have ended, by method and outcome."
 	tally("tenantry_sign_ins_total", signIns, signIn.SignIns(), prometheus.Labels{"method": "password"})
 	tally("tenantry_sign_ins_total", signIns, providers.SignIns(), prometheus.Labels{"method": "oauth"})
-	tally("tenantry_refreshes_total", "Refreshes, by outcome.", signIn.Refreshes(), nil)
+	tally("tenantry_refreshes_total", "Refreshes, by outcome.", signedIn.Refreshes(), nil)
 	hasher.Report(func(stage string, wait time.Duration) { m.hashWait.WithLabelValues(stage).Observe(wait.Seconds()) })
 	return m
 }

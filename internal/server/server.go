@@ -27,6 +27,7 @@ import (
 	"tenantry/internal/password"
 	"tenantry/internal/ratelimit"
 	"tenantry/internal/roles"
+	"tenantry/internal/sessions"
 	"tenantry/internal/signing"
 	"tenantry/internal/tenants"
 	"tenantry/internal/users"
@@ -38,6 +39,7 @@ type Server struct {
 	// Operations is for operators alone, on a listener of their own.
 	Operations http.Handler
 	Auth       *auth.Auth
+	Sessions   *sessions.Sessions
 	Limiter    *ratelimit.Limiter
 
 	db       *database.DB
@@ -53,6 +55,7 @@ type Server struct {
 // handlers are every operation of the contract; a feature that misses one does not compile.
 type handlers struct {
 	signingHTTP
+	sessionsHTTP
 	authHTTP
 	rolesHTTP
 	usersHTTP
@@ -63,12 +66,13 @@ type handlers struct {
 
 // Embedded fields are named after their types, and some of them are called HTTP.
 type (
-	signingHTTP = signing.HTTP
-	authHTTP    = auth.HTTP
-	rolesHTTP   = roles.HTTP
-	usersHTTP   = users.HTTP
-	tenantsHTTP = tenants.HTTP
-	oauthHTTP   = oauth.HTTP
+	signingHTTP  = signing.HTTP
+	sessionsHTTP = sessions.HTTP
+	authHTTP     = auth.HTTP
+	rolesHTTP    = roles.HTTP
+	usersHTTP    = users.HTTP
+	tenantsHTTP  = tenants.HTTP
+	oauthHTTP    = oauth.HTTP
 )
 
 // Parts are what a server is made of.
@@ -89,25 +93,17 @@ type Parts struct {
 // New wires a server.
 func New(ctx context.Context, parts Parts) (*Server, error) {
 	cfg, db, log := parts.Config, parts.DB, parts.Log
-	opts := authOptions(cfg, parts.Secret, parts.Clock, log)
+	opts := sessionOptions(cfg, parts.Secret, parts.Clock, log)
 	opts.Cache = cache.New(cfg.CacheMemory << 10)
 	db.ReportWrites(opts.Cache)
 	if err := share(ctx, cfg, opts, db); err != nil {
 		return nil, err
 	}
-	keys, err := signing.Open(ctx, db.Client, SigningOptions(cfg, parts.Secret, parts.Clock))
+	access, err := newAccess(ctx, parts, opts)
 	if err != nil {
 		return nil, err
 	}
-	limiter, err := ratelimit.New(db.Client, limits(cfg, opts.Keyring, parts.Clock))
-	if err != nil {
-		return nil, err
-	}
-	opts.Limiter = limiter
-	signIn, err := auth.New(db.Client, parts.Hasher, keys, opts)
-	if err != nil {
-		return nil, err
-	}
+	signIn, signedIn, limiter := access.signIn, access.sessions, access.limiter
 	cursorKeys, err := opts.Keyring.Keys(keyring.Cursor)
 	if err != nil {
 		return nil, fmt.Errorf("derive the keys of cursors: %w", err)
@@ -118,7 +114,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 		return nil, fmt.Errorf("derive the key of client secrets: %w", err)
 	}
 	providers, err := oauth.New(db.Client, oauth.Options{
-		Auth: signIn, Limiter: limiter, Sealer: seal, Providers: serverProviders(cfg), Rules: oauth.Rules{Networks: cfg.OutboundNetworks},
+		Auth: signIn, Sessions: signedIn, Limiter: limiter, Sealer: seal, Providers: serverProviders(cfg), Rules: oauth.Rules{Networks: cfg.OutboundNetworks},
 		DefaultTenant: cfg.DefaultTenant, PublicURL: cfg.PublicURL, Cache: opts.Cache, Clock: parts.Clock, Log: log,
 	})
 	if err != nil {
@@ -128,14 +124,15 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	figures := newMetrics(db, opts.Cache, parts.Hasher, signIn, providers)
-	s := &Server{Auth: signIn, Limiter: limiter, Operations: figures.handler(), metrics: figures, db: db, cache: opts.Cache, keys: keys, oauth: providers, clock: parts.Clock, log: log}
+	figures := newMetrics(db, opts.Cache, parts.Hasher, signIn, signedIn, providers)
+	s := &Server{Auth: signIn, Sessions: signedIn, Limiter: limiter, Operations: figures.handler(), metrics: figures, db: db, cache: opts.Cache, keys: access.keys, oauth: providers, clock: parts.Clock, log: log}
 	gin.SetMode(gin.ReleaseMode)
 	router, err := httpapi.NewRouter(contract, handlers{
-		signing.HTTP{Keys: keys},
+		signing.HTTP{Keys: access.keys},
+		sessions.HTTP{Sessions: signedIn},
 		auth.HTTP{Auth: signIn},
 		roles.HTTP{Roles: roles.New(db.Client)},
-		users.HTTP{Users: users.New(db.Client, parts.Hasher, signIn, cursors)},
+		users.HTTP{Users: users.New(db.Client, parts.Hasher, signedIn, cursors)},
 		tenants.HTTP{Tenants: tenants.New(db.Client, tenants.Options{
 			Hasher: parts.Hasher, Auth: signIn, Limiter: limiter, Cursors: cursors, Lifetimes: opts.Lifetimes, Signup: cfg.Signup == config.SignupOpen,
 		})},
@@ -144,7 +141,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	}, httpapi.Options{
 		Log: log, Lines: jsonLines(log), CORSOrigins: cfg.CORSOrigins, TrustedProxies: cfg.TrustedProxies, ProxyHeader: cfg.ProxyHeader,
 		ServerTiming: cfg.ServerTiming, PublicPath: publicPath(cfg), HSTS: hsts(cfg), Tracer: parts.Tracer,
-		Authenticate: signIn.Authenticate, Authorize: signIn.Authorize, ActIn: signIn.ActIn,
+		Authenticate: signedIn.Authenticate, Authorize: signedIn.Authorize, ActIn: signedIn.ActIn,
 		Observe: figures.observe, CountStatements: database.CountStatements, Unavailable: database.Unavailable,
 		Gone: sqlgraph.IsForeignKeyConstraintError, Unforeseen: figures.unforeseen,
 	})
@@ -156,6 +153,32 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	}
 	s.Handler = router
 	return s, nil
+}
+
+// access is how users sign in and stay signed in.
+type access struct {
+	keys     *signing.Keys
+	limiter  *ratelimit.Limiter
+	sessions *sessions.Sessions
+	signIn   *auth.Auth
+}
+
+func newAccess(ctx context.Context, parts Parts, opts sessions.Options) (a access, err error) {
+	cfg, client := parts.Config, parts.DB.Client
+	if a.keys, err = signing.Open(ctx, client, SigningOptions(cfg, parts.Secret, parts.Clock)); err != nil {
+		return a, err
+	}
+	if a.limiter, err = ratelimit.New(client, limits(cfg, opts.Keyring, parts.Clock)); err != nil {
+		return a, err
+	}
+	if a.sessions, err = sessions.New(client, a.keys, opts); err != nil {
+		return a, err
+	}
+	a.signIn, err = auth.New(client, auth.Options{
+		Keyring: opts.Keyring, Hasher: parts.Hasher, Limiter: a.limiter, Sessions: a.sessions,
+		DefaultTenant: cfg.DefaultTenant, Clock: parts.Clock, Log: parts.Log,
+	})
+	return a, err
 }
 
 // publicPath returns the path of the public URL, "" if it has none.
@@ -182,7 +205,7 @@ func hsts(cfg config.Config) string {
 }
 
 // share lets the instances of one database share what they remember. SQLite has one.
-func share(ctx context.Context, cfg config.Config, opts auth.Options, db *database.DB) error {
+func share(ctx context.Context, cfg config.Config, opts sessions.Options, db *database.DB) error {
 	if cfg.RedisURL == "" {
 		return nil
 	}
@@ -203,12 +226,12 @@ func share(ctx context.Context, cfg config.Config, opts auth.Options, db *databa
 	})
 }
 
-// authOptions returns what a configuration says of signing in.
-func authOptions(cfg config.Config, secret []byte, clock func() time.Time, log *slog.Logger) auth.Options {
-	return auth.Options{
-		Keyring: keyring.New(secret, []byte(cfg.SecretPrevious)), Issuer: cfg.PublicURL, DefaultTenant: cfg.DefaultTenant,
-		Lifetimes:    auth.Lifetimes{AccessToken: cfg.AccessTokenTTL, RefreshToken: cfg.RefreshTokenTTL, RefreshIdle: cfg.RefreshIdleTTL},
-		RefreshGrace: cfg.RefreshGrace, SessionsPerUser: cfg.SessionsPerUser,
+// sessionOptions are the rules of sessions of a configuration.
+func sessionOptions(cfg config.Config, secret []byte, clock func() time.Time, log *slog.Logger) sessions.Options {
+	return sessions.Options{
+		Keyring: keyring.New(secret, []byte(cfg.SecretPrevious)), Issuer: cfg.PublicURL,
+		Lifetimes:    sessions.Lifetimes{AccessToken: cfg.AccessTokenTTL, RefreshToken: cfg.RefreshTokenTTL, RefreshIdle: cfg.RefreshIdleTTL},
+		RefreshGrace: cfg.RefreshGrace, PerUser: cfg.SessionsPerUser,
 		Clock: clock, Log: log,
 	}
 }

@@ -187,9 +187,9 @@ func TestToken_is_verified_once_per_request(t *testing.T) {
 	t.Parallel()
 	s := start(t, dbtest.SQLite(t))
 	access, _ := s.login()
-	before := s.server.Auth.Verifications()
+	before := s.server.Sessions.Verifications()
 	s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me?include=roles,tenant", access, nil))
-	if n := s.server.Auth.Verifications() - before; n != 1 {
+	if n := s.server.Sessions.Verifications() - before; n != 1 {
 		t.Errorf("verified %d times", n)
 	}
 }

@@ -9,10 +9,10 @@ import (
 	"tenantry/ent"
 	"tenantry/ent/tenant"
 	"tenantry/ent/user"
-	"tenantry/internal/auth"
 	"tenantry/internal/database"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
+	"tenantry/internal/sessions"
 )
 
 // deletedAtOnce is how many users one statement deletes.
@@ -40,7 +40,7 @@ func (t *Tenants) Delete(ctx context.Context, id uuid.UUID) error {
 		return err
 	}
 	inside := principal.NewContext(ctx, principal.InTenant(id))
-	if err := auth.DeleteSessionsOfTenant(inside, t.client, id); err != nil {
+	if err := sessions.DeleteOfTenant(inside, t.client, id); err != nil {
 		return err
 	}
 	for {

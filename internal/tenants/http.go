@@ -9,6 +9,7 @@ import (
 	"tenantry/internal/auth"
 	"tenantry/internal/httpapi"
 	"tenantry/internal/page"
+	"tenantry/internal/sessions"
 )
 
 // HTTP serves the operations of this package.
@@ -68,7 +69,7 @@ func (h HTTP) SignUp(ctx context.Context, r api.SignUpRequestObject) (api.SignUp
 	if r.Body.FullName != nil {
 		owner.FullName = *r.Body.FullName
 	}
-	tokens, err := h.Tenants.SignUp(ctx, r.Body.Tenant.Slug, r.Body.Tenant.Name, owner, auth.OriginOf(ctx))
+	tokens, err := h.Tenants.SignUp(ctx, r.Body.Tenant.Slug, r.Body.Tenant.Name, owner, sessions.OriginOf(ctx))
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,7 @@ import (
 	"tenantry/internal/problem"
 	"tenantry/internal/ratelimit"
 	"tenantry/internal/roles"
+	"tenantry/internal/sessions"
 )
 
 // reserved slugs are those that a service beside the tenants would want, should slugs become host names.
@@ -41,7 +42,7 @@ type Options struct {
 	Limiter *ratelimit.Limiter
 	Cursors page.Cursors
 	// Lifetimes are the server's, which a tenant may shorten.
-	Lifetimes auth.Lifetimes
+	Lifetimes sessions.Lifetimes
 	// Signup says whether anybody may make a tenant.
 	Signup bool
 }
@@ -107,7 +108,7 @@ func (t *Tenants) Create(ctx context.Context, slug, name string, owner auth.Acco
 }
 
 // SignUp makes a tenant and its owner, and signs in: 403 where signing up is closed, 422 and 409 as Create.
-func (t *Tenants) SignUp(ctx context.Context, slug, name string, owner auth.Account, from auth.Origin) (*auth.Tokens, error) {
+func (t *Tenants) SignUp(ctx context.Context, slug, name string, owner auth.Account, from sessions.Origin) (*sessions.Tokens, error) {
 	if !t.opts.Signup {
 		return nil, problem.Forbidden("signup_closed", "Tenants are made by an operator here.")
 	}

@@ -10,6 +10,7 @@ import (
 	"tenantry/internal/auth"
 	"tenantry/internal/httpapi"
 	"tenantry/internal/page"
+	"tenantry/internal/sessions"
 )
 
 // HTTP serves the operations of this package.
@@ -18,7 +19,7 @@ type HTTP struct{ *Users }
 // GetMe answers GET /api/v1/users/me. The projection that authorised the request has everything but related objects, which
 // are read only if they are asked for.
 func (h HTTP) GetMe(ctx context.Context, r api.GetMeRequestObject) (api.GetMeResponseObject, error) {
-	me, err := auth.FromContext(ctx)
+	me, err := sessions.FromContext(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +34,7 @@ func (h HTTP) GetMe(ctx context.Context, r api.GetMeRequestObject) (api.GetMeRes
 }
 
 // document is a user whose JSON is made once.
-type document struct{ *auth.Projection }
+type document struct{ *sessions.Projection }
 
 // VisitGetMeResponse answers with it.
 func (d document) VisitGetMeResponse(w http.ResponseWriter) error {
@@ -49,7 +50,7 @@ func (d document) VisitGetMeResponse(w http.ResponseWriter) error {
 
 // UpdateMe answers PATCH /api/v1/users/me.
 func (h HTTP) UpdateMe(ctx context.Context, r api.UpdateMeRequestObject) (api.UpdateMeResponseObject, error) {
-	me, err := auth.FromContext(ctx)
+	me, err := sessions.FromContext(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +58,7 @@ func (h HTTP) UpdateMe(ctx context.Context, r api.UpdateMeRequestObject) (api.Up
 	if err != nil {
 		return nil, err
 	}
-	return api.UpdateMe200JSONResponse{UserJSONResponse: api.UserJSONResponse(auth.UserResponse(u))}, nil
+	return api.UpdateMe200JSONResponse{UserJSONResponse: api.UserJSONResponse(sessions.UserResponse(u))}, nil
 }
 
 // ListUsers answers GET /api/v1/users.
@@ -89,7 +90,7 @@ func (h HTTP) CreateUser(ctx context.Context, r api.CreateUserRequestObject) (ap
 	if err != nil {
 		return nil, err
 	}
-	return api.CreateUser201JSONResponse{UserJSONResponse: api.UserJSONResponse(auth.UserResponse(created))}, nil
+	return api.CreateUser201JSONResponse{UserJSONResponse: api.UserJSONResponse(sessions.UserResponse(created))}, nil
 }
 
 // GetUser answers GET /api/v1/users/{id}.
@@ -111,7 +112,7 @@ func (h HTTP) UpdateUser(ctx context.Context, r api.UpdateUserRequestObject) (ap
 	if err != nil {
 		return nil, err
 	}
-	return api.UpdateUser200JSONResponse{UserJSONResponse: api.UserJSONResponse(auth.UserResponse(changed))}, nil
+	return api.UpdateUser200JSONResponse{UserJSONResponse: api.UserJSONResponse(sessions.UserResponse(changed))}, nil
 }
 
 // DeleteUser answers DELETE /api/v1/users/{id}.
@@ -124,15 +125,15 @@ func (h HTTP) DeleteUser(ctx context.Context, r api.DeleteUserRequestObject) (ap
 
 // ListUserSessions answers GET /api/v1/users/{id}/sessions.
 func (h HTTP) ListUserSessions(ctx context.Context, r api.ListUserSessionsRequestObject) (api.ListUserSessionsResponseObject, error) {
-	me, err := auth.FromContext(ctx)
+	me, err := sessions.FromContext(ctx)
 	if err != nil {
 		return nil, err
 	}
-	sessions, err := h.Sessions(ctx, r.ID)
+	listed, err := h.Sessions(ctx, r.ID)
 	if err != nil {
 		return nil, err
 	}
-	return api.ListUserSessions200JSONResponse(auth.SessionsResponse(sessions, me.SessionID)), nil
+	return api.ListUserSessions200JSONResponse(sessions.ListResponse(listed, me.SessionID)), nil
 }
 
 // EndUserSessions answers DELETE /api/v1/users/{id}/sessions.
@@ -169,7 +170,7 @@ func (e edges) load(q *ent.UserQuery) {
 
 // withEdges shows a user with the edges that were loaded.
 func withEdges(u *ent.User) api.User {
-	answer := auth.UserResponse(u)
+	answer := sessions.UserResponse(u)
 	if loaded, err := u.Edges.RolesOrErr(); err == nil {
 		roles := make([]api.RoleSummary, 0, len(loaded))
 		for _, r := range loaded {

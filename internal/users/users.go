@@ -17,19 +17,20 @@ import (
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 	"tenantry/internal/roles"
+	"tenantry/internal/sessions"
 )
 
 // Users are the users of the tenant that the context acts for.
 type Users struct {
-	client  *ent.Client
-	hasher  *password.Hasher
-	auth    *auth.Auth
-	cursors page.Cursors
+	client   *ent.Client
+	hasher   *password.Hasher
+	sessions *sessions.Sessions
+	cursors  page.Cursors
 }
 
 // New returns the users of a database.
-func New(client *ent.Client, hasher *password.Hasher, signIn *auth.Auth, cursors page.Cursors) *Users {
-	return &Users{client, hasher, signIn, cursors}
+func New(client *ent.Client, hasher *password.Hasher, signedIn *sessions.Sessions, cursors page.Cursors) *Users {
+	return &Users{client, hasher, signedIn, cursors}
 }
 
 // Change is what may be changed of a user; nil leaves a field as it is.
@@ -148,10 +149,10 @@ func (u *Users) Update(ctx context.Context, id uuid.UUID, change Change) (change
 		if !shutOut {
 			return nil
 		}
-		return auth.DeleteOneTimeTokens(ctx, tx, id)
+		return sessions.DeleteOneTimeTokens(ctx, tx, id)
 	})
 	if err == nil && shutOut {
-		auth.MarkRevoked(ctx, u.client, id, refreshtoken.RevokedReasonUserInactive)
+		sessions.MarkRevoked(ctx, u.client, id, refreshtoken.RevokedReasonUserInactive)
 	}
 	return changed, err
 }
@@ -165,7 +166,7 @@ func (u *Users) Delete(ctx context.Context, id uuid.UUID) error {
 	if err != nil || deleted {
 		return err
 	}
-	if err := auth.DeleteSessionsOfUser(ctx, u.client, id); err != nil {
+	if err := sessions.DeleteOfUser(ctx, u.client, id); err != nil {
 		return err
 	}
 	_, err = u.delete(ctx, id, true)
@@ -180,13 +181,13 @@ func (u *Users) delete(ctx context.Context, id uuid.UUID, emptied bool) (deleted
 		}
 		many := false
 		if !emptied {
-			if many, err = auth.ManySessions(ctx, tx, id); err != nil {
+			if many, err = sessions.Many(ctx, tx, id); err != nil {
 				return err
 			}
 		}
 		if deleted = !many; many {
 			if err = tx.User.UpdateOne(target).SetIsActive(false).AddPasswordVersion(1).Exec(ctx); err == nil {
-				err = auth.DeleteOneTimeTokens(ctx, tx, id)
+				err = sessions.DeleteOneTimeTokens(ctx, tx, id)
 			}
 		} else {
 			err = tx.User.DeleteOne(target).Exec(ctx)
@@ -217,16 +218,16 @@ func (u *Users) Sessions(ctx context.Context, id uuid.UUID) ([]*ent.RefreshToken
 	if err != nil {
 		return nil, fmt.Errorf("read tenant: %w", err)
 	}
-	return u.auth.Sessions(ctx, of, home.Settings)
+	return u.sessions.List(ctx, of, home.Settings)
 }
 
 // EndSessions signs a user out everywhere, by the rules of roles.Guarded.
 func (u *Users) EndSessions(ctx context.Context, id uuid.UUID) error {
 	err := roles.Guarded(ctx, u.client, id, func(tx *ent.Client, _ *ent.User) error {
-		return auth.RevokeSessions(ctx, tx, id)
+		return sessions.RevokeAll(ctx, tx, id)
 	})
 	if err == nil {
-		auth.MarkRevoked(ctx, u.client, id, refreshtoken.RevokedReasonAdministrator)
+		sessions.MarkRevoked(ctx, u.client, id, refreshtoken.RevokedReasonAdministrator)
 	}
 	return err
 }

@@ -1,4 +1,4 @@
-package auth
+package sessions
 
 import (
 	"net/http"
@@ -11,9 +11,9 @@ import (
 	"tenantry/internal/problem"
 )
 
-// SessionProvider is the provider of a tenant at which a user has signed in, and its generation at
+// Provider is the provider of a tenant at which a user has signed in, and its generation at
 // that time. The zero value is a sign-in that depends on no such provider.
-type SessionProvider struct {
+type Provider struct {
 	ID         uuid.NullUUID
 	Generation int
 }
@@ -24,7 +24,7 @@ var ErrProviderDisabled error = &problem.Problem{
 }
 
 // generation returns what insertSession compares: -1 without a provider.
-func (p SessionProvider) generation() int {
+func (p Provider) generation() int {
 	if !p.ID.Valid {
 		return -1
 	}

@@ -1,4 +1,4 @@
-package auth
+package sessions
 
 import (
 	"testing"
@@ -26,11 +26,11 @@ func TestKeepSession_revokedSessionIsNotKept(t *testing.T) {
 		older, marked, live := start(0), start(1), start(1)
 		db.Client.RefreshToken.UpdateOne(marked).SetRevoked(true).ExecX(ctx)
 		for name, session := range map[string]*ent.RefreshToken{"older": older, "marked": marked} {
-			if err := KeepSession(ctx, db.Client, ada.ID, session.ID, 2); err == nil {
+			if err := Keep(ctx, db.Client, ada.ID, session.ID, 2); err == nil {
 				t.Errorf("%s: kept", name)
 			}
 		}
-		if err := KeepSession(ctx, db.Client, ada.ID, live.ID, 2); err != nil {
+		if err := Keep(ctx, db.Client, ada.ID, live.ID, 2); err != nil {
 			t.Error(err)
 		}
 	})
@@ -50,12 +50,12 @@ func TestRevoke_besideAPasswordChangeThatKeepsTheSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	change.User.UpdateOne(ada).AddPasswordVersion(1).ExecX(ctx)
-	if err := KeepSession(ctx, change.Client(), ada.ID, session.ID, 1); err != nil {
+	if err := Keep(ctx, change.Client(), ada.ID, session.ID, 1); err != nil {
 		t.Fatal(err)
 	}
 	revoked := make(chan bool)
 	go func() {
-		live, err := (&Auth{client: db.Client}).revoke(ctx, refreshtoken.RevokedReasonLogout, refreshtoken.ID(session.ID))
+		live, err := (&Sessions{client: db.Client}).revoke(ctx, refreshtoken.RevokedReasonLogout, refreshtoken.ID(session.ID))
 		revoked <- live && err == nil
 	}()
 	for waiting := 0; waiting == 0; time.Sleep(time.Millisecond) {

@@ -1,4 +1,4 @@
-package auth
+package sessions
 
 import (
 	"context"
@@ -32,7 +32,7 @@ WHERE id = $3 AND counter = $4 AND NOT revoked AND expires_at > $2 AND rotated_a
 // presents its predecessor within the grace window gets the same successor; an older one is reuse and ends the session
 // (RFC 9700 §4.14.2). A session that was idle for longer than it may be is over. Again says that the
 // successor had been given before.
-func (a *Auth) rotate(ctx context.Context, t refreshToken, idle time.Duration) (next refreshToken, again bool, err error) {
+func (a *Sessions) rotate(ctx context.Context, t refreshToken, idle time.Duration) (next refreshToken, again bool, err error) {
 	now := a.opts.Clock()
 	next = refreshToken{session: t.session, counter: t.counter + 1}
 	result, err := a.client.ExecContext(database.WithoutInvalidation(ctx), rotateSession, next.counter, now, t.session, t.counter, now.Add(-idle))
@@ -63,7 +63,7 @@ func (a *Auth) rotate(ctx context.Context, t refreshToken, idle time.Duration) (
 }
 
 // reuse revokes a session whose old token has come back. It is durable although the answer is an error.
-func (a *Auth) reuse(ctx context.Context, session *ent.RefreshToken) error {
+func (a *Sessions) reuse(ctx context.Context, session *ent.RefreshToken) error {
 	if _, err := a.revoke(ctx, refreshtoken.RevokedReasonReuse, refreshtoken.ID(session.ID)); err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package auth
+package sessions
 
 import (
 	"context"
@@ -55,11 +55,11 @@ ON CONFLICT (id) DO UPDATE SET revoked = true, updated_at = $5,
 	revoked_reason = '` + string(refreshtoken.RevokedReasonSessionLimit) + `'
 WHERE NOT refresh_tokens.revoked AND refresh_tokens.rotated_at = excluded.rotated_at`
 
-// startSession inserts a session, ends the least recently refreshed sessions of the user beyond
-// Options.SessionsPerUser, and returns the first tokens: 401 if the user was deleted, their
+// Start inserts a session, ends the least recently refreshed sessions of the user beyond
+// Options.PerUser, and returns the first tokens: 401 if the user was deleted, their
 // password_version was raised since the projection was read, 400 if the provider was removed.
-func (a *Auth) startSession(
-	ctx context.Context, client *ent.Client, p *Projection, provider SessionProvider, from Origin,
+func (a *Sessions) Start(
+	ctx context.Context, client *ent.Client, p *Projection, provider Provider, from Origin,
 ) (*Tokens, error) {
 	session, end, err := a.insertSession(ctx, client, p, provider, from)
 	if err != nil {
@@ -69,8 +69,8 @@ func (a *Auth) startSession(
 }
 
 // insertSession returns the id of the session and when it expires.
-func (a *Auth) insertSession(
-	ctx context.Context, client *ent.Client, p *Projection, provider SessionProvider, from Origin,
+func (a *Sessions) insertSession(
+	ctx context.Context, client *ent.Client, p *Projection, provider Provider, from Origin,
 ) (session uuid.UUID, end time.Time, err error) {
 	acting, ok := principal.FromContext(ctx)
 	if !ok {
@@ -83,7 +83,7 @@ func (a *Auth) insertSession(
 	if session, err = uuid.NewV7(); err != nil {
 		return session, end, fmt.Errorf("start session: %w", err)
 	}
-	now, lifetimes, limit := a.opts.Clock(), a.opts.Lifetimes.In(p.TenantSettings), max(1, a.opts.SessionsPerUser)
+	now, lifetimes, limit := a.opts.Clock(), a.opts.Lifetimes.In(p.TenantSettings), max(1, a.opts.PerUser)
 	end = now.Add(lifetimes.RefreshToken)
 	result, err := client.ExecContext(ctx, insertSession, session, p.ID, tenant, p.PasswordVersion,
 		now, end, now.Add(-lifetimes.RefreshIdle), from.IP, text(from.UserAgent, maxUserAgent), limit, limit+endedAtOnce-1,

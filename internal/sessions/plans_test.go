@@ -1,4 +1,4 @@
-package auth
+package sessions
 
 import (
 	"errors"
@@ -43,18 +43,18 @@ func TestHot_statements_use_indexes(t *testing.T) {
 				return err
 			},
 			"refresh": func() error {
-				a := &Auth{client: client, opts: Options{Clock: func() time.Time { return now }}}
+				a := &Sessions{client: client, opts: Options{Clock: func() time.Time { return now }}}
 				_, _, err := a.rotate(ctx, refreshToken{session: id}, time.Hour)
 				return err
 			},
 			"revoke": func() error {
-				a := &Auth{client: client}
+				a := &Sessions{client: client}
 				_, err := a.revoke(ctx, "logout", refreshtoken.ID(id))
 				return err
 			},
 			"start a session": func() error {
 				a := limited(client, 100)
-				_, _, err := a.insertSession(ctx, client, &Projection{User: &ent.User{ID: id, TenantID: uuid.New()}}, SessionProvider{}, Origin{})
+				_, _, err := a.insertSession(ctx, client, &Projection{User: &ent.User{ID: id, TenantID: uuid.New()}}, Provider{}, Origin{})
 				return err
 			},
 			"mark revoked sessions": func() error {
@@ -66,12 +66,12 @@ func TestHot_statements_use_indexes(t *testing.T) {
 				return err
 			},
 			"page of the marker": func() error {
-				m := RevokedMarker{auth: &Auth{client: client}, after: id}
+				m := RevokedMarker{sessions: &Sessions{client: client}, after: id}
 				_, err := m.page(ctx)
 				return err
 			},
-			"delete sessions of a user":   func() error { return DeleteSessionsOfUser(ctx, client, id) },
-			"delete sessions of a tenant": func() error { return DeleteSessionsOfTenant(ctx, client, id) },
+			"delete sessions of a user":   func() error { return DeleteOfUser(ctx, client, id) },
+			"delete sessions of a tenant": func() error { return DeleteOfTenant(ctx, client, id) },
 		} {
 			err := run()
 			statements := hot.Statements()

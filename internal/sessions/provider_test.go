@@ -1,4 +1,4 @@
-package auth
+package sessions
 
 import (
 	"errors"
@@ -17,8 +17,8 @@ import (
 )
 
 // startAt starts a session that a provider of the tenant has started.
-func (a *Auth) startAt(m member, p *ent.OAuthProvider) (uuid.UUID, error) {
-	at := SessionProvider{ID: uuid.NullUUID{UUID: p.ID, Valid: true}, Generation: p.Generation}
+func (a *Sessions) startAt(m member, p *ent.OAuthProvider) (uuid.UUID, error) {
+	at := Provider{ID: uuid.NullUUID{UUID: p.ID, Valid: true}, Generation: p.Generation}
 	session, _, err := a.insertSession(m.ctx, a.client, m.Projection, at, Origin{})
 	return session, err
 }
@@ -63,7 +63,7 @@ func TestSessionProvider_removedRevokesItsSessions(t *testing.T) {
 						t.Errorf("%s, marked %v, token %d: %v, %v", remove, marked, counter, again, err)
 					}
 				}
-				listed, err := a.Sessions(ada.ctx, ada.User, ada.TenantSettings)
+				listed, err := a.List(ada.ctx, ada.User, ada.TenantSettings)
 				if err != nil || len(listed) != 1 || listed[0].ID != other {
 					t.Errorf("%s, marked %v: %v, %v", remove, marked, listed, err)
 				}

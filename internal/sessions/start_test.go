@@ -1,4 +1,4 @@
-package auth
+package sessions
 
 import (
 	"context"
@@ -18,9 +18,9 @@ import (
 )
 
 // limited is an Auth that starts sessions and limits their number.
-func limited(client *ent.Client, limit int) *Auth {
-	return &Auth{client: client, opts: Options{
-		Clock: func() time.Time { return time.Now().UTC() }, SessionsPerUser: limit, Cache: cache.New(0),
+func limited(client *ent.Client, limit int) *Sessions {
+	return &Sessions{client: client, opts: Options{
+		Clock: func() time.Time { return time.Now().UTC() }, PerUser: limit, Cache: cache.New(0),
 		Lifetimes: Lifetimes{RefreshToken: 720 * time.Hour, RefreshIdle: 24 * time.Hour},
 	}}
 }
@@ -45,9 +45,9 @@ func members(t *testing.T, db *database.DB, slug string, n int) (all []member) {
 }
 
 // start starts a session of a user.
-func (a *Auth) start(t *testing.T, m member) uuid.UUID {
+func (a *Sessions) start(t *testing.T, m member) uuid.UUID {
 	t.Helper()
-	session, _, err := a.insertSession(m.ctx, a.client, m.Projection, SessionProvider{}, Origin{IP: "192.0.2.1", UserAgent: "test"})
+	session, _, err := a.insertSession(m.ctx, a.client, m.Projection, Provider{}, Origin{IP: "192.0.2.1", UserAgent: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestSignIn_of_a_user_with_many_sessions_ends_a_bounded_number(t *testing.T)
 		before, began := live(t, db, ada), 0
 		for _, want := range []int{151, 52, 10, 10} {
 			ctx, statements := database.CountStatements(ada.ctx)
-			if _, _, err := a.insertSession(ctx, a.client, ada.Projection, SessionProvider{}, Origin{}); err != nil {
+			if _, _, err := a.insertSession(ctx, a.client, ada.Projection, Provider{}, Origin{}); err != nil {
 				t.Fatal(err)
 			}
 			if n, _ := statements(); n != 1 {
@@ -163,7 +163,7 @@ func TestSession_of_another_tenant_or_password_version_is_not_started(t *testing
 		a.start(t, ada)
 		refused := func(name string, ctx context.Context, p *Projection) {
 			t.Helper()
-			if _, _, err := a.insertSession(ctx, a.client, p, SessionProvider{}, Origin{}); !errors.Is(err, ErrCredentials) {
+			if _, _, err := a.insertSession(ctx, a.client, p, Provider{}, Origin{}); !errors.Is(err, ErrCredentials) {
 				t.Errorf("%s: %v", name, err)
 			}
 			all := db.Client.RefreshToken.Query().Where(refreshtoken.Revoked(false))
@@ -175,7 +175,7 @@ func TestSession_of_another_tenant_or_password_version_is_not_started(t *testing
 		of := *ada.User
 		of.TenantID = stranger.TenantID
 		refused("with another tenant", ctx, &Projection{User: &of})
-		if _, _, err := a.insertSession(t.Context(), a.client, ada.Projection, SessionProvider{}, Origin{}); err == nil {
+		if _, _, err := a.insertSession(t.Context(), a.client, ada.Projection, Provider{}, Origin{}); err == nil {
 			t.Error("without a principal it is started")
 		}
 		db.Client.User.UpdateOneID(ada.ID).AddPasswordVersion(1).ExecX(ctx)
@@ -204,7 +204,7 @@ func TestSignIns_in_parallel_keep_the_limit(t *testing.T) {
 			for range parallel {
 				all.Go(func() {
 					<-begin
-					if _, _, err := a.insertSession(ada.ctx, a.client, ada.Projection, SessionProvider{}, Origin{}); err != nil {
+					if _, _, err := a.insertSession(ada.ctx, a.client, ada.Projection, Provider{}, Origin{}); err != nil {
 						t.Error(err)
 					}
 				})

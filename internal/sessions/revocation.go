@@ -1,4 +1,4 @@
-package auth
+package sessions
 
 import (
 	"context"
@@ -80,10 +80,10 @@ func atMost(n int, strength sql.LockStrength, where ...predicate.RefreshToken) p
 	}
 }
 
-// RevokeSessions raises the password_version of a user, which revokes every session of the user and
+// RevokeAll raises the password_version of a user, which revokes every session of the user and
 // that of a sign-in that is under way, and deletes the one-time tokens that would start another.
 // The caller calls MarkRevoked after the commit.
-func RevokeSessions(ctx context.Context, tx *ent.Client, id uuid.UUID) error {
+func RevokeAll(ctx context.Context, tx *ent.Client, id uuid.UUID) error {
 	if err := tx.User.Update().Where(user.ID(id)).AddPasswordVersion(1).Exec(ctx); err != nil {
 		return fmt.Errorf("revoke sessions: %w", err)
 	}
@@ -100,8 +100,8 @@ func DeleteOneTimeTokens(ctx context.Context, tx *ent.Client, id uuid.UUID) erro
 }
 
 // LogoutAll signs a user out everywhere.
-func (a *Auth) LogoutAll(ctx context.Context, user uuid.UUID) error {
-	err := database.WithTx(ctx, a.client, func(tx *ent.Client) error { return RevokeSessions(ctx, tx, user) })
+func (a *Sessions) LogoutAll(ctx context.Context, user uuid.UUID) error {
+	err := database.WithTx(ctx, a.client, func(tx *ent.Client) error { return RevokeAll(ctx, tx, user) })
 	if err != nil {
 		return err
 	}
@@ -127,4 +127,20 @@ func mark(
 		return 0, fmt.Errorf("mark revoked sessions: %w", err)
 	}
 	return marked, nil
+}
+
+// Keep keeps one session of a user live in the transaction that raises the user's
+// password_version by one to this one, which revokes the others: 401 if the session was revoked
+// meanwhile, which it must stay. The caller calls MarkRevoked after the commit.
+func Keep(ctx context.Context, tx *ent.Client, id, session uuid.UUID, version int) error {
+	kept, err := tx.RefreshToken.Update().Where(
+		refreshtoken.ID(session), refreshtoken.UserID(id), refreshtoken.PasswordVersion(version-1), refreshtoken.Revoked(false),
+	).SetPasswordVersion(version).Save(ctx)
+	if err != nil {
+		return fmt.Errorf("keep session: %w", err)
+	}
+	if kept == 0 {
+		return errInvalidToken
+	}
+	return nil
 }

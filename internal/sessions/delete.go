@@ -1,4 +1,4 @@
-package auth
+package sessions
 
 import (
 	"context"
@@ -15,15 +15,15 @@ import (
 // deletedAtOnce is how many sessions one statement deletes, which takes less than a tenth of a second.
 const deletedAtOnce = 1000
 
-// DeleteSessionsOfUser deletes the sessions of a user in batches, so that no statement exceeds its
+// DeleteOfUser deletes the sessions of a user in batches, so that no statement exceeds its
 // timeout. It may leave sessions that another transaction has locked.
-func DeleteSessionsOfUser(ctx context.Context, client *ent.Client, id uuid.UUID) error {
+func DeleteOfUser(ctx context.Context, client *ent.Client, id uuid.UUID) error {
 	return deleteSessions(ctx, client, refreshtoken.UserID(id), refreshtoken.FieldRevoked)
 }
 
-// DeleteSessionsOfTenant deletes the sessions of a tenant as DeleteSessionsOfUser deletes those of
+// DeleteOfTenant deletes the sessions of a tenant as DeleteOfUser deletes those of
 // a user.
-func DeleteSessionsOfTenant(ctx context.Context, client *ent.Client, id uuid.UUID) error {
+func DeleteOfTenant(ctx context.Context, client *ent.Client, id uuid.UUID) error {
 	return deleteSessions(ctx, client, refreshtoken.TenantID(id), refreshtoken.FieldIP)
 }
 
@@ -44,8 +44,8 @@ func deleteSessions(ctx context.Context, client *ent.Client, owner predicate.Ref
 	}
 }
 
-// ManySessions reports whether a user has more sessions, of any state, than one statement deletes.
-func ManySessions(ctx context.Context, client *ent.Client, id uuid.UUID) (bool, error) {
+// Many reports whether a user has more sessions, of any state, than one statement deletes.
+func Many(ctx context.Context, client *ent.Client, id uuid.UUID) (bool, error) {
 	_, err := client.RefreshToken.Query().Where(refreshtoken.UserID(id)).Offset(deletedAtOnce).FirstID(ctx)
 	if err != nil && !ent.IsNotFound(err) {
 		return false, fmt.Errorf("count sessions: %w", err)

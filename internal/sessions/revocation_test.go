@@ -1,4 +1,4 @@
-package auth
+package sessions
 
 import (
 	"context"
@@ -35,7 +35,7 @@ func TestRevoked_session_is_the_same_whether_it_is_marked(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := RevokeSessions(ada.ctx, db.Client, ada.ID); err != nil {
+			if err := RevokeAll(ada.ctx, db.Client, ada.ID); err != nil {
 				t.Fatal(err)
 			}
 			if marked {
@@ -48,7 +48,7 @@ func TestRevoked_session_is_the_same_whether_it_is_marked(t *testing.T) {
 					t.Errorf("marked %v, token %d: %v, %v", marked, counter, again, err)
 				}
 			}
-			p, ok := errors.AsType[*problem.Problem](a.EndSession(ada.ctx, ada.ID, session))
+			p, ok := errors.AsType[*problem.Problem](a.End(ada.ctx, ada.ID, session))
 			if !ok || p.Status != http.StatusNotFound {
 				t.Errorf("marked %v: ended again, with %v", marked, p)
 			}
@@ -56,7 +56,7 @@ func TestRevoked_session_is_the_same_whether_it_is_marked(t *testing.T) {
 				t.Error(err)
 			}
 			user := db.Client.User.GetX(system, ada.ID)
-			if listed, err := a.Sessions(ada.ctx, user, ada.TenantSettings); err != nil || len(listed) != 0 {
+			if listed, err := a.List(ada.ctx, user, ada.TenantSettings); err != nil || len(listed) != 0 {
 				t.Errorf("marked %v: listed %v, %v", marked, listed, err)
 			}
 			after := db.Client.RefreshToken.GetX(system, session)
@@ -80,7 +80,7 @@ func TestMarkRevoked_marks_a_bounded_number(t *testing.T) {
 		for _, m := range all {
 			dbtest.GiveSessions(t, db, m.TenantID, m.ID, 0, markedAtOnce+10)
 		}
-		if err := RevokeSessions(all[0].ctx, db.Client, all[0].ID); err != nil {
+		if err := RevokeAll(all[0].ctx, db.Client, all[0].ID); err != nil {
 			t.Fatal(err)
 		}
 		marked := func(m member) int {

@@ -1,4 +1,4 @@
-package auth
+package sessions
 
 import (
 	"context"
@@ -142,6 +142,17 @@ func byUser(id uuid.UUID) wanted {
 // byCredentials finds the user of a tenant by the e-mail address in canonical form, with the password hash.
 func byCredentials(slug, email string) wanted {
 	return wanted{projectionByCredentials, projectionByCredentials + inTenant3, []any{slug, email}}
+}
+
+// ProjectionOfUser reads the projection of a user by id, nil if there is none. The tenant filter of the context applies.
+func ProjectionOfUser(ctx context.Context, client *ent.Client, id uuid.UUID) (*Projection, error) {
+	return loadProjection(ctx, client, byUser(id))
+}
+
+// ProjectionOfCredentials reads the projection of the user of a tenant by the e-mail address in canonical form, with the
+// password hash: nil if there is none. The tenant filter of the context applies.
+func ProjectionOfCredentials(ctx context.Context, client *ent.Client, slug, email string) (*Projection, error) {
+	return loadProjection(ctx, client, byCredentials(slug, email))
 }
 
 // loadProjection reads the projection of the user that is wanted, nil if there is none. The tenant filter of the context applies.

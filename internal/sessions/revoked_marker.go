@@ -1,4 +1,4 @@
-package auth
+package sessions
 
 import (
 	"context"
@@ -35,13 +35,13 @@ const nextSessions = `SELECT s.id, NOT s.revoked AND s.password_version <> (
 // marker therefore reads the table by its primary key, one page a run, and continues while a page
 // has rows to mark. A page costs some milliseconds; the whole table is never read at once.
 type RevokedMarker struct {
-	auth *Auth
+	sessions *Sessions
 	// after is the last session that was read.
 	after uuid.UUID
 }
 
 // NewRevokedMarker returns a marker that starts with the oldest session.
-func (a *Auth) NewRevokedMarker() *RevokedMarker { return &RevokedMarker{auth: a} }
+func (a *Sessions) NewRevokedMarker() *RevokedMarker { return &RevokedMarker{sessions: a} }
 
 // Run reads the next page of sessions and marks its rows, and so on until a page has no row to
 // mark. The first page follows the last.
@@ -66,7 +66,7 @@ func (m *RevokedMarker) page(ctx context.Context) (marked int, err error) {
 	var last uuid.UUID
 	var ofUsers, ofProviders []uuid.UUID
 	read := 0
-	err = database.Rows(ctx, m.auth.client, nextSessions, []any{m.after, markerPage}, func(rows *sql.Rows) error {
+	err = database.Rows(ctx, m.sessions.client, nextSessions, []any{m.after, markerPage}, func(rows *sql.Rows) error {
 		var ofUser, ofProvider bool
 		if err := rows.Scan(&last, &ofUser, &ofProvider); err != nil {
 			return err
@@ -94,7 +94,7 @@ func (m *RevokedMarker) page(ctx context.Context) (marked int, err error) {
 		{ofProviders, refreshtoken.RevokedReasonProviderRemoved, unmarkedOfProvider},
 	} {
 		for some := range slices.Chunk(found.sessions, markedAtOnce) {
-			n, err := mark(ctx, m.auth.client, found.reason, refreshtoken.IDIn(some...), found.unmarked)
+			n, err := mark(ctx, m.sessions.client, found.reason, refreshtoken.IDIn(some...), found.unmarked)
 			if marked += n; err != nil {
 				return marked, err
 			}

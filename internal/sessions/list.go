@@ -1,4 +1,4 @@
-package auth
+package sessions
 
 import (
 	"context"
@@ -21,31 +21,9 @@ import (
 // maxSessions is how many sessions are listed.
 const maxSessions = 100
 
-// Proof is what was proved elsewhere: who the user is, at a version of their password and, where a
-// provider of the tenant has proved it, at a generation of that provider.
-type Proof struct {
-	TenantID, UserID uuid.UUID
-	Version          int
-	Provider         SessionProvider
-}
-
-// SignIn begins a session of a user who has proved elsewhere who they are: 401 if the version or the
-// generation is another by now, which voids that proof too, or if they, or their tenant, may not act.
-func (a *Auth) SignIn(ctx context.Context, proof Proof, from Origin) (*Tokens, error) {
-	acting := principal.NewContext(ctx, &principal.Principal{TenantID: proof.TenantID, UserID: proof.UserID})
-	p, err := loadProjection(acting, a.client, byUser(proof.UserID))
-	if err != nil {
-		return nil, err
-	}
-	if p == nil || !p.Live() || p.PasswordVersion != proof.Version {
-		return nil, ErrCredentials
-	}
-	return a.startSession(acting, a.client, p, proof.Provider, from)
-}
-
 // FirstTokens returns the first tokens of a session again, for a client that may not have received them: nil if it has used them since,
 // 401 if the session is over, or its user may not act.
-func (a *Auth) FirstTokens(ctx context.Context, session uuid.UUID) (*Tokens, error) {
+func (a *Sessions) FirstTokens(ctx context.Context, session uuid.UUID) (*Tokens, error) {
 	p, err := a.OfSession(ctx, session)
 	if err != nil {
 		return nil, err
@@ -59,7 +37,7 @@ func (a *Auth) FirstTokens(ctx context.Context, session uuid.UUID) (*Tokens, err
 }
 
 // tokens are what a client gets of a session.
-func (a *Auth) tokens(p *Projection, t refreshToken, end time.Time) (*Tokens, error) {
+func (a *Sessions) tokens(p *Projection, t refreshToken, end time.Time) (*Tokens, error) {
 	now := a.opts.Clock()
 	// A token never outlives its session.
 	ttl := min(a.opts.Lifetimes.In(p.TenantSettings).AccessToken, end.Sub(now)).Truncate(time.Second)
@@ -72,7 +50,7 @@ func (a *Auth) tokens(p *Projection, t refreshToken, end time.Time) (*Tokens, er
 
 // ofSession returns the projection of who has signed in with a session, nil if that is over. It is
 // shared and must not be changed.
-func (a *Auth) ofSession(ctx context.Context, session uuid.UUID) (*Projection, error) {
+func (a *Sessions) ofSession(ctx context.Context, session uuid.UUID) (*Projection, error) {
 	now := a.opts.Clock()
 	p, err := cache.Get(a.opts.Cache, cache.Key{Kind: cache.Session, ID: session}, func() (cache.Loaded[*Projection], error) {
 		p, err := a.batches.load(ctx, session)
@@ -88,7 +66,7 @@ func (a *Auth) ofSession(ctx context.Context, session uuid.UUID) (*Projection, e
 }
 
 // OfSession returns who has signed in with a session: 401 if it is over, or they may not act.
-func (a *Auth) OfSession(ctx context.Context, session uuid.UUID) (*Projection, error) {
+func (a *Sessions) OfSession(ctx context.Context, session uuid.UUID) (*Projection, error) {
 	p, err := a.ofSession(principal.System(ctx, "session: it was asked from it before"), session)
 	if err != nil {
 		return nil, err
@@ -103,16 +81,16 @@ func (a *Auth) OfSession(ctx context.Context, session uuid.UUID) (*Projection, e
 const recently = 10 * time.Minute
 
 // Recent refuses with 401 who has not signed in just now (RFC 9470 §3).
-func (a *Auth) Recent(me *Projection) error {
+func (a *Sessions) Recent(me *Projection) error {
 	if a.opts.Clock().Sub(me.SessionBegan) > recently {
 		return problem.Unauthorized("insufficient_user_authentication", "Sign in again: this is for who has done so in the last ten minutes.")
 	}
 	return nil
 }
 
-// Sessions returns the sessions of a user that are not over by the tenant's settings, the last used
+// List returns the sessions of a user that are not over by the tenant's settings, the last used
 // first, at most a hundred. ExpiresAt is when a session ends unless it is refreshed before.
-func (a *Auth) Sessions(ctx context.Context, u *ent.User, home settings.Tenant) ([]*ent.RefreshToken, error) {
+func (a *Sessions) List(ctx context.Context, u *ent.User, home settings.Tenant) ([]*ent.RefreshToken, error) {
 	now, limit := a.opts.Clock(), a.opts.Lifetimes.In(home).RefreshIdle
 	sessions, err := a.client.RefreshToken.Query().Where(
 		refreshtoken.UserID(u.ID), refreshtoken.Revoked(false), refreshtoken.PasswordVersion(u.PasswordVersion),
@@ -130,8 +108,8 @@ func (a *Auth) Sessions(ctx context.Context, u *ent.User, home settings.Tenant) 
 	return sessions, nil
 }
 
-// EndSession ends one session of a user: 404 if the user has none of that id that is not over.
-func (a *Auth) EndSession(ctx context.Context, user, session uuid.UUID) error {
+// End ends one session of a user: 404 if the user has none of that id that is not over.
+func (a *Sessions) End(ctx context.Context, user, session uuid.UUID) error {
 	ended, err := a.revoke(ctx, refreshtoken.RevokedReasonLogout, refreshtoken.ID(session), refreshtoken.UserID(user))
 	if err == nil && !ended {
 		err = problem.NotFound()
@@ -140,7 +118,7 @@ func (a *Auth) EndSession(ctx context.Context, user, session uuid.UUID) error {
 }
 
 // revoke revokes one session, and reports whether it was live.
-func (a *Auth) revoke(ctx context.Context, reason refreshtoken.RevokedReason, session ...predicate.RefreshToken) (revoked bool, err error) {
+func (a *Sessions) revoke(ctx context.Context, reason refreshtoken.RevokedReason, session ...predicate.RefreshToken) (revoked bool, err error) {
 	live := append(session, unrevoked)
 	for {
 		n, err := a.client.RefreshToken.Update().Where(live...).SetRevoked(true).SetRevokedReason(reason).Save(ctx)
