@@ -17,8 +17,10 @@ const module = "tenantry"
 const (
 	// testOnly is above every level: what has it may be imported by tests and tools, and by nothing that is shipped.
 	testOnly = 100
+	// apiTest may import the other packages of tests.
+	apiTest = testOnly + 1
 	// tool may import anything.
-	tool = testOnly + 1
+	tool = apiTest + 1
 )
 
 // layers are the levels of the design: imports go down only, and packages of one level do not know each other.
@@ -60,6 +62,7 @@ var layers = map[string]layer{
 
 	"internal/cache/cachetest": {level: testOnly},
 	"internal/database/dbtest": {level: testOnly, only: []string{"internal/database", "migrations"}},
+	"internal/apitest":         {level: apiTest},
 	"docs/quickstart/go":       {level: testOnly},
 	"internal/faults":          {level: testOnly},
 	"internal/tools":           {level: tool},
@@ -166,6 +169,11 @@ func TestForbidden(t *testing.T) {
 		{"internal/oauth", "internal/users", false},
 		{"internal/server", "internal/oauth", true},
 		{"internal/server", "internal/database/dbtest", false},
+		{"internal/server", "internal/apitest", false},
+		{"internal/cli", "internal/apitest", false},
+		{"internal/apitest", "internal/cli", true},
+		{"internal/apitest", "internal/database/dbtest", true},
+		{"internal/database/dbtest", "internal/apitest", false},
 		{"internal/server", "cmd/tenantry", false},
 		{"internal/server", "internal/cli", false},
 		{"internal/cli", "internal/server", true},

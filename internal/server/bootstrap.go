@@ -23,9 +23,9 @@ import (
 // defaultEmail is who the first superuser is if nobody says otherwise. The domain can never receive mail from outside.
 const defaultEmail = "admin@tenantry.internal"
 
-// bootstrap makes the first tenant and its owner, a superuser, on an empty database. A password that was generated is
+// Bootstrap makes the first tenant and its owner, a superuser, on an empty database. A password that was generated is
 // written to out, once, and never to a log. Of several instances that start at once one does it.
-func bootstrap(ctx context.Context, parts Parts, out io.Writer) error {
+func Bootstrap(ctx context.Context, parts Parts, out io.Writer) error {
 	cfg, client := parts.Config, parts.DB.Client
 	ctx = principal.System(ctx, "first start: there is no tenant yet")
 	exists, err := client.Tenant.Query().Exist(ctx)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/roles"
@@ -19,17 +20,17 @@ import (
 func TestCatalogue_everyPermissionMakesARoleThatIsUsed(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts)
-		owner := s.join("acme", "second@acme.test", "owner")
+		s := apitest.Start(t, opts)
+		owner := s.CreateUser("acme", "second@acme.test", "owner")
 		used := map[string]bool{}
 		for i, permission := range roles.All() {
-			id := s.makeRole(owner.access, "role of "+permission, permission)
-			s.expect(http.StatusOK, s.call("PATCH", "/api/v1/roles/"+id, owner.access, map[string]any{"permissions": []string{permission}}))
-			ada := s.join("acme", "user"+string(rune('a'+i))+"@acme.test", "")
-			s.expect(http.StatusNoContent, s.call("PUT", "/api/v1/users/"+ada.ID.String()+"/roles/"+id, owner.access, nil))
-			check := s.expect(http.StatusOK, s.call("POST", "/api/v1/permissions/check", ada.access, map[string]any{"permissions": roles.All()}))
-			if granted := `{"granted":true,"permission":"` + permission + `"}`; strings.Count(string(check.body), `"granted":true`) != 1 || !strings.Contains(string(check.body), granted) {
-				t.Errorf("%s: checked %s", permission, check.body)
+			id := s.CreateRole(owner.Access, "role of "+permission, permission)
+			s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/roles/"+id, owner.Access, map[string]any{"permissions": []string{permission}}))
+			ada := s.CreateUser("acme", "user"+string(rune('a'+i))+"@acme.test", "")
+			s.Expect(http.StatusNoContent, s.Call("PUT", "/api/v1/users/"+ada.ID.String()+"/roles/"+id, owner.Access, nil))
+			check := s.Expect(http.StatusOK, s.Call("POST", "/api/v1/permissions/check", ada.Access, map[string]any{"permissions": roles.All()}))
+			if granted := `{"granted":true,"permission":"` + permission + `"}`; strings.Count(string(check.Body), `"granted":true`) != 1 || !strings.Contains(string(check.Body), granted) {
+				t.Errorf("%s: checked %s", permission, check.Body)
 			}
 			for _, o := range declaredOperations(t) {
 				if len(*o.Security) == 0 {
@@ -42,14 +43,14 @@ func TestCatalogue_everyPermissionMakesARoleThatIsUsed(t *testing.T) {
 				path := strings.NewReplacer("{id}", uuid.NewString(), "{role_id}", uuid.NewString(), "{provider}", "missing").Replace(o.pattern)
 				body := (&malformer{Rand: rand.New(rand.NewPCG(malformedSeed, 0)), TB: t}).draft(o).body
 				body = strings.ReplaceAll(body, roles.UsersRead, permission) // nobody grants what they do not hold
-				var a answer
+				var a apitest.Answer
 				if body == "" {
-					a = s.call(o.method, path, ada.access, nil)
+					a = s.Call(o.method, path, ada.Access, nil)
 				} else {
-					a = s.call(o.method, path, ada.access, body)
+					a = s.Call(o.method, path, ada.Access, body)
 				}
-				if forbidden := a.status == http.StatusForbidden; forbidden == slices.Equal(scopes, []string{permission}) {
-					t.Errorf("%s: %s %s: %d %s", permission, o.method, o.pattern, a.status, a.body)
+				if forbidden := a.Status == http.StatusForbidden; forbidden == slices.Equal(scopes, []string{permission}) {
+					t.Errorf("%s: %s %s: %d %s", permission, o.method, o.pattern, a.Status, a.Body)
 				} else if !forbidden {
 					used[permission] = true
 				}

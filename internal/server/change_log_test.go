@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"testing"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/principal"
@@ -14,23 +15,23 @@ import (
 func TestChangeLog_signInRefreshAndReadsRecordNothing(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts)
+		s := apitest.Start(t, opts)
 		ctx := principal.System(t.Context(), "test")
-		recorded := func() int { return s.db.Client.Change.Query().CountX(ctx) }
-		access, refresh := s.login()
+		recorded := func() int { return s.DB.Client.Change.Query().CountX(ctx) }
+		access, refresh := s.Login()
 		before := recorded()
 		for range 3 {
-			s.login()
-			s.expect(http.StatusUnauthorized, s.call("POST", "/api/v1/auth/login", "", credentials(ownerEmail, "a wrong password")))
-			refresh = s.expect(http.StatusOK, s.refresh(refresh)).field(t, "refresh_token")
-			for _, path := range []string{mePath, mePath + "?include=roles,tenant", "/api/v1/users?total=exact", "/api/v1/roles", "/api/v1/auth/sessions"} {
-				s.expect(http.StatusOK, s.call("GET", path, access, nil))
+			s.Login()
+			s.Expect(http.StatusUnauthorized, s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(apitest.OwnerEmail, "a wrong password")))
+			refresh = s.Expect(http.StatusOK, s.Refresh(refresh)).Field(t, "refresh_token")
+			for _, path := range []string{apitest.MePath, apitest.MePath + "?include=roles,tenant", "/api/v1/users?total=exact", "/api/v1/roles", "/api/v1/auth/sessions"} {
+				s.Expect(http.StatusOK, s.Call("GET", path, access, nil))
 			}
 		}
 		if n := recorded() - before; n != 0 {
 			t.Errorf("%d changes were recorded", n)
 		}
-		s.expect(http.StatusNoContent, s.call("POST", "/api/v1/auth/logout", "", map[string]string{"refresh_token": refresh}))
+		s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/auth/logout", "", map[string]string{"refresh_token": refresh}))
 		if n := recorded() - before; n != 1 {
 			t.Errorf("a sign-out recorded %d changes, want 1", n)
 		}

@@ -16,13 +16,14 @@ import (
 	"testing"
 	"time"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/database/dbtest"
 )
 
 // serving runs a server on its real listener, with the owner that the tests know.
-func serving(t *testing.T) *instance {
+func serving(t *testing.T) *apitest.Instance {
 	t.Helper()
-	cfg := testConfig(dbtest.EmptySQLite(t))
+	cfg := apitest.Config(dbtest.EmptySQLite(t))
 	cfg.Listen = "127.0.0.1:0"
 	p := run(t, cfg)
 	t.Cleanup(func() {
@@ -30,12 +31,12 @@ func serving(t *testing.T) *instance {
 			t.Error(err)
 		}
 	})
-	return &instance{TB: t, url: p.url, log: p.log, routes: contractRoutes(t)}
+	return &apitest.Instance{TB: t, URL: p.url, Logs: p.log, Routes: apitest.ContractRoutes(t)}
 }
 
-func (s *instance) dial() net.Conn {
+func dial(s *apitest.Instance) net.Conn {
 	s.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -59,17 +60,17 @@ var slowClients = []struct {
 
 func TestSlow_clients_are_dropped_and_hold_up_nobody(t *testing.T) {
 	number := 200
-	if *long {
+	if *apitest.Long {
 		number = 2_000 // alone, so that the memory is theirs
 	} else {
 		t.Parallel()
 	}
 	s := serving(t)
-	access, _ := s.login()
+	access, _ := s.Login()
 	before := memory()
 	var slow sync.WaitGroup
 	for i := range number {
-		client, conn := slowClients[i%len(slowClients)], s.dial()
+		client, conn := slowClients[i%len(slowClients)], dial(s)
 		slow.Go(func() {
 			if kept := drip(conn, client.begin); kept > client.within+5*time.Second {
 				t.Errorf("%s: kept for %s", client.name, kept)
@@ -80,18 +81,18 @@ func TestSlow_clients_are_dropped_and_hold_up_nobody(t *testing.T) {
 	go func() { slow.Wait(); close(gone) }()
 	peak, requests := uint64(0), 0
 	for done := false; !done; requests++ {
-		s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", access, nil))
+		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", access, nil))
 		select {
 		case <-gone:
 			done = true
 		case <-time.After(20 * time.Millisecond):
 		}
-		if *long && requests%100 == 0 {
+		if *apitest.Long && requests%100 == 0 {
 			peak = max(peak, memory())
 		}
 	}
 	t.Logf("%d requests were answered", requests)
-	if *long {
+	if *apitest.Long {
 		t.Logf("%d KiB beside %d KiB before, for both ends of %d connections", peak>>10, before>>10, number)
 		if peak > before+uint64(number)*48<<10 {
 			t.Error("that is too much")
@@ -137,7 +138,7 @@ func TestEndless_request_is_cut_off(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			conn := s.dial()
+			conn := dial(s)
 			answered := make(chan string, 1)
 			go func() {
 				line, _ := bufio.NewReader(conn).ReadString('\n')
@@ -169,7 +170,7 @@ func TestEndless_request_is_cut_off(t *testing.T) {
 func TestHeader_beyond_16_KiB_is_431(t *testing.T) {
 	t.Parallel()
 	s := serving(t)
-	r, err := http.NewRequestWithContext(t.Context(), "GET", s.url+"/healthz", http.NoBody)
+	r, err := http.NewRequestWithContext(t.Context(), "GET", s.URL+"/healthz", http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +193,7 @@ func TestCompressed_body_is_not_inflated(t *testing.T) {
 	w := gzip.NewWriter(&bomb)
 	_, err := w.Write(bytes.Repeat([]byte(" "), 10<<20))
 	if err == nil {
-		_, err = fmt.Fprintf(w, `{"email":%q,"password":%q}`, ownerEmail, ownerPassword)
+		_, err = fmt.Fprintf(w, `{"email":%q,"password":%q}`, apitest.OwnerEmail, apitest.OwnerPassword)
 	}
 	if err == nil {
 		err = w.Close()
@@ -201,14 +202,14 @@ func TestCompressed_body_is_not_inflated(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, coding := range []string{"gzip", "x-gzip", "deflate", "gzip, gzip"} {
-		r, err := http.NewRequestWithContext(t.Context(), "POST", s.url+"/api/v1/auth/login", bytes.NewReader(bomb.Bytes()))
+		r, err := http.NewRequestWithContext(t.Context(), "POST", s.URL+"/api/v1/auth/login", bytes.NewReader(bomb.Bytes()))
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set("Content-Encoding", coding)
-		if a := s.do(r); a.status != http.StatusUnsupportedMediaType {
-			t.Errorf("%q: %d %s", coding, a.status, a.body)
+		if a := s.Send(r); a.Status != http.StatusUnsupportedMediaType {
+			t.Errorf("%q: %d %s", coding, a.Status, a.Body)
 		}
 	}
 }

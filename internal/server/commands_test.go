@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 )
@@ -15,8 +16,8 @@ import (
 func TestOperator_manages_tenants_and_users(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts)
-		command := command(t, opts)
+		s := apitest.Start(t, opts)
+		command := apitest.Command(t, opts)
 		printed := func(out string, err error) string {
 			t.Helper()
 			if err != nil {
@@ -31,11 +32,11 @@ func TestOperator_manages_tenants_and_users(t *testing.T) {
 				t.Errorf("answered %v, want %s", err, reason)
 			}
 		}
-		login := func(slug, email, password string) answer {
-			return s.call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": slug, "email": email, "password": password})
+		login := func(slug, email, password string) apitest.Answer {
+			return s.Call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": slug, "email": email, "password": password})
 		}
 
-		if got := printed(command(ownerPassword, "tenant", "create", "beta", "--owner=owner@beta.test", withPassword)); !strings.Contains(got, "created tenant beta") || strings.Contains(got, ownerPassword) {
+		if got := printed(command(apitest.OwnerPassword, "tenant", "create", "beta", "--owner=owner@beta.test", apitest.PasswordFromStdin)); !strings.Contains(got, "created tenant beta") || strings.Contains(got, apitest.OwnerPassword) {
 			t.Errorf("created: %s", got)
 		}
 		refused("slug", "", "tenant", "create", "beta", "--owner=owner@beta.test")
@@ -50,28 +51,28 @@ func TestOperator_manages_tenants_and_users(t *testing.T) {
 			t.Errorf("listed %v, %v", lines, err)
 		}
 
-		signedIn := s.expect(http.StatusOK, login("beta", "owner@beta.test", ownerPassword))
+		signedIn := s.Expect(http.StatusOK, login("beta", "owner@beta.test", apitest.OwnerPassword))
 		printed(command("", "tenant", "suspend", "beta"))
-		s.expect(http.StatusUnauthorized, s.call("GET", "/api/v1/users/me", signedIn.field(t, "access_token"), nil))
+		s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", signedIn.Field(t, "access_token"), nil))
 		printed(command("", "tenant", "resume", "beta"))
 		refused("no tenant", "", "tenant", "resume", "gamma")
 
 		refused("owner", "", "user", "disable", "--tenant=beta", "owner@beta.test")
-		refused("no user", "", "user", "disable", "--tenant=beta", ownerEmail)
-		printed(command(ownerPassword, "user", "create", "--tenant=beta", "--email=ada@beta.test", "--role=admin", withPassword))
-		ada := s.expect(http.StatusOK, login("beta", "ada@beta.test", ownerPassword))
+		refused("no user", "", "user", "disable", "--tenant=beta", apitest.OwnerEmail)
+		printed(command(apitest.OwnerPassword, "user", "create", "--tenant=beta", "--email=ada@beta.test", "--role=admin", apitest.PasswordFromStdin))
+		ada := s.Expect(http.StatusOK, login("beta", "ada@beta.test", apitest.OwnerPassword))
 		printed(command("", "user", "disable", "--tenant=beta", "Ada@Beta.test"))
-		s.expect(http.StatusUnauthorized, s.refresh(ada.field(t, "refresh_token")))
+		s.Expect(http.StatusUnauthorized, s.Refresh(ada.Field(t, "refresh_token")))
 		if got := printed(command("", "user", "list", "--tenant=beta")); !strings.Contains(got, "ADA") && !strings.Contains(got, "ada@beta.test") {
 			t.Errorf("listed %s", got)
 		}
 
-		refused("at least 15", "short", "user", "set-password", "--tenant=beta", "owner@beta.test", withPassword)
+		refused("at least 15", "short", "user", "set-password", "--tenant=beta", "owner@beta.test", apitest.PasswordFromStdin)
 		got := printed(command("", "user", "set-password", "--tenant=beta", "owner@beta.test"))
 		_, password, _ := strings.Cut(strings.TrimSpace(got), "shown this once: ")
-		s.expect(http.StatusUnauthorized, s.refresh(signedIn.field(t, "refresh_token")))
-		s.expect(http.StatusUnauthorized, login("beta", "owner@beta.test", ownerPassword))
-		s.expect(http.StatusOK, login("beta", "owner@beta.test", password))
+		s.Expect(http.StatusUnauthorized, s.Refresh(signedIn.Field(t, "refresh_token")))
+		s.Expect(http.StatusUnauthorized, login("beta", "owner@beta.test", apitest.OwnerPassword))
+		s.Expect(http.StatusOK, login("beta", "owner@beta.test", password))
 
 		if got := printed(command("", "role", "list", "--tenant=beta", "--json")); strings.Count(got, "\n") != 3 || !strings.Contains(got, `"name":"owner"`) {
 			t.Errorf("roles: %s", got)
@@ -82,30 +83,30 @@ func TestOperator_manages_tenants_and_users(t *testing.T) {
 func TestDemo_needs_an_operator_and_an_acceptable_password(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		command, demo := command(t, opts), []string{"demo", "--tenants=2", "--users=5"}
+		command, demo := apitest.Command(t, opts), []string{"demo", "--tenants=2", "--users=5"}
 		if _, err := command("", demo...); err == nil || !strings.Contains(err.Error(), "start the server once") {
 			t.Errorf("on an empty database: %v", err)
 		}
-		s := start(t, opts)
-		demo = append(demo, withPassword)
+		s := apitest.Start(t, opts)
+		demo = append(demo, apitest.PasswordFromStdin)
 		for _, weak := range []string{"", "short"} {
 			if _, err := command(weak, demo...); err == nil || !strings.Contains(err.Error(), "at least 15") {
 				t.Errorf("with the password %q: %v", weak, err)
 			}
 		}
-		if out, err := command(ownerPassword+"\n", demo...); err != nil || !strings.Contains(out, "made 2 tenants, 5 users") {
+		if out, err := command(apitest.OwnerPassword+"\n", demo...); err != nil || !strings.Contains(out, "made 2 tenants, 5 users") {
 			t.Fatalf("%v, %s", err, out)
 		}
-		a := s.expect(http.StatusOK, s.call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": "demo-1", "email": "owner@demo-1.example", "password": ownerPassword}))
-		s.expect(http.StatusOK, s.call("GET", "/api/v1/users?role=owner", a.field(t, "access_token"), nil))
+		a := s.Expect(http.StatusOK, s.Call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": "demo-1", "email": "owner@demo-1.example", "password": apitest.OwnerPassword}))
+		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users?role=owner", a.Field(t, "access_token"), nil))
 	})
 }
 
 func TestCommands(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts)
-		command := command(t, opts)
+		s := apitest.Start(t, opts)
+		command := apitest.Command(t, opts)
 		printed := func(out string, err error) string {
 			t.Helper()
 			if err != nil {
@@ -121,11 +122,11 @@ func TestCommands(t *testing.T) {
 		}
 		create := []string{"user", "create"}
 		ada := append(create, "--email=Ada@Acme.test", "--role=admin")
-		got := printed(command("a password of Ada's\n", append(ada, withPassword)...))
+		got := printed(command("a password of Ada's\n", append(ada, apitest.PasswordFromStdin)...))
 		if strings.Contains(got, "a password of Ada's") {
 			t.Errorf("create repeats the password: %s", got)
 		}
-		s.expect(http.StatusOK, s.call("POST", "/api/v1/auth/login", "", credentials("ada@acme.test", "a password of Ada's")))
+		s.Expect(http.StatusOK, s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials("ada@acme.test", "a password of Ada's")))
 		for name, args := range map[string][]string{
 			"a taken address":   ada,
 			"an unknown tenant": append(create, "--email=b@acme.test", "--role=admin", "--tenant=unknown"),
@@ -141,6 +142,6 @@ func TestCommands(t *testing.T) {
 		if password == nil {
 			t.Fatalf("no password in %q", bob)
 		}
-		s.expect(http.StatusOK, s.call("POST", "/api/v1/auth/login", "", credentials("bob@acme.test", password[1])))
+		s.Expect(http.StatusOK, s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials("bob@acme.test", password[1])))
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/principal"
@@ -19,9 +20,9 @@ import (
 func TestAccessToken_claimsAreDocumentedAndImpersonal(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts)
-		ada := s.join("acme", "ada@acme.test", "admin")
-		header, claims := decoded(t, ada.access)
+		s := apitest.Start(t, opts)
+		ada := s.CreateUser("acme", "ada@acme.test", "admin")
+		header, claims := decoded(t, ada.Access)
 		if got := slices.Sorted(maps.Keys(header)); !slices.Equal(got, []string{"alg", "kid", "typ"}) {
 			t.Errorf("header %v", got)
 		}
@@ -29,8 +30,8 @@ func TestAccessToken_claimsAreDocumentedAndImpersonal(t *testing.T) {
 		if got := slices.Sorted(maps.Keys(claims)); !slices.Equal(got, want) {
 			t.Errorf("claims %v, want %v", got, want)
 		}
-		ada.User = s.db.Client.User.UpdateOne(ada.User).SetEmail("lovelace@acme.test").SetFullName("Ada Lovelace").SaveX(principal.System(t.Context(), "test"))
-		_, renamed := decoded(t, s.signIn("acme", ada.User).access)
+		ada.User = s.DB.Client.User.UpdateOne(ada.User).SetEmail("lovelace@acme.test").SetFullName("Ada Lovelace").SaveX(principal.System(t.Context(), "test"))
+		_, renamed := decoded(t, s.SignIn("acme", ada.User).Access)
 		if claims["client_id"] != claims["tid"] {
 			t.Errorf("client %v of the tenant %v", claims["client_id"], claims["tid"])
 		}
@@ -65,18 +66,18 @@ func decoded(t *testing.T, token string) (header, claims map[string]any) {
 func TestTokens_areInNoTable(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		i := newIssuer(t)
-		s := start(t, opts, i.offer("corporate"))
-		s.set("acme", welcoming)
-		access, refresh := s.login()
+		i := apitest.NewIssuer(t)
+		s := apitest.Start(t, opts, i.Configure("corporate"))
+		s.ChangeSettings("acme", apitest.OpenToProviders)
+		access, refresh := s.Login()
 		for range 5 {
-			refresh = s.expect(http.StatusOK, s.refresh(refresh)).field(t, "refresh_token")
+			refresh = s.Expect(http.StatusOK, s.Refresh(refresh)).Field(t, "refresh_token")
 		}
-		b := s.browser()
-		b.visit(authorizePath + "?redirect_uri=" + application)                            // a code
-		b.returning(s.browser().beginLink(linkPath, access).field(t, "authorization_url")) // a state
-		for table, rows := range s.dump() {
-			s.secrets.hold(t, table+": "+strings.Join(rows, "\n"))
+		b := s.Browser()
+		b.Visit(apitest.AuthorizePath + "?redirect_uri=" + apitest.ApplicationURL)                     // a code
+		b.UntilCallback(s.Browser().BeginLink(apitest.LinkPath, access).Field(t, "authorization_url")) // a state
+		for table, rows := range dump(s) {
+			s.Secrets.AssertAbsent(t, table+": "+strings.Join(rows, "\n"))
 		}
 	})
 }
@@ -85,11 +86,11 @@ func TestTokens_areInNoTable(t *testing.T) {
 func TestSignIn_adoptsNoSessionOfTheClient(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts)
-		access, refresh := s.login()
+		s := apitest.Start(t, opts)
+		access, refresh := s.Login()
 		_, before := decoded(t, access)
-		body := fmt.Sprintf(`{"tenant":"acme","email":%q,"password":%q`, ownerEmail, ownerPassword)
-		r, err := http.NewRequestWithContext(t.Context(), "POST", s.url+"/api/v1/auth/login", strings.NewReader(body+"}"))
+		body := fmt.Sprintf(`{"tenant":"acme","email":%q,"password":%q`, apitest.OwnerEmail, apitest.OwnerPassword)
+		r, err := http.NewRequestWithContext(t.Context(), "POST", s.URL+"/api/v1/auth/login", strings.NewReader(body+"}"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,14 +100,14 @@ func TestSignIn_adoptsNoSessionOfTheClient(t *testing.T) {
 		for _, name := range []string{"session", "sid", "__Host-session", "refresh_token"} {
 			r.AddCookie(&http.Cookie{Name: name, Value: refresh})
 		}
-		a := s.expect(http.StatusOK, s.do(r))
-		_, after := decoded(t, a.field(t, "access_token"))
-		if after["sid"] == before["sid"] || a.field(t, "refresh_token") == refresh {
+		a := s.Expect(http.StatusOK, s.Send(r))
+		_, after := decoded(t, a.Field(t, "access_token"))
+		if after["sid"] == before["sid"] || a.Field(t, "refresh_token") == refresh {
 			t.Errorf("session %v is used again", after["sid"])
 		}
 		for _, member := range []string{"sid", "session_id", "refresh_token", "id"} {
-			s.expect(http.StatusUnprocessableEntity, s.call("POST", "/api/v1/auth/login", "", body+fmt.Sprintf(`,%q:%q}`, member, before["sid"])))
-			s.expect(http.StatusBadRequest, s.call("POST", fmt.Sprintf("/api/v1/auth/login?%s=%v", member, before["sid"]), "", body+"}"))
+			s.Expect(http.StatusUnprocessableEntity, s.Call("POST", "/api/v1/auth/login", "", body+fmt.Sprintf(`,%q:%q}`, member, before["sid"])))
+			s.Expect(http.StatusBadRequest, s.Call("POST", fmt.Sprintf("/api/v1/auth/login?%s=%v", member, before["sid"]), "", body+"}"))
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/database/dbtest"
 )
 
@@ -22,7 +23,7 @@ func TestDashboard_shows_figures_that_there_are(t *testing.T) {
 	if err := json.Unmarshal(content, &dashboard); err != nil {
 		t.Fatal(err)
 	}
-	exposed := start(t, dbtest.SQLite(t)).server.MetricNames()
+	exposed := apitest.Start(t, dbtest.SQLite(t)).Server.MetricNames()
 	shown := figures(t, string(content), exposed)
 	for _, name := range exposed {
 		if strings.HasPrefix(name, "tenantry_") && !shown[name] {
@@ -42,7 +43,7 @@ func TestAlerts_nameFiguresAndOperations(t *testing.T) {
 	if rules == nil {
 		t.Fatal("there are no rules")
 	}
-	exposed := start(t, dbtest.SQLite(t)).server.MetricNames()
+	exposed := apitest.Start(t, dbtest.SQLite(t)).Server.MetricNames()
 	if shown := figures(t, string(rules[1]), exposed); len(shown) < 5 {
 		t.Errorf("the rules name %v", shown)
 	}

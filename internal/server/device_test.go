@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
@@ -19,16 +20,16 @@ import (
 func TestOwner_getsInFromAKnownDeviceDuringAnAttack(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		clock, few := still(), func(c *config.Config) { c.SignInAddressAttempts = 20 }
-		s, other := startAt(t, opts, clock, behindProxy, few), startAt(t, opts, clock, behindProxy, few)
-		s.join("acme", "mallory@acme.test", "member")
+		clock, few := apitest.StoppedClock(), func(c *config.Config) { c.SignInAddressAttempts = 20 }
+		s, other := apitest.StartAt(t, opts, clock, apitest.BehindProxy, few), apitest.StartAt(t, opts, clock, apitest.BehindProxy, few)
+		s.CreateUser("acme", "mallory@acme.test", "member")
 		with := func(email, password, device string) map[string]string {
-			body := maps.Clone(credentials(email, password))
+			body := maps.Clone(apitest.Credentials(email, password))
 			body["device_token"] = device
 			return body
 		}
-		device := s.expect(http.StatusOK, s.from("203.0.113.7", credentials(ownerEmail, ownerPassword))).field(t, "device_token")
-		others := s.expect(http.StatusOK, s.from("203.0.113.9", credentials("mallory@acme.test", ownerPassword))).field(t, "device_token")
+		device := s.Expect(http.StatusOK, from(s, "203.0.113.7", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword))).Field(t, "device_token")
+		others := s.Expect(http.StatusOK, from(s, "203.0.113.9", apitest.Credentials("mallory@acme.test", apitest.OwnerPassword))).Field(t, "device_token")
 		attacking, stop := context.WithCancel(t.Context())
 		var attack sync.WaitGroup
 		begun := make(chan struct{})
@@ -38,7 +39,7 @@ func TestOwner_getsInFromAKnownDeviceDuringAnAttack(t *testing.T) {
 				if i%2 == 0 {
 					ip = fmt.Sprintf("192.0.2.%d", i%200)
 				}
-				other.from(ip, with(ownerEmail, "a guess", others))
+				from(other, ip, with(apitest.OwnerEmail, "a guess", others))
 				if i == 60 {
 					close(begun)
 				}
@@ -47,36 +48,36 @@ func TestOwner_getsInFromAKnownDeviceDuringAnAttack(t *testing.T) {
 		<-begun
 		const elsewhere = "198.51.100.1" // an attacker is in the network as well, which has to wait
 		for range 5 {
-			a := s.expect(http.StatusOK, s.from(elsewhere, with(ownerEmail, ownerPassword, device)))
-			if n := a.statements(t); n != "4" {
+			a := s.Expect(http.StatusOK, from(s, elsewhere, with(apitest.OwnerEmail, apitest.OwnerPassword, device)))
+			if n := a.Statements(t); n != "4" {
 				t.Errorf("%s statements", n)
 			}
-			device = a.field(t, "device_token")
+			device = a.Field(t, "device_token")
 		}
 		exhaust := func() { // what a success has reset
 			for i := range 20 {
-				s.from(fmt.Sprintf("192.0.2.%d", i), credentials(ownerEmail, "a guess"))
+				from(s, fmt.Sprintf("192.0.2.%d", i), apitest.Credentials(apitest.OwnerEmail, "a guess"))
 			}
 		}
 		exhaust()
 		for name, token := range map[string]string{"none": "", "another account's": others, "a forged one": "_" + device[1:]} {
-			if a := s.from(elsewhere, with(ownerEmail, ownerPassword, token)); a.status != http.StatusTooManyRequests {
-				t.Errorf("with %s: %d", name, a.status)
+			if a := from(s, elsewhere, with(apitest.OwnerEmail, apitest.OwnerPassword, token)); a.Status != http.StatusTooManyRequests {
+				t.Errorf("with %s: %d", name, a.Status)
 			}
 		}
 		// It is no credential, and no way to guess.
 		for range 10 {
-			s.expect(http.StatusUnauthorized, s.from(elsewhere, with(ownerEmail, "a guess", device)))
+			s.Expect(http.StatusUnauthorized, from(s, elsewhere, with(apitest.OwnerEmail, "a guess", device)))
 		}
-		s.expect(http.StatusTooManyRequests, s.from(elsewhere, with(ownerEmail, ownerPassword, device)))
-		s.waited()
-		s.expect(http.StatusOK, s.from("203.0.113.50", with(ownerEmail, ownerPassword, device)))
+		s.Expect(http.StatusTooManyRequests, from(s, elsewhere, with(apitest.OwnerEmail, apitest.OwnerPassword, device)))
+		waited(s)
+		s.Expect(http.StatusOK, from(s, "203.0.113.50", with(apitest.OwnerEmail, apitest.OwnerPassword, device)))
 		stop()
 		attack.Wait()
 		exhaust()
 		// A token that is older than the password is ignored.
-		s.db.Client.User.UpdateOne(s.owner()).AddPasswordVersion(1).ExecX(principal.System(t.Context(), "test"))
-		s.expect(http.StatusTooManyRequests, s.from("203.0.113.60", with(ownerEmail, ownerPassword, device)))
-		s.expect(http.StatusOK, s.from("203.0.113.7", with(ownerEmail, ownerPassword, device)))
+		s.DB.Client.User.UpdateOne(s.Owner()).AddPasswordVersion(1).ExecX(principal.System(t.Context(), "test"))
+		s.Expect(http.StatusTooManyRequests, from(s, "203.0.113.60", with(apitest.OwnerEmail, apitest.OwnerPassword, device)))
+		s.Expect(http.StatusOK, from(s, "203.0.113.7", with(apitest.OwnerEmail, apitest.OwnerPassword, device)))
 	})
 }

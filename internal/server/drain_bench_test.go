@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"tenantry/ent/refreshtoken"
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
@@ -28,27 +29,27 @@ const (
 // in turns and in one run. It prints how long a batch takes from the first to the last, which what is dead already must not change.
 func BenchmarkSignInWhileDraining(b *testing.B) {
 	expired, perRound := 20_000, 20
-	if *long {
+	if *apitest.Long {
 		expired, perRound = 1_000_000, 200
 	}
 	opts := dbtest.Postgres(b)
 	// The server's own job sees the past, in which nothing has expired: the benchmark says when rows are removed.
-	s := startAt(b, opts, func() time.Time { return time.Now().UTC().Add(-48 * time.Hour) }, func(c *config.Config) { c.ServerTiming = false })
-	s.log.lose()
-	owner := s.owner()
+	s := apitest.StartAt(b, opts, func() time.Time { return time.Now().UTC().Add(-48 * time.Hour) }, func(c *config.Config) { c.ServerTiming = false })
+	s.Logs.Discard()
+	owner := s.Owner()
 	expireSessions(b, opts.URL, owner.TenantID, owner.ID, expired)
 	for b.Loop() {
 		var quiet, busy []time.Duration
-		d := drain{instance: s}
+		d := drain{Instance: s}
 		for round := range drainRounds {
 			if round%2 == 0 {
-				quiet = append(quiet, s.timeSignIns(perRound)...)
+				quiet = append(quiet, timeOwnerSignIns(s, perRound)...)
 			}
 			stop := d.begin()
-			busy = append(busy, s.timeSignIns(perRound)...)
+			busy = append(busy, timeOwnerSignIns(s, perRound)...)
 			stop()
 			if round%2 == 1 {
-				quiet = append(quiet, s.timeSignIns(perRound)...)
+				quiet = append(quiet, timeOwnerSignIns(s, perRound)...)
 			}
 		}
 		ratio := float64(at(busy, .99)) / float64(at(quiet, .99))
@@ -63,7 +64,7 @@ func BenchmarkSignInWhileDraining(b *testing.B) {
 		b.ReportMetric(float64(at(quiet, .99).Microseconds())/1000, "quiet-p99-ms")
 		b.ReportMetric(float64(at(busy, .99).Microseconds())/1000, "draining-p99-ms")
 		b.ReportMetric(float64(d.rows)/d.took.Seconds(), "rows/s")
-		if *long && ratio > drainGrowth {
+		if *apitest.Long && ratio > drainGrowth {
 			b.Errorf("the p99 of sign-ins is %.3f times that without the removal, more than %.1f", ratio, drainGrowth)
 		}
 	}
@@ -72,7 +73,7 @@ func BenchmarkSignInWhileDraining(b *testing.B) {
 
 // drain is the removal of expired sessions, which is begun and stopped again and again.
 type drain struct {
-	*instance
+	*apitest.Instance
 	rows    int64
 	took    time.Duration
 	batches []time.Duration
@@ -86,7 +87,7 @@ func (d *drain) begin() (stop func()) {
 		defer close(ended)
 		ctx, spent := database.CountStatements(ctx)
 		begun, before := time.Now(), time.Duration(0)
-		for n, err := range d.db.DeleteExpired(ctx, refreshtoken.Table, time.Now()) {
+		for n, err := range d.DB.DeleteExpired(ctx, refreshtoken.Table, time.Now()) {
 			if err != nil && ctx.Err() == nil {
 				d.Error(err)
 			}
@@ -102,11 +103,11 @@ func (d *drain) begin() (stop func()) {
 	return func() { cancel(); <-ended }
 }
 
-// timeSignIns returns what sign-ins take, one after another.
-func (s *instance) timeSignIns(n int) (took []time.Duration) {
+// timeOwnerSignIns returns what sign-ins take, one after another.
+func timeOwnerSignIns(s *apitest.Instance, n int) (took []time.Duration) {
 	for range n {
 		begun := time.Now()
-		s.expect(http.StatusOK, s.call("POST", "/api/v1/auth/login", "", credentials(ownerEmail, ownerPassword)))
+		s.Expect(http.StatusOK, s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)))
 		took = append(took, time.Since(begun))
 	}
 	return took

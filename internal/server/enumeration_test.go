@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"tenantry/ent/tenant"
+	"tenantry/internal/apitest"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/principal"
@@ -20,53 +21,53 @@ import (
 func TestTenants_cannotBeEnumerated(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		i := newIssuer(t)
-		s := start(t, opts, i.offer("corporate"))
-		s.set("acme", welcoming) // the default tenant, which must not take these flows for its own
-		known := s.expect(http.StatusOK, s.browser().visit(authorizePath))
-		s.found("other")
-		s.join("other", "ada@acme.test", "member")
-		i.change(func() { i.person["email_verified"] = false }) // of an address that may be another person's
-		s.found("suspended")
+		i := apitest.NewIssuer(t)
+		s := apitest.Start(t, opts, i.Configure("corporate"))
+		s.ChangeSettings("acme", apitest.OpenToProviders) // the default tenant, which must not take these flows for its own
+		known := s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath))
+		s.CreateTenant("other")
+		s.CreateUser("other", "ada@acme.test", "member")
+		i.Change(func() { i.Claims["email_verified"] = false }) // of an address that may be another person's
+		s.CreateTenant("suspended")
 		ctx := principal.System(t.Context(), "test")
-		s.db.Client.Tenant.Update().Where(tenant.Slug("suspended")).SetIsActive(false).ExecX(ctx)
-		users := s.rows("users")
+		s.DB.Client.Tenant.Update().Where(tenant.Slug("suspended")).SetIsActive(false).ExecX(ctx)
+		users := s.Rows("users")
 
-		requests := map[string]func(slug string) []answer{
-			"go to a provider and come back": func(slug string) []answer {
-				b := s.browser()
-				end := b.visit(authorizePath + "?tenant=" + slug)
-				if b.hops[0].status != http.StatusSeeOther || end.status != http.StatusForbidden {
-					t.Errorf("%s: %d and %d", slug, b.hops[0].status, end.status)
+		requests := map[string]func(slug string) []apitest.Answer{
+			"go to a provider and come back": func(slug string) []apitest.Answer {
+				b := s.Browser()
+				end := b.Visit(apitest.AuthorizePath + "?tenant=" + slug)
+				if b.Hops[0].Status != http.StatusSeeOther || end.Status != http.StatusForbidden {
+					t.Errorf("%s: %d and %d", slug, b.Hops[0].Status, end.Status)
 				}
-				return b.hops
+				return b.Hops
 			},
-			"come back twice": func(slug string) []answer {
-				b := s.browser()
-				callback := b.returning(authorizePath + "?tenant=" + slug)
-				return []answer{b.visit(callback), b.visit(callback)}
+			"come back twice": func(slug string) []apitest.Answer {
+				b := s.Browser()
+				callback := b.UntilCallback(apitest.AuthorizePath + "?tenant=" + slug)
+				return []apitest.Answer{b.Visit(callback), b.Visit(callback)}
 			},
-			"another redirect URI": func(slug string) []answer {
-				return []answer{s.browser().visit(withAddress + "&tenant=" + slug)}
+			"another redirect URI": func(slug string) []apitest.Answer {
+				return []apitest.Answer{s.Browser().Visit(apitest.AuthorizeToApplication + "&tenant=" + slug)}
 			},
-			"another provider": func(slug string) []answer {
-				return []answer{s.browser().visit("/api/v1/auth/oauth/nobody/authorize?tenant=" + slug)}
+			"another provider": func(slug string) []apitest.Answer {
+				return []apitest.Answer{s.Browser().Visit("/api/v1/auth/oauth/nobody/authorize?tenant=" + slug)}
 			},
-			"provider options": func(slug string) []answer {
-				return []answer{s.call("GET", "/api/v1/auth/oauth/providers?tenant="+slug, "", nil)}
+			"provider options": func(slug string) []apitest.Answer {
+				return []apitest.Answer{s.Call("GET", "/api/v1/auth/oauth/providers?tenant="+slug, "", nil)}
 			},
-			"sign in": func(slug string) []answer {
-				return []answer{s.call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": slug, "email": "a@b.test", "password": "x"})}
+			"sign in": func(slug string) []apitest.Answer {
+				return []apitest.Answer{s.Call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": slug, "email": "a@b.test", "password": "x"})}
 			},
-			"register": func(slug string) []answer {
-				return []answer{s.call("POST", "/api/v1/auth/register", "", map[string]string{"tenant": slug, "email": "a@b.test", "password": ownerPassword})}
+			"register": func(slug string) []apitest.Answer {
+				return []apitest.Answer{s.Call("POST", "/api/v1/auth/register", "", map[string]string{"tenant": slug, "email": "a@b.test", "password": apitest.OwnerPassword})}
 			},
 		}
 		for name, request := range requests {
 			shape := func(slug string) (shapes []string) {
-				s.server.Forget()
-				s.browser().returning(authorizePath + "?tenant=unknown") // the default tenant is cached
-				s.server.CatchUp()
+				s.Forget()
+				s.Browser().UntilCallback(apitest.AuthorizePath + "?tenant=unknown") // the default tenant is cached
+				s.CatchUp()
 				for _, a := range request(slug) {
 					shapes = append(shapes, shapeOf(t, a))
 				}
@@ -79,33 +80,33 @@ func TestTenants_cannotBeEnumerated(t *testing.T) {
 				}
 			}
 		}
-		if n := s.rows("users"); n != users {
+		if n := s.Rows("users"); n != users {
 			t.Errorf("%d users are created", n-users)
 		}
-		s.expect(http.StatusOK, s.call("GET", mePath, known.field(t, "access_token"), nil))
+		s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, known.Field(t, "access_token"), nil))
 	})
 }
 
 // shapeOf is what an answer tells, without what is random in every answer.
-func shapeOf(t *testing.T, a answer) string {
+func shapeOf(t *testing.T, a apitest.Answer) string {
 	t.Helper()
-	at, err := url.Parse(a.header.Get("Location"))
+	at, err := url.Parse(a.Header.Get("Location"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	cookies := []string{} // the names, without the letters of the flow
-	for _, c := range a.header.Values("Set-Cookie") {
+	for _, c := range a.Header.Values("Set-Cookie") {
 		name, _, _ := strings.Cut(c, "=")
 		cookies = append(cookies, name[:min(len(name), 22)])
 	}
-	a.header = a.header.Clone()
-	a.header.Del("Set-Cookie")
-	statements, body := a.statements(t), string(a.body)
-	if a.header.Get("Content-Type") == "application/problem+json" {
+	a.Header = a.Header.Clone()
+	a.Header.Del("Set-Cookie")
+	statements, body := a.Statements(t), string(a.Body)
+	if a.Header.Get("Content-Type") == "application/problem+json" {
 		body = withoutID(t, a)
 	}
 	return strings.Join([]string{
-		http.StatusText(a.status), at.Host + at.Path, strings.Join(slices.Sorted(maps.Keys(at.Query())), " "),
+		http.StatusText(a.Status), at.Host + at.Path, strings.Join(slices.Sorted(maps.Keys(at.Query())), " "),
 		strings.Join(cookies, " "), statements, body,
 	}, "|")
 }

@@ -1,39 +1,11 @@
 package server
 
 import (
-	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
-
-// Bootstrap makes the first tenant, for tests that wire a server without running it.
-var Bootstrap = bootstrap
-
-// OpenTraces returns a tracer, for tests that wire a server without running it.
-var OpenTraces = openTraces
-
-// Forget empties the cache.
-func (s *Server) Forget() { s.cache.Reset() }
-
-// CatchUp waits until everything was heard of that any instance had changed before.
-func (s *Server) CatchUp() {
-	for asked := time.Now(); s.cache.Behind() > time.Since(asked); {
-		time.Sleep(time.Millisecond)
-	}
-}
-
-// Reseal encrypts client secrets under the current secret, as the job does.
-func (s *Server) Reseal(ctx context.Context) error { return s.oauth.NewResealer().Run(ctx) }
-
-// Share waits until what is remembered is shared.
-func (s *Server) Share() {
-	for !s.cache.Shares() {
-		time.Sleep(time.Millisecond)
-	}
-}
 
 // MetricNames are the names of everything that operators may see, whether it has happened or not.
 func (s *Server) MetricNames() (names []string) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/database/dbtest"
 )
 
@@ -47,7 +48,7 @@ func TestReadiness_databaseThatAcceptsNoWritesIsUnavailable(t *testing.T) {
 
 // signIn tries to sign a user in that does not exist.
 func signIn(p *process) (*http.Response, error) {
-	body := strings.NewReader(`{"email":"a@acme.test","password":"` + ownerPassword + `"}`)
+	body := strings.NewReader(`{"email":"a@acme.test","password":"` + apitest.OwnerPassword + `"}`)
 	return http.Post(p.url+"/api/v1/auth/login", "application/json", body)
 }
 

@@ -50,7 +50,7 @@ func TestFraming_ambiguousRequestIsRefusedAndConnectionClosed(t *testing.T) {
 			}
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				conn := s.dial()
+				conn := dial(s)
 				request := []string{test.request + smuggled}
 				if split {
 					request = strings.Split(request[0], "")
@@ -80,7 +80,7 @@ func TestFraming_ambiguousRequestIsRefusedAndConnectionClosed(t *testing.T) {
 func TestFraming_plainRequestsShareConnection(t *testing.T) {
 	t.Parallel()
 	s := serving(t)
-	conn := s.dial()
+	conn := dial(s)
 	const get = "GET /healthz HTTP/1.1\r\nHost: id.acme.test\r\n\r\n"
 	requests := get + loginHead + "Content-Length: 2\r\n\r\n{}" + get +
 		loginHead + "Transfer-Encoding: chunked\r\n\r\n1;ext=1\r\n{\r\n1\r\n}\r\n0\r\nX-Trailer: 1\r\n\r\n" +

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/database/dbtest"
 )
 
@@ -28,7 +29,7 @@ func TestRun_roleWithDocumentedGrantsServes(t *testing.T) {
 	c.Exec(grants...)
 	opts := c.Options
 	opts.URL = strings.Replace(opts.URL, "postgres@", "app@", 1)
-	s := start(t, opts)
-	access, _ := s.login()
-	s.expect(http.StatusOK, s.call("GET", mePath, access, nil))
+	s := apitest.Start(t, opts)
+	access, _ := s.Login()
+	s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, access, nil))
 }

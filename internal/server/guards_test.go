@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"tenantry/internal/api"
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
@@ -22,15 +23,15 @@ import (
 func TestStatement_budgets(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts, func(c *config.Config) { c.Signup, c.NetworkRegistrations = config.SignupOpen, 60 })
-		access, refresh := s.login()
-		_, live := s.login()
+		s := apitest.Start(t, opts, func(c *config.Config) { c.Signup, c.NetworkRegistrations = config.SignupOpen, 60 })
+		access, refresh := s.Login()
+		_, live := s.Login()
 		token := map[string]string{"refresh_token": refresh}
-		user := s.join("acme", "ada@acme.test", "")
-		s.found("other")
-		other := s.join("other", "owner@other.test", "owner").TenantID.String()
-		ada, member, custom := user.ID.String(), s.systemRole(user, "member"), s.makeRole(access, "custom", "users:read")
-		corporate := s.expect(http.StatusCreated, s.call("POST", providersPath, access, provider("corporate", nil))).field(t, "id")
+		user := s.CreateUser("acme", "ada@acme.test", "")
+		s.CreateTenant("other")
+		other := s.CreateUser("other", "owner@other.test", "owner").TenantID.String()
+		ada, member, custom := user.ID.String(), s.SystemRole(user, "member"), s.CreateRole(access, "custom", "users:read")
+		corporate := s.Expect(http.StatusCreated, s.Call("POST", apitest.ProvidersPath, access, apitest.ProviderBody("corporate", nil))).Field(t, "id")
 		// Those that lead to a provider and back have a test of their own.
 		held := []string{"AuthorizeOAuth", "CallBackOAuth", "ExchangeOAuthCode", "LinkOAuth", "PostOAuthCallback", "UnlinkOAuth"}
 		for _, test := range []struct {
@@ -41,11 +42,11 @@ func TestStatement_budgets(t *testing.T) {
 			{"GET", "/api/v1/users/me", nil, "0"},
 			{"PATCH", "/api/v1/users/me", map[string]any{"full_name": "Owner"}, "2"},
 			{"GET", "/readyz", nil, "0"}, // it asks for an answer, and for nothing else
-			{"POST", "/api/v1/auth/register", credentials("registered@acme.test", ownerPassword), "8"},
+			{"POST", "/api/v1/auth/register", apitest.Credentials("registered@acme.test", apitest.OwnerPassword), "8"},
 			{"GET", "/api/v1/users/me?include=tenant", nil, "2"},
 			{"GET", "/api/v1/users/me?include=roles", nil, "2"},
-			{"POST", "/api/v1/auth/login", credentials(ownerEmail, ownerPassword), "4"},
-			{"POST", "/api/v1/auth/login", credentials(ownerEmail, "wrong password"), "2"},
+			{"POST", "/api/v1/auth/login", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword), "4"},
+			{"POST", "/api/v1/auth/login", apitest.Credentials(apitest.OwnerEmail, "wrong password"), "2"},
 			{"POST", "/api/v1/auth/refresh", token, "1"},
 			{"POST", "/api/v1/auth/refresh", token, "2"}, // the token's second use, in the grace window
 			{"GET", "/.well-known/jwks.json", nil, "0"},
@@ -68,8 +69,8 @@ func TestStatement_budgets(t *testing.T) {
 			{"GET", "/api/v1/tenant", nil, "1"},
 			{"PATCH", "/api/v1/tenant", map[string]any{"name": "Acme"}, "3"},
 			{"GET", "/api/v1/tenants", nil, "1"},
-			{"POST", "/api/v1/signup", map[string]any{"tenant": map[string]any{"slug": "gamma", "name": "Gamma"}, "email": "owner@gamma.test", "password": ownerPassword}, "9"},
-			{"POST", "/api/v1/tenants", newTenant("budget"), "4"},
+			{"POST", "/api/v1/signup", map[string]any{"tenant": map[string]any{"slug": "gamma", "name": "Gamma"}, "email": "owner@gamma.test", "password": apitest.OwnerPassword}, "9"},
+			{"POST", "/api/v1/tenants", apitest.TenantBody("budget"), "4"},
 			{"GET", "/api/v1/tenants/" + other, nil, "1"},
 			{"PATCH", "/api/v1/tenants/" + other, map[string]any{"name": "Other"}, "3"},
 			{"POST", "/api/v1/tenants/" + other + "/suspend", nil, "2"},
@@ -83,25 +84,25 @@ func TestStatement_budgets(t *testing.T) {
 			{"PATCH", "/api/v1/roles/" + custom, map[string]any{"name": "renamed"}, "5"},
 			{"PATCH", "/api/v1/roles/" + custom, map[string]any{"description": "budget"}, "3"},
 			{"GET", "/api/v1/auth/oauth/providers", nil, "1"},
-			{"GET", providersPath, nil, "1"},
-			{"POST", providersPath, provider("budget", nil), "2"},
-			{"GET", providersPath + "/" + corporate, nil, "1"},
-			{"PATCH", providersPath + "/" + corporate, map[string]any{"label": "Budget"}, "3"},
-			{"DELETE", providersPath + "/" + corporate, nil, "3"},
+			{"GET", apitest.ProvidersPath, nil, "1"},
+			{"POST", apitest.ProvidersPath, apitest.ProviderBody("budget", nil), "2"},
+			{"GET", apitest.ProvidersPath + "/" + corporate, nil, "1"},
+			{"PATCH", apitest.ProvidersPath + "/" + corporate, map[string]any{"label": "Budget"}, "3"},
+			{"DELETE", apitest.ProvidersPath + "/" + corporate, nil, "3"},
 			{"PUT", "/api/v1/users/" + ada + "/roles", map[string]any{"role_ids": []string{custom}}, "8"},
 			{"PUT", "/api/v1/users/" + ada + "/roles/" + member, nil, "8"},
 			{"DELETE", "/api/v1/users/" + ada + "/roles/" + member, nil, "6"},
 			{"DELETE", "/api/v1/roles/" + custom, nil, "3"},
 			{"DELETE", "/api/v1/users/" + ada, nil, "6"},
-			{"POST", "/api/v1/auth/password", map[string]string{"current_password": ownerPassword, "new_password": ownerPassword}, "7"},
+			{"POST", "/api/v1/auth/password", map[string]string{"current_password": apitest.OwnerPassword, "new_password": apitest.OwnerPassword}, "7"},
 			{"POST", "/api/v1/auth/logout-all", nil, "3"},
 			{"POST", "/api/v1/auth/logout", token, "2"}, // of a session that has ended
 		} {
 			// The session of who asks is remembered; where it is not, it is one more.
-			s.server.CatchUp()
-			s.call("GET", "/api/v1/users/me", access, nil)
-			held = append(held, s.operation(test.method, test.path))
-			if got := s.call(test.method, test.path, access, test.body).statements(t); got != test.want {
+			s.CatchUp()
+			s.Call("GET", "/api/v1/users/me", access, nil)
+			held = append(held, operation(s, test.method, test.path))
+			if got := s.Call(test.method, test.path, access, test.body).Statements(t); got != test.want {
 				t.Errorf("%s %s: %s statements, want %s", test.method, test.path, got, test.want)
 			}
 		}
@@ -114,13 +115,13 @@ func TestStatement_budgets(t *testing.T) {
 }
 
 // operation returns the id of the operation that serves a request.
-func (s *instance) operation(method, path string) string {
+func operation(s *apitest.Instance, method, path string) string {
 	s.Helper()
 	r, err := http.NewRequestWithContext(s.Context(), method, path, http.NoBody)
 	if err != nil {
 		s.Fatal(err)
 	}
-	route, _, err := s.routes.FindRoute(r)
+	route, _, err := s.Routes.FindRoute(r)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -131,12 +132,12 @@ func (s *instance) operation(method, path string) string {
 func TestAuth_check_is_one_statement_in_the_log_of_postgres(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.Postgres(t)
-	s := start(t, opts)
-	access, _ := s.login()
-	s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", access, nil)) // prepares the statement
-	statements := dbtest.StatementLog(t, s.db.SQL, func() {
-		s.server.Forget()
-		s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", access, nil))
+	s := apitest.Start(t, opts)
+	access, _ := s.Login()
+	s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", access, nil)) // prepares the statement
+	statements := dbtest.StatementLog(t, s.DB.SQL, func() {
+		s.Forget()
+		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", access, nil))
 	})
 	statements = slices.DeleteFunc(statements, func(s string) bool { return strings.Contains(s, `FROM "signing_keys"`) }) // a job's
 	if len(statements) != 1 || !strings.Contains(statements[0], "JOIN") || !strings.Contains(statements[0], "refresh_tokens") {
@@ -146,7 +147,7 @@ func TestAuth_check_is_one_statement_in_the_log_of_postgres(t *testing.T) {
 
 func TestEvery_operation_is_reachable_and_every_route_declared(t *testing.T) {
 	t.Parallel()
-	s := start(t, dbtest.SQLite(t), func(c *config.Config) {
+	s := apitest.Start(t, dbtest.SQLite(t), func(c *config.Config) {
 		c.OAuthProviders = []config.OAuthProvider{{Name: "google", Kind: "google", ClientID: "tenantry"}}
 	})
 	contract, err := api.Contract()
@@ -162,14 +163,14 @@ func TestEvery_operation_is_reachable_and_every_route_declared(t *testing.T) {
 				body = "{}"
 			}
 			at := strings.ReplaceAll(pattern, "{provider}", "google") + "?redirect_uri=none"
-			a := s.call(method, regexp.MustCompile(`{\w+}`).ReplaceAllString(at, uuid.NewString()), "", body)
+			a := s.Call(method, regexp.MustCompile(`{\w+}`).ReplaceAllString(at, uuid.NewString()), "", body)
 			public := len(*operation.Security) == 0
-			if a.status == http.StatusNotFound || a.status == http.StatusMethodNotAllowed || (!public && body == nil && a.status != http.StatusUnauthorized) {
-				t.Errorf("%s %s: %d", method, pattern, a.status)
+			if a.Status == http.StatusNotFound || a.Status == http.StatusMethodNotAllowed || (!public && body == nil && a.Status != http.StatusUnauthorized) {
+				t.Errorf("%s %s: %d", method, pattern, a.Status)
 			}
 		}
 	}
-	for _, route := range s.server.Handler.(*gin.Engine).Routes() {
+	for _, route := range s.Server.Handler.(*gin.Engine).Routes() {
 		if route.Method == http.MethodHead && slices.Contains(declared, "GET "+regexp.MustCompile(`:(\w+)`).ReplaceAllString(route.Path, "{$1}")) {
 			continue // with GET
 		}
@@ -184,19 +185,19 @@ func TestEvery_operation_is_reachable_and_every_route_declared(t *testing.T) {
 func TestRequest_log_names_request_tenant_and_user_and_no_secret(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts)
-		access, refresh := s.login()
-		a := s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me?include=roles", access, nil))
-		next := s.expect(http.StatusOK, s.refresh(refresh)).field(t, "refresh_token")
-		s.call("POST", "/api/v1/auth/register", "", credentials("ada@acme.test", "a password of Ada's"))
-		s.call("POST", "/api/v1/auth/login", "", `{"email":"`+ownerEmail+`","password":"mistyped password"`)
-		s.call("GET", "/api/v1/users/me", access[:len(access)-1], nil)
+		s := apitest.Start(t, opts)
+		access, refresh := s.Login()
+		a := s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me?include=roles", access, nil))
+		next := s.Expect(http.StatusOK, s.Refresh(refresh)).Field(t, "refresh_token")
+		s.Call("POST", "/api/v1/auth/register", "", apitest.Credentials("ada@acme.test", "a password of Ada's"))
+		s.Call("POST", "/api/v1/auth/login", "", `{"email":"`+apitest.OwnerEmail+`","password":"mistyped password"`)
+		s.Call("GET", "/api/v1/users/me", access[:len(access)-1], nil)
 
-		logged := s.log.String()
-		owner := s.owner()
+		logged := s.Logs.String()
+		owner := s.Owner()
 		line := ""
 		for l := range strings.Lines(logged) {
-			if strings.Contains(l, a.header.Get("X-Request-Id")) {
+			if strings.Contains(l, a.Header.Get("X-Request-Id")) {
 				line = l
 			}
 		}
@@ -207,7 +208,7 @@ func TestRequest_log_names_request_tenant_and_user_and_no_secret(t *testing.T) {
 				t.Errorf("%s is not in the line of the request: %s", want, line)
 			}
 		}
-		for _, secret := range []string{ownerPassword, "a password of Ada's", "mistyped password", access, refresh, next, testSecret, *owner.PasswordHash,
+		for _, secret := range []string{apitest.OwnerPassword, "a password of Ada's", "mistyped password", access, refresh, next, apitest.Secret, *owner.PasswordHash,
 			access[strings.LastIndex(access, ".")+1:][:8], refresh[strings.LastIndex(refresh, ".")+1:][:8]} {
 			if strings.Contains(logged, secret) {
 				t.Errorf("the log contains %q", secret)
@@ -219,61 +220,61 @@ func TestRequest_log_names_request_tenant_and_user_and_no_secret(t *testing.T) {
 func TestOutage_is_503_and_ends_by_itself(t *testing.T) {
 	t.Parallel()
 	proxy, opts := dbtest.ThroughProxy(t, dbtest.Postgres(t))
-	s := start(t, opts)
-	access, refresh := s.login()
+	s := apitest.Start(t, opts)
+	access, refresh := s.Login()
 	proxy.Cut()
-	for _, a := range []answer{
-		s.call("GET", "/api/v1/users/me", access, nil), s.refresh(refresh), s.call("GET", "/readyz", "", nil),
-		s.call("POST", "/api/v1/auth/login", "", credentials(ownerEmail, ownerPassword)),
+	for _, a := range []apitest.Answer{
+		s.Call("GET", "/api/v1/users/me", access, nil), s.Refresh(refresh), s.Call("GET", "/readyz", "", nil),
+		s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)),
 	} {
-		if s.expect(http.StatusServiceUnavailable, a); a.header.Get("Retry-After") == "" {
+		if s.Expect(http.StatusServiceUnavailable, a); a.Header.Get("Retry-After") == "" {
 			t.Error("no Retry-After")
 		}
-		if body := string(a.body); strings.Contains(body, "pq") || strings.Contains(body, "127.0.0.1") {
+		if body := string(a.Body); strings.Contains(body, "pq") || strings.Contains(body, "127.0.0.1") {
 			t.Errorf("the cause is in the body: %s", body)
 		}
 	}
-	s.expect(http.StatusOK, s.call("GET", "/healthz", "", nil))
+	s.Expect(http.StatusOK, s.Call("GET", "/healthz", "", nil))
 	proxy.Restore()
-	s.expect(http.StatusOK, s.call("GET", "/readyz", "", nil))
-	s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", access, nil))
-	s.expect(http.StatusOK, s.refresh(refresh))
+	s.Expect(http.StatusOK, s.Call("GET", "/readyz", "", nil))
+	s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", access, nil))
+	s.Expect(http.StatusOK, s.Refresh(refresh))
 }
 
 // A server that is stopped says nothing at all: no refusal, no end of a connection.
 func TestDatabase_that_hangs_is_503(t *testing.T) {
 	t.Parallel()
 	proxy, opts := dbtest.ThroughProxy(t, dbtest.Postgres(t))
-	s := start(t, opts)
-	access, _ := s.login()
+	s := apitest.Start(t, opts)
+	access, _ := s.Login()
 	resume := proxy.Stall()
-	s.expect(http.StatusServiceUnavailable, s.call("GET", "/readyz", "", nil))
-	s.expect(http.StatusOK, s.call("GET", "/healthz", "", nil))
-	s.expect(http.StatusServiceUnavailable, s.call("GET", "/api/v1/users/me", access, nil))
+	s.Expect(http.StatusServiceUnavailable, s.Call("GET", "/readyz", "", nil))
+	s.Expect(http.StatusOK, s.Call("GET", "/healthz", "", nil))
+	s.Expect(http.StatusServiceUnavailable, s.Call("GET", "/api/v1/users/me", access, nil))
 	resume()
-	s.expect(http.StatusOK, s.call("GET", "/readyz", "", nil))
-	s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", access, nil))
+	s.Expect(http.StatusOK, s.Call("GET", "/readyz", "", nil))
+	s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", access, nil))
 }
 
 func TestToken_of_one_tenant_is_nothing_in_another(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts)
+		s := apitest.Start(t, opts)
 		ctx := principal.System(t.Context(), "test")
-		other := s.db.Client.Tenant.Create().SetSlug("other").SetName("Other").SaveX(ctx)
-		access, _ := s.login()
-		r, err := http.NewRequestWithContext(t.Context(), "GET", s.url+"/api/v1/users/me", http.NoBody)
+		other := s.DB.Client.Tenant.Create().SetSlug("other").SetName("Other").SaveX(ctx)
+		access, _ := s.Login()
+		r, err := http.NewRequestWithContext(t.Context(), "GET", s.URL+"/api/v1/users/me", http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.Header.Set("Authorization", "Bearer "+access)
 		r.Header.Set("X-Tenant-ID", other.ID.String())
-		if got := s.expect(http.StatusOK, s.do(r)).field(t, "tenant_id"); got != s.owner().TenantID.String() {
+		if got := s.Expect(http.StatusOK, s.Send(r)).Field(t, "tenant_id"); got != s.Owner().TenantID.String() {
 			t.Errorf("acting in tenant %s", got)
 		}
-		s.expect(http.StatusBadRequest, s.call("GET", "/api/v1/users/me?tenant=other&tenant_id="+other.ID.String(), access, nil))
+		s.Expect(http.StatusBadRequest, s.Call("GET", "/api/v1/users/me?tenant=other&tenant_id="+other.ID.String(), access, nil))
 		// A session whose user is moved to another tenant behind the policy's back authorises nobody.
-		s.db.Client.RefreshToken.Delete().ExecX(ctx)
-		s.expect(http.StatusUnauthorized, s.call("GET", "/api/v1/users/me", access, nil))
+		s.DB.Client.RefreshToken.Delete().ExecX(ctx)
+		s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", access, nil))
 	})
 }

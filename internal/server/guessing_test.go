@@ -6,14 +6,15 @@ import (
 	"sync"
 	"testing"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 )
 
 // evaluated returns how many of the answers tell that the password was compared.
-func evaluated(answers []answer) (n int) {
+func evaluated(answers []apitest.Answer) (n int) {
 	for _, a := range answers {
-		if a.status == http.StatusUnauthorized || a.status == http.StatusUnprocessableEntity {
+		if a.Status == http.StatusUnauthorized || a.Status == http.StatusUnprocessableEntity {
 			n++
 		}
 	}
@@ -25,19 +26,21 @@ func evaluated(answers []answer) (n int) {
 func TestGuesses_fromNetworksOfOtherUsersShareOneCount(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		clock := still()
-		instances := []*instance{startAt(t, opts, clock, behindProxy), startAt(t, opts, clock, behindProxy)}
-		instances[0].join("acme", "mallory@acme.test", "member")
+		clock := apitest.StoppedClock()
+		instances := []*apitest.Instance{apitest.StartAt(t, opts, clock, apitest.BehindProxy), apitest.StartAt(t, opts, clock, apitest.BehindProxy)}
+		instances[0].CreateUser("acme", "mallory@acme.test", "member")
 		networks := make([]string, 20)
 		for i := range networks {
 			networks[i] = fmt.Sprintf("192.0.2.%d", i)
-			instances[0].expect(http.StatusOK, instances[0].from(networks[i], credentials("mallory@acme.test", ownerPassword)))
+			instances[0].Expect(http.StatusOK, from(instances[0], networks[i], apitest.Credentials("mallory@acme.test", apitest.OwnerPassword)))
 		}
-		answers := make([]answer, 260)
+		answers := make([]apitest.Answer, 260)
 		for first := 0; first < len(answers); first += 20 {
 			var wait sync.WaitGroup
 			for i, ip := range networks {
-				wait.Go(func() { answers[first+i] = instances[i%2].from(ip, credentials(ownerEmail, "a guess")) })
+				wait.Go(func() {
+					answers[first+i] = from(instances[i%2], ip, apitest.Credentials(apitest.OwnerEmail, "a guess"))
+				})
 			}
 			wait.Wait()
 		}

@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"io"
 	"net/http"
 	"regexp"
 	"slices"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 )
@@ -17,9 +17,9 @@ import (
 func TestHead_everyGetIsAnsweredWithTheSameFields(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		i := newIssuer(t)
-		s := start(t, opts, i.offer("corporate"))
-		access, _ := s.login()
+		i := apitest.NewIssuer(t)
+		s := apitest.Start(t, opts, i.Configure("corporate"))
+		access, _ := s.Login()
 		paths := []string{"/", "/docs", "/docs/swagger-ui.css", "/openapi.json", "/nowhere", "/api/v1/users/me?include=roles,tenant", "/api/v1/users?limit=1"}
 		redirecting := []string{"AuthorizeOAuth", "CallBackOAuth"}
 		for _, o := range declaredOperations(t) {
@@ -29,58 +29,41 @@ func TestHead_everyGetIsAnsweredWithTheSameFields(t *testing.T) {
 		}
 		for _, path := range paths {
 			for _, token := range []string{access, ""} {
-				get, head := s.request("GET", path, token), s.request("HEAD", path, token)
-				if head.status != get.status || len(head.body) != 0 {
-					t.Errorf("HEAD %s: %d with %d bytes, GET: %d", path, head.status, len(head.body), get.status)
+				get, head := request(s, "GET", path, token), request(s, "HEAD", path, token)
+				if head.Status != get.Status || len(head.Body) != 0 {
+					t.Errorf("HEAD %s: %d with %d bytes, GET: %d", path, head.Status, len(head.Body), get.Status)
 				}
 				for _, name := range []string{"Content-Type", "Cache-Control", "Location", "Link", "Www-Authenticate", "Content-Security-Policy"} {
-					if !slices.Equal(head.header[name], get.header[name]) {
-						t.Errorf("HEAD %s: %s is %q, for GET %q", path, name, head.header[name], get.header[name])
+					if !slices.Equal(head.Header[name], get.Header[name]) {
+						t.Errorf("HEAD %s: %s is %q, for GET %q", path, name, head.Header[name], get.Header[name])
 					}
 				}
-				if length := head.header.Get("Content-Length"); length != "" && length != get.header.Get("Content-Length") {
-					t.Errorf("HEAD %s: length %s, GET has %s", path, length, get.header.Get("Content-Length"))
+				if length := head.Header.Get("Content-Length"); length != "" && length != get.Header.Get("Content-Length") {
+					t.Errorf("HEAD %s: length %s, GET has %s", path, length, get.Header.Get("Content-Length"))
 				}
 			}
 		}
-		before := s.written()
-		for _, path := range []string{authorizePath, "/api/v1/auth/oauth/corporate/callback?state=none&code=none"} {
-			if a := s.request("HEAD", path, ""); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") == "" || a.header.Get("Set-Cookie") != "" {
-				t.Errorf("HEAD %s: %d %v", path, a.status, a.header)
+		before := s.WrittenRows()
+		for _, path := range []string{apitest.AuthorizePath, "/api/v1/auth/oauth/corporate/callback?state=none&code=none"} {
+			if a := request(s, "HEAD", path, ""); a.Status != http.StatusMethodNotAllowed || a.Header.Get("Allow") == "" || a.Header.Get("Set-Cookie") != "" {
+				t.Errorf("HEAD %s: %d %v", path, a.Status, a.Header)
 			}
 		}
-		if after := s.written(); after != before {
+		if after := s.WrittenRows(); after != before {
 			t.Errorf("HEAD has written %d rows", after-before)
 		}
 	})
 }
 
 // request sends a request, and follows no redirect.
-func (s *instance) request(method, path, token string) answer {
+func request(s *apitest.Instance, method, path, token string) apitest.Answer {
 	s.Helper()
-	r, err := http.NewRequestWithContext(s.Context(), method, s.url+path, http.NoBody)
+	r, err := http.NewRequestWithContext(s.Context(), method, s.URL+path, http.NoBody)
 	if err != nil {
 		s.Fatal(err)
 	}
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
-	return s.send(r)
-}
-
-// send sends a request, follows no redirect, and holds the answer against the contract.
-func (s *instance) send(r *http.Request) answer {
-	s.Helper()
-	response, err := http.DefaultTransport.RoundTrip(r)
-	if err != nil {
-		s.Fatal(err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		s.Fatal(err)
-	}
-	a := answer{status: response.StatusCode, header: response.Header, body: body}
-	s.holdAgainstContract(r, a)
-	return a
+	return s.SendOnce(r)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
@@ -25,10 +26,10 @@ import (
 var hostilities = []struct {
 	name   string
 	status int
-	make   func(*issuer)
+	make   func(*apitest.Issuer)
 }{
 	{"issuer_of_another", http.StatusBadRequest, claim("iss", "https://accounts.google.com")},
-	{"issuer_with_a_slash", http.StatusBadRequest, func(i *issuer) { claim("iss", i.URL+"/")(i) }},
+	{"issuer_with_a_slash", http.StatusBadRequest, func(i *apitest.Issuer) { claim("iss", i.URL+"/")(i) }},
 	{"no_issuer", http.StatusBadRequest, claim("iss", nil)},
 	{"audience_of_another", http.StatusBadRequest, claim("aud", "another")},
 	{"no_audience", http.StatusBadRequest, claim("aud", nil)},
@@ -49,84 +50,84 @@ var hostilities = []struct {
 	{"not_issued_at_any_time", http.StatusBadRequest, claim("iat", nil)},
 	{"issued_in_the_future", http.StatusBadRequest, claim("iat", time.Now().Add(time.Hour).Unix())},
 	{"not_yet_valid", http.StatusBadRequest, claim("nbf", time.Now().Add(time.Hour).Unix())},
-	{"unknown_key", http.StatusBadRequest, func(i *issuer) { i.lie = func(header, _ map[string]any) { header["kid"] = "k2" } }},
-	{"foreign_key", http.StatusBadRequest, func(i *issuer) {
+	{"unknown_key", http.StatusBadRequest, func(i *apitest.Issuer) { i.Alter = func(header, _ map[string]any) { header["kid"] = "k2" } }},
+	{"foreign_key", http.StatusBadRequest, func(i *apitest.Issuer) {
 		foreign, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
 			i.Fatal(err)
 		}
-		i.sign = func(header, claims map[string]any) string { return i.signedBy(foreign, header, claims) }
+		i.Sign = func(header, claims map[string]any) string { return i.SignedBy(foreign, header, claims) }
 	}},
-	{"two_keys_and_none_named", http.StatusBadRequest, func(i *issuer) {
-		i.keys = append(i.keys, jose.JSONWebKey{Key: &i.key.PublicKey, KeyID: "k2", Algorithm: "ES256", Use: "sig"})
-		i.lie = func(header, _ map[string]any) { delete(header, "kid") }
+	{"two_keys_and_none_named", http.StatusBadRequest, func(i *apitest.Issuer) {
+		i.Keys = append(i.Keys, jose.JSONWebKey{Key: &i.Key.PublicKey, KeyID: "k2", Algorithm: "ES256", Use: "sig"})
+		i.Alter = func(header, _ map[string]any) { delete(header, "kid") }
 	}},
-	{"key_of_another_algorithm", http.StatusBadRequest, func(i *issuer) { i.keys[0].Algorithm = "ES384" }},
-	{"key_for_encryption", http.StatusBadRequest, func(i *issuer) { i.keys[0].Use = "enc" }},
-	{"no_keys", http.StatusBadRequest, func(i *issuer) { i.keys = nil }},
-	{"not_signed", http.StatusBadRequest, func(i *issuer) {
-		i.sign = func(header, claims map[string]any) string {
+	{"key_of_another_algorithm", http.StatusBadRequest, func(i *apitest.Issuer) { i.Keys[0].Algorithm = "ES384" }},
+	{"key_for_encryption", http.StatusBadRequest, func(i *apitest.Issuer) { i.Keys[0].Use = "enc" }},
+	{"no_keys", http.StatusBadRequest, func(i *apitest.Issuer) { i.Keys = nil }},
+	{"not_signed", http.StatusBadRequest, func(i *apitest.Issuer) {
+		i.Sign = func(header, claims map[string]any) string {
 			header["alg"] = "none"
-			return part(i.TB, header) + "." + part(i.TB, claims) + "."
+			return apitest.JWTPart(i.TB, header) + "." + apitest.JWTPart(i.TB, claims) + "."
 		}
 	}},
-	{"signed_with_the_client_secret", http.StatusBadRequest, func(i *issuer) {
-		i.sign = func(_, claims map[string]any) string { return macked(i, claims, []byte("a secret of the provider")) }
+	{"signed_with_the_client_secret", http.StatusBadRequest, func(i *apitest.Issuer) {
+		i.Sign = func(_, claims map[string]any) string { return macked(i, claims, []byte("a secret of the provider")) }
 	}},
-	{"algorithm_that_was_not_announced", http.StatusBadRequest, func(i *issuer) {
+	{"algorithm_that_was_not_announced", http.StatusBadRequest, func(i *apitest.Issuer) {
 		key, err := rsa.GenerateKey(rand.Reader, 2048)
 		if err != nil {
 			i.Fatal(err)
 		}
-		i.keys = append(i.keys, jose.JSONWebKey{Key: &key.PublicKey, KeyID: "rsa", Use: "sig"})
-		i.sign = func(_, claims map[string]any) string {
+		i.Keys = append(i.Keys, jose.JSONWebKey{Key: &key.PublicKey, KeyID: "rsa", Use: "sig"})
+		i.Sign = func(_, claims map[string]any) string {
 			return josed(i, claims, jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: key, KeyID: "rsa"}})
 		}
 	}},
-	{"no_id_token", http.StatusBadRequest, func(i *issuer) { i.sign = func(_, _ map[string]any) string { return "" } }},
-	{"id_token_that_is_none", http.StatusBadRequest, func(i *issuer) { i.sign = func(_, _ map[string]any) string { return "a.b.c" } }},
-	{"user_information_of_another", http.StatusBadRequest, func(i *issuer) { i.userinfo = map[string]any{"sub": "sub-2"} }},
-	{"user_information_of_a_number", http.StatusBadRequest, func(i *issuer) { i.userinfo = map[string]any{"sub": 1} }},
-	{"no_email", http.StatusForbidden, func(i *issuer) { delete(i.person, "email") }},
-	{"email_that_is_none", http.StatusForbidden, func(i *issuer) { i.person["email"] = "ada@acme.test\r\nBcc: x@y.test" }},
-	{"email_that_is_no_text", http.StatusForbidden, func(i *issuer) { i.person["email"] = []string{"ada@acme.test"} }},
-	{"other_issuer_in_the_answer", http.StatusBadRequest, func(i *issuer) { i.iss = "https://accounts.google.com" }},
-	{"issuer_is_missing_in_the_answer", http.StatusBadRequest, func(i *issuer) { i.namesItself = true }},
-	{"discovery_of_another_issuer", http.StatusBadGateway, func(i *issuer) {
-		i.answer["/.well-known/openid-configuration"] = text(`{"issuer":"https://accounts.google.com","authorization_endpoint":"https://a.test","token_endpoint":"https://a.test","jwks_uri":"https://a.test"}`)
+	{"no_id_token", http.StatusBadRequest, func(i *apitest.Issuer) { i.Sign = func(_, _ map[string]any) string { return "" } }},
+	{"id_token_that_is_none", http.StatusBadRequest, func(i *apitest.Issuer) { i.Sign = func(_, _ map[string]any) string { return "a.b.c" } }},
+	{"user_information_of_another", http.StatusBadRequest, func(i *apitest.Issuer) { i.Userinfo = map[string]any{"sub": "sub-2"} }},
+	{"user_information_of_a_number", http.StatusBadRequest, func(i *apitest.Issuer) { i.Userinfo = map[string]any{"sub": 1} }},
+	{"no_email", http.StatusForbidden, func(i *apitest.Issuer) { delete(i.Claims, "email") }},
+	{"email_that_is_none", http.StatusForbidden, func(i *apitest.Issuer) { i.Claims["email"] = "ada@acme.test\r\nBcc: x@y.test" }},
+	{"email_that_is_no_text", http.StatusForbidden, func(i *apitest.Issuer) { i.Claims["email"] = []string{"ada@acme.test"} }},
+	{"other_issuer_in_the_answer", http.StatusBadRequest, func(i *apitest.Issuer) { i.ResponseIssuer = "https://accounts.google.com" }},
+	{"issuer_is_missing_in_the_answer", http.StatusBadRequest, func(i *apitest.Issuer) { i.AnnouncesIssuer = true }},
+	{"discovery_of_another_issuer", http.StatusBadGateway, func(i *apitest.Issuer) {
+		i.Handlers["/.well-known/openid-configuration"] = text(`{"issuer":"https://accounts.google.com","authorization_endpoint":"https://a.test","token_endpoint":"https://a.test","jwks_uri":"https://a.test"}`)
 	}},
-	{"discovery_of_plain_http", http.StatusBadGateway, func(i *issuer) {
-		i.answer["/.well-known/openid-configuration"] = text(`{"issuer":"` + i.URL + `","authorization_endpoint":"http://a.test","token_endpoint":"http://a.test","jwks_uri":"http://a.test"}`)
+	{"discovery_of_plain_http", http.StatusBadGateway, func(i *apitest.Issuer) {
+		i.Handlers["/.well-known/openid-configuration"] = text(`{"issuer":"` + i.URL + `","authorization_endpoint":"http://a.test","token_endpoint":"http://a.test","jwks_uri":"http://a.test"}`)
 	}},
-	{"discovery_without_keys", http.StatusBadGateway, func(i *issuer) {
-		i.answer["/.well-known/openid-configuration"] = text(`{"issuer":"` + i.URL + `","authorization_endpoint":"https://a.test","token_endpoint":"https://a.test"}`)
+	{"discovery_without_keys", http.StatusBadGateway, func(i *apitest.Issuer) {
+		i.Handlers["/.well-known/openid-configuration"] = text(`{"issuer":"` + i.URL + `","authorization_endpoint":"https://a.test","token_endpoint":"https://a.test"}`)
 	}},
-	{"discovery_that_is_no_JSON", http.StatusBadGateway, func(i *issuer) { i.answer["/.well-known/openid-configuration"] = text("<html>") }},
-	{"error_of_the_token_endpoint", http.StatusBadGateway, func(i *issuer) { i.answer["/token"] = failing(http.StatusInternalServerError) }},
-	{"client_that_is_unknown_there", http.StatusBadGateway, func(i *issuer) { i.answer["/token"] = failing(http.StatusUnauthorized) }},
-	{"token_endpoint_that_is_no_JSON", http.StatusBadGateway, func(i *issuer) { i.answer["/token"] = text("access_token") }},
-	{"keys_that_are_no_JSON", http.StatusBadGateway, func(i *issuer) { i.answer["/keys"] = text("[") }},
-	{"keys_that_are_not_found", http.StatusBadGateway, func(i *issuer) { i.answer["/keys"] = failing(http.StatusNotFound) }},
-	{"endless_answer", http.StatusBadGateway, func(i *issuer) { i.answer["/token"] = endless }},
-	{"endless_keys", http.StatusBadGateway, func(i *issuer) { i.answer["/keys"] = endless }},
-	{"redirect_to_this_machine", http.StatusBadGateway, func(i *issuer) { i.answer["/token"] = leading(i, http.StatusFound) }},
-	{"redirect_that_repeats_the_post", http.StatusBadGateway, func(i *issuer) { i.answer["/token"] = leading(i, http.StatusTemporaryRedirect) }},
-	{"redirect_of_the_keys", http.StatusBadGateway, func(i *issuer) { i.answer["/keys"] = leading(i, http.StatusFound) }},
-	{"redirect_of_the_discovery", http.StatusBadGateway, func(i *issuer) {
-		i.answer["/.well-known/openid-configuration"] = leading(i, http.StatusFound)
+	{"discovery_that_is_no_JSON", http.StatusBadGateway, func(i *apitest.Issuer) { i.Handlers["/.well-known/openid-configuration"] = text("<html>") }},
+	{"error_of_the_token_endpoint", http.StatusBadGateway, func(i *apitest.Issuer) { i.Handlers["/token"] = failing(http.StatusInternalServerError) }},
+	{"client_that_is_unknown_there", http.StatusBadGateway, func(i *apitest.Issuer) { i.Handlers["/token"] = failing(http.StatusUnauthorized) }},
+	{"token_endpoint_that_is_no_JSON", http.StatusBadGateway, func(i *apitest.Issuer) { i.Handlers["/token"] = text("access_token") }},
+	{"keys_that_are_no_JSON", http.StatusBadGateway, func(i *apitest.Issuer) { i.Handlers["/keys"] = text("[") }},
+	{"keys_that_are_not_found", http.StatusBadGateway, func(i *apitest.Issuer) { i.Handlers["/keys"] = failing(http.StatusNotFound) }},
+	{"endless_answer", http.StatusBadGateway, func(i *apitest.Issuer) { i.Handlers["/token"] = endless }},
+	{"endless_keys", http.StatusBadGateway, func(i *apitest.Issuer) { i.Handlers["/keys"] = endless }},
+	{"redirect_to_this_machine", http.StatusBadGateway, func(i *apitest.Issuer) { i.Handlers["/token"] = leading(i, http.StatusFound) }},
+	{"redirect_that_repeats_the_post", http.StatusBadGateway, func(i *apitest.Issuer) { i.Handlers["/token"] = leading(i, http.StatusTemporaryRedirect) }},
+	{"redirect_of_the_keys", http.StatusBadGateway, func(i *apitest.Issuer) { i.Handlers["/keys"] = leading(i, http.StatusFound) }},
+	{"redirect_of_the_discovery", http.StatusBadGateway, func(i *apitest.Issuer) {
+		i.Handlers["/.well-known/openid-configuration"] = leading(i, http.StatusFound)
 	}},
-	{"endless_discovery", http.StatusBadGateway, func(i *issuer) { i.answer["/.well-known/openid-configuration"] = endless }},
-	{"connection_that_is_cut", http.StatusBadGateway, func(i *issuer) {
-		i.answer["/token"] = func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	{"endless_discovery", http.StatusBadGateway, func(i *apitest.Issuer) { i.Handlers["/.well-known/openid-configuration"] = endless }},
+	{"connection_that_is_cut", http.StatusBadGateway, func(i *apitest.Issuer) {
+		i.Handlers["/token"] = func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 	}},
-	{"stalling_token_endpoint", http.StatusGatewayTimeout, func(i *issuer) { i.answer["/token"] = stalling }},
-	{"stalling_in_mid_answer", http.StatusGatewayTimeout, func(i *issuer) { i.answer["/keys"] = dribbling }},
+	{"stalling_token_endpoint", http.StatusGatewayTimeout, func(i *apitest.Issuer) { i.Handlers["/token"] = stalling }},
+	{"stalling_in_mid_answer", http.StatusGatewayTimeout, func(i *apitest.Issuer) { i.Handlers["/keys"] = dribbling }},
 }
 
 // claim lies in one claim; nil leaves it out.
-func claim(name string, value any) func(*issuer) {
-	return func(i *issuer) {
-		i.lie = func(_, claims map[string]any) {
+func claim(name string, value any) func(*apitest.Issuer) {
+	return func(i *apitest.Issuer) {
+		i.Alter = func(_, claims map[string]any) {
 			if claims[name] = value; value == nil {
 				delete(claims, name)
 			}
@@ -150,7 +151,7 @@ func failing(status int) http.HandlerFunc {
 }
 
 // leading redirects to a path of the issuer that nobody may be led to.
-func leading(i *issuer, status int) http.HandlerFunc {
+func leading(i *apitest.Issuer, status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, i.URL+"/secret", status) }
 }
 
@@ -183,11 +184,11 @@ func dribbling(w http.ResponseWriter, r *http.Request) {
 }
 
 // macked is a token that whoever knows a secret can make.
-func macked(i *issuer, claims map[string]any, secret []byte) string {
+func macked(i *apitest.Issuer, claims map[string]any, secret []byte) string {
 	return josed(i, claims, jose.SigningKey{Algorithm: jose.HS256, Key: append(secret, make([]byte, 32)...)})
 }
 
-func josed(i *issuer, claims map[string]any, key jose.SigningKey) string {
+func josed(i *apitest.Issuer, claims map[string]any, key jose.SigningKey) string {
 	signer, err := jose.NewSigner(key, nil)
 	if err != nil {
 		i.Error(err)
@@ -213,38 +214,38 @@ func josed(i *issuer, claims map[string]any, key jose.SigningKey) string {
 func TestHostile_provider_signs_nobody_in(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		issuers, offers := map[string]*issuer{}, []func(*config.Config){loopback}
+		issuers, offers := map[string]*apitest.Issuer{}, []func(*config.Config){apitest.AllowLoopback}
 		for n, h := range hostilities {
-			i := newIssuer(t)
+			i := apitest.NewIssuer(t)
 			h.make(i)
 			issuers[h.name] = i
-			offers = append(offers, i.offer(fmt.Sprintf("p%d", n)))
+			offers = append(offers, i.Configure(fmt.Sprintf("p%d", n)))
 		}
-		honest := newIssuer(t)
-		offers = append(offers, honest.offer("honest"))
-		s := start(t, opts, offers...)
-		s.set("acme", welcoming)
+		honest := apitest.NewIssuer(t)
+		offers = append(offers, honest.Configure("honest"))
+		s := apitest.Start(t, opts, offers...)
+		s.ChangeSettings("acme", apitest.OpenToProviders)
 		for n, h := range hostilities {
 			begun := time.Now()
-			a := s.browser().visit(fmt.Sprintf("/api/v1/auth/oauth/p%d/authorize", n))
-			if a.status != h.status {
-				t.Errorf("%s: %d, want %d: %s", h.name, a.status, h.status, a.body)
+			a := s.Browser().Visit(fmt.Sprintf("/api/v1/auth/oauth/p%d/authorize", n))
+			if a.Status != h.status {
+				t.Errorf("%s: %d, want %d: %s", h.name, a.Status, h.status, a.Body)
 			}
 			if took := time.Since(begun); took > 6*time.Second {
 				t.Errorf("%s: %s", h.name, took)
 			}
-			if issuers[h.name].called("/secret") > 0 {
+			if issuers[h.name].Called("/secret") > 0 {
 				t.Errorf("%s: a redirect was followed", h.name)
 			}
-			if strings.Contains(string(a.body), "canary") || strings.Contains(string(a.body), "127.0.0.1") {
-				t.Errorf("%s: the answer repeats what the provider has said: %s", h.name, a.body)
+			if strings.Contains(string(a.Body), "canary") || strings.Contains(string(a.Body), "127.0.0.1") {
+				t.Errorf("%s: the answer repeats what the provider has said: %s", h.name, a.Body)
 			}
 		}
 		ctx := principal.System(t.Context(), "test")
-		if users, sessions := s.db.Client.User.Query().CountX(ctx), s.db.Client.RefreshToken.Query().CountX(ctx); users != 1 || sessions != 0 {
+		if users, sessions := s.DB.Client.User.Query().CountX(ctx), s.DB.Client.RefreshToken.Query().CountX(ctx); users != 1 || sessions != 0 {
 			t.Errorf("%d users and %d sessions, want the owner and none", users, sessions)
 		}
 		// Otherwise it would be something else that was refused.
-		s.expect(http.StatusOK, s.browser().visit("/api/v1/auth/oauth/honest/authorize"))
+		s.Expect(http.StatusOK, s.Browser().Visit("/api/v1/auth/oauth/honest/authorize"))
 	})
 }

@@ -9,18 +9,19 @@ import (
 	"github.com/google/uuid"
 
 	"tenantry/internal/api"
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 )
 
-const myIdentities = mePath + "/identities"
+const myIdentities = apitest.MePath + "/identities"
 
 // identities returns the identities that an answer lists.
-func (s *instance) identities(path, access string) []api.Identity {
+func identities(s *apitest.Instance, path, access string) []api.Identity {
 	s.Helper()
 	var list api.Identities
-	if err := json.Unmarshal(s.expect(http.StatusOK, s.call("GET", path, access, nil)).body, &list); err != nil {
+	if err := json.Unmarshal(s.Expect(http.StatusOK, s.Call("GET", path, access, nil)).Body, &list); err != nil {
 		s.Fatal(err)
 	}
 	return list.Items
@@ -31,51 +32,51 @@ func (s *instance) identities(path, access string) []api.Identity {
 func TestIdentities_areShownToUserAndReaders(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		google, own := newIssuer(t), newIssuer(t)
-		s := start(t, opts, google.offer("google"))
-		s.set("acme", welcoming)
-		s.found("other")
-		access, _ := s.login()
-		ada, admin := s.join("acme", "someone@acme.test", "member"), s.join("acme", "admin@acme.test", "admin")
-		stranger := s.join("other", "owner@other.test", "owner")
+		google, own := apitest.NewIssuer(t), apitest.NewIssuer(t)
+		s := apitest.Start(t, opts, google.Configure("google"))
+		s.ChangeSettings("acme", apitest.OpenToProviders)
+		s.CreateTenant("other")
+		access, _ := s.Login()
+		ada, admin := s.CreateUser("acme", "someone@acme.test", "member"), s.CreateUser("acme", "admin@acme.test", "admin")
+		stranger := s.CreateUser("other", "owner@other.test", "owner")
 		of := "/api/v1/users/" + ada.ID.String() + "/identities"
 		shows := func(want ...api.Identity) {
 			t.Helper()
-			for path, token := range map[string]string{myIdentities: ada.access, of: admin.access} {
-				got := s.identities(path, token)
+			for path, token := range map[string]string{myIdentities: ada.Access, of: admin.Access} {
+				got := identities(s, path, token)
 				if len(got) != len(want) || len(want) == 1 && got[0] != want[0] {
 					t.Errorf("%s shows %v, want %v", path, got, want)
 				}
 			}
 		}
 		shows()
-		s.expect(http.StatusNoContent, s.browser().linked("/api/v1/auth/oauth/google/link", ada.access))
+		s.Expect(http.StatusNoContent, s.Browser().Link("/api/v1/auth/oauth/google/link", ada.Access))
 		shows(api.Identity{Provider: "google", Subject: "sub-1", Active: true})
-		s.expect(http.StatusForbidden, s.call("GET", of, ada.access, nil))
-		s.expect(http.StatusNotFound, s.call("GET", of, stranger.access, nil))
-		s.expect(http.StatusNotFound, s.call("GET", "/api/v1/users/"+uuid.NewString()+"/identities", admin.access, nil))
-		if n := s.call("GET", of, admin.access, nil).statements(t); n != "2" {
+		s.Expect(http.StatusForbidden, s.Call("GET", of, ada.Access, nil))
+		s.Expect(http.StatusNotFound, s.Call("GET", of, stranger.Access, nil))
+		s.Expect(http.StatusNotFound, s.Call("GET", "/api/v1/users/"+uuid.NewString()+"/identities", admin.Access, nil))
+		if n := s.Call("GET", of, admin.Access, nil).Statements(t); n != "2" {
 			t.Errorf("%s statements with an identity", n)
 		}
 
 		// Without the provider, under another issuer, or with one of the tenant in its place, it lets nobody in.
-		for _, offers := range []func(*config.Config){loopback, own.offer("google")} {
-			moved := start(t, opts, offers, func(c *config.Config) { c.BootstrapPassword = "" })
-			if got := moved.identities(myIdentities, ada.access); len(got) != 1 || got[0].Active {
+		for _, offers := range []func(*config.Config){apitest.AllowLoopback, own.Configure("google")} {
+			moved := apitest.Start(t, opts, offers, func(c *config.Config) { c.BootstrapPassword = "" })
+			if got := identities(moved, myIdentities, ada.Access); len(got) != 1 || got[0].Active {
 				t.Errorf("shows %v", got)
 			}
 		}
-		place := s.expect(http.StatusCreated, s.call("POST", providersPath, access, provider("google", map[string]any{"issuer": own.URL})))
+		place := s.Expect(http.StatusCreated, s.Call("POST", apitest.ProvidersPath, access, apitest.ProviderBody("google", map[string]any{"issuer": own.URL})))
 		shows(api.Identity{Provider: "google", Subject: "sub-1"})
-		s.expect(http.StatusNoContent, s.call("DELETE", providersPath+"/"+place.field(t, "id"), access, nil))
-		s.expect(http.StatusNoContent, s.call("DELETE", "/api/v1/auth/oauth/link", ada.access, nil))
+		s.Expect(http.StatusNoContent, s.Call("DELETE", apitest.ProvidersPath+"/"+place.Field(t, "id"), access, nil))
+		s.Expect(http.StatusNoContent, s.Call("DELETE", "/api/v1/auth/oauth/link", ada.Access, nil))
 
-		path := s.createProvider(access, own.URL)
-		s.expect(http.StatusNoContent, s.browser().linked(linkPath, ada.access))
+		path := createProvider(s, access, own.URL)
+		s.Expect(http.StatusNoContent, s.Browser().Link(apitest.LinkPath, ada.Access))
 		shows(api.Identity{Provider: "corporate", Subject: "sub-1", Own: true, Active: true})
-		s.expect(http.StatusOK, s.call("PATCH", path, access, map[string]any{"enabled": false}))
+		s.Expect(http.StatusOK, s.Call("PATCH", path, access, map[string]any{"enabled": false}))
 		shows(api.Identity{Provider: "corporate", Subject: "sub-1", Own: true})
-		s.expect(http.StatusNoContent, s.call("DELETE", path, access, nil))
+		s.Expect(http.StatusNoContent, s.Call("DELETE", path, access, nil))
 		shows()
 	})
 }
@@ -88,11 +89,11 @@ func TestNewPassword_unlinksIdentities(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		unlink any
-		set    func(s *instance, ada person, unlink any)
+		set    func(s *apitest.Instance, ada apitest.Account, unlink any)
 		stays  bool
 	}{
-		{"operator", nil, func(s *instance, ada person, _ any) {
-			if _, err := runCommand(s.Context(), testConfig(s.opts), s.log, next, "user", "set-password", "--tenant=acme", ada.Email, withPassword); err != nil {
+		{"operator", nil, func(s *apitest.Instance, ada apitest.Account, _ any) {
+			if _, err := apitest.RunCommand(s.Context(), apitest.Config(s.Options), s.Logs, next, "user", "set-password", "--tenant=acme", ada.Email, apitest.PasswordFromStdin); err != nil {
 				s.Fatal(err)
 			}
 		}, false},
@@ -103,34 +104,34 @@ func TestNewPassword_unlinksIdentities(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-				google := newIssuer(t)
-				s := start(t, opts, google.offer("corporate"))
-				s.set("acme", welcoming)
-				ada := s.join("acme", "someone@acme.test", "member")
-				s.expect(http.StatusNoContent, s.browser().linked(linkPath, ada.access))
-				google.change(func() { google.person["email"] = "thief@evil.test" })
-				thief, late := s.browser(), s.browser()
-				if id := me(t, s, s.expect(http.StatusOK, thief.visit(authorizePath)))["id"]; id != ada.ID.String() {
+				google := apitest.NewIssuer(t)
+				s := apitest.Start(t, opts, google.Configure("corporate"))
+				s.ChangeSettings("acme", apitest.OpenToProviders)
+				ada := s.CreateUser("acme", "someone@acme.test", "member")
+				s.Expect(http.StatusNoContent, s.Browser().Link(apitest.LinkPath, ada.Access))
+				google.Change(func() { google.Claims["email"] = "thief@evil.test" })
+				thief, late := s.Browser(), s.Browser()
+				if id := me(t, s, s.Expect(http.StatusOK, thief.Visit(apitest.AuthorizePath)))["id"]; id != ada.ID.String() {
 					t.Fatalf("user %s has signed in", id)
 				}
-				link := late.returning(late.beginLink(linkPath, ada.access).field(t, "authorization_url"))
+				link := late.UntilCallback(late.BeginLink(apitest.LinkPath, ada.Access).Field(t, "authorization_url"))
 				test.set(s, ada, test.unlink)
 				if !test.stays {
-					if a := late.visit(link); a.status == http.StatusNoContent || s.reloaded(ada.User).OauthID != nil {
-						t.Errorf("an identity is linked by a flow of before: %d %s", a.status, a.body)
+					if a := late.Visit(link); a.Status == http.StatusNoContent || reloaded(s, ada.User).OauthID != nil {
+						t.Errorf("an identity is linked by a flow of before: %d %s", a.Status, a.Body)
 					}
 				}
-				id := me(t, s, s.expect(http.StatusOK, thief.visit(authorizePath)))["id"]
+				id := me(t, s, s.Expect(http.StatusOK, thief.Visit(apitest.AuthorizePath)))["id"]
 				if test.stays != (id == ada.ID.String()) {
 					t.Errorf("user %s has signed in at the provider", id)
 				}
-				if logged := strings.Contains(s.log.String(), `"event":"oauth_unlinked"`); logged == test.stays {
+				if logged := strings.Contains(s.Logs.String(), `"event":"oauth_unlinked"`); logged == test.stays {
 					t.Errorf("logged: %t", logged)
 				}
-				bob := s.join("acme", "bob@acme.test", "member")
-				s.expect(http.StatusOK, s.call("GET", mePath, bob.access, nil)) // the statements count a cached session
+				bob := s.CreateUser("acme", "bob@acme.test", "member")
+				s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, bob.Access, nil)) // the statements count a cached session
 				test.set(s, bob, test.unlink)
-				for line := range strings.Lines(s.log.String()) {
+				for line := range strings.Lines(s.Logs.String()) {
 					if strings.Contains(line, `"event":"oauth_unlinked"`) && strings.Contains(line, bob.ID.String()) {
 						t.Errorf("logged of a user without an identity: %s", line)
 					}
@@ -140,15 +141,15 @@ func TestNewPassword_unlinksIdentities(t *testing.T) {
 	}
 }
 
-func changePassword(s *instance, ada person, unlink any) {
+func changePassword(s *apitest.Instance, ada apitest.Account, unlink any) {
 	s.Helper()
-	body := map[string]any{"current_password": ownerPassword, "new_password": "another horse battery staple"}
+	body := map[string]any{"current_password": apitest.OwnerPassword, "new_password": "another horse battery staple"}
 	if unlink != nil {
 		body["unlink_identities"] = unlink
 	}
-	a := s.expect(http.StatusNoContent, s.call("POST", "/api/v1/auth/password", ada.access, body))
-	if want := map[any]string{true: "8"}[unlink]; want != "" && a.statements(s.TB) != want {
-		s.Errorf("%s statements, want %s", a.statements(s.TB), want)
+	a := s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/auth/password", ada.Access, body))
+	if want := map[any]string{true: "8"}[unlink]; want != "" && a.Statements(s.TB) != want {
+		s.Errorf("%s statements, want %s", a.Statements(s.TB), want)
 	}
-	s.expect(http.StatusOK, s.call("GET", mePath, ada.access, nil))
+	s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, ada.Access, nil))
 }

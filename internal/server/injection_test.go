@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
@@ -38,29 +39,29 @@ func injected(n int) (all []string) {
 func TestSQL_inParametersAndMembersIsText(t *testing.T) {
 	t.Parallel()
 	number := 6
-	if *long {
+	if *apitest.Long {
 		number = 500
 	}
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts, func(c *config.Config) { c.SignInAddressAttempts, c.SignInAccountAttempts = 1_000_000, 1_000_000 })
-		w := &wire{TB: t, address: strings.TrimPrefix(s.url, "http://")}
+		s := apitest.Start(t, opts, func(c *config.Config) { c.SignInAddressAttempts, c.SignInAccountAttempts = 1_000_000, 1_000_000 })
+		w := &wire{TB: t, address: strings.TrimPrefix(s.URL, "http://")}
 		sent := 0
 		for _, o := range declaredOperations(t) {
-			access, refresh := s.login()
+			access, refresh := s.Login()
 			m := &malformer{Rand: rand.New(rand.NewPCG(malformedSeed, 0)), TB: t, access: access, refresh: refresh}
 			for _, text := range injected(number) {
 				for _, d := range m.injectedDrafts(o, text) {
 					a := w.send(d.String())
-					if sent++; a.status >= http.StatusInternalServerError {
-						t.Errorf("%s %s: %d %s", d.method, d.path+d.query+d.body, a.status, a.body)
+					if sent++; a.Status >= http.StatusInternalServerError {
+						t.Errorf("%s %s: %d %s", d.method, d.path+d.query+d.body, a.Status, a.Body)
 					}
-					if a.header.Get("Server-Timing") != "" && a.milliseconds(t) > 2_000 {
-						t.Errorf("%s %s: its statements take %g ms", d.method, d.path+d.query+d.body, a.milliseconds(t))
+					if a.Header.Get("Server-Timing") != "" && a.Milliseconds(t) > 2_000 {
+						t.Errorf("%s %s: its statements take %g ms", d.method, d.path+d.query+d.body, a.Milliseconds(t))
 					}
 				}
 			}
 		}
-		if users := s.rows("users"); users != 1 && users > 1+int64(sent) || !s.owner().IsSuperuser {
+		if users := s.Rows("users"); users != 1 && users > 1+int64(sent) || !s.Owner().IsSuperuser {
 			t.Errorf("%d users", users)
 		}
 		t.Logf("%d requests", sent)

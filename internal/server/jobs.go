@@ -30,14 +30,14 @@ func expiringTables() []string {
 // Work does what no request waits for, until ctx is done. Every instance may do all of it.
 func (s *Server) Work(ctx context.Context) {
 	var jobs sync.WaitGroup
-	jobs.Go(func() { s.db.FollowChanges(ctx, s.cache, s.log) })
-	jobs.Go(func() { s.cache.MaintainShared(ctx) })
+	jobs.Go(func() { s.db.FollowChanges(ctx, s.Cache, s.log) })
+	jobs.Go(func() { s.Cache.MaintainShared(ctx) })
 	jobs.Go(func() { s.every(ctx, trimEvery, "trim the change log", s.db.NewChangeTrimmer().Trim) })
 	jobs.Go(func() { s.every(ctx, signing.MaintainEvery, "maintain signing keys", s.keys.Maintain) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "remove signing keys", s.keys.RemoveGone) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "forget attempts", s.Limiter.DeleteExpired) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "mark revoked sessions", s.Sessions.NewRevokedMarker().Run) })
-	jobs.Go(func() { s.every(ctx, forgetEvery, "encrypt client secrets", s.oauth.NewResealer().Run) })
+	jobs.Go(func() { s.every(ctx, forgetEvery, "encrypt client secrets", s.OAuth.NewResealer().Run) })
 	// Sessions that were revoked stay until they are over by age, so that a token of theirs that comes back is known.
 	for _, table := range expiringTables() {
 		jobs.Go(func() {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 )
@@ -17,9 +18,9 @@ import (
 func TestKey_that_is_new_is_known_at_once_whoever_invents_ids(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		first, second := start(t, opts), start(t, opts)
-		command := command(t, opts)
-		access, _ := first.login()
+		first, second := apitest.Start(t, opts), apitest.Start(t, opts)
+		command := apitest.Command(t, opts)
+		access, _ := first.Login()
 		encoded, rest, _ := strings.Cut(access, ".")
 		header, err := base64.RawURLEncoding.DecodeString(encoded)
 		if err != nil {
@@ -38,7 +39,7 @@ func TestKey_that_is_new_is_known_at_once_whoever_invents_ids(t *testing.T) {
 					case <-stop:
 						return
 					default:
-						second.expect(http.StatusUnauthorized, second.call("GET", "/api/v1/users/me", invent(), nil))
+						second.Expect(http.StatusUnauthorized, second.Call("GET", "/api/v1/users/me", invent(), nil))
 					}
 				}
 			})
@@ -49,14 +50,14 @@ func TestKey_that_is_new_is_known_at_once_whoever_invents_ids(t *testing.T) {
 			}
 			fresh := ""
 			for before := kid(t, access); fresh == "" || kid(t, fresh) == before; { // until the first signs with it
-				fresh, _ = first.login()
+				fresh, _ = first.Login()
 			}
 			access = fresh
 			var clients sync.WaitGroup
 			for range 10 {
 				clients.Go(func() {
-					if a := second.call("GET", "/api/v1/users/me", fresh, nil); a.status != http.StatusOK {
-						t.Errorf("%d %s", a.status, a.body)
+					if a := second.Call("GET", "/api/v1/users/me", fresh, nil); a.Status != http.StatusOK {
+						t.Errorf("%d %s", a.Status, a.Body)
 					}
 				})
 			}

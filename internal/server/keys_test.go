@@ -13,6 +13,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"tenantry/ent/signingkey"
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
@@ -32,15 +33,15 @@ func kid(t *testing.T, token string) string {
 }
 
 // published returns the key set and how long it may be kept.
-func (s *instance) published() (set jose.JSONWebKeySet, age time.Duration) {
+func published(s *apitest.Instance) (set jose.JSONWebKeySet, age time.Duration) {
 	s.Helper()
-	a := s.expect(http.StatusOK, s.call("GET", "/.well-known/jwks.json", "", nil))
-	if err := json.Unmarshal(a.body, &set); err != nil {
+	a := s.Expect(http.StatusOK, s.Call("GET", "/.well-known/jwks.json", "", nil))
+	if err := json.Unmarshal(a.Body, &set); err != nil {
 		s.Fatal(err)
 	}
-	seconds := regexp.MustCompile(`max-age=(\d+)`).FindStringSubmatch(a.header.Get("Cache-Control"))
+	seconds := regexp.MustCompile(`max-age=(\d+)`).FindStringSubmatch(a.Header.Get("Cache-Control"))
 	if seconds == nil {
-		s.Fatalf("Cache-Control %q", a.header.Get("Cache-Control"))
+		s.Fatalf("Cache-Control %q", a.Header.Get("Cache-Control"))
 	}
 	age, err := time.ParseDuration(seconds[1] + "s")
 	if err != nil {
@@ -49,27 +50,16 @@ func (s *instance) published() (set jose.JSONWebKeySet, age time.Duration) {
 	return set, age
 }
 
-// soon polls for what must come true within a second, and fails if it does not.
-func soon(t testing.TB, what string, true func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Second); !true(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within a second: %s", what)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-}
-
 // verifier is another service: it keeps the key set as long as it may, and asks for no key that it does not find there.
 type verifier struct {
-	s     *instance
+	s     *apitest.Instance
 	set   jose.JSONWebKeySet
 	until time.Time
 }
 
 func (v *verifier) verify(access string) bool {
 	if now := time.Now(); now.After(v.until) {
-		set, age := v.s.published()
+		set, age := published(v.s)
 		v.set, v.until = set, now.Add(age)
 	}
 	token, err := jwt.ParseSigned(access, []jose.SignatureAlgorithm{jose.ES256})
@@ -86,8 +76,8 @@ func TestKeys_rotate_and_nobody_notices(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		rotating := func(c *config.Config) { c.KeyRotation = 2 * time.Second }
-		instances := []*instance{start(t, opts, rotating), start(t, opts, rotating)}
-		first, _ := instances[0].login()
+		instances := []*apitest.Instance{apitest.Start(t, opts, rotating), apitest.Start(t, opts, rotating)}
+		first, _ := instances[0].Login()
 		var (
 			wait   sync.WaitGroup
 			mu     sync.Mutex
@@ -96,23 +86,23 @@ func TestKeys_rotate_and_nobody_notices(t *testing.T) {
 		end := time.Now().Add(7 * time.Second)
 		for i, s := range instances {
 			other := instances[1-i]
-			_, refresh := s.login()
+			_, refresh := s.Login()
 			service := &verifier{s: other}
 			wait.Go(func() {
 				for time.Now().Before(end) && !t.Failed() {
-					a := s.refresh(refresh)
-					if a.status != http.StatusOK {
-						t.Errorf("refresh: %d %s", a.status, a.body)
+					a := s.Refresh(refresh)
+					if a.Status != http.StatusOK {
+						t.Errorf("refresh: %d %s", a.Status, a.Body)
 						return
 					}
-					access := a.field(t, "access_token")
-					refresh = a.field(t, "refresh_token")
+					access := a.Field(t, "access_token")
+					refresh = a.Field(t, "refresh_token")
 					if !service.verify(access) {
 						t.Errorf("a service that keeps the key set refuses a token of key %s", kid(t, access))
 					}
 					for _, token := range []string{access, first} {
-						if a := other.call("GET", "/api/v1/users/me", token, nil); a.status != http.StatusOK {
-							t.Errorf("users/me: %d %s", a.status, a.body)
+						if a := other.Call("GET", "/api/v1/users/me", token, nil); a.Status != http.StatusOK {
+							t.Errorf("users/me: %d %s", a.Status, a.Body)
 						}
 					}
 					mu.Lock()
@@ -126,7 +116,7 @@ func TestKeys_rotate_and_nobody_notices(t *testing.T) {
 			t.Errorf("only %d keys have signed", len(signed))
 		}
 		states := map[signingkey.State]int{}
-		for _, k := range instances[0].db.Client.SigningKey.Query().AllX(principal.System(t.Context(), "test")) {
+		for _, k := range instances[0].DB.Client.SigningKey.Query().AllX(principal.System(t.Context(), "test")) {
 			states[k.State]++
 		}
 		if states[signingkey.StateActive] != 1 || states[signingkey.StatePending] > 1 {
@@ -138,9 +128,9 @@ func TestKeys_rotate_and_nobody_notices(t *testing.T) {
 func TestKey_is_published_before_it_signs(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts)
-		command := command(t, opts)
-		access, _ := s.login()
+		s := apitest.Start(t, opts)
+		command := apitest.Command(t, opts)
+		access, _ := s.Login()
 		out, err := command("", "keys", "rotate")
 		if err != nil {
 			t.Fatal(err)
@@ -150,12 +140,12 @@ func TestKey_is_published_before_it_signs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, age := s.published()
+		_, age := published(s)
 		if age != 5*time.Minute || time.Until(begins) < age-time.Second {
 			t.Errorf("the set may be kept for %s, and the key signs in %s", age, time.Until(begins))
 		}
-		soon(t, "the next key is published", func() bool { set, _ := s.published(); return len(set.Key(next)) == 1 })
-		if again, _ := s.login(); kid(t, again) != kid(t, access) {
+		apitest.Eventually(t, "the next key is published", func() bool { set, _ := published(s); return len(set.Key(next)) == 1 })
+		if again, _ := s.Login(); kid(t, again) != kid(t, access) {
 			t.Error("it signs before its time")
 		}
 		// A second call finds the key that waits.
@@ -165,17 +155,17 @@ func TestKey_is_published_before_it_signs(t *testing.T) {
 		if _, err := command("", "keys", "rotate", "--now"); err != nil {
 			t.Fatal(err)
 		}
-		soon(t, "the next key signs", func() bool { token, _ := s.login(); return kid(t, token) == next })
-		s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", access, nil))
+		apitest.Eventually(t, "the next key signs", func() bool { token, _ := s.Login(); return kid(t, token) == next })
+		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", access, nil))
 	})
 }
 
 func TestRevoked_key_refuses_its_tokens_within_a_second(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		instances := []*instance{start(t, opts), start(t, opts)}
-		access, refresh := instances[0].login()
-		command := command(t, opts)
+		instances := []*apitest.Instance{apitest.Start(t, opts), apitest.Start(t, opts)}
+		access, refresh := instances[0].Login()
+		command := apitest.Command(t, opts)
 		if _, err := command("", "keys", "revoke", "unknown"); err == nil {
 			t.Error("a key that does not exist was revoked")
 		}
@@ -183,16 +173,16 @@ func TestRevoked_key_refuses_its_tokens_within_a_second(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, s := range instances {
-			soon(t, "its tokens are refused", func() bool {
-				return s.call("GET", "/api/v1/users/me", access, nil).status == http.StatusUnauthorized
+			apitest.Eventually(t, "its tokens are refused", func() bool {
+				return s.Call("GET", "/api/v1/users/me", access, nil).Status == http.StatusUnauthorized
 			})
 		}
 		// The session goes on under another key.
-		next := instances[1].expect(http.StatusOK, instances[1].refresh(refresh)).field(t, "access_token")
+		next := instances[1].Expect(http.StatusOK, instances[1].Refresh(refresh)).Field(t, "access_token")
 		if kid(t, next) == kid(t, access) {
 			t.Error("the revoked key signs")
 		}
-		instances[0].expect(http.StatusOK, instances[0].call("GET", "/api/v1/users/me", next, nil))
+		instances[0].Expect(http.StatusOK, instances[0].Call("GET", "/api/v1/users/me", next, nil))
 		if out, err := command("", "keys", "list"); err != nil || strings.Contains(out, kid(t, access)) || !strings.Contains(out, "active") {
 			t.Errorf("%v\n%s", err, out)
 		}
@@ -202,19 +192,19 @@ func TestRevoked_key_refuses_its_tokens_within_a_second(t *testing.T) {
 func TestKey_that_has_retired_is_gone(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts)
-		access, _ := s.login()
-		command := command(t, opts)
+		s := apitest.Start(t, opts)
+		access, _ := s.Login()
+		command := apitest.Command(t, opts)
 		if _, err := command("", "keys", "rotate", "--now"); err != nil {
 			t.Fatal(err)
 		}
-		s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", access, nil))
-		s.db.Client.SigningKey.Update().Where(signingkey.StateEQ(signingkey.StateRetiring)).SetRetireAt(time.Now().Add(-time.Second)).
+		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", access, nil))
+		s.DB.Client.SigningKey.Update().Where(signingkey.StateEQ(signingkey.StateRetiring)).SetRetireAt(time.Now().Add(-time.Second)).
 			ExecX(principal.System(t.Context(), "test"))
-		soon(t, "its tokens are refused", func() bool {
-			return s.call("GET", "/api/v1/users/me", access, nil).status == http.StatusUnauthorized
+		apitest.Eventually(t, "its tokens are refused", func() bool {
+			return s.Call("GET", "/api/v1/users/me", access, nil).Status == http.StatusUnauthorized
 		})
-		if set, _ := s.published(); len(set.Key(kid(t, access))) != 0 {
+		if set, _ := published(s); len(set.Key(kid(t, access))) != 0 {
 			t.Error("it is still published")
 		}
 	})
@@ -223,19 +213,19 @@ func TestKey_that_has_retired_is_gone(t *testing.T) {
 // Another algorithm is another key, which is published before it signs as every other.
 func TestAlgorithm_that_was_changed_makes_the_next_key(t *testing.T) {
 	t.Parallel()
-	s := start(t, dbtest.SQLite(t))
-	before := s.db.Client.SigningKey.Query().OnlyX(principal.System(t.Context(), "test"))
+	s := apitest.Start(t, dbtest.SQLite(t))
+	before := s.DB.Client.SigningKey.Query().OnlyX(principal.System(t.Context(), "test"))
 	opts := signing.Options{
-		Keyring: keyring.New([]byte(testSecret), nil), Algorithm: "EdDSA", Rotation: time.Hour, Clock: func() time.Time { return time.Now().UTC() },
+		Keyring: keyring.New([]byte(apitest.Secret), nil), Algorithm: "EdDSA", Rotation: time.Hour, Clock: func() time.Time { return time.Now().UTC() },
 	}
-	changed, err := signing.Open(t.Context(), s.db.Client, opts)
+	changed, err := signing.Open(t.Context(), s.DB.Client, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := changed.Maintain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	next := s.db.Client.SigningKey.Query().Where(signingkey.StateEQ(signingkey.StatePending)).OnlyX(principal.System(t.Context(), "test"))
+	next := s.DB.Client.SigningKey.Query().Where(signingkey.StateEQ(signingkey.StatePending)).OnlyX(principal.System(t.Context(), "test"))
 	if next.Alg != signingkey.AlgEdDSA || before.Alg != signingkey.AlgES256 || time.Until(next.NotBefore) < changed.MaxAge() {
 		t.Errorf("%v after %v", next, before)
 	}
@@ -250,22 +240,22 @@ func TestSecret_is_rotated_while_instances_serve(t *testing.T) {
 		secrets := func(current, previous string) func(*config.Config) {
 			return func(c *config.Config) { c.Secret, c.SecretPrevious = current, previous }
 		}
-		old := start(t, opts, secrets(testSecret, next))
-		access, refresh := old.login()
-		both := start(t, opts, secrets(next, testSecret))
-		fresh, freshRefresh := both.login()
-		for _, s := range []*instance{old, both} {
-			s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", access, nil))
-			s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", fresh, nil))
+		old := apitest.Start(t, opts, secrets(apitest.Secret, next))
+		access, refresh := old.Login()
+		both := apitest.Start(t, opts, secrets(next, apitest.Secret))
+		fresh, freshRefresh := both.Login()
+		for _, s := range []*apitest.Instance{old, both} {
+			s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", access, nil))
+			s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", fresh, nil))
 		}
-		refresh = both.expect(http.StatusOK, both.refresh(refresh)).field(t, "refresh_token")
-		freshRefresh = old.expect(http.StatusOK, old.refresh(freshRefresh)).field(t, "refresh_token")
-		freshRefresh = both.expect(http.StatusOK, both.refresh(freshRefresh)).field(t, "refresh_token")
+		refresh = both.Expect(http.StatusOK, both.Refresh(refresh)).Field(t, "refresh_token")
+		freshRefresh = old.Expect(http.StatusOK, old.Refresh(freshRefresh)).Field(t, "refresh_token")
+		freshRefresh = both.Expect(http.StatusOK, both.Refresh(freshRefresh)).Field(t, "refresh_token")
 
-		alone := start(t, opts, secrets(next, ""))
-		alone.expect(http.StatusOK, alone.call("GET", "/api/v1/users/me", access, nil))
-		alone.login()
-		alone.expect(http.StatusOK, alone.refresh(refresh))
-		alone.expect(http.StatusOK, alone.refresh(freshRefresh))
+		alone := apitest.Start(t, opts, secrets(next, ""))
+		alone.Expect(http.StatusOK, alone.Call("GET", "/api/v1/users/me", access, nil))
+		alone.Login()
+		alone.Expect(http.StatusOK, alone.Refresh(refresh))
+		alone.Expect(http.StatusOK, alone.Refresh(freshRefresh))
 	})
 }

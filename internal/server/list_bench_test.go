@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/demo"
 )
@@ -17,19 +18,19 @@ import (
 func BenchmarkListUsers(b *testing.B) {
 	size := demo.Options{Tenants: 300, Users: 30_000, Now: time.Now()}
 	deep := 100
-	if *long {
+	if *apitest.Long {
 		size.Tenants, size.Users, deep = 10_000, 1_000_000, 1_000
 	}
-	s := start(b, dbtest.Postgres(b))
-	made, err := demo.Fill(b.Context(), s.db, size)
+	s := apitest.Start(b, dbtest.Postgres(b))
+	made, err := demo.Fill(b.Context(), s.DB, size)
 	if err != nil {
 		b.Fatal(err)
 	}
-	owner := s.join(made.Largest, "second@demo.test", "owner")
+	owner := s.CreateUser(made.Largest, "second@demo.test", "owner")
 	next := ""
 	for range deep - 1 {
-		_, page, a := s.list(owner.access, next)
-		if n := a.statements(b); n != "2" {
+		_, page, a := s.ListUsers(owner.Access, next)
+		if n := a.Statements(b); n != "2" {
 			b.Fatalf("a page costs %s statements", n)
 		}
 		next = "cursor=" + url.QueryEscape(*page.NextCursor)
@@ -50,8 +51,8 @@ func BenchmarkListUsers(b *testing.B) {
 			var spent float64
 			for b.Loop() {
 				r := httptest.NewRequest("GET", "/api/v1/users?"+query, nil)
-				r.Header.Set("Authorization", "Bearer "+owner.access)
-				spent += serve(b, s, r, http.StatusOK).milliseconds(b)
+				r.Header.Set("Authorization", "Bearer "+owner.Access)
+				spent += apitest.Serve(b, s, r, http.StatusOK).Milliseconds(b)
 			}
 			b.ReportMetric(spent/float64(b.N), "sql-ms/op")
 		})

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/load"
@@ -14,11 +15,11 @@ import (
 func TestLoad_of_each_scenario_is_answered_and_counted(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts)
+		s := apitest.Start(t, opts)
 		answered := 0
 		for _, scenario := range load.Scenarios() {
 			o := load.Options{
-				URL: s.url, Tenant: "acme", Email: ownerEmail, Password: ownerPassword, Scenario: scenario, Requests: 40, Concurrency: 3,
+				URL: s.URL, Tenant: "acme", Email: apitest.OwnerEmail, Password: apitest.OwnerPassword, Scenario: scenario, Requests: 40, Concurrency: 3,
 				Progress: func() { answered++ },
 			}
 			r, err := load.Run(t.Context(), o)
@@ -30,12 +31,12 @@ func TestLoad_of_each_scenario_is_answered_and_counted(t *testing.T) {
 			t.Errorf("told of %d answers", answered)
 		}
 		// An open loop makes its requests however long each takes.
-		r, err := load.Run(t.Context(), load.Options{URL: s.url, Email: ownerEmail, Password: ownerPassword, Scenario: "mixed", Concurrency: 3, Rate: 100, Duration: time.Second})
+		r, err := load.Run(t.Context(), load.Options{URL: s.URL, Email: apitest.OwnerEmail, Password: apitest.OwnerPassword, Scenario: "mixed", Concurrency: 3, Rate: 100, Duration: time.Second})
 		if err != nil || r.Total != 100 || r.Failed != 0 {
 			t.Errorf("open: %+v, %v", r, err)
 		}
 		// What fails is counted by why.
-		r, err = load.Run(t.Context(), load.Options{URL: s.url + "/nowhere", Email: ownerEmail, Password: ownerPassword, Scenario: "me", Requests: 1, Concurrency: 1})
+		r, err = load.Run(t.Context(), load.Options{URL: s.URL + "/nowhere", Email: apitest.OwnerEmail, Password: apitest.OwnerPassword, Scenario: "me", Requests: 1, Concurrency: 1})
 		if err == nil || !strings.Contains(err.Error(), "status 404") {
 			t.Errorf("%+v, %v", r, err)
 		}

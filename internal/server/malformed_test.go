@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -16,13 +15,11 @@ import (
 	"testing"
 
 	"tenantry/ent/migrate"
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 )
-
-// long makes the tests of many requests and many clients as large as they are promised to hold.
-var long = flag.Bool("long", false, "as many malformed requests and slow clients as are promised to be borne")
 
 // malformedSeed makes every run send the same requests.
 const malformedSeed = 4711
@@ -30,82 +27,82 @@ const malformedSeed = 4711
 func TestMalformed_requests_are_refused_and_leave_nothing(t *testing.T) {
 	t.Parallel()
 	number := 2_000
-	if *long {
+	if *apitest.Long {
 		number = 10_000
 	}
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts, func(c *config.Config) { c.SignInAddressAttempts, c.Signup = 1_000_000, config.SignupOpen })
-		access, refresh := s.login()
-		secrets := []string{ownerPassword, access, access[strings.LastIndexByte(access, '.')+1:], refresh, refresh[strings.LastIndexByte(refresh, '.')+1:]}
+		s := apitest.Start(t, opts, func(c *config.Config) { c.SignInAddressAttempts, c.Signup = 1_000_000, config.SignupOpen })
+		access, refresh := s.Login()
+		secrets := []string{apitest.OwnerPassword, access, access[strings.LastIndexByte(access, '.')+1:], refresh, refresh[strings.LastIndexByte(refresh, '.')+1:]}
 		operations := declaredOperations(t)
-		before := s.contents()
-		w := &wire{TB: t, address: strings.TrimPrefix(s.url, "http://")}
+		before := contents(s)
+		w := &wire{TB: t, address: strings.TrimPrefix(s.URL, "http://")}
 		for i := range number {
 			m := &malformer{Rand: rand.New(rand.NewPCG(malformedSeed, uint64(i))), TB: t, access: access, refresh: refresh}
 			text := m.malformed(operations[i%len(operations)])
 			a := w.send(text)
-			s.holdRefusal(text, a, secrets)
+			holdRefusal(s, text, a, secrets)
 			if t.Failed() {
 				t.Fatalf("request %d:\n%.2000q", i, text)
 			}
 		}
-		for name, rows := range s.contents() {
+		for name, rows := range contents(s) {
 			if !slices.Equal(rows, before[name]) {
 				t.Errorf("table %s holds\n%q\nand before\n%q", name, rows, before[name])
 			}
 		}
-		logged := s.log.String()
+		logged := s.Logs.String()
 		for _, never := range append(secrets, "panic", `"level":"ERROR"`, `"level":"WARN"`) {
 			if strings.Contains(logged, never) {
 				t.Errorf("the log contains %q", never)
 			}
 		}
 		for _, o := range operations { // otherwise it would be something else that was refused
-			access, refresh := s.login()
+			access, refresh := s.Login()
 			m := &malformer{Rand: rand.New(rand.NewPCG(malformedSeed, 0)), TB: t, access: access, refresh: refresh}
-			if a := w.send(m.draft(o).String()); a.status >= 400 && a.status != http.StatusNotFound && a.status != http.StatusConflict &&
-				!bytes.Contains(a.body, []byte(`"invalid_state"`)) && !bytes.Contains(a.body, []byte(`"invalid_grant"`)) {
-				t.Errorf("%s %s is not understood: %d %s", o.method, o.pattern, a.status, a.body)
+			if a := w.send(m.draft(o).String()); a.Status >= 400 && a.Status != http.StatusNotFound && a.Status != http.StatusConflict &&
+				!bytes.Contains(a.Body, []byte(`"invalid_state"`)) && !bytes.Contains(a.Body, []byte(`"invalid_grant"`)) {
+				t.Errorf("%s %s is not understood: %d %s", o.method, o.pattern, a.Status, a.Body)
 			}
 		}
 	})
 }
 
 // holdRefusal holds an answer against what every refusal promises.
-func (s *instance) holdRefusal(text string, a answer, secrets []string) {
+func holdRefusal(s *apitest.Instance, text string, a apitest.Answer, secrets []string) {
 	s.Helper()
-	if a.status < 400 || a.status >= 500 {
-		s.Errorf("status %d: %s", a.status, a.body)
+	if a.Status < 400 || a.Status >= 500 {
+		s.Errorf("status %d: %s", a.Status, a.Body)
 	}
 	for _, secret := range secrets {
-		if bytes.Contains(a.body, []byte(secret)) || strings.Contains(fmt.Sprint(a.header), secret) {
-			s.Errorf("the answer repeats %q: %s", secret, a.body)
+		if bytes.Contains(a.Body, []byte(secret)) || strings.Contains(fmt.Sprint(a.Header), secret) {
+			s.Errorf("the answer repeats %q: %s", secret, a.Body)
 		}
 	}
-	if a.header.Get("X-Request-Id") == "" { // net/http could not read it
-		if a.status != http.StatusBadRequest || a.header.Get("Connection") != "close" {
-			s.Errorf("%d, and the connection stays: %s", a.status, a.body)
+	if a.Header.Get("X-Request-Id") == "" { // net/http could not read it
+		if a.Status != http.StatusBadRequest || a.Header.Get("Connection") != "close" {
+			s.Errorf("%d, and the connection stays: %s", a.Status, a.Body)
 		}
 		return
 	}
 	var document struct{ Code string }
-	if err := json.Unmarshal(a.body, &document); err != nil || document.Code == "" || a.header.Get("Content-Type") != "application/problem+json" {
-		s.Errorf("not a problem: %s", a.body)
+	if err := json.Unmarshal(a.Body, &document); err != nil || document.Code == "" || a.Header.Get("Content-Type") != "application/problem+json" {
+		s.Errorf("not a problem: %s", a.Body)
 	}
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(text)))
 	if err != nil {
 		s.Fatal(err)
 	}
-	s.holdAgainstContract(r, a)
+	s.CheckContract(r, a)
 }
 
 // contents returns every row of every table, but for the attempts that are over.
-func (s *instance) contents() map[string][]string {
+func contents(s *apitest.Instance) map[string][]string {
 	s.Helper()
-	if err := s.server.Limiter.DeleteExpired(s.Context()); err != nil {
+	if err := s.Server.Limiter.DeleteExpired(s.Context()); err != nil {
 		s.Fatal(err)
 	}
-	all := s.dump()
+	all := dump(s)
 	if len(all["users"]) != 1 || len(all["refresh_tokens"]) != 1 {
 		s.Fatalf("one owner with one session is not in %v", slices.Collect(maps.Keys(all)))
 	}
@@ -113,11 +110,11 @@ func (s *instance) contents() map[string][]string {
 }
 
 // dump returns every row of every table, sorted.
-func (s *instance) dump() map[string][]string {
+func dump(s *apitest.Instance) map[string][]string {
 	s.Helper()
 	all := map[string][]string{}
 	for _, table := range migrate.Tables {
-		rows, err := s.db.SQL.QueryContext(s.Context(), "SELECT * FROM "+table.Name)
+		rows, err := s.DB.SQL.QueryContext(s.Context(), "SELECT * FROM "+table.Name)
 		if err != nil {
 			s.Fatal(err)
 		}
@@ -159,7 +156,7 @@ type wire struct {
 	reader  *bufio.Reader
 }
 
-func (w *wire) send(text string) answer {
+func (w *wire) send(text string) apitest.Answer {
 	w.Helper()
 	if w.conn == nil {
 		conn, err := net.Dial("tcp", w.address)
@@ -187,5 +184,5 @@ func (w *wire) send(text string) answer {
 		w.conn = nil
 		response.Header.Set("Connection", "close") // which ReadResponse takes away
 	}
-	return answer{response.StatusCode, response.Header, body}
+	return apitest.Answer{Status: response.StatusCode, Header: response.Header, Body: body}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"tenantry/internal/api"
+	"tenantry/internal/apitest"
 )
 
 // declared is an operation of the contract.
@@ -125,7 +126,7 @@ func (m *malformer) sample(name string, schema *openapi3.Schema) string {
 	m.Helper()
 	value := schema.Example
 	if known, ok := map[string]string{
-		"tenant": "acme", "email": ownerEmail, "password": ownerPassword, "current_password": ownerPassword, "new_password": ownerPassword, "refresh_token": m.refresh,
+		"tenant": "acme", "email": apitest.OwnerEmail, "password": apitest.OwnerPassword, "current_password": apitest.OwnerPassword, "new_password": apitest.OwnerPassword, "refresh_token": m.refresh,
 	}[name]; ok && schema.Type.Is("string") {
 		value = known
 	}

@@ -10,6 +10,7 @@ import (
 
 	"tenantry/ent"
 	"tenantry/ent/refreshtoken"
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
@@ -27,30 +28,30 @@ const (
 // signOuts are the operations that revoke every session of a user, or every other session.
 var signOuts = []struct {
 	name string
-	do   func(s *instance, root string, of person)
+	do   func(s *apitest.Instance, root string, of apitest.Account)
 }{
-	{"deactivation", func(s *instance, root string, of person) {
+	{"deactivation", func(s *apitest.Instance, root string, of apitest.Account) {
 		inactive := map[string]any{"is_active": false}
-		s.expect(http.StatusOK, s.call("PATCH", "/api/v1/users/"+of.ID.String(), root, inactive))
+		s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/users/"+of.ID.String(), root, inactive))
 	}},
-	{"sign_out_everywhere", func(s *instance, _ string, of person) {
-		s.expect(http.StatusNoContent, s.call("POST", "/api/v1/auth/logout-all", of.access, nil))
+	{"sign_out_everywhere", func(s *apitest.Instance, _ string, of apitest.Account) {
+		s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/auth/logout-all", of.Access, nil))
 	}},
-	{"end_sessions", func(s *instance, root string, of person) {
-		s.expect(http.StatusNoContent, s.call("DELETE", "/api/v1/users/"+of.ID.String()+"/sessions", root, nil))
+	{"end_sessions", func(s *apitest.Instance, root string, of apitest.Account) {
+		s.Expect(http.StatusNoContent, s.Call("DELETE", "/api/v1/users/"+of.ID.String()+"/sessions", root, nil))
 	}},
-	{"password", func(s *instance, _ string, of person) {
-		s.expect(http.StatusNoContent, s.call("POST", "/api/v1/auth/password", of.access,
-			map[string]string{"current_password": ownerPassword, "new_password": "another horse battery staple"}))
+	{"password", func(s *apitest.Instance, _ string, of apitest.Account) {
+		s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/auth/password", of.Access,
+			map[string]string{"current_password": apitest.OwnerPassword, "new_password": "another horse battery staple"}))
 	}},
-	{"user_disable", func(s *instance, _ string, of person) {
-		if _, err := command(s.TB, s.opts)("", "user", "disable", "--tenant=acme", of.Email); err != nil {
+	{"user_disable", func(s *apitest.Instance, _ string, of apitest.Account) {
+		if _, err := apitest.Command(s.TB, s.Options)("", "user", "disable", "--tenant=acme", of.Email); err != nil {
 			s.Fatal(err)
 		}
 	}},
-	{"user_set_password", func(s *instance, _ string, of person) {
+	{"user_set_password", func(s *apitest.Instance, _ string, of apitest.Account) {
 		const next = "another horse battery staple"
-		if _, err := command(s.TB, s.opts)(next, "user", "set-password", "--tenant=acme", of.Email, withPassword); err != nil {
+		if _, err := apitest.Command(s.TB, s.Options)(next, "user", "set-password", "--tenant=acme", of.Email, apitest.PasswordFromStdin); err != nil {
 			s.Fatal(err)
 		}
 	}},
@@ -58,9 +59,9 @@ var signOuts = []struct {
 
 // revive undoes what signOuts do to a user, except for the rows of sessions that are marked as
 // revoked.
-func (s *instance) revive(u *ent.User) {
+func revive(s *apitest.Instance, u *ent.User) {
 	s.Helper()
-	s.db.Client.User.UpdateOne(u).SetIsActive(true).
+	s.DB.Client.User.UpdateOne(u).SetIsActive(true).
 		SetPasswordVersion(u.PasswordVersion).SetPasswordHash(*u.PasswordHash).ExecX(principal.System(s.Context(), "test"))
 }
 
@@ -69,30 +70,30 @@ func (s *instance) revive(u *ent.User) {
 func TestSignOut_of_a_user_with_many_sessions(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts)
+		s := apitest.Start(t, opts)
 		sessions := manySessions
 		if opts.URL == "" {
 			sessions = 5 * mostMarked // SQLite has no statement timeout to exceed, and is slow under the race detector
 		}
-		root, _ := s.login()
-		ada := s.join("acme", "ada@acme.test", "member")
-		dbtest.GiveSessions(t, s.db, ada.TenantID, ada.ID, ada.PasswordVersion, sessions)
+		root, _ := s.Login()
+		ada := s.CreateUser("acme", "ada@acme.test", "member")
+		dbtest.GiveSessions(t, s.DB, ada.TenantID, ada.ID, ada.PasswordVersion, sessions)
 		ctx := principal.System(t.Context(), "test")
-		revoked := func() int { return s.db.Client.RefreshToken.Query().Where(refreshtoken.Revoked(true)).CountX(ctx) }
+		revoked := func() int { return s.DB.Client.RefreshToken.Query().Where(refreshtoken.Revoked(true)).CountX(ctx) }
 		for _, out := range signOuts {
-			other, asking := s.signIn("acme", ada.User), s.signIn("acme", ada.User)
+			other, asking := s.SignIn("acme", ada.User), s.SignIn("acme", ada.User)
 			before := revoked()
 			out.do(s, root, asking)
 			if n := revoked() - before; n == 0 || n > mostMarked {
 				t.Errorf("%s: %d rows were marked", out.name, n)
 			}
-			s.server.CatchUp()
-			s.expect(http.StatusUnauthorized, s.call("GET", "/api/v1/users/me", other.access, nil))
-			s.expect(http.StatusUnauthorized, s.refresh(other.refresh))
-			if n := s.db.Client.User.GetX(ctx, ada.ID).PasswordVersion; n != ada.PasswordVersion+1 {
+			s.CatchUp()
+			s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", other.Access, nil))
+			s.Expect(http.StatusUnauthorized, s.Refresh(other.Refresh))
+			if n := s.DB.Client.User.GetX(ctx, ada.ID).PasswordVersion; n != ada.PasswordVersion+1 {
 				t.Errorf("%s: the password version is %d", out.name, n)
 			}
-			s.revive(ada.User)
+			revive(s, ada.User)
 		}
 	})
 }
@@ -103,29 +104,29 @@ func TestSession_beyond_the_limit_is_refused(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		limit := func(c *config.Config) { c.SessionsPerUser = 2 }
-		s := start(t, opts, limit)
-		instances := []*instance{s}
+		s := apitest.Start(t, opts, limit)
+		instances := []*apitest.Instance{s}
 		if opts.URL != "" {
-			instances = append(instances, start(t, opts, limit))
+			instances = append(instances, apitest.Start(t, opts, limit))
 		}
-		first, second := s.signIn("acme", s.owner()), s.signIn("acme", s.owner())
+		first, second := s.SignIn("acme", s.Owner()), s.SignIn("acme", s.Owner())
 		for _, i := range instances {
-			i.server.CatchUp()
-			i.expect(http.StatusOK, i.call("GET", "/api/v1/users/me", first.access, nil))
+			i.CatchUp()
+			i.Expect(http.StatusOK, i.Call("GET", "/api/v1/users/me", first.Access, nil))
 		}
-		s.expect(http.StatusOK, s.refresh(first.refresh)) // so that the second was refreshed longest ago
+		s.Expect(http.StatusOK, s.Refresh(first.Refresh)) // so that the second was refreshed longest ago
 		for _, i := range instances {
-			i.expect(http.StatusOK, i.call("GET", "/api/v1/users/me", second.access, nil))
+			i.Expect(http.StatusOK, i.Call("GET", "/api/v1/users/me", second.Access, nil))
 		}
-		third := s.signIn("acme", s.owner())
-		s.expect(http.StatusUnauthorized, s.call("GET", "/api/v1/users/me", second.access, nil))
+		third := s.SignIn("acme", s.Owner())
+		s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", second.Access, nil))
 		for _, i := range instances {
-			i.server.CatchUp()
-			i.expect(http.StatusUnauthorized, i.call("GET", "/api/v1/users/me", second.access, nil))
-			i.expect(http.StatusUnauthorized, i.refresh(second.refresh))
-			i.expect(http.StatusOK, i.call("GET", "/api/v1/users/me", first.access, nil))
+			i.CatchUp()
+			i.Expect(http.StatusUnauthorized, i.Call("GET", "/api/v1/users/me", second.Access, nil))
+			i.Expect(http.StatusUnauthorized, i.Refresh(second.Refresh))
+			i.Expect(http.StatusOK, i.Call("GET", "/api/v1/users/me", first.Access, nil))
 		}
-		if listed := s.sessions(third.access); len(listed) != 2 {
+		if listed := s.Sessions(third.Access); len(listed) != 2 {
 			t.Errorf("listed %v", listed)
 		}
 	})
@@ -134,10 +135,10 @@ func TestSession_beyond_the_limit_is_refused(t *testing.T) {
 // BenchmarkManySessions measures each operation on a user with 100,000 live sessions, on a role
 // that 200,000 users have, and on a tenant whose one user has 100,000 sessions, on Postgres.
 func BenchmarkManySessions(b *testing.B) {
-	s := quiet(b, dbtest.Postgres(b))
-	root, _ := s.login()
-	ada := s.join("acme", "ada@acme.test", "member")
-	dbtest.GiveSessions(b, s.db, ada.TenantID, ada.ID, ada.PasswordVersion, manySessions)
+	s := apitest.StartQuiet(b, dbtest.Postgres(b))
+	root, _ := s.Login()
+	ada := s.CreateUser("acme", "ada@acme.test", "member")
+	dbtest.GiveSessions(b, s.DB, ada.TenantID, ada.ID, ada.PasswordVersion, manySessions)
 	measure := func(name string, prepare func() (run func())) {
 		b.Run(name, func(b *testing.B) {
 			for range b.N {
@@ -148,49 +149,49 @@ func BenchmarkManySessions(b *testing.B) {
 			}
 		})
 	}
-	measure("sign_in", func() func() { return func() { s.signIn("acme", ada.User) } })
+	measure("sign_in", func() func() { return func() { s.SignIn("acme", ada.User) } })
 	measure("list", func() func() {
 		return func() {
-			s.expect(http.StatusOK, s.call("GET", "/api/v1/users/"+ada.ID.String()+"/sessions", root, nil))
+			s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/"+ada.ID.String()+"/sessions", root, nil))
 		}
 	})
 	for _, out := range signOuts {
 		measure(out.name, func() func() {
-			s.revive(ada.User)
-			asking := s.signIn("acme", ada.User)
+			revive(s, ada.User)
+			asking := s.SignIn("acme", ada.User)
 			return func() { out.do(s, root, asking) }
 		})
 	}
 	measure("delete_user", func() func() {
-		doomed := s.join("acme", uuid.NewString()+"@acme.test", "member")
-		dbtest.GiveSessions(b, s.db, doomed.TenantID, doomed.ID, doomed.PasswordVersion, manySessions)
+		doomed := s.CreateUser("acme", uuid.NewString()+"@acme.test", "member")
+		dbtest.GiveSessions(b, s.DB, doomed.TenantID, doomed.ID, doomed.PasswordVersion, manySessions)
 		return func() {
-			s.expect(http.StatusNoContent, s.call("DELETE", "/api/v1/users/"+doomed.ID.String(), root, nil))
+			s.Expect(http.StatusNoContent, s.Call("DELETE", "/api/v1/users/"+doomed.ID.String(), root, nil))
 		}
 	})
 	measure("delete_tenant", func() func() {
 		slug := "doomed-" + uuid.NewString()
-		s.found(slug)
-		doomed := s.join(slug, "owner@doomed.test", "owner")
-		dbtest.GiveSessions(b, s.db, doomed.TenantID, doomed.ID, doomed.PasswordVersion, manySessions)
+		s.CreateTenant(slug)
+		doomed := s.CreateUser(slug, "owner@doomed.test", "owner")
+		dbtest.GiveSessions(b, s.DB, doomed.TenantID, doomed.ID, doomed.PasswordVersion, manySessions)
 		return func() {
-			s.expect(http.StatusNoContent, s.call("DELETE", "/api/v1/tenants/"+doomed.TenantID.String(), root, nil))
+			s.Expect(http.StatusNoContent, s.Call("DELETE", "/api/v1/tenants/"+doomed.TenantID.String(), root, nil))
 		}
 	})
 	fast := url.Values{"options": {"-c session_replication_role=replica"}} // past foreign keys and triggers
-	filler, err := sql.Open("postgres", s.opts.URL+"&"+fast.Encode())
+	filler, err := sql.Open("postgres", s.Options.URL+"&"+fast.Encode())
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer filler.Close()
-	statement(b, filler, `INSERT INTO users (id, tenant_id, created_at, updated_at, email)
+	apitest.Exec(b, filler, `INSERT INTO users (id, tenant_id, created_at, updated_at, email)
 		SELECT gen_random_uuid(), $1, now(), now(), n || '@many.test' FROM generate_series(1, 200000) AS s(n)`,
 		ada.TenantID)
 	measure("delete_role", func() func() {
-		role := s.makeRole(root, uuid.NewString(), "users:read")
-		statement(b, filler, `INSERT INTO user_roles (tenant_id, user_id, role_id, created_at, updated_at)
+		role := s.CreateRole(root, uuid.NewString(), "users:read")
+		apitest.Exec(b, filler, `INSERT INTO user_roles (tenant_id, user_id, role_id, created_at, updated_at)
 			SELECT tenant_id, id, $1, now(), now() FROM users WHERE email LIKE '%@many.test'`, role)
-		statement(b, filler, "ANALYZE user_roles")
-		return func() { s.expect(http.StatusNoContent, s.call("DELETE", "/api/v1/roles/"+role, root, nil)) }
+		apitest.Exec(b, filler, "ANALYZE user_roles")
+		return func() { s.Expect(http.StatusNoContent, s.Call("DELETE", "/api/v1/roles/"+role, root, nil)) }
 	})
 }

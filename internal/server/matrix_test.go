@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"tenantry/ent/tenant"
+	"tenantry/internal/apitest"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/principal"
@@ -21,7 +22,7 @@ import (
 // actor is somebody who calls every operation.
 type actor struct {
 	name string
-	person
+	apitest.Account
 	slug string
 	// dead actors are refused wherever a credential is asked for.
 	dead bool
@@ -33,31 +34,31 @@ func (a actor) may(scopes []string) bool {
 	return !slices.ContainsFunc(scopes, func(s string) bool { return !slices.Contains(a.permissions, s) })
 }
 
-func (s *instance) actors() []actor {
+func actors(s *apitest.Instance) []actor {
 	s.Helper()
-	s.found("other")
-	s.found("suspended")
+	s.CreateTenant("other")
+	s.CreateTenant("suspended")
 	admin := slices.DeleteFunc(roles.All(), func(p string) bool {
 		return slices.Contains([]string{roles.TenantWrite, roles.ProvidersRead, roles.ProvidersWrite}, p)
 	})
 	all := []actor{
 		{name: "anonymous", dead: true},
-		{name: "member", person: s.join("acme", "member@acme.test", "member"), slug: "acme"},
-		{name: "admin", person: s.join("acme", "admin@acme.test", "admin"), slug: "acme", permissions: admin},
-		{name: "owner", person: s.join("acme", "second@acme.test", "owner"), slug: "acme", permissions: roles.All()},
-		{name: "owner of another tenant", person: s.join("other", "owner@other.test", "owner"), slug: "other", permissions: roles.All()},
-		{name: "owner of a suspended tenant", person: s.join("suspended", "owner@suspended.test", "owner"), dead: true},
-		{name: "superuser", person: s.signIn("acme", s.owner()), slug: "acme", permissions: append(roles.All(), roles.TenantsRead, roles.TenantsWrite)},
+		{name: "member", Account: s.CreateUser("acme", "member@acme.test", "member"), slug: "acme"},
+		{name: "admin", Account: s.CreateUser("acme", "admin@acme.test", "admin"), slug: "acme", permissions: admin},
+		{name: "owner", Account: s.CreateUser("acme", "second@acme.test", "owner"), slug: "acme", permissions: roles.All()},
+		{name: "owner of another tenant", Account: s.CreateUser("other", "owner@other.test", "owner"), slug: "other", permissions: roles.All()},
+		{name: "owner of a suspended tenant", Account: s.CreateUser("suspended", "owner@suspended.test", "owner"), dead: true},
+		{name: "superuser", Account: s.SignIn("acme", s.Owner()), slug: "acme", permissions: append(roles.All(), roles.TenantsRead, roles.TenantsWrite)},
 	}
-	s.db.Client.Tenant.Update().Where(tenant.Slug("suspended")).SetIsActive(false).ExecX(principal.System(s.Context(), "test"))
+	s.DB.Client.Tenant.Update().Where(tenant.Slug("suspended")).SetIsActive(false).ExecX(principal.System(s.Context(), "test"))
 	return all
 }
 
-// object makes what a path names, in the tenant of a person: what the {id} of its resource is, and a role.
-func (s *instance) object(pattern string, of person, user uuid.UUID) map[string]string {
+// objectOf makes what a path names, in the tenant of a person: what the {id} of its resource is, and a role.
+func objectOf(s *apitest.Instance, pattern string, of apitest.Account, user uuid.UUID) map[string]string {
 	s.Helper()
 	ctx := principal.NewContext(s.Context(), principal.InTenant(of.TenantID))
-	client := s.db.Client
+	client := s.DB.Client
 	made := client.Role.Create().SetName(uuid.NewString()).SaveX(ctx).ID
 	ids := map[string]string{"{role_id}": made.String(), "{provider}": "p" + strings.ToLower(uuid.NewString()[:8])}
 	switch {
@@ -67,7 +68,7 @@ func (s *instance) object(pattern string, of person, user uuid.UUID) map[string]
 		version := client.User.GetX(ctx, user).PasswordVersion
 		ids["{id}"] = client.RefreshToken.Create().SetUserID(user).SetPasswordVersion(version).
 			SetExpiresAt(time.Now().Add(time.Hour)).SaveX(ctx).ID.String()
-	case strings.HasPrefix(pattern, providersPath):
+	case strings.HasPrefix(pattern, apitest.ProvidersPath):
 		ids["{id}"] = client.OAuthProvider.Create().SetName("p" + strings.ToLower(uuid.NewString()[:8])).SetKind("oidc").SetLabel("Provider").
 			SetClientID("acme").SaveX(ctx).ID.String()
 	case strings.HasPrefix(pattern, "/api/v1/auth/oauth/{provider}"):
@@ -87,9 +88,9 @@ func (s *instance) object(pattern string, of person, user uuid.UUID) map[string]
 func TestMatrix_of_operations_actors_and_objects(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts)
-		actors := s.actors()
-		foreigner := map[string]person{"acme": actors[4].person, "other": actors[3].person}
+		s := apitest.Start(t, opts)
+		actors := actors(s)
+		foreigner := map[string]apitest.Account{"acme": actors[4].Account, "other": actors[3].Account}
 		cells := 0
 		for _, o := range declaredOperations(t) {
 			if len(*o.Security) == 0 {
@@ -99,24 +100,24 @@ func TestMatrix_of_operations_actors_and_objects(t *testing.T) {
 			m := &malformer{Rand: rand.New(rand.NewPCG(malformedSeed, 0)), TB: t}
 			body := m.draft(o).body
 			for _, a := range actors {
-				if !a.dead && s.call("GET", "/api/v1/users/me", a.access, nil).status == http.StatusUnauthorized {
-					a.person = s.signIn(a.slug, a.User) // an operation before has ended the session
+				if !a.dead && s.Call("GET", "/api/v1/users/me", a.Access, nil).Status == http.StatusUnauthorized {
+					a.Account = s.SignIn(a.slug, a.User) // an operation before has ended the session
 				}
-				ask := func(ids map[string]string) answer {
+				ask := func(ids map[string]string) apitest.Answer {
 					path := o.pattern
 					for name, id := range ids {
 						path = strings.ReplaceAll(path, name, id)
 					}
 					cells++
 					if body == "" {
-						return s.call(o.method, path, a.access, nil)
+						return s.Call(o.method, path, a.Access, nil)
 					}
-					return s.call(o.method, path, a.access, body)
+					return s.Call(o.method, path, a.Access, body)
 				}
-				expect := func(object string, got answer, allowed func(status int) bool) {
+				expect := func(object string, got apitest.Answer, allowed func(status int) bool) {
 					t.Helper()
-					if !allowed(got.status) {
-						t.Errorf("%s: %s %s, %s: %d %s", a.name, o.method, o.pattern, object, got.status, got.body)
+					if !allowed(got.Status) {
+						t.Errorf("%s: %s %s, %s: %d %s", a.name, o.method, o.pattern, object, got.Status, got.Body)
 					}
 				}
 				only := func(status int) func(int) bool { return func(got int) bool { return got == status } }
@@ -127,12 +128,12 @@ func TestMatrix_of_operations_actors_and_objects(t *testing.T) {
 					continue
 				case !a.may(scopes):
 					expect("missing", ask(missing), only(http.StatusForbidden))
-					expect("own", ask(s.object(o.pattern, a.person, a.ID)), only(http.StatusForbidden))
+					expect("own", ask(objectOf(s, o.pattern, a.Account, a.ID)), only(http.StatusForbidden))
 					continue
 				}
 				if strings.Contains(o.pattern, "{") {
 					other := foreigner[a.slug]
-					none, foreign := ask(missing), ask(s.object(o.pattern, other, other.ID))
+					none, foreign := ask(missing), ask(objectOf(s, o.pattern, other, other.ID))
 					expect("missing", none, only(http.StatusNotFound))
 					if !strings.HasPrefix(o.pattern, "/api/v1/tenants/") { // no tenant is foreign to a superuser
 						expect("foreign", foreign, only(http.StatusNotFound))
@@ -142,10 +143,10 @@ func TestMatrix_of_operations_actors_and_objects(t *testing.T) {
 					}
 				}
 				if o.OperationID == "LinkOAuth" && a.IsSuperuser {
-					expect("own", ask(s.object(o.pattern, a.person, a.ID)), only(http.StatusForbidden)) // a tenant's provider speaks for none
+					expect("own", ask(objectOf(s, o.pattern, a.Account, a.ID)), only(http.StatusForbidden)) // a tenant's provider speaks for none
 					continue
 				}
-				expect("own", ask(s.object(o.pattern, a.person, a.ID)), func(status int) bool {
+				expect("own", ask(objectOf(s, o.pattern, a.Account, a.ID)), func(status int) bool {
 					return status < 500 && !slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusBadRequest}, status)
 				})
 			}
@@ -179,18 +180,18 @@ func TestEvery_operation_on_what_is_others_names_its_permission(t *testing.T) {
 }
 
 // withoutID is an answer but for the id of its request.
-func withoutID(t *testing.T, a answer) string {
+func withoutID(t *testing.T, a apitest.Answer) string {
 	t.Helper()
 	var members map[string]any
-	if err := json.Unmarshal(a.body, &members); err != nil {
+	if err := json.Unmarshal(a.Body, &members); err != nil {
 		t.Fatal(err)
 	}
 	delete(members, "request_id")
-	a.header.Del("X-Request-Id")
-	a.header.Del("Date")
-	a.header.Del("Server-Timing")
-	a.header.Del("Content-Length")
-	both, err := json.Marshal([]any{a.status, a.header, members})
+	a.Header.Del("X-Request-Id")
+	a.Header.Del("Date")
+	a.Header.Del("Server-Timing")
+	a.Header.Del("Content-Length")
+	both, err := json.Marshal([]any{a.Status, a.Header, members})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,17 +3,14 @@ package server_test
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
-	"regexp"
 	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"tenantry/ent"
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
@@ -21,42 +18,22 @@ import (
 	"tenantry/internal/server"
 )
 
-// figure returns the value of a line of /metrics, -1 if it is not there.
-func figure(t *testing.T, operations http.Handler, name string) float64 {
-	t.Helper()
-	w := httptest.NewRecorder()
-	operations.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))
-	body, err := io.ReadAll(w.Result().Body)
-	if err != nil || w.Code != http.StatusOK {
-		t.Fatalf("%d, %v", w.Code, err)
-	}
-	found := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (\S+)$`).FindSubmatch(body)
-	if found == nil {
-		return -1
-	}
-	value, err := strconv.ParseFloat(string(found[1]), 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return value
-}
-
 func TestMetrics_count_what_has_happened(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts)
-		access, refresh := s.login()
-		s.server.CatchUp()
+		s := apitest.Start(t, opts)
+		access, refresh := s.Login()
+		s.CatchUp()
 		for range 3 {
-			s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", access, nil))
+			s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", access, nil))
 		}
-		s.call("GET", "/api/v1/users/me", "", nil)
-		s.call("GET", "/nowhere", "", nil)
+		s.Call("GET", "/api/v1/users/me", "", nil)
+		s.Call("GET", "/nowhere", "", nil)
 		old := refresh
 		for range 2 {
-			refresh = s.expect(http.StatusOK, s.refresh(refresh)).field(t, "refresh_token")
+			refresh = s.Expect(http.StatusOK, s.Refresh(refresh)).Field(t, "refresh_token")
 		}
-		s.expect(http.StatusUnauthorized, s.refresh(old))
+		s.Expect(http.StatusUnauthorized, s.Refresh(old))
 		for name, want := range map[string]float64{
 			`tenantry_request_duration_seconds_count{operation="GetMe",status="200"}`:   3,
 			`tenantry_request_duration_seconds_count{operation="GetMe",status="401"}`:   1,
@@ -73,26 +50,26 @@ func TestMetrics_count_what_has_happened(t *testing.T) {
 			`tenantry_access_tokens_verified_total`:                                     1,
 			`tenantry_password_hashes_running`:                                          0,
 		} {
-			if got := figure(t, s.server.Operations, name); got != want {
+			if got := apitest.Metric(t, s.Server.Operations, name); got != want {
 				t.Errorf("%s is %v, want %v", name, got, want)
 			}
 		}
-		if hits := figure(t, s.server.Operations, `tenantry_cache_hits_total{kind="session",tier="process"}`); hits < 2 {
+		if hits := apitest.Metric(t, s.Server.Operations, `tenantry_cache_hits_total{kind="session",tier="process"}`); hits < 2 {
 			t.Errorf("%v hits", hits)
 		}
-		if open := figure(t, s.server.Operations, `go_sql_open_connections{db_name="tenantry"}`); open < 1 {
+		if open := apitest.Metric(t, s.Server.Operations, `go_sql_open_connections{db_name="tenantry"}`); open < 1 {
 			t.Errorf("%v connections", open)
 		}
-		s.server.Unforeseen(fmt.Errorf("read user: %w", &ent.NotLoadedError{}))
-		s.server.Unforeseen(errors.New("pq: broken"))
+		s.Server.Unforeseen(fmt.Errorf("read user: %w", &ent.NotLoadedError{}))
+		s.Server.Unforeseen(errors.New("pq: broken"))
 		for _, kind := range []string{"edge_not_loaded", "other"} {
-			if got := figure(t, s.server.Operations, `tenantry_unforeseen_errors_total{kind="`+kind+`"}`); got != 1 {
+			if got := apitest.Metric(t, s.Server.Operations, `tenantry_unforeseen_errors_total{kind="`+kind+`"}`); got != 1 {
 				t.Errorf("%v unforeseen errors of kind %s", got, kind)
 			}
 		}
 		// Nothing of it is on the listener of clients (H-10).
 		for _, path := range []string{"/metrics", "/debug/pprof/", "/debug/pprof/cmdline"} {
-			s.expect(http.StatusNotFound, s.call("GET", path, "", nil))
+			s.Expect(http.StatusNotFound, s.Call("GET", path, "", nil))
 		}
 	})
 }
@@ -102,21 +79,21 @@ func TestMetrics_tell_how_sign_ins_and_refreshes_have_ended(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		now := time.Now().UTC() // and stays so: who has to wait a second still has to when a slow machine has hashed
-		s := startAt(t, opts, func() time.Time { return now }, func(c *config.Config) { c.SignInAccountAttempts = 2 })
+		s := apitest.StartAt(t, opts, func() time.Time { return now }, func(c *config.Config) { c.SignInAccountAttempts = 2 })
 		const path = "/api/v1/auth/login"
-		_, refresh := s.login()
-		s.expect(http.StatusOK, s.refresh(refresh))
-		s.expect(http.StatusOK, s.refresh(refresh))
-		s.expect(http.StatusUnauthorized, s.refresh(refresh+"x"))
-		s.expect(http.StatusUnauthorized, s.call("POST", path, "", credentials("nobody@acme.test", ownerPassword)))
-		s.except = []string{liveOfInactive}
-		s.db.Client.User.UpdateOne(s.owner()).SetIsActive(false).ExecX(principal.System(t.Context(), "test"))
-		refused := s.expect(http.StatusUnauthorized, s.call("POST", path, "", credentials(ownerEmail, ownerPassword)))
-		if strings.Contains(string(refused.body), "may not act") {
-			t.Errorf("a client is told why: %s", refused.body)
+		_, refresh := s.Login()
+		s.Expect(http.StatusOK, s.Refresh(refresh))
+		s.Expect(http.StatusOK, s.Refresh(refresh))
+		s.Expect(http.StatusUnauthorized, s.Refresh(refresh+"x"))
+		s.Expect(http.StatusUnauthorized, s.Call("POST", path, "", apitest.Credentials("nobody@acme.test", apitest.OwnerPassword)))
+		s.Except = []string{apitest.LiveSessionOfInactive}
+		s.DB.Client.User.UpdateOne(s.Owner()).SetIsActive(false).ExecX(principal.System(t.Context(), "test"))
+		refused := s.Expect(http.StatusUnauthorized, s.Call("POST", path, "", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)))
+		if strings.Contains(string(refused.Body), "may not act") {
+			t.Errorf("a client is told why: %s", refused.Body)
 		}
-		s.expect(http.StatusUnauthorized, s.call("POST", path, "", credentials(ownerEmail, "wrong password")))
-		s.expect(http.StatusTooManyRequests, s.call("POST", path, "", credentials(ownerEmail, "wrong password")))
+		s.Expect(http.StatusUnauthorized, s.Call("POST", path, "", apitest.Credentials(apitest.OwnerEmail, "wrong password")))
+		s.Expect(http.StatusTooManyRequests, s.Call("POST", path, "", apitest.Credentials(apitest.OwnerEmail, "wrong password")))
 		for name, want := range map[string]float64{
 			`tenantry_sign_ins_total{method="password",outcome="ok"}`:                1,
 			`tenantry_sign_ins_total{method="password",outcome="wrong_credentials"}`: 2,
@@ -128,7 +105,7 @@ func TestMetrics_tell_how_sign_ins_and_refreshes_have_ended(t *testing.T) {
 			`tenantry_refreshes_total{outcome="grace"}`:                              1,
 			`tenantry_refreshes_total{outcome="refused"}`:                            1,
 		} {
-			if got := figure(t, s.server.Operations, name); got != want {
+			if got := apitest.Metric(t, s.Server.Operations, name); got != want {
 				t.Errorf("%s is %v, want %v", name, got, want)
 			}
 		}
@@ -138,7 +115,7 @@ func TestMetrics_tell_how_sign_ins_and_refreshes_have_ended(t *testing.T) {
 // An alert sees the first increase of a counter only where there was a 0 before.
 func TestMetrics_existFromTheStart(t *testing.T) {
 	t.Parallel()
-	s := start(t, dbtest.SQLite(t))
+	s := apitest.Start(t, dbtest.SQLite(t))
 	for _, name := range []string{
 		`tenantry_request_statements_total{operation="Login"}`, `tenantry_request_statements_total{operation="none"}`,
 		`tenantry_unforeseen_errors_total{kind="edge_not_loaded"}`, `tenantry_unforeseen_errors_total{kind="other"}`,
@@ -147,12 +124,12 @@ func TestMetrics_existFromTheStart(t *testing.T) {
 		`tenantry_sign_ins_total{method="password",outcome="throttled"}`, `tenantry_sign_ins_total{method="oauth",outcome="failed"}`,
 		`tenantry_password_hash_wait_seconds_count{stage="admission"}`, `tenantry_password_hash_wait_seconds_count{stage="turn"}`,
 	} {
-		if got := figure(t, s.server.Operations, name); got != 0 {
+		if got := apitest.Metric(t, s.Server.Operations, name); got != 0 {
 			t.Errorf("%s is %v before any request", name, got)
 		}
 	}
 	info := fmt.Sprintf(`tenantry_build_info{go_version=%q,version=%q}`, runtime.Version(), server.Version())
-	if got := figure(t, s.server.Operations, info); got != 1 {
+	if got := apitest.Metric(t, s.Server.Operations, info); got != 1 {
 		t.Errorf("%s is %v", info, got)
 	}
 }

@@ -1,8 +1,6 @@
 package server_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -10,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"tenantry/ent/migrate"
 	"tenantry/ent/schema/settings"
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
@@ -29,13 +27,13 @@ func noBody(int) any { return nil }
 
 var publicRequests = map[string]publicRequest{
 	"Register": {"/api/v1/auth/register", func(i int) any {
-		return credentials(fmt.Sprintf("new%d@acme.test", i), ownerPassword)
+		return apitest.Credentials(fmt.Sprintf("new%d@acme.test", i), apitest.OwnerPassword)
 	}, true},
 	"SignUp": {"/api/v1/signup", func(i int) any {
-		return map[string]any{"tenant": map[string]any{"slug": fmt.Sprintf("new%d", i), "name": "New"}, "email": "new@new.test", "password": ownerPassword}
+		return map[string]any{"tenant": map[string]any{"slug": fmt.Sprintf("new%d", i), "name": "New"}, "email": "new@new.test", "password": apitest.OwnerPassword}
 	}, true},
-	"AuthorizeOAuth":    {authorizePath, noBody, true},
-	"Login":             {"/api/v1/auth/login", func(int) any { return credentials(ownerEmail, "a wrong password") }, false},
+	"AuthorizeOAuth":    {apitest.AuthorizePath, noBody, true},
+	"Login":             {"/api/v1/auth/login", func(int) any { return apitest.Credentials(apitest.OwnerEmail, "a wrong password") }, false},
 	"Refresh":           {"/api/v1/auth/refresh", func(int) any { return map[string]string{"refresh_token": "no token"} }, false},
 	"Logout":            {"/api/v1/auth/logout", func(int) any { return map[string]string{"refresh_token": "no token"} }, false},
 	"ListOAuthOffers":   {"/api/v1/auth/oauth/providers", noBody, false},
@@ -47,52 +45,17 @@ var publicRequests = map[string]publicRequest{
 	"GetReadiness":      {"/readyz", noBody, false},
 }
 
-// anonymous sends a request of a client network without a credential, and follows no redirect.
-func (s *instance) anonymous(method, path, ip string, body any) answer {
-	s.Helper()
-	content, media := []byte(nil), "application/json"
-	switch b := body.(type) {
-	case nil:
-	case string:
-		content, media = []byte(b), "application/x-www-form-urlencoded"
-	default:
-		var err error
-		if content, err = json.Marshal(b); err != nil {
-			s.Fatal(err)
-		}
-	}
-	r, err := http.NewRequestWithContext(s.Context(), method, s.url+path, bytes.NewReader(content))
-	if err != nil {
-		s.Fatal(err)
-	}
-	if body != nil {
-		r.Header.Set("Content-Type", media)
-	}
-	r.Header.Set("X-Forwarded-For", ip)
-	return s.send(r)
-}
-
-// written returns how many rows the database has, but for counters and the change log.
-func (s *instance) written() (n int64) {
-	for _, table := range migrate.Tables {
-		if table.Name != "throttles" && table.Name != "changes" {
-			n += s.rows(table.Name)
-		}
-	}
-	return n
-}
-
 // Every operation without a bearer token is limited for a client network, or writes no row without
 // another credential. An operation that is added to the contract needs an entry.
 func TestOperations_thatWriteWithoutACredentialAreLimited(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		const limit, attempts = 4, 8
-		i := newIssuer(t)
-		s := startAt(t, opts, still(), behindProxy, i.offer("corporate"), func(c *config.Config) {
+		i := apitest.NewIssuer(t)
+		s := apitest.StartAt(t, opts, apitest.StoppedClock(), apitest.BehindProxy, i.Configure("corporate"), func(c *config.Config) {
 			c.Signup, c.NetworkFlows, c.NetworkRegistrations = config.SignupOpen, limit, limit
 		})
-		s.set("acme", func(t *settings.Tenant) { welcoming(t); t.Registration = settings.RegistrationOpen })
+		s.ChangeSettings("acme", func(t *settings.Tenant) { apitest.OpenToProviders(t); t.Registration = settings.RegistrationOpen })
 		for at, o := range declaredOperations(t) {
 			if o.Security == nil || len(*o.Security) > 0 {
 				continue
@@ -102,14 +65,14 @@ func TestOperations_thatWriteWithoutACredentialAreLimited(t *testing.T) {
 				t.Errorf("%s needs no bearer token, and this test does not know it", o.OperationID)
 				continue
 			}
-			before, refused := s.written(), 0
+			before, refused := s.WrittenRows(), 0
 			for n := range attempts {
-				a := s.anonymous(o.method, r.path, fmt.Sprintf("198.51.100.%d", at), r.body(n))
-				if a.status == http.StatusTooManyRequests && a.header.Get("Retry-After") != "" && a.field(t, "code") == "too_many_attempts" {
+				a := s.CallFrom(o.method, r.path, fmt.Sprintf("198.51.100.%d", at), r.body(n))
+				if a.Status == http.StatusTooManyRequests && a.Header.Get("Retry-After") != "" && a.Field(t, "code") == "too_many_attempts" {
 					refused++
 				}
 			}
-			switch after := s.written(); {
+			switch after := s.WrittenRows(); {
 			case r.limited && refused != attempts-limit/2:
 				t.Errorf("%s: %d of %d requests were refused", o.OperationID, refused, attempts)
 			case r.limited && after == before:
@@ -126,16 +89,16 @@ func TestOperations_thatWriteWithoutACredentialAreLimited(t *testing.T) {
 func TestNetworkLimit_isSharedByTenantsAndInstances(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		began, ahead := still()(), atomic.Int64{}
+		began, ahead := apitest.StoppedClock()(), atomic.Int64{}
 		clock := func() time.Time { return began.Add(time.Duration(ahead.Load())) }
 		limits := func(c *config.Config) { c.NetworkRegistrations = 6 }
-		instances := []*instance{startAt(t, opts, clock, behindProxy, limits), startAt(t, opts, clock, behindProxy, limits)}
-		register := func(ip, tenant string, i int) answer {
-			return instances[i%2].anonymous("POST", "/api/v1/auth/register", ip, map[string]string{
-				"tenant": tenant, "email": "new@acme.test", "password": ownerPassword,
+		instances := []*apitest.Instance{apitest.StartAt(t, opts, clock, apitest.BehindProxy, limits), apitest.StartAt(t, opts, clock, apitest.BehindProxy, limits)}
+		register := func(ip, tenant string, i int) apitest.Answer {
+			return instances[i%2].CallFrom("POST", "/api/v1/auth/register", ip, map[string]string{
+				"tenant": tenant, "email": "new@acme.test", "password": apitest.OwnerPassword,
 			})
 		}
-		expect := func(want int, a answer) answer { t.Helper(); return instances[0].expect(want, a) }
+		expect := func(want int, a apitest.Answer) apitest.Answer { t.Helper(); return instances[0].Expect(want, a) }
 		for i := range 3 { // refused for another reason, which counts as well
 			expect(http.StatusForbidden, register(fmt.Sprintf("2001:db8::%d", i), "closed", i))
 		}
@@ -145,18 +108,18 @@ func TestNetworkLimit_isSharedByTenantsAndInstances(t *testing.T) {
 		}
 		expect(http.StatusTooManyRequests, register("2001:db8::1", "another", 1))
 		expect(http.StatusForbidden, register("2001:db8:0:1::1", "closed", 0))
-		seconds, err := strconv.Atoi(a.header.Get("Retry-After"))
+		seconds, err := strconv.Atoi(a.Header.Get("Retry-After"))
 		if err != nil || seconds != 20*60 {
-			t.Errorf("Retry-After is %q, want 20 minutes", a.header.Get("Retry-After"))
+			t.Errorf("Retry-After is %q, want 20 minutes", a.Header.Get("Retry-After"))
 		}
 		ahead.Store(int64(time.Duration(seconds) * time.Second))
 		expect(http.StatusForbidden, register("2001:db8::1", "closed", 1))
 		expect(http.StatusTooManyRequests, register("2001:db8::1", "closed", 0))
 		ahead.Add(int64(2 * time.Hour))
-		if err := instances[0].server.Limiter.DeleteExpired(t.Context()); err != nil {
+		if err := instances[0].Server.Limiter.DeleteExpired(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if n := instances[0].rows("throttles"); n != 0 {
+		if n := instances[0].Rows("throttles"); n != 0 {
 			t.Errorf("%d rows are left of limits that are full again", n)
 		}
 	})

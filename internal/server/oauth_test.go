@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -18,32 +17,12 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 
 	"tenantry/ent/oauthstate"
-	"tenantry/ent/schema/settings"
-	"tenantry/ent/tenant"
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/principal"
 )
-
-// loopback lets providers be on this machine.
-func loopback(c *config.Config) {
-	c.OutboundNetworks = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
-}
-
-// set changes the settings of a tenant behind the back of its API.
-func (s *instance) set(slug string, change func(*settings.Tenant)) {
-	s.Helper()
-	ctx := principal.System(s.Context(), "test")
-	home := s.db.Client.Tenant.Query().Where(tenant.Slug(slug)).OnlyX(ctx)
-	change(&home.Settings)
-	s.db.Client.Tenant.UpdateOne(home).SetSettings(home.Settings).ExecX(ctx)
-}
-
-// welcoming takes everybody who comes with a proof, and leads them back to the application.
-func welcoming(t *settings.Tenant) {
-	t.Registration, t.LinkByEmail, t.RedirectURIs = settings.RegistrationOpen, true, []string{application}
-}
 
 // openIDProvider is a certified OpenID provider, run here. It knows one client, which register makes known.
 type openIDProvider struct {
@@ -64,13 +43,13 @@ func newOpenIDProvider(t *testing.T) *openIDProvider {
 }
 
 // signIn fills in the form of the provider, at which the browser has arrived, and returns where that leads to.
-func (p *openIDProvider) signIn(b *browser, form answer) answer {
+func (p *openIDProvider) signIn(b *apitest.Browser, form apitest.Answer) apitest.Answer {
 	b.Helper()
-	id := regexp.MustCompile(`name="id" value="([^"]+)"`).FindSubmatch(form.body)
+	id := regexp.MustCompile(`name="id" value="([^"]+)"`).FindSubmatch(form.Body)
 	if id == nil {
-		b.Fatalf("no form of the provider: %d %s", form.status, form.body)
+		b.Fatalf("no form of the provider: %d %s", form.Status, form.Body)
 	}
-	return b.submit(p.issuer+"/login/username", url.Values{"id": {string(id[1])}, "username": {"test-user@127.0.0.1"}, "password": {"verysecure"}})
+	return b.Submit(p.issuer+"/login/username", url.Values{"id": {string(id[1])}, "username": {"test-user@127.0.0.1"}, "password": {"verysecure"}})
 }
 
 func TestSignIn_at_a_certified_OpenID_provider(t *testing.T) {
@@ -78,58 +57,58 @@ func TestSignIn_at_a_certified_OpenID_provider(t *testing.T) {
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		p := newOpenIDProvider(t)
 		p.register("https://id.acme.test/api/v1/auth/oauth/corporate/callback")
-		s := start(t, opts, loopback, func(c *config.Config) {
+		s := apitest.Start(t, opts, apitest.AllowLoopback, func(c *config.Config) {
 			c.OAuthProviders = []config.OAuthProvider{{Name: "corporate", Kind: "oidc", ClientID: "tenantry", ClientSecret: "a secret of the provider", Issuer: p.issuer}}
 		})
-		s.set("acme", welcoming)
+		s.ChangeSettings("acme", apitest.OpenToProviders)
 		verifier := strings.Repeat("verify-", 8)
 		challenge := sha256.Sum256([]byte(verifier))
-		begin := "/api/v1/auth/oauth/corporate/authorize?redirect_uri=" + url.QueryEscape(application) +
+		begin := "/api/v1/auth/oauth/corporate/authorize?redirect_uri=" + url.QueryEscape(apitest.ApplicationURL) +
 			"&code_challenge_method=S256&code_challenge=" + base64.RawURLEncoding.EncodeToString(challenge[:])
 
-		b := s.browser()
-		landed := p.signIn(b, b.visit(begin)).arrival(b)
+		b := s.Browser()
+		landed := p.signIn(b, b.Visit(begin)).RedirectQuery(b)
 		code := landed.Get("code")
 		if code == "" || len(landed) != 1 {
 			t.Fatalf("arrived with %v", landed)
 		}
-		exchange := func(code, verifier string) answer {
-			return s.call("POST", "/api/v1/auth/oauth/exchange", "", map[string]string{"code": code, "code_verifier": verifier})
+		exchange := func(code, verifier string) apitest.Answer {
+			return s.Call("POST", "/api/v1/auth/oauth/exchange", "", map[string]string{"code": code, "code_verifier": verifier})
 		}
-		a := s.expect(http.StatusOK, exchange(code, verifier))
-		me := s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me?include=roles", a.field(t, "access_token"), nil))
+		a := s.Expect(http.StatusOK, exchange(code, verifier))
+		me := s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me?include=roles", a.Field(t, "access_token"), nil))
 		for _, want := range []string{`"email":"test-user@zitadel.ch"`, `"email_verified":true`, `"full_name":"Test User"`, `"name":"member"`} {
-			if !strings.Contains(string(me.body), want) {
-				t.Errorf("%s is not in %s", want, me.body)
+			if !strings.Contains(string(me.Body), want) {
+				t.Errorf("%s is not in %s", want, me.Body)
 			}
 		}
-		s.expect(http.StatusOK, s.refresh(a.field(t, "refresh_token")))
-		s.expect(http.StatusBadRequest, exchange(code, verifier))
+		s.Expect(http.StatusOK, s.Refresh(a.Field(t, "refresh_token")))
+		s.Expect(http.StatusBadRequest, exchange(code, verifier))
 
 		// The second time it is the same user, whose code is of no use to who does not know the verifier, or has lost it.
 		for _, wrong := range []string{"", strings.Repeat("another", 8)} {
-			landed = p.signIn(b, b.visit(begin)).arrival(b)
+			landed = p.signIn(b, b.Visit(begin)).RedirectQuery(b)
 			body := map[string]string{"code": landed.Get("code")}
 			if wrong != "" {
 				body["code_verifier"] = wrong
 			}
-			s.expect(http.StatusBadRequest, s.call("POST", "/api/v1/auth/oauth/exchange", "", body))
-			s.expect(http.StatusBadRequest, exchange(landed.Get("code"), verifier))
+			s.Expect(http.StatusBadRequest, s.Call("POST", "/api/v1/auth/oauth/exchange", "", body))
+			s.Expect(http.StatusBadRequest, exchange(landed.Get("code"), verifier))
 		}
 		// Without an address to come back to, the answer is here.
-		again := s.expect(http.StatusOK, p.signIn(b, b.visit("/api/v1/auth/oauth/corporate/authorize")))
-		if again.field(t, "refresh_token") == "" || !strings.Contains(string(again.body), `"email":"test-user@zitadel.ch"`) {
-			t.Errorf("answered %s", again.body)
+		again := s.Expect(http.StatusOK, p.signIn(b, b.Visit("/api/v1/auth/oauth/corporate/authorize")))
+		if again.Field(t, "refresh_token") == "" || !strings.Contains(string(again.Body), `"email":"test-user@zitadel.ch"`) {
+			t.Errorf("answered %s", again.Body)
 		}
 		ctx := principal.System(t.Context(), "test")
-		if n := s.db.Client.User.Query().CountX(ctx); n != 2 {
+		if n := s.DB.Client.User.Query().CountX(ctx); n != 2 {
 			t.Errorf("%d users, want the owner and one", n)
 		}
-		if n := s.db.Client.OAuthState.Query().Where(oauthstate.Callbacks(0)).CountX(ctx) + s.db.Client.OneTimeToken.Query().CountX(ctx); n != 0 {
+		if n := s.DB.Client.OAuthState.Query().Where(oauthstate.Callbacks(0)).CountX(ctx) + s.DB.Client.OneTimeToken.Query().CountX(ctx); n != 0 {
 			t.Errorf("%d states and codes are left", n)
 		}
 		for outcome, want := range map[string]float64{"ok": 2, "refused": 5, "provider_failed": 0, "failed": 0} {
-			if got := figure(t, s.server.Operations, `tenantry_sign_ins_total{method="oauth",outcome="`+outcome+`"}`); got != want {
+			if got := apitest.Metric(t, s.Server.Operations, `tenantry_sign_ins_total{method="oauth",outcome="`+outcome+`"}`); got != want {
 				t.Errorf("%v flows ended %s, want %v", got, outcome, want)
 			}
 		}
@@ -140,29 +119,29 @@ func TestSignIn_at_a_provider_of_a_tenant(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		p := newOpenIDProvider(t)
-		s := start(t, opts, loopback)
-		s.set("acme", welcoming)
-		access, _ := s.login()
-		made := s.expect(http.StatusCreated, s.call("POST", providersPath, access, provider("corporate", map[string]any{"issuer": p.issuer, "client_id": "tenantry"})))
-		p.register(made.field(t, "callback_url"))
+		s := apitest.Start(t, opts, apitest.AllowLoopback)
+		s.ChangeSettings("acme", apitest.OpenToProviders)
+		access, _ := s.Login()
+		made := s.Expect(http.StatusCreated, s.Call("POST", apitest.ProvidersPath, access, apitest.ProviderBody("corporate", map[string]any{"issuer": p.issuer, "client_id": "tenantry"})))
+		p.register(made.Field(t, "callback_url"))
 
-		b := s.browser()
-		begin := "/api/v1/auth/oauth/corporate/authorize?redirect_uri=" + url.QueryEscape(application)
-		code := p.signIn(b, b.visit(begin)).arrival(b).Get("code")
-		s.expect(http.StatusOK, s.call("POST", "/api/v1/auth/oauth/exchange", "", map[string]string{"code": code}))
+		b := s.Browser()
+		begin := "/api/v1/auth/oauth/corporate/authorize?redirect_uri=" + url.QueryEscape(apitest.ApplicationURL)
+		code := p.signIn(b, b.Visit(begin)).RedirectQuery(b).Get("code")
+		s.Expect(http.StatusOK, s.Call("POST", "/api/v1/auth/oauth/exchange", "", map[string]string{"code": code}))
 
 		// Another tenant does not offer it.
-		s.found("other")
-		s.expect(http.StatusNotFound, s.browser().visit(begin+"&tenant=other"))
-		s.expect(http.StatusNotFound, s.browser().visit(begin+"&tenant=nobody"))
-		s.expect(http.StatusNotFound, s.browser().visit("/api/v1/auth/oauth/google/authorize"))
+		s.CreateTenant("other")
+		s.Expect(http.StatusNotFound, s.Browser().Visit(begin+"&tenant=other"))
+		s.Expect(http.StatusNotFound, s.Browser().Visit(begin+"&tenant=nobody"))
+		s.Expect(http.StatusNotFound, s.Browser().Visit("/api/v1/auth/oauth/google/authorize"))
 
 		// Disabled while a browser is there: refused at the end, and at the beginning (O-11).
-		form := b.visit(begin)
-		s.expect(http.StatusOK, s.call("PATCH", providersPath+"/"+made.field(t, "id"), access, map[string]any{"enabled": false}))
-		if landed := p.signIn(b, form).arrival(b); landed.Get("error") != "invalid_request" || landed.Get("error_code") != "provider_disabled" {
+		form := b.Visit(begin)
+		s.Expect(http.StatusOK, s.Call("PATCH", apitest.ProvidersPath+"/"+made.Field(t, "id"), access, map[string]any{"enabled": false}))
+		if landed := p.signIn(b, form).RedirectQuery(b); landed.Get("error") != "invalid_request" || landed.Get("error_code") != "provider_disabled" {
 			t.Errorf("arrived with %v", landed)
 		}
-		s.expect(http.StatusNotFound, s.browser().visit(begin))
+		s.Expect(http.StatusNotFound, s.Browser().Visit(begin))
 	})
 }

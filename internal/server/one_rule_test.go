@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/server"
@@ -31,28 +32,28 @@ var usable = map[string]string{
 func TestPassword_oneRuleOnEveryPath(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts)
-		s.set("acme", welcoming)
-		command := command(t, opts)
+		s := apitest.Start(t, opts)
+		s.ChangeSettings("acme", apitest.OpenToProviders)
+		command := apitest.Command(t, opts)
 		paths := map[string]func(n int, email, password string) error{
 			"user create": func(_ int, email, password string) error {
-				_, err := command(password+"\n", "user", "create", "--tenant=acme", "--email="+email, withPassword)
+				_, err := command(password+"\n", "user", "create", "--tenant=acme", "--email="+email, apitest.PasswordFromStdin)
 				return err
 			},
 			"user set-password": func(_ int, email, password string) error {
 				if _, err := command("", "user", "create", "--tenant=acme", "--email="+email); err != nil {
 					t.Fatal(err)
 				}
-				_, err := command(password+"\r\n", "user", "set-password", "--tenant=acme", email, withPassword)
+				_, err := command(password+"\r\n", "user", "set-password", "--tenant=acme", email, apitest.PasswordFromStdin)
 				return err
 			},
 			"tenant create": func(n int, email, password string) error {
-				_, err := command(password, "tenant", "create", fmt.Sprintf("tenant-%d", n), "--owner="+email, withPassword)
+				_, err := command(password, "tenant", "create", fmt.Sprintf("tenant-%d", n), "--owner="+email, apitest.PasswordFromStdin)
 				return err
 			},
 			"register": func(_ int, email, password string) error {
-				if a := s.call("POST", "/api/v1/auth/register", "", map[string]string{"tenant": "acme", "email": email, "password": password}); a.status >= 300 {
-					return fmt.Errorf("%d %s", a.status, a.body)
+				if a := s.Call("POST", "/api/v1/auth/register", "", map[string]string{"tenant": "acme", "email": email, "password": password}); a.Status >= 300 {
+					return fmt.Errorf("%d %s", a.Status, a.Body)
 				}
 				return nil
 			},
@@ -76,13 +77,13 @@ func TestPassword_oneRuleOnEveryPath(t *testing.T) {
 					if err != nil || !accepted {
 						continue
 					}
-					if a := s.call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": tenant, "email": email, "password": password}); a.status != http.StatusOK {
-						t.Errorf("%s, %s: sign-in answered %d %s", path, name, a.status, a.body)
+					if a := s.Call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": tenant, "email": email, "password": password}); a.Status != http.StatusOK {
+						t.Errorf("%s, %s: sign-in answered %d %s", path, name, a.Status, a.Body)
 					}
 				}
 			}
 		}
-		if _, err := command(unusable["tab"], "demo", "--tenants=1", "--users=1", withPassword); err == nil || !strings.Contains(err.Error(), "control") {
+		if _, err := command(unusable["tab"], "demo", "--tenants=1", "--users=1", apitest.PasswordFromStdin); err == nil || !strings.Contains(err.Error(), "control") {
 			t.Errorf("demo: %v", err)
 		}
 	})
@@ -91,10 +92,10 @@ func TestPassword_oneRuleOnEveryPath(t *testing.T) {
 func TestBootstrap_passwordThatNobodyCanSendEndsTheProgram(t *testing.T) {
 	t.Parallel()
 	cfg := fresh(dbtest.EmptySQLite(t))
-	cfg.BootstrapPassword = unusable["tab"]
+	cfg.BootstrapPassword = "correct horse\tbattery staple"
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // or it would serve
 	defer cancel()
-	if err := server.Run(ctx, cfg, &logBuffer{}, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "control characters") {
+	if err := server.Run(ctx, cfg, &apitest.LogBuffer{}, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "control characters") {
 		t.Errorf("%v", err)
 	}
 }
@@ -106,10 +107,10 @@ func TestRun_listeningEverywhereWithoutPublicURLWarns(t *testing.T) {
 		for _, byDefault := range []bool{true, false} {
 			cfg := fresh(dbtest.EmptySQLite(t))
 			cfg.Listen, cfg.PublicURL, cfg.PublicURLDefault = listen, "http://localhost:8080", byDefault
-			var logged logBuffer
+			var logged apitest.LogBuffer
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel() // what is warned of is known before the database answers
-			_ = server.Run(ctx, cfg, &logBuffer{}, slog.New(slog.NewTextHandler(&logged, nil)))
+			_ = server.Run(ctx, cfg, &apitest.LogBuffer{}, slog.New(slog.NewTextHandler(&logged, nil)))
 			if got := strings.Contains(logged.String(), "TENANTRY_PUBLIC_URL is not set"); got != (warned && byDefault) {
 				t.Errorf("%s, default %v: %s", listen, byDefault, logged.String())
 			}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
@@ -26,20 +27,20 @@ func TestAnswers_areEqualOnBothDatabases(t *testing.T) {
 // transcript calls every operation that leaves the session alive, and returns the answers.
 func transcript(t *testing.T, opts database.Options) (lines []string) {
 	t.Helper()
-	s := start(t, opts, func(c *config.Config) { c.Signup = config.SignupOpen })
-	access, refresh := s.login()
+	s := apitest.Start(t, opts, func(c *config.Config) { c.Signup = config.SignupOpen })
+	access, refresh := s.Login()
 	for _, o := range declaredOperations(t) {
 		if strings.Contains(o.OperationID, "Logout") || o.pattern == "/api/v1/auth/password" {
 			continue
 		}
 		m := &malformer{Rand: rand.New(rand.NewPCG(malformedSeed, 0)), TB: t, access: access, refresh: refresh}
-		w := &wire{TB: t, address: strings.TrimPrefix(s.url, "http://")}
+		w := &wire{TB: t, address: strings.TrimPrefix(s.URL, "http://")}
 		a := w.send(m.draft(o).String())
-		body := string(a.body)
+		body := string(a.Body)
 		for _, u := range unequal {
 			body = u.pattern.ReplaceAllString(body, u.with)
 		}
-		lines = append(lines, fmt.Sprintln(o.method, o.pattern, a.status, a.header.Get("Content-Type"), body))
+		lines = append(lines, fmt.Sprintln(o.method, o.pattern, a.Status, a.Header.Get("Content-Type"), body))
 	}
 	return lines
 }

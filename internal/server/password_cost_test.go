@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/crypto/argon2"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
@@ -18,7 +19,7 @@ import (
 // phc is the hash of the owner's password under a cost.
 func phc(memory, passes uint32) string {
 	salt := []byte("a salt for tests")
-	key := argon2.IDKey([]byte(ownerPassword), salt, passes, memory, 1, 32)
+	key := argon2.IDKey([]byte(apitest.OwnerPassword), salt, passes, memory, 1, 32)
 	return fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=1$%s$%s", memory, passes,
 		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(key))
 }
@@ -28,26 +29,26 @@ func phc(memory, passes uint32) string {
 func TestSignIn_renewsAHashOfLowerCost(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts)
+		s := apitest.Start(t, opts)
 		plant := func(hash string) {
-			s.db.Client.User.UpdateOne(s.owner()).SetPasswordHash(hash).ExecX(principal.System(t.Context(), "test"))
+			s.DB.Client.User.UpdateOne(s.Owner()).SetPasswordHash(hash).ExecX(principal.System(t.Context(), "test"))
 		}
 		for planted, want := range map[string]string{
 			phc(8192, 1): "$argon2id$v=19$m=19456,t=2,p=1$", phc(40<<10, 3): "$argon2id$v=19$m=40960,t=3,p=1$",
 		} {
 			plant(planted)
-			s.expect(http.StatusUnauthorized, s.call("POST", "/api/v1/auth/login", "", credentials(ownerEmail, "a wrong password")))
-			if now := *s.owner().PasswordHash; now != planted {
+			s.Expect(http.StatusUnauthorized, s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(apitest.OwnerEmail, "a wrong password")))
+			if now := *s.Owner().PasswordHash; now != planted {
 				t.Errorf("a wrong password has changed the hash to %s", now)
 			}
-			s.login()
-			if now := *s.owner().PasswordHash; !strings.HasPrefix(now, want) {
+			s.Login()
+			if now := *s.Owner().PasswordHash; !strings.HasPrefix(now, want) {
 				t.Errorf("%s was renewed as %s", planted, now)
 			}
-			s.login()
+			s.Login()
 		}
 		plant(strings.Replace(phc(8192, 1), "m=8192", "m=4194304", 1))
-		s.expect(http.StatusUnauthorized, s.call("POST", "/api/v1/auth/login", "", credentials(ownerEmail, ownerPassword)))
+		s.Expect(http.StatusUnauthorized, s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)))
 	})
 }
 
@@ -56,33 +57,33 @@ func TestSignIn_renewsAHashOfLowerCost(t *testing.T) {
 func TestPassword_countsEveryCharacter(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts, func(c *config.Config) { c.SignInAccountAttempts = 100 })
+		s := apitest.Start(t, opts, func(c *config.Config) { c.SignInAccountAttempts = 100 })
 		long := strings.Repeat("correct horse ", 9) + "ฬฬ" // 128 code points, 132 bytes
 		for i, password := range []string{long, strings.Repeat("🐎🔋", 64), strings.Repeat("x", 1009) + "correct horse b"} {
 			email := fmt.Sprintf("ada%d@acme.test", i)
 			runes := []rune(password)
-			s.expect(http.StatusCreated, s.call("POST", "/api/v1/auth/register", "", credentials(email, password)))
+			s.Expect(http.StatusCreated, s.Call("POST", "/api/v1/auth/register", "", apitest.Credentials(email, password)))
 			for _, cut := range []string{string(runes[:len(runes)-1]), password[:72], password + "x"} {
-				a := s.call("POST", "/api/v1/auth/login", "", credentials(email, cut))
+				a := s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(email, cut))
 				if len([]rune(cut)) > 1024 {
-					s.expect(http.StatusUnprocessableEntity, a)
+					s.Expect(http.StatusUnprocessableEntity, a)
 					continue
 				}
-				s.expect(http.StatusUnauthorized, a)
+				s.Expect(http.StatusUnauthorized, a)
 			}
-			s.expect(http.StatusOK, s.call("POST", "/api/v1/auth/login", "", credentials(email, password)))
+			s.Expect(http.StatusOK, s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(email, password)))
 		}
-		access, _ := s.login()
+		access, _ := s.Login()
 		const hashes = `tenantry_password_hash_wait_seconds_count{stage="turn"}`
-		before, tooLong := figure(t, s.server.Operations, hashes), strings.Repeat("correct horse b", 69)[:1025]
+		before, tooLong := apitest.Metric(t, s.Server.Operations, hashes), strings.Repeat("correct horse b", 69)[:1025]
 		for path, body := range map[string]any{
-			"/api/v1/auth/login":    credentials(ownerEmail, tooLong),
-			"/api/v1/auth/register": credentials("long@acme.test", tooLong),
-			"/api/v1/auth/password": map[string]string{"current_password": ownerPassword, "new_password": tooLong},
+			"/api/v1/auth/login":    apitest.Credentials(apitest.OwnerEmail, tooLong),
+			"/api/v1/auth/register": apitest.Credentials("long@acme.test", tooLong),
+			"/api/v1/auth/password": map[string]string{"current_password": apitest.OwnerPassword, "new_password": tooLong},
 		} {
-			s.expect(http.StatusUnprocessableEntity, s.call("POST", path, access, body))
+			s.Expect(http.StatusUnprocessableEntity, s.Call("POST", path, access, body))
 		}
-		if after := figure(t, s.server.Operations, hashes); after != before || before < 1 {
+		if after := apitest.Metric(t, s.Server.Operations, hashes); after != before || before < 1 {
 			t.Errorf("%v hashes were computed, %v before", after-before, before)
 		}
 	})

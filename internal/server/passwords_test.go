@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tenantry/internal/api"
+	"tenantry/internal/apitest"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/principal"
@@ -16,55 +17,55 @@ import (
 func TestChange_of_password_ends_other_sessions(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		first, second := start(t, opts), start(t, opts)
+		first, second := apitest.Start(t, opts), apitest.Start(t, opts)
 		const next = "another horse, another battery"
-		keep, keepRefresh := first.login()
+		keep, keepRefresh := first.Login()
 		others := [2][2]string{}
 		for i := range others {
-			others[i][0], others[i][1] = second.login()
+			others[i][0], others[i][1] = second.Login()
 		}
-		change := func(current, next string) answer {
+		change := func(current, next string) apitest.Answer {
 			t.Helper()
-			return first.call("POST", "/api/v1/auth/password", keep, map[string]string{"current_password": current, "new_password": next})
+			return first.Call("POST", "/api/v1/auth/password", keep, map[string]string{"current_password": current, "new_password": next})
 		}
-		for pointer, a := range map[string]answer{
+		for pointer, a := range map[string]apitest.Answer{
 			"/current_password": change("not the current password", next),
-			"/new_password":     change(ownerPassword, "fourteen chars"),
+			"/new_password":     change(apitest.OwnerPassword, "fourteen chars"),
 		} {
 			var p api.Problem
-			if err := json.Unmarshal(first.expect(http.StatusUnprocessableEntity, a).body, &p); err != nil {
+			if err := json.Unmarshal(first.Expect(http.StatusUnprocessableEntity, a).Body, &p); err != nil {
 				t.Fatal(err)
 			}
 			if p.Errors == nil || len(*p.Errors) != 1 || *(*p.Errors)[0].Pointer != pointer {
-				t.Errorf("%s: %s", pointer, a.body)
+				t.Errorf("%s: %s", pointer, a.Body)
 			}
 		}
-		second.expect(http.StatusOK, second.call("GET", "/api/v1/users/me", others[0][0], nil))
+		second.Expect(http.StatusOK, second.Call("GET", "/api/v1/users/me", others[0][0], nil))
 
 		// A sign-in that has verified the old password and stores its session only after the change.
 		ctx := principal.System(t.Context(), "test")
-		owner := first.owner()
-		first.expect(http.StatusNoContent, change(ownerPassword, next))
-		late := first.db.Client.RefreshToken.Create().SetTenantID(owner.TenantID).SetUserID(owner.ID).
+		owner := first.Owner()
+		first.Expect(http.StatusNoContent, change(apitest.OwnerPassword, next))
+		late := first.DB.Client.RefreshToken.Create().SetTenantID(owner.TenantID).SetUserID(owner.ID).
 			SetPasswordVersion(owner.PasswordVersion).SetExpiresAt(time.Now().Add(time.Hour)).SaveX(ctx)
 
-		for _, s := range []*instance{first, second} {
-			s.server.CatchUp()
+		for _, s := range []*apitest.Instance{first, second} {
+			s.CatchUp()
 			for _, tokens := range others {
-				s.expect(http.StatusUnauthorized, s.call("GET", "/api/v1/users/me", tokens[0], nil))
-				s.expect(http.StatusUnauthorized, s.refresh(tokens[1]))
+				s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", tokens[0], nil))
+				s.Expect(http.StatusUnauthorized, s.Refresh(tokens[1]))
 			}
-			s.expect(http.StatusUnauthorized, s.call("POST", "/api/v1/auth/login", "", credentials(ownerEmail, ownerPassword)))
-			s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", keep, nil))
+			s.Expect(http.StatusUnauthorized, s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)))
+			s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", keep, nil))
 		}
-		keepRefresh = first.expect(http.StatusOK, first.refresh(keepRefresh)).field(t, "refresh_token")
-		for _, listed := range first.sessions(keep) {
+		keepRefresh = first.Expect(http.StatusOK, first.Refresh(keepRefresh)).Field(t, "refresh_token")
+		for _, listed := range first.Sessions(keep) {
 			if listed.ID == late.ID {
 				t.Error("the late session is alive")
 			}
 		}
-		first.expect(http.StatusOK, first.call("POST", "/api/v1/auth/login", "", credentials(ownerEmail, next)))
-		first.expect(http.StatusOK, second.refresh(keepRefresh))
+		first.Expect(http.StatusOK, first.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(apitest.OwnerEmail, next)))
+		first.Expect(http.StatusOK, second.Refresh(keepRefresh))
 	})
 }
 
@@ -72,31 +73,31 @@ func TestChange_of_password_ends_other_sessions(t *testing.T) {
 func TestPassword_that_everybody_guesses_is_refused(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts)
-		access, _ := s.login()
-		command := command(t, opts)
+		s := apitest.Start(t, opts)
+		access, _ := s.Login()
+		command := apitest.Command(t, opts)
 		for _, password := range []string{
 			"passwordpassword", "PasswordPassword1", "123456789012345", "1234567890123456", "qwertyuiopasdfghjkl", "1qaz2wsx3edc4rfv",
 			"q1w2e3r4t5y6u7i8", "qwerty123456789", "monkey123456789", "letmeinletmein123", "iloveyou iloveyou", "dragon-dragon-dragon",
 			"abc123abc123abc123", "football123456789", "Sunshine_Sunshine", "zxcvbnm123456789", "1q2w3e4r5t6y7u8i", "princess12345678",
-			"trustno1trustno1", "superman-superman-2026", "acme acme acme acme", "tenantry tenantry", ownerEmail + "2026",
+			"trustno1trustno1", "superman-superman-2026", "acme acme acme acme", "tenantry tenantry", apitest.OwnerEmail + "2026",
 		} {
-			refused := func(a answer) {
+			refused := func(a apitest.Answer) {
 				t.Helper()
-				if s.expect(http.StatusUnprocessableEntity, a); !strings.Contains(string(a.body), "password") || strings.Contains(string(a.body), password) {
-					t.Errorf("%q: %s", password, a.body)
+				if s.Expect(http.StatusUnprocessableEntity, a); !strings.Contains(string(a.Body), "password") || strings.Contains(string(a.Body), password) {
+					t.Errorf("%q: %s", password, a.Body)
 				}
 			}
-			refused(s.call("POST", "/api/v1/auth/register", "", credentials(ownerEmail, password)))
-			refused(s.call("POST", "/api/v1/auth/password", access, map[string]string{"current_password": ownerPassword, "new_password": password}))
-			_, err := command(password, "user", "create", "--email="+ownerEmail, withPassword)
+			refused(s.Call("POST", "/api/v1/auth/register", "", apitest.Credentials(apitest.OwnerEmail, password)))
+			refused(s.Call("POST", "/api/v1/auth/password", access, map[string]string{"current_password": apitest.OwnerPassword, "new_password": password}))
+			_, err := command(password, "user", "create", "--email="+apitest.OwnerEmail, apitest.PasswordFromStdin)
 			if err == nil || !strings.Contains(err.Error(), "password") {
 				t.Errorf("%q: the command line says %v", password, err)
 			}
 		}
-		if n := s.db.Client.User.Query().CountX(principal.System(t.Context(), "test")); n != 1 {
+		if n := s.DB.Client.User.Query().CountX(principal.System(t.Context(), "test")); n != 1 {
 			t.Errorf("%d users", n)
 		}
-		s.expect(http.StatusOK, s.call("POST", "/api/v1/auth/login", "", credentials(ownerEmail, ownerPassword)))
+		s.Expect(http.StatusOK, s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)))
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tenantry/ent/user"
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
@@ -21,7 +22,7 @@ import (
 )
 
 // brokenUserinfo are responses of a userinfo endpoint that say nothing of the user.
-func brokenUserinfo(i *issuer) map[string]http.HandlerFunc {
+func brokenUserinfo(i *apitest.Issuer) map[string]http.HandlerFunc {
 	status := func(status int) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "canary", status) }
 	}
@@ -38,34 +39,34 @@ func brokenUserinfo(i *issuer) map[string]http.HandlerFunc {
 func TestUserinfo_brokenLeavesTheIDToken(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		issuers, offers := map[string]*issuer{}, []func(*config.Config){loopback}
+		issuers, offers := map[string]*apitest.Issuer{}, []func(*config.Config){apitest.AllowLoopback}
 		for name := range brokenUserinfo(nil) {
-			i := newIssuer(t)
-			i.userinfo, i.answer["/userinfo"] = map[string]any{}, brokenUserinfo(i)[name]
-			i.person["email"] = strings.ReplaceAll(name, "_", "-") + "@acme.test"
+			i := apitest.NewIssuer(t)
+			i.Userinfo, i.Handlers["/userinfo"] = map[string]any{}, brokenUserinfo(i)[name]
+			i.Claims["email"] = strings.ReplaceAll(name, "_", "-") + "@acme.test"
 			issuers[name] = i
-			offers = append(offers, i.offer(strings.ReplaceAll(name, "_", "-")))
+			offers = append(offers, i.Configure(strings.ReplaceAll(name, "_", "-")))
 		}
-		s := start(t, opts, offers...)
-		s.set("acme", welcoming)
+		s := apitest.Start(t, opts, offers...)
+		s.ChangeSettings("acme", apitest.OpenToProviders)
 		for name, i := range issuers {
-			b, begun := s.browser(), time.Now()
-			a := b.visit("/api/v1/auth/oauth/" + strings.ReplaceAll(name, "_", "-") + "/authorize")
-			if a.status != http.StatusOK {
-				t.Errorf("%s: %d %s", name, a.status, a.body)
+			b, begun := s.Browser(), time.Now()
+			a := b.Visit("/api/v1/auth/oauth/" + strings.ReplaceAll(name, "_", "-") + "/authorize")
+			if a.Status != http.StatusOK {
+				t.Errorf("%s: %d %s", name, a.Status, a.Body)
 				continue
 			}
-			if !strings.Contains(string(a.body), `"email":"`+i.person["email"].(string)+`"`) || i.called("/userinfo") == 0 || i.called("/secret") != 0 {
-				t.Errorf("%s: after %d calls: %s", name, i.called("/userinfo"), a.body)
+			if !strings.Contains(string(a.Body), `"email":"`+i.Claims["email"].(string)+`"`) || i.Called("/userinfo") == 0 || i.Called("/secret") != 0 {
+				t.Errorf("%s: after %d calls: %s", name, i.Called("/userinfo"), a.Body)
 			}
 			if took := time.Since(begun); took > 5*time.Second {
 				t.Errorf("%s: %s", name, took)
 			}
 		}
-		if n := s.db.Client.User.Query().Where(user.EmailVerifiedAtNotNil()).CountX(principal.System(t.Context(), "test")); n != len(issuers) {
+		if n := s.DB.Client.User.Query().Where(user.EmailVerifiedAtNotNil()).CountX(principal.System(t.Context(), "test")); n != len(issuers) {
 			t.Errorf("%d addresses are verified, want %d", n, len(issuers))
 		}
-		if n := strings.Count(s.log.String(), "user information was not read"); n != len(issuers) {
+		if n := strings.Count(s.Logs.String(), "user information was not read"); n != len(issuers) {
 			t.Errorf("logged %d times, want %d", n, len(issuers))
 		}
 	})
@@ -75,12 +76,12 @@ func TestUserinfo_brokenLeavesTheIDToken(t *testing.T) {
 func TestUserinfo_brokenCostsANewUserTheAddress(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		i := newIssuer(t)
-		i.userinfo = map[string]any{"sub": "sub-1", "email": "ada@acme.test"}
-		s := start(t, opts, i.offer("corporate"))
-		s.set("acme", welcoming)
-		i.change(func() { delete(i.person, "email") })
-		s.expect(http.StatusOK, s.browser().visit(authorizePath))
+		i := apitest.NewIssuer(t)
+		i.Userinfo = map[string]any{"sub": "sub-1", "email": "ada@acme.test"}
+		s := apitest.Start(t, opts, i.Configure("corporate"))
+		s.ChangeSettings("acme", apitest.OpenToProviders)
+		i.Change(func() { delete(i.Claims, "email") })
+		s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath))
 		for _, test := range []struct {
 			answer http.HandlerFunc
 			status int
@@ -92,14 +93,14 @@ func TestUserinfo_brokenCostsANewUserTheAddress(t *testing.T) {
 			{failing(http.StatusServiceUnavailable), http.StatusBadGateway, "provider_failed"},
 			{stalling, http.StatusGatewayTimeout, "provider_timeout"},
 		} {
-			i.change(func() { i.answer["/userinfo"], i.person["sub"] = test.answer, "sub-1" })
-			s.expect(http.StatusOK, s.browser().visit(authorizePath))
-			i.change(func() { i.person["sub"] = "sub-2" })
-			if a := s.expect(test.status, s.browser().visit(authorizePath)); a.field(t, "code") != test.code || strings.Contains(string(a.body), "canary") {
-				t.Errorf("refused with %s", a.body)
+			i.Change(func() { i.Handlers["/userinfo"], i.Claims["sub"] = test.answer, "sub-1" })
+			s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath))
+			i.Change(func() { i.Claims["sub"] = "sub-2" })
+			if a := s.Expect(test.status, s.Browser().Visit(apitest.AuthorizePath)); a.Field(t, "code") != test.code || strings.Contains(string(a.Body), "canary") {
+				t.Errorf("refused with %s", a.Body)
 			}
 		}
-		if !strings.Contains(s.log.String(), "answers 403") {
+		if !strings.Contains(s.Logs.String(), "answers 403") {
 			t.Error("the log does not say what the userinfo endpoint has answered")
 		}
 	})
@@ -114,10 +115,10 @@ func TestDiscovery_optionalMembersMayBeWrong(t *testing.T) {
 			"methods-of-text": {"token_endpoint_auth_methods_supported": "client_secret_basic"}, "iss-of-text": {"authorization_response_iss_parameter_supported": "yes"},
 			"userinfo-algorithms": {"userinfo_signing_alg_values_supported": map[string]any{}}, "device-of-a-number": {"device_authorization_endpoint": 4},
 		}
-		offers := []func(*config.Config){loopback}
+		offers := []func(*config.Config){apitest.AllowLoopback}
 		for name, members := range variants {
-			i := newIssuer(t)
-			i.answer["/.well-known/openid-configuration"] = func(w http.ResponseWriter, _ *http.Request) {
+			i := apitest.NewIssuer(t)
+			i.Handlers["/.well-known/openid-configuration"] = func(w http.ResponseWriter, _ *http.Request) {
 				document := map[string]any{
 					"issuer": i.URL, "authorization_endpoint": i.URL + "/authorize", "token_endpoint": i.URL + "/token", "jwks_uri": i.URL + "/keys",
 					"id_token_signing_alg_values_supported": []string{"ES256"},
@@ -125,17 +126,17 @@ func TestDiscovery_optionalMembersMayBeWrong(t *testing.T) {
 				for member, value := range members {
 					document[member] = value
 				}
-				i.write(w, document)
+				i.Write(w, document)
 			}
-			offers = append(offers, i.offer(name))
+			offers = append(offers, i.Configure(name))
 		}
-		s := start(t, opts, offers...)
-		s.set("acme", welcoming)
+		s := apitest.Start(t, opts, offers...)
+		s.ChangeSettings("acme", apitest.OpenToProviders)
 		for name := range variants {
-			a := s.browser().visit("/api/v1/auth/oauth/" + name + "/authorize")
+			a := s.Browser().Visit("/api/v1/auth/oauth/" + name + "/authorize")
 			// The second one meets the account of the first.
-			if a.status != http.StatusOK && a.field(t, "code") != "account_exists" {
-				t.Errorf("%s: %d %s", name, a.status, a.body)
+			if a.Status != http.StatusOK && a.Field(t, "code") != "account_exists" {
+				t.Errorf("%s: %d %s", name, a.Status, a.Body)
 			}
 		}
 	})
@@ -146,22 +147,22 @@ func TestDiscovery_outageLeavesWhatWasRead(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		var ahead atomic.Int64
-		began := still()()
+		began := apitest.StoppedClock()()
 		now := func() time.Time { return began.Add(time.Duration(ahead.Load())) }
-		i := newIssuer(t)
-		i.clock = now
-		s := startAt(t, opts, now, i.offer("corporate"))
-		s.set("acme", welcoming)
-		s.expect(http.StatusOK, s.browser().visit(authorizePath))
-		i.change(func() { i.answer["/.well-known/openid-configuration"] = failing(http.StatusServiceUnavailable) })
+		i := apitest.NewIssuer(t)
+		i.Clock = now
+		s := apitest.StartAt(t, opts, now, i.Configure("corporate"))
+		s.ChangeSettings("acme", apitest.OpenToProviders)
+		s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath))
+		i.Change(func() { i.Handlers["/.well-known/openid-configuration"] = failing(http.StatusServiceUnavailable) })
 		ahead.Store(int64(2 * time.Hour))
-		s.expect(http.StatusOK, s.browser().visit(authorizePath))
-		i.change(func() { i.answer["/keys"] = failing(http.StatusServiceUnavailable) })
+		s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath))
+		i.Change(func() { i.Handlers["/keys"] = failing(http.StatusServiceUnavailable) })
 		ahead.Add(int64(2 * time.Hour))
-		s.expect(http.StatusBadGateway, s.browser().visit(authorizePath))
-		i.change(func() { delete(i.answer, "/keys") })
+		s.Expect(http.StatusBadGateway, s.Browser().Visit(apitest.AuthorizePath))
+		i.Change(func() { delete(i.Handlers, "/keys") })
 		ahead.Add(int64(24 * time.Hour))
-		s.expect(http.StatusBadGateway, s.browser().visit(authorizePath))
+		s.Expect(http.StatusBadGateway, s.Browser().Visit(apitest.AuthorizePath))
 	})
 }
 
@@ -169,10 +170,10 @@ func TestDiscovery_outageLeavesWhatWasRead(t *testing.T) {
 func TestToken_optionalMembersMayBeWrong(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		i := newIssuer(t)
-		i.userinfo = map[string]any{"sub": "sub-1", "email": "ada@acme.test"}
-		s := start(t, opts, i.offer("corporate"))
-		s.set("acme", welcoming)
+		i := apitest.NewIssuer(t)
+		i.Userinfo = map[string]any{"sub": "sub-1", "email": "ada@acme.test"}
+		s := apitest.Start(t, opts, i.Configure("corporate"))
+		s.ChangeSettings("acme", apitest.OpenToProviders)
 		for name, change := range map[string]func(map[string]any){
 			"no_access_token":          func(d map[string]any) { delete(d, "access_token") }, // Azure AD B2C
 			"access_token_of_a_number": func(d map[string]any) { d["access_token"] = 1 },
@@ -180,17 +181,17 @@ func TestToken_optionalMembersMayBeWrong(t *testing.T) {
 			"no_token_type":            func(d map[string]any) { delete(d, "token_type") },
 			"list_of_scopes":           func(d map[string]any) { d["scope"] = []string{"openid"} },
 		} {
-			i.change(func() { i.grant = change })
-			if a := s.browser().visit(authorizePath); a.status != http.StatusOK {
-				t.Errorf("%s: %d %s", name, a.status, a.body)
+			i.Change(func() { i.Grant = change })
+			if a := s.Browser().Visit(apitest.AuthorizePath); a.Status != http.StatusOK {
+				t.Errorf("%s: %d %s", name, a.Status, a.Body)
 			}
 		}
 		for name, change := range map[string]func(map[string]any){
 			"no_id_token": func(d map[string]any) { delete(d, "id_token") }, "id_token_of_a_number": func(d map[string]any) { d["id_token"] = 1 },
 		} {
-			i.change(func() { i.grant = change })
-			if a := s.browser().visit(authorizePath); a.status != http.StatusBadRequest {
-				t.Errorf("%s: %d %s", name, a.status, a.body)
+			i.Change(func() { i.Grant = change })
+			if a := s.Browser().Visit(apitest.AuthorizePath); a.Status != http.StatusBadRequest {
+				t.Errorf("%s: %d %s", name, a.Status, a.Body)
 			}
 		}
 	})
@@ -200,14 +201,14 @@ func TestToken_optionalMembersMayBeWrong(t *testing.T) {
 func TestToken_refusedCodeIsInvalidGrant(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		i := newIssuer(t)
-		s := start(t, opts, loopback, func(c *config.Config) {
+		i := apitest.NewIssuer(t)
+		s := apitest.Start(t, opts, apitest.AllowLoopback, func(c *config.Config) {
 			c.OAuthProviders = []config.OAuthProvider{{
 				Name: "corporate", Kind: "oauth2", ClientID: "tenantry", ClientSecret: "a secret of the provider", AuthorizationEndpoint: i.URL + "/authorize",
 				TokenEndpoint: i.URL + "/token", UserinfoEndpoint: i.URL + "/userinfo",
 			}}
 		})
-		s.set("acme", welcoming)
+		s.ChangeSettings("acme", apitest.OpenToProviders)
 		for _, test := range []struct {
 			answer http.HandlerFunc
 			status int
@@ -224,19 +225,19 @@ func TestToken_refusedCodeIsInvalidGrant(t *testing.T) {
 				fmt.Fprint(w, "error=bad_verification_code&error_description=canary")
 			}, http.StatusBadRequest, "invalid_grant"},
 		} {
-			i.change(func() { i.answer["/token"] = test.answer })
-			if a := s.expect(test.status, s.browser().visit(authorizePath)); a.field(t, "code") != test.code || strings.Contains(string(a.body), "canary") {
-				t.Errorf("refused with %s", a.body)
+			i.Change(func() { i.Handlers["/token"] = test.answer })
+			if a := s.Expect(test.status, s.Browser().Visit(apitest.AuthorizePath)); a.Field(t, "code") != test.code || strings.Contains(string(a.Body), "canary") {
+				t.Errorf("refused with %s", a.Body)
 			}
 		}
-		i.change(func() {
-			i.userinfo = map[string]any{"id": 4711, "email": "ada@acme.test"}
-			i.answer["/token"] = func(w http.ResponseWriter, _ *http.Request) {
+		i.Change(func() {
+			i.Userinfo = map[string]any{"id": 4711, "email": "ada@acme.test"}
+			i.Handlers["/token"] = func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
 				fmt.Fprint(w, "access_token=access&scope=user&token_type=bearer")
 			}
 		})
-		s.expect(http.StatusOK, s.browser().visit(authorizePath))
+		s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath))
 	})
 }
 
@@ -245,45 +246,45 @@ func TestKeys_replacedUnderTheSameKidAreFetchedOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		var ahead atomic.Int64
-		began := still()()
+		began := apitest.StoppedClock()()
 		now := func() time.Time { return began.Add(time.Duration(ahead.Load())) }
-		with, without := newIssuer(t), newIssuer(t)
-		with.clock, without.clock = now, now
-		without.keys[0].KeyID = ""
-		without.lie = func(header, _ map[string]any) { delete(header, "kid") }
-		s := startAt(t, opts, now, with.offer("k1"), without.offer("none"))
-		s.set("acme", welcoming)
-		for kid, i := range map[string]*issuer{"k1": with, "none": without} {
+		with, without := apitest.NewIssuer(t), apitest.NewIssuer(t)
+		with.Clock, without.Clock = now, now
+		without.Keys[0].KeyID = ""
+		without.Alter = func(header, _ map[string]any) { delete(header, "kid") }
+		s := apitest.StartAt(t, opts, now, with.Configure("k1"), without.Configure("none"))
+		s.ChangeSettings("acme", apitest.OpenToProviders)
+		for kid, i := range map[string]*apitest.Issuer{"k1": with, "none": without} {
 			path := "/api/v1/auth/oauth/" + kid + "/authorize"
-			i.change(func() { i.person["email"] = fmt.Sprintf("ada%s@acme.test", kid) })
-			s.expect(http.StatusOK, s.browser().visit(path))
+			i.Change(func() { i.Claims["email"] = fmt.Sprintf("ada%s@acme.test", kid) })
+			s.Expect(http.StatusOK, s.Browser().Visit(path))
 			replaced, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 			if err != nil {
 				t.Fatal(err)
 			}
-			i.change(func() { i.key, i.keys[0].Key = replaced, &replaced.PublicKey })
+			i.Change(func() { i.Key, i.Keys[0].Key = replaced, &replaced.PublicKey })
 			ahead.Add(int64(11 * time.Second))
-			if a := s.browser().visit(path); a.status != http.StatusOK || i.called("/keys") != 2 {
-				t.Errorf("%s: %d %s after %d fetches", kid, a.status, a.body, i.called("/keys"))
+			if a := s.Browser().Visit(path); a.Status != http.StatusOK || i.Called("/keys") != 2 {
+				t.Errorf("%s: %d %s after %d fetches", kid, a.Status, a.Body, i.Called("/keys"))
 			}
 			foreign, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 			if err != nil {
 				t.Fatal(err)
 			}
-			i.change(func() { i.key = foreign })
+			i.Change(func() { i.Key = foreign })
 			ahead.Add(int64(11 * time.Second))
 			for range 5 {
-				s.expect(http.StatusBadRequest, s.browser().visit(path))
+				s.Expect(http.StatusBadRequest, s.Browser().Visit(path))
 			}
-			if n := i.called("/keys"); n != 3 {
+			if n := i.Called("/keys"); n != 3 {
 				t.Errorf("%s: the keys were fetched %d times, want 3", kid, n)
 			}
 			// A failed fetch leaves the keys that are kept.
-			i.change(func() { i.answer["/keys"] = failing(http.StatusServiceUnavailable) })
+			i.Change(func() { i.Handlers["/keys"] = failing(http.StatusServiceUnavailable) })
 			ahead.Add(int64(11 * time.Second))
-			s.expect(http.StatusBadGateway, s.browser().visit(path))
-			i.change(func() { i.key = replaced })
-			s.expect(http.StatusOK, s.browser().visit(path))
+			s.Expect(http.StatusBadGateway, s.Browser().Visit(path))
+			i.Change(func() { i.Key = replaced })
+			s.Expect(http.StatusOK, s.Browser().Visit(path))
 		}
 	})
 }
@@ -292,9 +293,9 @@ func TestKeys_replacedUnderTheSameKidAreFetchedOnce(t *testing.T) {
 func TestAnswer_inAFormNamesTheNewUser(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		i := newIssuer(t)
-		s := start(t, opts, i.offer("corporate"))
-		s.set("acme", welcoming)
+		i := apitest.NewIssuer(t)
+		s := apitest.Start(t, opts, i.Configure("corporate"))
+		s.ChangeSettings("acme", apitest.OpenToProviders)
 		for n, test := range []struct{ claim, user, want string }{
 			{"", `{"name":{"firstName":"Ada","lastName":"King"},"email":"mallory@acme.test"}`, "Ada King"},
 			{"", `{"name":{"firstName":" Ad\u200ba "}}`, "Ada"},
@@ -304,9 +305,9 @@ func TestAnswer_inAFormNamesTheNewUser(t *testing.T) {
 			{"", `{"name":7}`, ""}, {"", `{`, ""}, {"", "", ""}, {"", `[]`, ""},
 		} {
 			address := fmt.Sprintf("user%d@acme.test", n)
-			i.change(func() { i.person = map[string]any{"sub": address, "email": address, "name": test.claim} })
-			b := s.browser()
-			callback, err := url.Parse(b.returning(authorizePath))
+			i.Change(func() { i.Claims = map[string]any{"sub": address, "email": address, "name": test.claim} })
+			b := s.Browser()
+			callback, err := url.Parse(b.UntilCallback(apitest.AuthorizePath))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -314,20 +315,20 @@ func TestAnswer_inAFormNamesTheNewUser(t *testing.T) {
 			if form.Set("user", test.user); test.user == "" {
 				form.Del("user")
 			}
-			a := s.expect(http.StatusOK, b.submit(callback.Path, form))
-			for _, hop := range b.hops {
-				if at := hop.header.Get("Location"); strings.Contains(at, "user") || strings.Contains(at, "Ada") {
+			a := s.Expect(http.StatusOK, b.Submit(callback.Path, form))
+			for _, hop := range b.Hops {
+				if at := hop.Header.Get("Location"); strings.Contains(at, "user") || strings.Contains(at, "Ada") {
 					t.Errorf("the name is in the URL %s", at)
 				}
 			}
 			var document struct{ User map[string]any }
-			if err := json.Unmarshal(a.body, &document); err != nil {
+			if err := json.Unmarshal(a.Body, &document); err != nil {
 				t.Fatal(err)
 			}
 			if document.User["full_name"] != test.want || document.User["email"] != address {
 				t.Errorf("%s: %v has signed in, want %q", test.user, document.User, test.want)
 			}
-			for _, c := range b.Jar.Cookies(&url.URL{Scheme: "https", Host: publicHost, Path: callback.Path}) {
+			for _, c := range b.Jar.Cookies(&url.URL{Scheme: "https", Host: apitest.PublicHost, Path: callback.Path}) {
 				if strings.Contains(c.Name, "name") {
 					t.Errorf("the cookie %s is left", c.Name)
 				}

@@ -10,15 +10,16 @@ import (
 	"strings"
 	"testing"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 )
 
 // beneath serves an instance at /auth of another host, as a proxy does that removes the path.
-func (s *instance) beneath(t *testing.T) *instance {
+func beneath(s *apitest.Instance, t *testing.T) *apitest.Instance {
 	t.Helper()
-	target, err := url.Parse(s.url)
+	target, err := url.Parse(s.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +28,7 @@ func (s *instance) beneath(t *testing.T) *instance {
 	front := httptest.NewServer(web)
 	t.Cleanup(front.Close)
 	through := *s
-	through.url = front.URL
+	through.URL = front.URL
 	return &through
 }
 
@@ -35,59 +36,59 @@ func (s *instance) beneath(t *testing.T) *instance {
 func TestPublicPath_everyLinkStaysBeneathIt(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts, func(c *config.Config) { c.PublicURL = "https://example.test/auth" }).beneath(t)
+		s := beneath(apitest.Start(t, opts, func(c *config.Config) { c.PublicURL = "https://example.test/auth" }), t)
 		follow := func(from, link string) string {
 			t.Helper()
-			at, err := url.Parse(s.url + from)
+			at, err := url.Parse(s.URL + from)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if at, err = at.Parse(link); err != nil {
 				t.Fatal(err)
 			}
-			return strings.TrimPrefix(at.String(), s.url)
+			return strings.TrimPrefix(at.String(), s.URL)
 		}
-		root := s.expect(http.StatusFound, s.request("GET", "/auth/", ""))
-		if at := follow("/auth/", root.header.Get("Location")); at != "/auth/docs" {
+		root := s.Expect(http.StatusFound, request(s, "GET", "/auth/", ""))
+		if at := follow("/auth/", root.Header.Get("Location")); at != "/auth/docs" {
 			t.Errorf("/auth/ leads to %s", at)
 		}
-		page := s.expect(http.StatusOK, s.request("GET", "/auth/docs", ""))
-		script := s.expect(http.StatusOK, s.request("GET", "/auth/docs/reference.js", ""))
-		links := regexp.MustCompile(`(?:src|href|url)(?:=|: )"([^"]+)"`).FindAllSubmatch(append(page.body, script.body...), -1)
+		page := s.Expect(http.StatusOK, request(s, "GET", "/auth/docs", ""))
+		script := s.Expect(http.StatusOK, request(s, "GET", "/auth/docs/reference.js", ""))
+		links := regexp.MustCompile(`(?:src|href|url)(?:=|: )"([^"]+)"`).FindAllSubmatch(append(page.Body, script.Body...), -1)
 		if len(links) != 5 {
 			t.Errorf("the page names %q", links)
 		}
 		for _, link := range links {
-			s.expect(http.StatusOK, s.request("GET", follow("/auth/docs", string(link[1])), ""))
+			s.Expect(http.StatusOK, request(s, "GET", follow("/auth/docs", string(link[1])), ""))
 		}
 		var contract struct {
 			Servers []struct{ URL string }
 			Info    struct{ Version string }
 		}
-		if err := json.Unmarshal(s.expect(http.StatusOK, s.request("GET", "/auth/openapi.json", "")).body, &contract); err != nil {
+		if err := json.Unmarshal(s.Expect(http.StatusOK, request(s, "GET", "/auth/openapi.json", "")).Body, &contract); err != nil {
 			t.Fatal(err)
 		}
 		if len(contract.Servers) != 1 || follow("/auth/openapi.json", contract.Servers[0].URL) != "/auth" {
 			t.Errorf("the servers are %v", contract.Servers)
 		}
-		s.url += "/auth"
-		access, _ := s.login()
-		s.expect(http.StatusCreated, s.call("POST", "/api/v1/users", access, map[string]any{"email": "ada@acme.test"}))
-		s.url = strings.TrimSuffix(s.url, "/auth")
-		list := s.expect(http.StatusOK, s.request("GET", "/auth/api/v1/users?limit=1", access))
-		next := regexp.MustCompile(`^<([^>]+)>; rel="next"$`).FindStringSubmatch(list.header.Get("Link"))
+		s.URL += "/auth"
+		access, _ := s.Login()
+		s.Expect(http.StatusCreated, s.Call("POST", "/api/v1/users", access, map[string]any{"email": "ada@acme.test"}))
+		s.URL = strings.TrimSuffix(s.URL, "/auth")
+		list := s.Expect(http.StatusOK, request(s, "GET", "/auth/api/v1/users?limit=1", access))
+		next := regexp.MustCompile(`^<([^>]+)>; rel="next"$`).FindStringSubmatch(list.Header.Get("Link"))
 		if next == nil {
-			t.Fatalf("Link: %q", list.header.Get("Link"))
+			t.Fatalf("Link: %q", list.Header.Get("Link"))
 		}
-		s.expect(http.StatusOK, s.request("GET", follow("/auth/api/v1/users", next[1]), access))
+		s.Expect(http.StatusOK, request(s, "GET", follow("/auth/api/v1/users", next[1]), access))
 	})
 }
 
 func TestRoot_leadsToTheReference(t *testing.T) {
 	t.Parallel()
-	s := start(t, dbtest.SQLite(t))
-	if a := s.expect(http.StatusFound, s.request("GET", "/", "")); a.header.Get("Location") != "/docs" {
-		t.Errorf("to %q", a.header.Get("Location"))
+	s := apitest.Start(t, dbtest.SQLite(t))
+	if a := s.Expect(http.StatusFound, request(s, "GET", "/", "")); a.Header.Get("Location") != "/docs" {
+		t.Errorf("to %q", a.Header.Get("Location"))
 	}
 }
 
@@ -104,8 +105,8 @@ func TestHSTS_isSentWhereThePublicURLIsHTTPS(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, dbtest.SQLite(t), test.change)
-			if got := s.call("GET", "/healthz", "", nil).header.Get("Strict-Transport-Security"); got != test.want {
+			s := apitest.Start(t, dbtest.SQLite(t), test.change)
+			if got := s.Call("GET", "/healthz", "", nil).Header.Get("Strict-Transport-Security"); got != test.want {
 				t.Errorf("%q, want %q", got, test.want)
 			}
 		})

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"tenantry/ent/schema/settings"
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
@@ -36,38 +37,38 @@ func TestRedirect_mutants_lead_nowhere(t *testing.T) {
 		t.Fatalf("only %d mutants", len(redirectMutants))
 	}
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		i := newIssuer(t)
-		s := start(t, opts, i.offer("corporate"))
-		s.found("other")
-		s.set("acme", welcoming)
-		s.set("other", func(t *settings.Tenant) { t.RedirectURIs = []string{"https://evil.test", "com.evil.app:/done"} })
-		access, _ := s.login()
+		i := apitest.NewIssuer(t)
+		s := apitest.Start(t, opts, i.Configure("corporate"))
+		s.CreateTenant("other")
+		s.ChangeSettings("acme", apitest.OpenToProviders)
+		s.ChangeSettings("other", func(t *settings.Tenant) { t.RedirectURIs = []string{"https://evil.test", "com.evil.app:/done"} })
+		access, _ := s.Login()
 		for _, uri := range redirectMutants {
 			q := "?redirect_uri=" + url.QueryEscape(uri)
-			for _, a := range []answer{s.browser().visit(authorizePath + q), s.call("POST", linkPath+q, access, nil)} {
-				if s.expect(http.StatusBadRequest, a); a.header.Get("Location") != "" || a.header.Get("Set-Cookie") != "" {
-					t.Errorf("%q: led to %s", uri, a.header.Get("Location"))
+			for _, a := range []apitest.Answer{s.Browser().Visit(apitest.AuthorizePath + q), s.Call("POST", apitest.LinkPath+q, access, nil)} {
+				if s.Expect(http.StatusBadRequest, a); a.Header.Get("Location") != "" || a.Header.Get("Set-Cookie") != "" {
+					t.Errorf("%q: led to %s", uri, a.Header.Get("Location"))
 				}
 			}
 		}
-		if n := s.rows("oauth_states"); n != 0 {
+		if n := s.Rows("oauth_states"); n != 0 {
 			t.Errorf("%d flows have begun", n)
 		}
 		// Named twice, the address is one of them and no mixture.
-		for _, q := range []string{"?redirect_uri=" + url.QueryEscape(application) + "&redirect_uri=https://evil.test", "?redirect_uri=https://evil.test&redirect_uri=" + url.QueryEscape(application)} {
-			if a := s.browser().visit(authorizePath + q); strings.Contains(a.header.Get("Location"), "evil.test") {
-				t.Errorf("%s: led to %s", q, a.header.Get("Location"))
+		for _, q := range []string{"?redirect_uri=" + url.QueryEscape(apitest.ApplicationURL) + "&redirect_uri=https://evil.test", "?redirect_uri=https://evil.test&redirect_uri=" + url.QueryEscape(apitest.ApplicationURL)} {
+			if a := s.Browser().Visit(apitest.AuthorizePath + q); strings.Contains(a.Header.Get("Location"), "evil.test") {
+				t.Errorf("%s: led to %s", q, a.Header.Get("Location"))
 			}
 		}
 		// What follows the address does not change where it leads.
-		listed := []string{application, "https://app.acme.test/?from=acme", "http://localhost:3000/done", "com.example.app:/done"}
-		s.set("acme", func(t *settings.Tenant) { t.RedirectURIs = listed })
+		listed := []string{apitest.ApplicationURL, "https://app.acme.test/?from=acme", "http://localhost:3000/done", "com.example.app:/done"}
+		s.ChangeSettings("acme", func(t *settings.Tenant) { t.RedirectURIs = listed })
 		for _, uri := range listed {
-			b := s.browser()
-			at := b.visit(authorizePath + "?redirect_uri=" + url.QueryEscape(uri))
-			b.hops = nil
-			if want := uri + map[bool]string{true: "&", false: "?"}[strings.Contains(uri, "?")] + "code="; !strings.HasPrefix(at.header.Get("Location"), want) {
-				t.Errorf("%s: led to %s", uri, at.header.Get("Location"))
+			b := s.Browser()
+			at := b.Visit(apitest.AuthorizePath + "?redirect_uri=" + url.QueryEscape(uri))
+			b.Hops = nil
+			if want := uri + map[bool]string{true: "&", false: "?"}[strings.Contains(uri, "?")] + "code="; !strings.HasPrefix(at.Header.Get("Location"), want) {
+				t.Errorf("%s: led to %s", uri, at.Header.Get("Location"))
 			}
 		}
 	})
@@ -76,8 +77,8 @@ func TestRedirect_mutants_lead_nowhere(t *testing.T) {
 // A server whose public URL is plain http has cookies that a browser takes there.
 func TestCookie_of_plain_http_is_taken(t *testing.T) {
 	t.Parallel()
-	i := newIssuer(t)
-	s := start(t, dbtest.SQLite(t), i.offer("corporate"), func(c *config.Config) { c.PublicURL = "http://id.acme.test" })
-	s.set("acme", welcoming)
-	s.expect(http.StatusOK, s.browser().visit("http://id.acme.test"+authorizePath))
+	i := apitest.NewIssuer(t)
+	s := apitest.Start(t, dbtest.SQLite(t), i.Configure("corporate"), func(c *config.Config) { c.PublicURL = "http://id.acme.test" })
+	s.ChangeSettings("acme", apitest.OpenToProviders)
+	s.Expect(http.StatusOK, s.Browser().Visit("http://id.acme.test"+apitest.AuthorizePath))
 }

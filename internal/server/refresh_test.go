@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tenantry/ent/refreshtoken"
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
@@ -18,24 +19,24 @@ import (
 func TestRefresh_of_parallel_tabs_has_one_successor(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		first, second := start(t, opts), start(t, opts)
-		_, token := first.login()
+		first, second := apitest.Start(t, opts), apitest.Start(t, opts)
+		_, token := first.Login()
 		var (
 			wait       sync.WaitGroup
 			mu         sync.Mutex
 			successors = map[string]int{}
 		)
 		for i := range 40 {
-			s := []*instance{first, second}[i%2]
+			s := []*apitest.Instance{first, second}[i%2]
 			wait.Go(func() {
-				a := s.refresh(token)
-				if a.status != http.StatusOK {
-					t.Errorf("status %d: %s", a.status, a.body)
+				a := s.Refresh(token)
+				if a.Status != http.StatusOK {
+					t.Errorf("status %d: %s", a.Status, a.Body)
 					return
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				successors[a.field(t, "refresh_token")]++
+				successors[a.Field(t, "refresh_token")]++
 			})
 		}
 		wait.Wait()
@@ -43,9 +44,9 @@ func TestRefresh_of_parallel_tabs_has_one_successor(t *testing.T) {
 			t.Fatalf("%d successors: %v", len(successors), successors)
 		}
 		for successor := range successors {
-			first.expect(http.StatusOK, second.refresh(successor))
+			first.Expect(http.StatusOK, second.Refresh(successor))
 		}
-		if n := first.db.Client.RefreshToken.Query().CountX(principal.System(t.Context(), "test")); n != 1 {
+		if n := first.DB.Client.RefreshToken.Query().CountX(principal.System(t.Context(), "test")); n != 1 {
 			t.Errorf("%d rows for one session", n)
 		}
 	})
@@ -64,20 +65,20 @@ func TestRefresh_reused_token_ends_the_session(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-				s := start(t, opts, func(c *config.Config) { c.RefreshGrace = test.grace })
-				access, stolen := s.login()
+				s := apitest.Start(t, opts, func(c *config.Config) { c.RefreshGrace = test.grace })
+				access, stolen := s.Login()
 				live := stolen
 				for range test.between {
-					live = s.expect(http.StatusOK, s.refresh(live)).field(t, "refresh_token")
+					live = s.Expect(http.StatusOK, s.Refresh(live)).Field(t, "refresh_token")
 				}
-				s.expect(http.StatusUnauthorized, s.refresh(stolen))
-				s.expect(http.StatusUnauthorized, s.refresh(live))
-				s.expect(http.StatusUnauthorized, s.call("GET", "/api/v1/users/me", access, nil))
-				row := s.db.Client.RefreshToken.Query().OnlyX(principal.System(t.Context(), "test"))
+				s.Expect(http.StatusUnauthorized, s.Refresh(stolen))
+				s.Expect(http.StatusUnauthorized, s.Refresh(live))
+				s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", access, nil))
+				row := s.DB.Client.RefreshToken.Query().OnlyX(principal.System(t.Context(), "test"))
 				if !row.Revoked || row.RevokedReason == nil || *row.RevokedReason != refreshtoken.RevokedReasonReuse {
 					t.Errorf("the session is not marked as reused: %v", row)
 				}
-				if !strings.Contains(s.log.String(), `"event":"refresh_reuse"`) {
+				if !strings.Contains(s.Logs.String(), `"event":"refresh_reuse"`) {
 					t.Error("reuse was not recorded")
 				}
 			})
@@ -105,11 +106,11 @@ func TestRefresh_ends_with_the_session(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-				s := start(t, opts)
-				_, refresh := s.login()
-				refresh = s.expect(http.StatusOK, s.refresh(refresh)).field(t, "refresh_token")
-				end(s.db, t)
-				s.expect(http.StatusUnauthorized, s.refresh(refresh))
+				s := apitest.Start(t, opts)
+				_, refresh := s.Login()
+				refresh = s.Expect(http.StatusOK, s.Refresh(refresh)).Field(t, "refresh_token")
+				end(s.DB, t)
+				s.Expect(http.StatusUnauthorized, s.Refresh(refresh))
 			})
 		})
 	}
@@ -117,40 +118,40 @@ func TestRefresh_ends_with_the_session(t *testing.T) {
 
 func TestRefresh_refuses_every_altered_token(t *testing.T) {
 	t.Parallel()
-	s := start(t, dbtest.SQLite(t))
-	_, token := s.login()
+	s := apitest.Start(t, dbtest.SQLite(t))
+	_, token := s.Login()
 	for i := range len(token) {
-		s.expect(http.StatusUnauthorized, s.refresh(token[:max(i, 1)]))
+		s.Expect(http.StatusUnauthorized, s.Refresh(token[:max(i, 1)]))
 		flipped := []byte(token)
 		flipped[i] ^= 1
-		a := s.refresh(string(flipped))
-		if a.status != http.StatusUnauthorized {
-			t.Fatalf("bit flipped at %d: %d", i, a.status)
+		a := s.Refresh(string(flipped))
+		if a.Status != http.StatusUnauthorized {
+			t.Fatalf("bit flipped at %d: %d", i, a.Status)
 		}
 	}
-	s.expect(http.StatusOK, s.refresh(token))
+	s.Expect(http.StatusOK, s.Refresh(token))
 }
 
 func TestSession_never_outlives_its_end(t *testing.T) {
 	t.Parallel()
-	s := start(t, dbtest.SQLite(t), func(c *config.Config) { c.RefreshTokenTTL, c.RefreshIdleTTL = 5*time.Minute, 5*time.Minute })
-	access, _ := s.login()
-	s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", access, nil))
-	a := s.expect(http.StatusOK, s.call("POST", "/api/v1/auth/login", "", credentials(ownerEmail, ownerPassword)))
-	if !strings.Contains(string(a.body), `"expires_in":300`) && !strings.Contains(string(a.body), `"expires_in":299`) {
-		t.Errorf("an access token that outlives its session: %s", a.body)
+	s := apitest.Start(t, dbtest.SQLite(t), func(c *config.Config) { c.RefreshTokenTTL, c.RefreshIdleTTL = 5*time.Minute, 5*time.Minute })
+	access, _ := s.Login()
+	s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", access, nil))
+	a := s.Expect(http.StatusOK, s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)))
+	if !strings.Contains(string(a.Body), `"expires_in":300`) && !strings.Contains(string(a.Body), `"expires_in":299`) {
+		t.Errorf("an access token that outlives its session: %s", a.Body)
 	}
 }
 
 // A client that hears of an outage keeps its token, and the token is still the live one: nothing may fail after it was moved.
 func TestRefresh_moves_the_session_last(t *testing.T) {
 	t.Parallel()
-	s := start(t, dbtest.Postgres(t))
-	_, refresh := s.login()
-	refresh = s.expect(http.StatusOK, s.refresh(refresh)).field(t, "refresh_token") // prepares the statements
-	statements := dbtest.StatementLog(t, s.db.SQL, func() {
-		s.server.Forget()
-		s.expect(http.StatusOK, s.refresh(refresh))
+	s := apitest.Start(t, dbtest.Postgres(t))
+	_, refresh := s.Login()
+	refresh = s.Expect(http.StatusOK, s.Refresh(refresh)).Field(t, "refresh_token") // prepares the statements
+	statements := dbtest.StatementLog(t, s.DB.SQL, func() {
+		s.Forget()
+		s.Expect(http.StatusOK, s.Refresh(refresh))
 	})
 	read := slices.IndexFunc(statements, func(s string) bool { return strings.Contains(s, "JOIN refresh_tokens") })
 	moved := slices.IndexFunc(statements, func(s string) bool { return strings.Contains(s, "UPDATE refresh_tokens") })
@@ -165,10 +166,10 @@ func TestRefresh_without_a_grace_window_is_strict(t *testing.T) {
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		strict := func(c *config.Config) { c.RefreshGrace = 0 }
 		now := time.Now().UTC()
-		first := startAt(t, opts, func() time.Time { return now }, strict)
-		second := startAt(t, opts, func() time.Time { return now.Add(-time.Second) }, strict)
-		_, refresh := first.login()
-		first.expect(http.StatusOK, first.refresh(refresh))
-		second.expect(http.StatusUnauthorized, second.refresh(refresh))
+		first := apitest.StartAt(t, opts, func() time.Time { return now }, strict)
+		second := apitest.StartAt(t, opts, func() time.Time { return now.Add(-time.Second) }, strict)
+		_, refresh := first.Login()
+		first.Expect(http.StatusOK, first.Refresh(refresh))
+		second.Expect(http.StatusUnauthorized, second.Refresh(refresh))
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"tenantry/ent/user"
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
@@ -19,50 +20,50 @@ const (
 // providerRemovals end what a provider of a tenant has started.
 var providerRemovals = []struct {
 	name   string
-	remove func(s *instance, path, access string)
+	remove func(s *apitest.Instance, path, access string)
 }{
-	{"deleted", func(s *instance, path, access string) {
-		s.expect(http.StatusNoContent, s.call("DELETE", path, access, nil))
+	{"deleted", func(s *apitest.Instance, path, access string) {
+		s.Expect(http.StatusNoContent, s.Call("DELETE", path, access, nil))
 	}},
-	{"deleted_and_created_again", func(s *instance, path, access string) {
-		issuer := s.call("GET", path, access, nil).field(s.TB, "issuer")
-		s.expect(http.StatusNoContent, s.call("DELETE", path, access, nil))
-		s.expect(http.StatusCreated, s.call("POST", providersPath, access, ownProvider(issuer)))
+	{"deleted_and_created_again", func(s *apitest.Instance, path, access string) {
+		issuer := s.Call("GET", path, access, nil).Field(s.TB, "issuer")
+		s.Expect(http.StatusNoContent, s.Call("DELETE", path, access, nil))
+		s.Expect(http.StatusCreated, s.Call("POST", apitest.ProvidersPath, access, ownProvider(issuer)))
 	}},
-	{"disabled", func(s *instance, path, access string) {
-		s.expect(http.StatusOK, s.call("PATCH", path, access, map[string]any{"enabled": false}))
+	{"disabled", func(s *apitest.Instance, path, access string) {
+		s.Expect(http.StatusOK, s.Call("PATCH", path, access, map[string]any{"enabled": false}))
 	}},
-	{"disabled_and_enabled_again", func(s *instance, path, access string) {
-		s.expect(http.StatusOK, s.call("PATCH", path, access, map[string]any{"enabled": false}))
-		s.expect(http.StatusOK, s.call("PATCH", path, access, map[string]any{"enabled": true}))
+	{"disabled_and_enabled_again", func(s *apitest.Instance, path, access string) {
+		s.Expect(http.StatusOK, s.Call("PATCH", path, access, map[string]any{"enabled": false}))
+		s.Expect(http.StatusOK, s.Call("PATCH", path, access, map[string]any{"enabled": true}))
 	}},
-	{"another_client", func(s *instance, path, access string) {
-		s.expect(http.StatusOK, s.call("PATCH", path, access, map[string]any{"client_id": "another"}))
-		s.expect(http.StatusOK, s.call("PATCH", path, access, map[string]any{"client_id": "tenantry"}))
+	{"another_client", func(s *apitest.Instance, path, access string) {
+		s.Expect(http.StatusOK, s.Call("PATCH", path, access, map[string]any{"client_id": "another"}))
+		s.Expect(http.StatusOK, s.Call("PATCH", path, access, map[string]any{"client_id": "tenantry"}))
 	}},
 }
 
 func ownProvider(issuer string) map[string]any {
-	return provider("corporate", map[string]any{"issuer": issuer, "client_id": "tenantry"})
+	return apitest.ProviderBody("corporate", map[string]any{"issuer": issuer, "client_id": "tenantry"})
 }
 
 // createProvider sets up the provider "corporate" of the tenant acme and returns its path.
-func (s *instance) createProvider(access, issuer string) string {
+func createProvider(s *apitest.Instance, access, issuer string) string {
 	s.Helper()
-	return providersPath + "/" + s.expect(http.StatusCreated, s.call("POST", providersPath, access, ownProvider(issuer))).field(s.TB, "id")
+	return apitest.ProvidersPath + "/" + s.Expect(http.StatusCreated, s.Call("POST", apitest.ProvidersPath, access, ownProvider(issuer))).Field(s.TB, "id")
 }
 
 // refused fails the test unless every instance refuses the tokens within a second.
-func (s *instance) refused(when string, tokens answer, others ...*instance) {
+func refused(s *apitest.Instance, when string, tokens apitest.Answer, others ...*apitest.Instance) {
 	s.Helper()
-	s.expect(http.StatusUnauthorized, s.call("GET", "/api/v1/users/me", tokens.field(s.TB, "access_token"), nil))
+	s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", tokens.Field(s.TB, "access_token"), nil))
 	for _, other := range others {
-		soon(s.TB, when, func() bool {
-			return other.call("GET", "/api/v1/users/me", tokens.field(s.TB, "access_token"), nil).status == http.StatusUnauthorized
+		apitest.Eventually(s.TB, when, func() bool {
+			return other.Call("GET", "/api/v1/users/me", tokens.Field(s.TB, "access_token"), nil).Status == http.StatusUnauthorized
 		})
 	}
-	if a := s.refresh(tokens.field(s.TB, "refresh_token")); a.status != http.StatusUnauthorized {
-		s.Errorf("%s: a refresh answers %d", when, a.status)
+	if a := s.Refresh(tokens.Field(s.TB, "refresh_token")); a.Status != http.StatusUnauthorized {
+		s.Errorf("%s: a refresh answers %d", when, a.Status)
 	}
 }
 
@@ -75,31 +76,31 @@ func TestTenantProvider_removedEndsItsSessions(t *testing.T) {
 		t.Run(removal.name, func(t *testing.T) {
 			t.Parallel()
 			dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-				own, google := newIssuer(t), newIssuer(t)
-				own.change(func() { own.person = map[string]any{"sub": "intruder", "email": ceoEmail, "email_verified": true} })
-				google.change(func() { google.person = map[string]any{"sub": "ceo", "email": ceoEmail, "email_verified": true} })
-				s := start(t, opts, google.offer("google"))
-				second := start(t, opts, google.offer("google"), func(c *config.Config) { c.BootstrapPassword = "" })
-				s.set("acme", welcoming)
-				access, _ := s.login()
-				path := s.createProvider(access, own.URL)
+				own, google := apitest.NewIssuer(t), apitest.NewIssuer(t)
+				own.Change(func() { own.Claims = map[string]any{"sub": "intruder", "email": ceoEmail, "email_verified": true} })
+				google.Change(func() { google.Claims = map[string]any{"sub": "ceo", "email": ceoEmail, "email_verified": true} })
+				s := apitest.Start(t, opts, google.Configure("google"))
+				second := apitest.Start(t, opts, google.Configure("google"), func(c *config.Config) { c.BootstrapPassword = "" })
+				s.ChangeSettings("acme", apitest.OpenToProviders)
+				access, _ := s.Login()
+				path := createProvider(s, access, own.URL)
 
-				intruder := s.expect(http.StatusOK, s.browser().visit(authorizePath))
-				token := intruder.field(t, "access_token")
-				for _, i := range []*instance{s, second} {
-					i.expect(http.StatusOK, i.call("GET", "/api/v1/users/me", token, nil))
+				intruder := s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath))
+				token := intruder.Field(t, "access_token")
+				for _, i := range []*apitest.Instance{s, second} {
+					i.Expect(http.StatusOK, i.Call("GET", "/api/v1/users/me", token, nil))
 				}
 				removal.remove(s, path, access)
-				s.refused("removed", intruder, second)
+				refused(s, "removed", intruder, second)
 
-				ceo := s.expect(http.StatusOK, s.browser().visit(googlePath))
-				s.refused("the CEO has signed in", intruder, second)
+				ceo := s.Expect(http.StatusOK, s.Browser().Visit(googlePath))
+				refused(s, "the CEO has signed in", intruder, second)
 				id := me(t, s, ceo)["id"]
-				role := s.systemRole(person{User: s.owner()}, "admin")
-				s.expect(http.StatusNoContent, s.call("PUT", "/api/v1/users/"+id+"/roles/"+role, access, nil))
-				s.refused("the CEO has a role", intruder, second)
-				s.expect(http.StatusOK, s.call("GET", "/api/v1/users", ceo.field(t, "access_token"), nil))
-				s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", access, nil))
+				role := s.SystemRole(apitest.Account{User: s.Owner()}, "admin")
+				s.Expect(http.StatusNoContent, s.Call("PUT", "/api/v1/users/"+id+"/roles/"+role, access, nil))
+				refused(s, "the CEO has a role", intruder, second)
+				s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users", ceo.Field(t, "access_token"), nil))
+				s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", access, nil))
 			})
 		})
 	}
@@ -110,22 +111,22 @@ func TestTenantProvider_removedEndsItsSessions(t *testing.T) {
 func TestTenantProvider_verifiesNoAddress(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		own, google := newIssuer(t), newIssuer(t)
-		s := start(t, opts, google.offer("google"))
-		s.set("acme", welcoming)
-		access, _ := s.login()
-		s.createProvider(access, own.URL)
-		intruder := s.expect(http.StatusOK, s.browser().visit(authorizePath))
-		u := s.db.Client.User.Query().Where(user.Email("ada@acme.test")).OnlyX(principal.System(t.Context(), "test"))
+		own, google := apitest.NewIssuer(t), apitest.NewIssuer(t)
+		s := apitest.Start(t, opts, google.Configure("google"))
+		s.ChangeSettings("acme", apitest.OpenToProviders)
+		access, _ := s.Login()
+		createProvider(s, access, own.URL)
+		intruder := s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath))
+		u := s.DB.Client.User.Query().Where(user.Email("ada@acme.test")).OnlyX(principal.System(t.Context(), "test"))
 		if u.EmailVerifiedAt != nil {
 			t.Error("a provider of the tenant has verified the address")
 		}
-		owner := s.expect(http.StatusOK, s.browser().visit(googlePath))
+		owner := s.Expect(http.StatusOK, s.Browser().Visit(googlePath))
 		if id := me(t, s, owner)["id"]; id != u.ID.String() {
 			t.Errorf("user %s has signed in, want %s", id, u.ID)
 		}
-		s.refused("the owner has signed in", intruder)
-		s.expect(http.StatusConflict, s.browser().visit(authorizePath))
+		refused(s, "the owner has signed in", intruder)
+		s.Expect(http.StatusConflict, s.Browser().Visit(apitest.AuthorizePath))
 	})
 }
 
@@ -137,28 +138,28 @@ func TestTenantProvider_removedVoidsCodesAndFlows(t *testing.T) {
 		t.Run(removal.name, func(t *testing.T) {
 			t.Parallel()
 			dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-				own := newIssuer(t)
-				s := start(t, opts, loopback)
-				s.set("acme", welcoming)
-				access, _ := s.login()
-				path := s.createProvider(access, own.URL)
-				ada := s.join("acme", "someone@acme.test", "member")
-				b, linking := s.browser(), s.browser()
-				code := b.visit(withAddress).arrival(b).Get("code")
-				callback := b.returning(authorizePath)
-				link := linking.returning(linking.beginLink(linkPath, ada.access).field(t, "authorization_url"))
-				calls := own.called("/token")
+				own := apitest.NewIssuer(t)
+				s := apitest.Start(t, opts, apitest.AllowLoopback)
+				s.ChangeSettings("acme", apitest.OpenToProviders)
+				access, _ := s.Login()
+				path := createProvider(s, access, own.URL)
+				ada := s.CreateUser("acme", "someone@acme.test", "member")
+				b, linking := s.Browser(), s.Browser()
+				code := b.Visit(apitest.AuthorizeToApplication).RedirectQuery(b).Get("code")
+				callback := b.UntilCallback(apitest.AuthorizePath)
+				link := linking.UntilCallback(linking.BeginLink(apitest.LinkPath, ada.Access).Field(t, "authorization_url"))
+				calls := own.Called("/token")
 				removal.remove(s, path, access)
 
-				for _, a := range []answer{s.exchange(code), b.visit(callback), linking.visit(link)} {
-					if s.expect(http.StatusBadRequest, a).field(t, "code") != "provider_disabled" {
-						t.Errorf("refused with %s", a.body)
+				for _, a := range []apitest.Answer{s.ExchangeCode(code), b.Visit(callback), linking.Visit(link)} {
+					if s.Expect(http.StatusBadRequest, a).Field(t, "code") != "provider_disabled" {
+						t.Errorf("refused with %s", a.Body)
 					}
 				}
-				if own.called("/token") != calls {
+				if own.Called("/token") != calls {
 					t.Error("the provider was called")
 				}
-				if s.reloaded(ada.User).OauthID != nil {
+				if reloaded(s, ada.User).OauthID != nil {
 					t.Error("the identity is linked")
 				}
 			})
@@ -171,25 +172,25 @@ func TestTenantProvider_removedVoidsCodesAndFlows(t *testing.T) {
 func TestIdentity_ofRemovedTenantProviderSignsNobodyIn(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		first, second := newIssuer(t), newIssuer(t)
-		s := start(t, opts, loopback)
-		s.set("acme", welcoming)
-		access, _ := s.login()
-		path := s.createProvider(access, first.URL)
-		ada := s.join("acme", "someone@acme.test", "member")
-		s.expect(http.StatusNoContent, s.browser().linked(linkPath, ada.access))
-		s.expect(http.StatusUnprocessableEntity, s.call("PATCH", path, access, map[string]any{"issuer": second.URL}))
+		first, second := apitest.NewIssuer(t), apitest.NewIssuer(t)
+		s := apitest.Start(t, opts, apitest.AllowLoopback)
+		s.ChangeSettings("acme", apitest.OpenToProviders)
+		access, _ := s.Login()
+		path := createProvider(s, access, first.URL)
+		ada := s.CreateUser("acme", "someone@acme.test", "member")
+		s.Expect(http.StatusNoContent, s.Browser().Link(apitest.LinkPath, ada.Access))
+		s.Expect(http.StatusUnprocessableEntity, s.Call("PATCH", path, access, map[string]any{"issuer": second.URL}))
 
 		// The identity outlives a pause of its provider.
-		s.expect(http.StatusOK, s.call("PATCH", path, access, map[string]any{"enabled": false}))
-		s.expect(http.StatusOK, s.call("PATCH", path, access, map[string]any{"enabled": true}))
-		if id := me(t, s, s.expect(http.StatusOK, s.browser().visit(authorizePath)))["id"]; id != ada.ID.String() {
+		s.Expect(http.StatusOK, s.Call("PATCH", path, access, map[string]any{"enabled": false}))
+		s.Expect(http.StatusOK, s.Call("PATCH", path, access, map[string]any{"enabled": true}))
+		if id := me(t, s, s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath)))["id"]; id != ada.ID.String() {
 			t.Errorf("user %s has signed in, want %s", id, ada.ID)
 		}
-		s.expect(http.StatusNoContent, s.call("DELETE", path, access, nil))
-		s.createProvider(access, second.URL)
-		second.change(func() { second.person["email"] = "other@acme.test" })
-		if id := me(t, s, s.expect(http.StatusOK, s.browser().visit(authorizePath)))["id"]; id == ada.ID.String() {
+		s.Expect(http.StatusNoContent, s.Call("DELETE", path, access, nil))
+		createProvider(s, access, second.URL)
+		second.Change(func() { second.Claims["email"] = "other@acme.test" })
+		if id := me(t, s, s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath)))["id"]; id == ada.ID.String() {
 			t.Error("the subject of another issuer has signed in as the user")
 		}
 	})
@@ -200,28 +201,28 @@ func TestIdentity_ofRemovedTenantProviderSignsNobodyIn(t *testing.T) {
 func TestTenantProvider_removedLeavesOtherSessions(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		own, google := newIssuer(t), newIssuer(t)
-		s := start(t, opts, google.offer("google"))
-		s.set("acme", welcoming)
-		access, _ := s.login()
-		path := s.createProvider(access, own.URL)
-		google.change(func() { google.person = map[string]any{"sub": "g", "email": "g@acme.test", "email_verified": true} })
-		atServer := s.expect(http.StatusOK, s.browser().visit(googlePath))
-		older := s.expect(http.StatusOK, s.browser().visit(authorizePath))
-		_, err := s.db.Client.ExecContext(t.Context(), "UPDATE refresh_tokens SET provider_id = NULL, provider_generation = NULL")
+		own, google := apitest.NewIssuer(t), apitest.NewIssuer(t)
+		s := apitest.Start(t, opts, google.Configure("google"))
+		s.ChangeSettings("acme", apitest.OpenToProviders)
+		access, _ := s.Login()
+		path := createProvider(s, access, own.URL)
+		google.Change(func() { google.Claims = map[string]any{"sub": "g", "email": "g@acme.test", "email_verified": true} })
+		atServer := s.Expect(http.StatusOK, s.Browser().Visit(googlePath))
+		older := s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath))
+		_, err := s.DB.Client.ExecContext(t.Context(), "UPDATE refresh_tokens SET provider_id = NULL, provider_generation = NULL")
 		if err != nil {
 			t.Fatal(err)
 		}
-		of := s.expect(http.StatusOK, s.browser().visit(authorizePath))
-		s.expect(http.StatusOK, s.call("PATCH", path, access, map[string]any{
+		of := s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath))
+		s.Expect(http.StatusOK, s.Call("PATCH", path, access, map[string]any{
 			"label": "Acme", "client_secret": "another", "client_id": "tenantry", "enabled": true, "scopes": []string{"openid"},
 		}))
-		s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", of.field(t, "access_token"), nil))
-		s.expect(http.StatusNoContent, s.call("DELETE", path, access, nil))
-		for _, tokens := range []answer{atServer, older} {
-			s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", tokens.field(t, "access_token"), nil))
-			s.expect(http.StatusOK, s.refresh(tokens.field(t, "refresh_token")))
+		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", of.Field(t, "access_token"), nil))
+		s.Expect(http.StatusNoContent, s.Call("DELETE", path, access, nil))
+		for _, tokens := range []apitest.Answer{atServer, older} {
+			s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", tokens.Field(t, "access_token"), nil))
+			s.Expect(http.StatusOK, s.Refresh(tokens.Field(t, "refresh_token")))
 		}
-		s.refused("removed", of)
+		refused(s, "removed", of)
 	})
 }

@@ -11,15 +11,16 @@ import (
 	"testing"
 	"time"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/principal"
 )
 
-// at returns the browser at another instance: the cookies are those of the public URL.
-func (b *browser) at(s *instance) *browser {
-	moved := &browser{instance: s}
+// browserAt returns the browser at another instance: the cookies are those of the public URL.
+func browserAt(b *apitest.Browser, s *apitest.Instance) *apitest.Browser {
+	moved := &apitest.Browser{Instance: s}
 	moved.Client = &http.Client{Jar: b.Jar, Transport: moved, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return moved
 }
@@ -31,75 +32,75 @@ func TestCallback_repeatedGetsTheSameOutcome(t *testing.T) {
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		var ahead atomic.Int64
 		now := func() time.Time { return time.Now().UTC().Add(time.Duration(ahead.Load())) }
-		i := newIssuer(t)
-		i.clock = now
-		s := startAt(t, opts, now, i.offer("corporate"))
-		second := startAt(t, opts, now, i.offer("corporate"), func(c *config.Config) { c.BootstrapPassword = "" })
-		s.set("acme", welcoming)
-		b := s.browser()
+		i := apitest.NewIssuer(t)
+		i.Clock = now
+		s := apitest.StartAt(t, opts, now, i.Configure("corporate"))
+		second := apitest.StartAt(t, opts, now, i.Configure("corporate"), func(c *config.Config) { c.BootstrapPassword = "" })
+		s.ChangeSettings("acme", apitest.OpenToProviders)
+		b := s.Browser()
 
-		callback := b.returning(withAddress)
-		first := b.at(s).visit(callback)
-		code := first.arrival(b).Get("code")
-		for _, at := range []*instance{s, second} {
-			if again := b.at(at).visit(callback); again.header.Get("Location") != first.header.Get("Location") || code == "" {
-				t.Errorf("led to %q, then to %q", first.header.Get("Location"), again.header.Get("Location"))
+		callback := b.UntilCallback(apitest.AuthorizeToApplication)
+		first := browserAt(b, s).Visit(callback)
+		code := first.RedirectQuery(b).Get("code")
+		for _, at := range []*apitest.Instance{s, second} {
+			if again := browserAt(b, at).Visit(callback); again.Header.Get("Location") != first.Header.Get("Location") || code == "" {
+				t.Errorf("led to %q, then to %q", first.Header.Get("Location"), again.Header.Get("Location"))
 			}
-			if a := s.expect(http.StatusBadRequest, s.browser().at(at).visit(callback)); a.header.Get("Location") != "" || a.field(t, "code") != "invalid_state" {
-				t.Errorf("another browser gets %v %s", a.header, a.body)
+			if a := s.Expect(http.StatusBadRequest, browserAt(s.Browser(), at).Visit(callback)); a.Header.Get("Location") != "" || a.Field(t, "code") != "invalid_state" {
+				t.Errorf("another browser gets %v %s", a.Header, a.Body)
 			}
 		}
 		ctx := principal.System(t.Context(), "test")
-		row := s.db.Client.OAuthState.Query().OnlyX(ctx)
+		row := s.DB.Client.OAuthState.Query().OnlyX(ctx)
 		if kept := fmt.Sprintf("%s %s %s %s", row.Outcome, row.StateHash, row.BrowserHash, row.RedirectURI); strings.Contains(kept, code) {
 			t.Errorf("the code is stored: %s", kept)
 		}
-		if n := s.db.Client.OneTimeToken.Query().CountX(ctx); n != 1 {
+		if n := s.DB.Client.OneTimeToken.Query().CountX(ctx); n != 1 {
 			t.Errorf("%d codes, want 1", n)
 		}
-		s.expect(http.StatusOK, s.exchange(code))
-		s.expect(http.StatusSeeOther, b.at(s).visit(callback))
-		s.expect(http.StatusBadRequest, s.exchange(code))
-		if n := s.rows("refresh_tokens"); n != 1 || i.called("/token") != 1 {
-			t.Errorf("%d sessions after %d exchanges", n, i.called("/token"))
+		s.Expect(http.StatusOK, s.ExchangeCode(code))
+		s.Expect(http.StatusSeeOther, browserAt(b, s).Visit(callback))
+		s.Expect(http.StatusBadRequest, s.ExchangeCode(code))
+		if n := s.Rows("refresh_tokens"); n != 1 || i.Called("/token") != 1 {
+			t.Errorf("%d sessions after %d exchanges", n, i.Called("/token"))
 		}
 		ahead.Store(int64(71 * time.Second))
-		s.expect(http.StatusBadRequest, b.at(s).visit(callback))
+		s.Expect(http.StatusBadRequest, browserAt(b, s).Visit(callback))
 
 		// Refusals, also those of a provider that fails.
 		for name, answer := range map[string]http.HandlerFunc{"invalid_request": text(`{"error":"invalid_grant"}`), "server_error": failing(http.StatusInternalServerError)} {
-			i.change(func() { i.answer["/token"] = answer })
-			callback = b.returning(withAddress)
-			first, again := b.at(s).visit(callback), b.at(second).visit(callback)
-			if again.arrival(b).Get("error") != name || again.header.Get("Location") != first.header.Get("Location") {
-				t.Errorf("%s: led to %q, then to %q", name, first.header.Get("Location"), again.header.Get("Location"))
+			i.Change(func() { i.Handlers["/token"] = answer })
+			callback = b.UntilCallback(apitest.AuthorizeToApplication)
+			first, again := browserAt(b, s).Visit(callback), browserAt(b, second).Visit(callback)
+			if again.RedirectQuery(b).Get("error") != name || again.Header.Get("Location") != first.Header.Get("Location") {
+				t.Errorf("%s: led to %q, then to %q", name, first.Header.Get("Location"), again.Header.Get("Location"))
 			}
-			callback = b.returning(authorizePath)
-			first, again = b.at(s).visit(callback), b.at(second).visit(callback)
-			if again.status != first.status || again.field(t, "code") != first.field(t, "code") || again.field(t, "detail") != first.field(t, "detail") {
-				t.Errorf("%s: answered with %s, then with %s", name, first.body, again.body)
+			callback = b.UntilCallback(apitest.AuthorizePath)
+			first, again = browserAt(b, s).Visit(callback), browserAt(b, second).Visit(callback)
+			if again.Status != first.Status || again.Field(t, "code") != first.Field(t, "code") || again.Field(t, "detail") != first.Field(t, "detail") {
+				t.Errorf("%s: answered with %s, then with %s", name, first.Body, again.Body)
 			}
 		}
-		i.change(func() { delete(i.answer, "/token") })
+		i.Change(func() { delete(i.Handlers, "/token") })
 
 		// A flow without an address to come back to has tokens, which are those of one session, until they are used.
-		sessions := s.rows("refresh_tokens")
-		callback = b.returning(authorizePath)
-		tokens := s.expect(http.StatusOK, b.at(s).visit(callback))
-		again := s.expect(http.StatusOK, b.at(second).visit(callback))
-		if again.field(t, "refresh_token") != tokens.field(t, "refresh_token") || s.rows("refresh_tokens") != sessions+1 {
-			t.Errorf("%d sessions: %s", s.rows("refresh_tokens")-sessions, again.body)
+		sessions := s.Rows("refresh_tokens")
+		callback = b.UntilCallback(apitest.AuthorizePath)
+		tokens := s.Expect(http.StatusOK, browserAt(b, s).Visit(callback))
+		again := s.Expect(http.StatusOK, browserAt(b, second).Visit(callback))
+		if again.Field(t, "refresh_token") != tokens.Field(t, "refresh_token") || s.Rows("refresh_tokens") != sessions+1 {
+			t.Errorf("%d sessions: %s", s.Rows("refresh_tokens")-sessions, again.Body)
 		}
-		s.expect(http.StatusOK, s.refresh(again.field(t, "refresh_token")))
-		s.expect(http.StatusBadRequest, b.at(second).visit(callback))
-		s.expect(http.StatusBadRequest, s.browser().at(s).visit(callback))
+		s.Expect(http.StatusOK, s.Refresh(again.Field(t, "refresh_token")))
+		s.Expect(http.StatusBadRequest, browserAt(b, second).Visit(callback))
+		s.Expect(http.StatusBadRequest, browserAt(s.Browser(), s).Visit(callback))
 
 		// A link.
-		ada := s.join("acme", "someone@acme.test", "member")
-		i.change(func() { i.person["sub"], i.person["email"] = "sub-2", "two@acme.test" })
-		callback = b.returning(b.beginLink(linkPath, ada.access).field(t, "authorization_url"))
-		s.expect(http.StatusNoContent, b.at(s).visit(callback))
-		s.expect(http.StatusNoContent, b.at(second).visit(callback))
+		ada := s.CreateUser("acme", "someone@acme.test", "member")
+		i.Change(func() { i.Claims["sub"], i.Claims["email"] = "sub-2", "two@acme.test" })
+		callback = b.UntilCallback(b.BeginLink(apitest.LinkPath, ada.Access).Field(t, "authorization_url"))
+		s.Expect(http.StatusNoContent, browserAt(b, s).Visit(callback))
+		s.Expect(http.StatusNoContent, browserAt(b, second).Visit(callback))
 	})
 }
 
@@ -107,28 +108,26 @@ func TestCallback_repeatedGetsTheSameOutcome(t *testing.T) {
 func TestCallback_whoseClientLeavesIsFinished(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		i := newIssuer(t)
-		s := start(t, opts, i.offer("corporate"))
-		second := start(t, opts, i.offer("corporate"), func(c *config.Config) { c.BootstrapPassword = "" })
-		s.set("acme", welcoming)
+		i := apitest.NewIssuer(t)
+		s := apitest.Start(t, opts, i.Configure("corporate"))
+		second := apitest.Start(t, opts, i.Configure("corporate"), func(c *config.Config) { c.BootstrapPassword = "" })
+		s.ChangeSettings("acme", apitest.OpenToProviders)
 		arrived, release := make(chan struct{}), make(chan struct{})
-		i.change(func() {
-			i.answer["/token"] = func(w http.ResponseWriter, r *http.Request) {
+		i.Change(func() {
+			i.Handlers["/token"] = func(w http.ResponseWriter, r *http.Request) {
 				arrived <- struct{}{}
 				<-release
-				i.mu.Lock()
-				defer i.mu.Unlock()
-				i.exchange(w, r)
+				i.Change(func() { i.Exchange(w, r) })
 			}
 		})
-		b := s.browser()
-		callback := b.returning(withAddress)
+		b := s.Browser()
+		callback := b.UntilCallback(apitest.AuthorizeToApplication)
 		ctx, leave := context.WithCancel(t.Context())
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+callback, http.NoBody)
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+callback, http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, c := range b.Jar.Cookies(&url.URL{Scheme: "https", Host: publicHost, Path: "/"}) {
+		for _, c := range b.Jar.Cookies(&url.URL{Scheme: "https", Host: apitest.PublicHost, Path: "/"}) {
 			r.AddCookie(c)
 		}
 		var all sync.WaitGroup
@@ -141,21 +140,21 @@ func TestCallback_whoseClientLeavesIsFinished(t *testing.T) {
 		<-arrived
 		leave()
 		all.Wait()
-		answers := make([]answer, 2)
-		for n, at := range []*instance{s, second} {
-			all.Go(func() { answers[n] = b.at(at).visit(callback) })
+		answers := make([]apitest.Answer, 2)
+		for n, at := range []*apitest.Instance{s, second} {
+			all.Go(func() { answers[n] = browserAt(b, at).Visit(callback) })
 		}
-		soon(t, "both callbacks wait", func() bool {
-			row := s.db.Client.OAuthState.Query().OnlyX(principal.System(t.Context(), "test"))
+		apitest.Eventually(t, "both callbacks wait", func() bool {
+			row := s.DB.Client.OAuthState.Query().OnlyX(principal.System(t.Context(), "test"))
 			return row.Callbacks == 3
 		})
 		close(release)
 		all.Wait()
-		code := answers[0].arrival(b).Get("code")
-		if code == "" || answers[1].arrival(b).Get("code") != code || i.called("/token") != 1 {
-			t.Errorf("led to %q and %q after %d exchanges", answers[0].header.Get("Location"), answers[1].header.Get("Location"), i.called("/token"))
+		code := answers[0].RedirectQuery(b).Get("code")
+		if code == "" || answers[1].RedirectQuery(b).Get("code") != code || i.Called("/token") != 1 {
+			t.Errorf("led to %q and %q after %d exchanges", answers[0].Header.Get("Location"), answers[1].Header.Get("Location"), i.Called("/token"))
 		}
-		s.expect(http.StatusOK, s.exchange(code))
+		s.Expect(http.StatusOK, s.ExchangeCode(code))
 	})
 }
 
@@ -163,16 +162,16 @@ func TestCallback_whoseClientLeavesIsFinished(t *testing.T) {
 func TestCallback_errorsAreForPeople(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		i := newIssuer(t)
-		s := start(t, opts, i.offer("corporate"))
-		s.set("acme", welcoming)
-		visit := func(path, accept string) answer {
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, http.NoBody)
+		i := apitest.NewIssuer(t)
+		s := apitest.Start(t, opts, i.Configure("corporate"))
+		s.ChangeSettings("acme", apitest.OpenToProviders)
+		visit := func(path, accept string) apitest.Answer {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+path, http.NoBody)
 			if err != nil {
 				t.Fatal(err)
 			}
 			r.Header.Set("Accept", accept)
-			return s.do(r)
+			return s.Send(r)
 		}
 		const ofABrowser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 		callback := "/api/v1/auth/oauth/corporate/callback"
@@ -180,31 +179,31 @@ func TestCallback_errorsAreForPeople(t *testing.T) {
 			status int
 			code   string
 		}{
-			callback + "?state=%3Cscript%3E&code=c":   {http.StatusBadRequest, "invalid_state"},
-			callback + "?code=c":                      {http.StatusBadRequest, "invalid_parameter"},
-			"/api/v1/auth/oauth/nobody/authorize":     {http.StatusNotFound, "not_found"},
-			authorizePath + "?redirect_uri=https://x": {http.StatusBadRequest, "invalid_parameter"},
+			callback + "?state=%3Cscript%3E&code=c":           {http.StatusBadRequest, "invalid_state"},
+			callback + "?code=c":                              {http.StatusBadRequest, "invalid_parameter"},
+			"/api/v1/auth/oauth/nobody/authorize":             {http.StatusNotFound, "not_found"},
+			apitest.AuthorizePath + "?redirect_uri=https://x": {http.StatusBadRequest, "invalid_parameter"},
 		} {
-			page := s.expect(want.status, visit(path, ofABrowser))
-			if page.header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(string(page.body), "<code>"+want.code+"</code>") ||
-				!strings.Contains(string(page.body), page.header.Get("X-Request-ID")) || strings.Contains(string(page.body), "<script") {
-				t.Errorf("%s: %v %s", path, page.header, page.body)
+			page := s.Expect(want.status, visit(path, ofABrowser))
+			if page.Header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(string(page.Body), "<code>"+want.code+"</code>") ||
+				!strings.Contains(string(page.Body), page.Header.Get("X-Request-ID")) || strings.Contains(string(page.Body), "<script") {
+				t.Errorf("%s: %v %s", path, page.Header, page.Body)
 			}
 			for _, accept := range []string{"", "*/*", "application/json", "application/problem+json, text/html;q=0.5", "text/html;q=0", "text/html;q=x", "nonsense"} {
-				if a := s.expect(want.status, visit(path, accept)); a.field(t, "code") != want.code {
-					t.Errorf("%q: %s", accept, a.body)
+				if a := s.Expect(want.status, visit(path, accept)); a.Field(t, "code") != want.code {
+					t.Errorf("%q: %s", accept, a.Body)
 				}
 			}
 		}
-		if a := visit("/api/v1/users/me", ofABrowser); a.field(t, "code") != "unauthorized" {
-			t.Errorf("an operation that no browser visits answers %s", a.body)
+		if a := visit("/api/v1/users/me", ofABrowser); a.Field(t, "code") != "unauthorized" {
+			t.Errorf("an operation that no browser visits answers %s", a.Body)
 		}
-		i.change(func() { i.answer["/token"] = failing(http.StatusInternalServerError) })
-		b := s.browser()
-		if landed := b.visit(withAddress).arrival(b); landed.Get("error") != "server_error" || landed.Get("error_code") != "provider_failed" {
+		i.Change(func() { i.Handlers["/token"] = failing(http.StatusInternalServerError) })
+		b := s.Browser()
+		if landed := b.Visit(apitest.AuthorizeToApplication).RedirectQuery(b); landed.Get("error") != "server_error" || landed.Get("error_code") != "provider_failed" {
 			t.Errorf("arrived with %v", landed)
 		}
-		if !strings.Contains(s.log.String(), "exchange the code: ") {
+		if !strings.Contains(s.Logs.String(), "exchange the code: ") {
 			t.Error("the cause is not in the log")
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/principal"
 )
@@ -24,7 +25,7 @@ func BenchmarkTimeToRevocation(b *testing.B) {
 			all := of.fleet(b, opts, 3)
 			direct := dbtest.Open(b, opts)
 			for _, s := range all {
-				s.log.lose()
+				s.Logs.Discard()
 			}
 			measure := func(name string) {
 				var took []time.Duration
@@ -63,12 +64,12 @@ func BenchmarkTimeToRevocation(b *testing.B) {
 
 // underLoad has clients of every instance read and change users until the returned function is
 // called: 200 requests a second.
-func underLoad(b *testing.B, all []*instance) (end func()) {
+func underLoad(b *testing.B, all []*apitest.Instance) (end func()) {
 	b.Helper()
 	ctx, stop := context.WithCancel(b.Context())
 	var clients sync.WaitGroup
 	for _, s := range all {
-		access, refresh := s.login()
+		access, refresh := s.Login()
 		clients.Go(func() {
 			ticks := time.NewTicker(15 * time.Millisecond)
 			defer ticks.Stop()
@@ -80,11 +81,11 @@ func underLoad(b *testing.B, all []*instance) (end func()) {
 				}
 				switch n % 10 {
 				case 0:
-					s.call("PATCH", mePath, access, map[string]any{"full_name": "Ada"})
+					s.Call("PATCH", apitest.MePath, access, map[string]any{"full_name": "Ada"})
 				case 1:
-					refresh = s.expect(http.StatusOK, s.refresh(refresh)).field(s, "refresh_token")
+					refresh = s.Expect(http.StatusOK, s.Refresh(refresh)).Field(s, "refresh_token")
 				default:
-					s.call("GET", mePath, access, nil)
+					s.Call("GET", apitest.MePath, access, nil)
 				}
 			}
 		})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tenantry/ent/tenant"
+	"tenantry/internal/apitest"
 	"tenantry/internal/cache/cachetest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
@@ -18,30 +19,30 @@ import (
 var revocations = []struct {
 	name, path string
 	status     int
-	revoke     func(s *instance, root string, of person)
+	revoke     func(s *apitest.Instance, root string, of apitest.Account)
 }{
-	{"deactivation", "/api/v1/users/me", http.StatusUnauthorized, func(s *instance, root string, of person) {
-		s.expect(http.StatusOK, s.call("PATCH", "/api/v1/users/"+of.ID.String()+"?tenant=other", root, map[string]any{"is_active": false}))
+	{"deactivation", "/api/v1/users/me", http.StatusUnauthorized, func(s *apitest.Instance, root string, of apitest.Account) {
+		s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/users/"+of.ID.String()+"?tenant=other", root, map[string]any{"is_active": false}))
 	}},
-	{"role", "/api/v1/users", http.StatusForbidden, func(s *instance, root string, of person) {
-		s.expect(http.StatusNoContent, s.call("DELETE", "/api/v1/users/"+of.ID.String()+"/roles/"+s.systemRole(of, "admin")+"?tenant=other", root, nil))
+	{"role", "/api/v1/users", http.StatusForbidden, func(s *apitest.Instance, root string, of apitest.Account) {
+		s.Expect(http.StatusNoContent, s.Call("DELETE", "/api/v1/users/"+of.ID.String()+"/roles/"+s.SystemRole(of, "admin")+"?tenant=other", root, nil))
 	}},
-	{"suspension", "/api/v1/users/me", http.StatusUnauthorized, func(s *instance, root string, of person) {
-		s.expect(http.StatusNoContent, s.call("POST", "/api/v1/tenants/"+of.TenantID.String()+"/suspend", root, nil))
+	{"suspension", "/api/v1/users/me", http.StatusUnauthorized, func(s *apitest.Instance, root string, of apitest.Account) {
+		s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/tenants/"+of.TenantID.String()+"/suspend", root, nil))
 	}},
-	{"sign_out", "/api/v1/users/me", http.StatusUnauthorized, func(s *instance, _ string, of person) {
-		s.expect(http.StatusNoContent, s.call("POST", "/api/v1/auth/logout", "", map[string]string{"refresh_token": of.refresh}))
+	{"sign_out", "/api/v1/users/me", http.StatusUnauthorized, func(s *apitest.Instance, _ string, of apitest.Account) {
+		s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/auth/logout", "", map[string]string{"refresh_token": of.Refresh}))
 	}},
-	{"sign_out_everywhere", "/api/v1/users/me", http.StatusUnauthorized, func(s *instance, _ string, of person) {
-		s.expect(http.StatusNoContent, s.call("POST", "/api/v1/auth/logout-all", of.access, nil))
+	{"sign_out_everywhere", "/api/v1/users/me", http.StatusUnauthorized, func(s *apitest.Instance, _ string, of apitest.Account) {
+		s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/auth/logout-all", of.Access, nil))
 	}},
-	{"password", "/api/v1/users/me", http.StatusUnauthorized, func(s *instance, _ string, of person) {
-		other := s.signIn("other", of.User)
-		s.expect(http.StatusNoContent, s.call("POST", "/api/v1/auth/password", other.access,
-			map[string]string{"current_password": ownerPassword, "new_password": "another horse battery staple"}))
+	{"password", "/api/v1/users/me", http.StatusUnauthorized, func(s *apitest.Instance, _ string, of apitest.Account) {
+		other := s.SignIn("other", of.User)
+		s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/auth/password", other.Access,
+			map[string]string{"current_password": apitest.OwnerPassword, "new_password": "another horse battery staple"}))
 	}},
-	{"deletion", "/api/v1/users/me", http.StatusUnauthorized, func(s *instance, root string, of person) {
-		s.expect(http.StatusNoContent, s.call("DELETE", "/api/v1/users/"+of.ID.String()+"?tenant=other", root, nil))
+	{"deletion", "/api/v1/users/me", http.StatusUnauthorized, func(s *apitest.Instance, root string, of apitest.Account) {
+		s.Expect(http.StatusNoContent, s.Call("DELETE", "/api/v1/users/"+of.ID.String()+"?tenant=other", root, nil))
 	}},
 }
 
@@ -63,10 +64,10 @@ func testRevocations(t *testing.T, change func(*config.Config), pause func() (re
 	t.Helper()
 	opts := dbtest.Postgres(t)
 	proxy, disturbed := dbtest.ThroughProxyOf(t, opts, database.ChangeLogName)
-	acting, others := start(t, opts, change), []*instance{start(t, opts, change), start(t, disturbed, change)}
-	acting.found("other")
-	acting.join("other", "owner@other.test", "owner")
-	root, _ := acting.login()
+	acting, others := apitest.Start(t, opts, change), []*apitest.Instance{apitest.Start(t, opts, change), apitest.Start(t, disturbed, change)}
+	acting.CreateTenant("other")
+	acting.CreateUser("other", "owner@other.test", "owner")
+	root, _ := acting.Login()
 	n := 0
 	for _, disturbance := range []struct {
 		name string
@@ -82,13 +83,13 @@ func testRevocations(t *testing.T, change func(*config.Config), pause func() (re
 		}
 		for _, r := range revocations {
 			n++
-			acting.db.Client.Tenant.Update().Where(tenant.Slug("other")).SetIsActive(true).ExecX(principal.System(t.Context(), "test"))
-			of := acting.join("other", "user"+string(rune('a'+n))+"@other.test", "admin")
+			acting.DB.Client.Tenant.Update().Where(tenant.Slug("other")).SetIsActive(true).ExecX(principal.System(t.Context(), "test"))
+			of := acting.CreateUser("other", "user"+string(rune('a'+n))+"@other.test", "admin")
 			for _, s := range others {
-				s.server.CatchUp()
-				s.expect(http.StatusOK, s.call("GET", r.path, of.access, nil))
-				s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", of.access, nil))
-				if n := s.call("GET", "/api/v1/users/me", of.access, nil).statements(t); n != "0" {
+				s.CatchUp()
+				s.Expect(http.StatusOK, s.Call("GET", r.path, of.Access, nil))
+				s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", of.Access, nil))
+				if n := s.Call("GET", "/api/v1/users/me", of.Access, nil).Statements(t); n != "0" {
 					t.Errorf("%s, %s: nothing is remembered", disturbance.name, r.name)
 				}
 			}
@@ -102,7 +103,7 @@ func testRevocations(t *testing.T, change func(*config.Config), pause func() (re
 							case <-stop:
 								return
 							default:
-								s.call("GET", r.path, of.access, nil)
+								s.Call("GET", r.path, of.Access, nil)
 							}
 						}
 					})
@@ -112,7 +113,7 @@ func testRevocations(t *testing.T, change func(*config.Config), pause func() (re
 			r.revoke(acting, root, of)
 			revoked := time.Now()
 			for i, s := range others {
-				for s.call("GET", r.path, of.access, nil).status != r.status {
+				for s.Call("GET", r.path, of.Access, nil).Status != r.status {
 					if time.Since(revoked) > 5*time.Second {
 						t.Fatalf("%s, %s: instance %d does not hear of it", disturbance.name, r.name, i)
 					}
@@ -123,7 +124,7 @@ func testRevocations(t *testing.T, change func(*config.Config), pause func() (re
 			}
 			for range 50 { // and it stays so
 				for _, s := range others {
-					s.expect(r.status, s.call("GET", r.path, of.access, nil))
+					s.Expect(r.status, s.Call("GET", r.path, of.Access, nil))
 				}
 			}
 			close(stop)
@@ -137,18 +138,18 @@ func testRevocations(t *testing.T, change func(*config.Config), pause func() (re
 func TestRevocation_by_another_program_on_SQLite(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.SQLite(t)
-	s := start(t, opts)
-	s.except = []string{liveOfInactive}
-	access, _ := s.login()
-	s.server.CatchUp()
-	s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", access, nil))
-	if n := s.call("GET", "/api/v1/users/me", access, nil).statements(t); n != "0" {
+	s := apitest.Start(t, opts)
+	s.Except = []string{apitest.LiveSessionOfInactive}
+	access, _ := s.Login()
+	s.CatchUp()
+	s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", access, nil))
+	if n := s.Call("GET", "/api/v1/users/me", access, nil).Statements(t); n != "0" {
 		t.Error("nothing is remembered")
 	}
 	other := dbtest.Open(t, database.Options{DataDir: opts.DataDir})
 	other.Client.User.Update().SetIsActive(false).ExecX(principal.System(t.Context(), "test"))
 	changed := time.Now()
-	for s.call("GET", "/api/v1/users/me", access, nil).status != http.StatusUnauthorized {
+	for s.Call("GET", "/api/v1/users/me", access, nil).Status != http.StatusUnauthorized {
 		if time.Since(changed) > time.Second {
 			t.Fatal("not within a second")
 		}

@@ -48,7 +48,7 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 	}
 	// A hash keeps one of Go's processors for as long as it takes; there are to be as many left as there are cores.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + cfg.PasswordHashConcurrency))
-	tracer, endTraces, err := openTraces(ctx, cfg, log)
+	tracer, endTraces, err := OpenTraces(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", cfg.Listen, err)
 	}
-	if err := bootstrap(ctx, parts, out); err != nil {
+	if err := Bootstrap(ctx, parts, out); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	endOperations, err := s.serveOperations(ctx, cfg.OperationsListen, log)

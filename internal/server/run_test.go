@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
@@ -25,8 +26,8 @@ import (
 // process is server.Run, as the command runs it.
 type process struct {
 	url  string
-	out  *logBuffer
-	log  *logBuffer
+	out  *apitest.LogBuffer
+	log  *apitest.LogBuffer
 	stop func() error
 	// ended receives what Run returns, unless stop is called.
 	ended <-chan error
@@ -36,7 +37,7 @@ type process struct {
 func run(t *testing.T, cfg config.Config) *process {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	p := &process{out: &logBuffer{}, log: &logBuffer{}}
+	p := &process{out: &apitest.LogBuffer{}, log: &apitest.LogBuffer{}}
 	done := make(chan error, 1)
 	p.ended = done
 	go func() { done <- server.Run(ctx, cfg, p.out, slog.New(slog.NewJSONHandler(p.log, nil))) }()
@@ -59,7 +60,7 @@ func run(t *testing.T, cfg config.Config) *process {
 
 // fresh is the configuration of somebody who has configured nothing but the database.
 func fresh(opts database.Options) config.Config {
-	cfg := testConfig(opts)
+	cfg := apitest.Config(opts)
 	cfg.Listen, cfg.BootstrapEmail, cfg.BootstrapPassword = "127.0.0.1:0", "", ""
 	if opts.URL == "" {
 		cfg.Secret = ""
@@ -141,7 +142,7 @@ func TestFirstStart_tenantIsClosedUntilThePrintedLineOpensIt(t *testing.T) {
 				return response.StatusCode, answer
 			}
 			register := func() int {
-				status, _ := send("POST", "/api/v1/auth/register", "", `{"email":"ada@acme.test","password":"`+ownerPassword+`"}`)
+				status, _ := send("POST", "/api/v1/auth/register", "", `{"email":"ada@acme.test","password":"`+apitest.OwnerPassword+`"}`)
 				return status
 			}
 			if status := register(); status != http.StatusForbidden {
@@ -205,7 +206,7 @@ func TestRun_refuses(t *testing.T) {
 		t.Parallel()
 		dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 			cfg := fresh(opts)
-			cfg.Secret = testSecret
+			cfg.Secret = apitest.Secret
 			if err := run(t, cfg).stop(); err != nil {
 				t.Fatal(err)
 			}
@@ -236,7 +237,7 @@ func TestRun_refuses(t *testing.T) {
 	t.Run("a_first_owner_with_a_short_password", func(t *testing.T) {
 		t.Parallel()
 		cfg := fresh(dbtest.EmptySQLite(t))
-		cfg.BootstrapEmail, cfg.BootstrapPassword = ownerEmail, "short"
+		cfg.BootstrapEmail, cfg.BootstrapPassword = apitest.OwnerEmail, "short"
 		refused(t, cfg, "at least 15 characters")
 	})
 }

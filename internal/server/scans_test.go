@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/demo"
@@ -21,37 +22,37 @@ import (
 func TestNo_operation_scans_the_users(t *testing.T) {
 	t.Parallel()
 	opts, size := dbtest.Postgres(t), demo.Options{Tenants: 300, Users: 30_000, Now: time.Now()}
-	if *long {
+	if *apitest.Long {
 		size.Tenants, size.Users = 10_000, 1_000_000
 	}
 	watch := dbtest.Open(t, opts)
-	s := start(t, opts)
-	made, err := demo.Fill(t.Context(), s.db, size)
+	s := apitest.Start(t, opts)
+	made, err := demo.Fill(t.Context(), s.DB, size)
 	if err != nil {
 		t.Fatal(err)
 	}
-	root := s.join(made.Largest, "root@acme.test", "owner")
-	s.db.Client.User.UpdateOne(root.User).SetIsSuperuser(true).ExecX(principal.System(t.Context(), "test"))
-	other := s.signIn("acme", s.owner())
+	root := s.CreateUser(made.Largest, "root@acme.test", "owner")
+	s.DB.Client.User.UpdateOne(root.User).SetIsSuperuser(true).ExecX(principal.System(t.Context(), "test"))
+	other := s.SignIn("acme", s.Owner())
 	before := scans(t, watch)
 
-	_, page, _ := s.list(root.access, "limit=10")
+	_, page, _ := s.ListUsers(root.Access, "limit=10")
 	for _, query := range []string{
 		"", "limit=100&cursor=" + url.QueryEscape(*page.NextCursor), "is_active=false", "is_active=true", "email=" + made.Owner,
 		"q=ada", "q=ada+l", "q=Zo%C3%AB", "q=nobody", "role=member", "role=admin", "role=owner", "role=nobody", "include=roles", "total=exact",
 		"total=exact&is_active=false", "total=exact&q=ada&role=member",
 	} {
-		s.expect(http.StatusOK, s.call("GET", "/api/v1/users?"+query, root.access, nil))
+		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users?"+query, root.Access, nil))
 		if after := scans(t, watch); after != before {
 			t.Errorf("%d scans of the table of users for %s", after-before, query)
 			before = after
 		}
 	}
 	for _, o := range declaredOperations(t) {
-		m := &malformer{Rand: rand.New(rand.NewPCG(malformedSeed, 0)), TB: t, refresh: root.refresh}
+		m := &malformer{Rand: rand.New(rand.NewPCG(malformedSeed, 0)), TB: t, refresh: root.Refresh}
 		path := o.pattern
 		if strings.Contains(path, "{") {
-			for name, id := range s.object(o.pattern, root, root.ID) {
+			for name, id := range objectOf(s, o.pattern, root, root.ID) {
 				path = strings.ReplaceAll(path, name, id)
 			}
 		}
@@ -59,16 +60,16 @@ func TestNo_operation_scans_the_users(t *testing.T) {
 		if text := m.draft(o).body; text != "" {
 			body = text
 		}
-		if a := s.call(o.method, path, root.access, body); a.status >= 500 {
-			t.Errorf("%s %s: %d %s", o.method, o.pattern, a.status, a.body)
+		if a := s.Call(o.method, path, root.Access, body); a.Status >= 500 {
+			t.Errorf("%s %s: %d %s", o.method, o.pattern, a.Status, a.Body)
 		}
-		if s.call("GET", "/api/v1/users/me", root.access, nil).status == http.StatusUnauthorized {
-			root = s.signIn(made.Largest, root.User)
+		if s.Call("GET", "/api/v1/users/me", root.Access, nil).Status == http.StatusUnauthorized {
+			root = s.SignIn(made.Largest, root.User)
 		}
 	}
-	s.expect(http.StatusNoContent, s.call("DELETE", "/api/v1/tenants/"+root.TenantID.String(), other.access, nil))
+	s.Expect(http.StatusNoContent, s.Call("DELETE", "/api/v1/tenants/"+root.TenantID.String(), other.Access, nil))
 	// What a backend has counted is there for certain when it has gone.
-	if err := s.db.Close(); err != nil {
+	if err := s.DB.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if after := scans(t, watch); after != before {

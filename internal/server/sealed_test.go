@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tenantry/ent/signingkey"
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
@@ -22,35 +23,35 @@ import (
 func TestClientSecret_underAnotherSecretAnswers503(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		own := newIssuer(t)
-		s := start(t, opts, loopback)
-		s.set("acme", welcoming)
-		access, _ := s.login()
-		path := s.createProvider(access, own.URL)
-		id := strings.TrimPrefix(path, providersPath+"/")
-		b := s.browser()
-		callbacks := []string{b.returning(authorizePath), b.returning(authorizePath + "?redirect_uri=" + url.QueryEscape(application))}
+		own := apitest.NewIssuer(t)
+		s := apitest.Start(t, opts, apitest.AllowLoopback)
+		s.ChangeSettings("acme", apitest.OpenToProviders)
+		access, _ := s.Login()
+		path := createProvider(s, access, own.URL)
+		id := strings.TrimPrefix(path, apitest.ProvidersPath+"/")
+		b := s.Browser()
+		callbacks := []string{b.UntilCallback(apitest.AuthorizePath), b.UntilCallback(apitest.AuthorizePath + "?redirect_uri=" + url.QueryEscape(apitest.ApplicationURL))}
 
-		s.stopJobs() // one of them would make another key
-		s.db.Client.SigningKey.Delete().ExecX(principal.System(t.Context(), "test"))
-		replaced := start(t, opts, loopback, func(c *config.Config) { c.Secret = "another secret for tests that is long enough 4711" })
-		moved := &browser{instance: replaced, Client: b.Client}
-		b.instance = replaced
+		s.StopJobs() // one of them would make another key
+		s.DB.Client.SigningKey.Delete().ExecX(principal.System(t.Context(), "test"))
+		replaced := apitest.Start(t, opts, apitest.AllowLoopback, func(c *config.Config) { c.Secret = "another secret for tests that is long enough 4711" })
+		moved := &apitest.Browser{Instance: replaced, Client: b.Client}
+		b.Instance = replaced
 		// An application is told by a redirect.
-		if landed := moved.visit(callbacks[1]).arrival(moved); landed.Get("error") != "temporarily_unavailable" || landed.Get("error_code") != "unavailable" {
+		if landed := moved.Visit(callbacks[1]).RedirectQuery(moved); landed.Get("error") != "temporarily_unavailable" || landed.Get("error_code") != "unavailable" {
 			t.Errorf("arrived with %v", landed)
 		}
-		for _, where := range []string{callbacks[0], authorizePath} {
-			if a := replaced.expect(http.StatusServiceUnavailable, moved.visit(where)); a.header.Get("Retry-After") == "" {
+		for _, where := range []string{callbacks[0], apitest.AuthorizePath} {
+			if a := replaced.Expect(http.StatusServiceUnavailable, moved.Visit(where)); a.Header.Get("Retry-After") == "" {
 				t.Errorf("%s: no Retry-After", where)
 			}
 		}
-		if n := strings.Count(replaced.log.String(), "client secret of OAuth provider "+id); n != 3 {
+		if n := strings.Count(replaced.Logs.String(), "client secret of OAuth provider "+id); n != 3 {
 			t.Errorf("the row is in the log %d times", n)
 		}
-		access, _ = replaced.login()
-		replaced.expect(http.StatusOK, replaced.call("PATCH", path, access, map[string]any{"client_secret": "a secret of the provider"}))
-		replaced.expect(http.StatusOK, replaced.browser().visit(authorizePath))
+		access, _ = replaced.Login()
+		replaced.Expect(http.StatusOK, replaced.Call("PATCH", path, access, map[string]any{"client_secret": "a secret of the provider"}))
+		replaced.Expect(http.StatusOK, replaced.Browser().Visit(apitest.AuthorizePath))
 	})
 }
 
@@ -58,19 +59,19 @@ func TestClientSecret_underAnotherSecretAnswers503(t *testing.T) {
 func TestSigningKey_underAnotherSecretAnswers503(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts)
-		access, _ := s.login()
+		s := apitest.Start(t, opts)
+		access, _ := s.Login()
 		ctx := principal.System(t.Context(), "test")
-		key := s.db.Client.SigningKey.Query().Where(signingkey.StateEQ(signingkey.StateActive)).OnlyX(ctx)
-		s.db.Client.SigningKey.UpdateOne(key).SetState(signingkey.StateRetiring).SetRetireAt(time.Now().Add(time.Hour)).ExecX(ctx)
-		s.db.Client.SigningKey.Create().SetKid("sealed-elsewhere").SetAlg(key.Alg).SetPublicKey(key.PublicKey).
+		key := s.DB.Client.SigningKey.Query().Where(signingkey.StateEQ(signingkey.StateActive)).OnlyX(ctx)
+		s.DB.Client.SigningKey.UpdateOne(key).SetState(signingkey.StateRetiring).SetRetireAt(time.Now().Add(time.Hour)).ExecX(ctx)
+		s.DB.Client.SigningKey.Create().SetKid("sealed-elsewhere").SetAlg(key.Alg).SetPublicKey(key.PublicKey).
 			SetPrivateKey([]byte(strings.Repeat("x", 64))).SetState(signingkey.StateActive).SetNotBefore(time.Now()).SaveX(ctx)
 		unknown := withKid(t, access, rand.Text())
-		s.expect(http.StatusServiceUnavailable, s.call("GET", mePath, unknown, nil))
-		if !strings.Contains(s.log.String(), "signing key sealed-elsewhere cannot be opened") {
+		s.Expect(http.StatusServiceUnavailable, s.Call("GET", apitest.MePath, unknown, nil))
+		if !strings.Contains(s.Logs.String(), "signing key sealed-elsewhere cannot be opened") {
 			t.Error("the row is not in the log")
 		}
-		s.expect(http.StatusOK, s.call("GET", mePath, access, nil))
+		s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, access, nil))
 	})
 }
 

@@ -1,12 +1,11 @@
 package server_test
 
 import (
-	"encoding/json"
 	"net/http"
-	"strings"
 	"testing"
 
 	"tenantry/ent/tenant"
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
@@ -14,38 +13,23 @@ import (
 	"tenantry/internal/server"
 )
 
-// events returns the lines of the log that tell of a security event.
-func (s *instance) events(event string) (lines []map[string]any) {
-	s.Helper()
-	for line := range strings.Lines(s.log.String()) {
-		var members map[string]any
-		if err := json.Unmarshal([]byte(line), &members); err != nil {
-			s.Fatalf("%q: %v", line, err)
-		}
-		if members["event"] == event {
-			lines = append(lines, members)
-		}
-	}
-	return lines
-}
-
 // L-02: request, acting tenant and home tenant of each security event.
 func TestSecurityEvent_lineNamesRequestAndTenants(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		i := newIssuer(t)
-		s := start(t, opts, i.offer("corporate"), func(c *config.Config) { c.RefreshGrace = 0 })
-		s.found("other")
-		other := s.db.Client.Tenant.Query().Where(tenant.Slug("other")).OnlyX(principal.System(t.Context(), "test"))
-		root := s.signIn("acme", s.owner())
-		linked := s.expect(http.StatusNoContent, s.browser().linked(linkPath, root.access))
-		unlinked := s.expect(http.StatusNoContent, s.call("DELETE", "/api/v1/auth/oauth/link", root.access, nil))
-		acted := s.call("GET", "/api/v1/tenant?tenant=other", root.access, nil)
-		old := root.refresh
-		s.expect(http.StatusOK, s.refresh(old))
-		reused := s.expect(http.StatusUnauthorized, s.refresh(old))
+		i := apitest.NewIssuer(t)
+		s := apitest.Start(t, opts, i.Configure("corporate"), func(c *config.Config) { c.RefreshGrace = 0 })
+		s.CreateTenant("other")
+		other := s.DB.Client.Tenant.Query().Where(tenant.Slug("other")).OnlyX(principal.System(t.Context(), "test"))
+		root := s.SignIn("acme", s.Owner())
+		linked := s.Expect(http.StatusNoContent, s.Browser().Link(apitest.LinkPath, root.Access))
+		unlinked := s.Expect(http.StatusNoContent, s.Call("DELETE", "/api/v1/auth/oauth/link", root.Access, nil))
+		acted := s.Call("GET", "/api/v1/tenant?tenant=other", root.Access, nil)
+		old := root.Refresh
+		s.Expect(http.StatusOK, s.Refresh(old))
+		reused := s.Expect(http.StatusUnauthorized, s.Refresh(old))
 		for event, want := range map[string]struct {
-			answer       answer
+			answer       apitest.Answer
 			tenant, home string
 		}{
 			"oauth_linked":   {linked, root.TenantID.String(), root.TenantID.String()},
@@ -53,12 +37,12 @@ func TestSecurityEvent_lineNamesRequestAndTenants(t *testing.T) {
 			"superuser_act":  {acted, other.ID.String(), root.TenantID.String()},
 			"refresh_reuse":  {reused, root.TenantID.String(), root.TenantID.String()},
 		} {
-			lines := s.events(event)
+			lines := s.Events(event)
 			if len(lines) != 1 {
 				t.Fatalf("%s: %v", event, lines)
 			}
 			line := lines[0]
-			id := want.answer.header.Get("X-Request-Id")
+			id := want.answer.Header.Get("X-Request-Id")
 			if id == "" || line["request_id"] != id || line["tenant_id"] != want.tenant || line["home_tenant_id"] != want.home ||
 				line["user_id"] != root.ID.String() {
 				t.Errorf("%s of request %s: %v", event, id, line)

@@ -41,12 +41,12 @@ type Server struct {
 	Auth       *auth.Auth
 	Sessions   *sessions.Sessions
 	Limiter    *ratelimit.Limiter
+	OAuth      *oauth.OAuth
+	Cache      *cache.Cache
 
 	db       *database.DB
-	cache    *cache.Cache
 	metrics  *metrics
 	keys     *signing.Keys
-	oauth    *oauth.OAuth
 	clock    func() time.Time
 	log      *slog.Logger
 	draining atomic.Bool
@@ -125,7 +125,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 		return nil, err
 	}
 	figures := newMetrics(db, opts.Cache, parts.Hasher, signIn, signedIn, providers)
-	s := &Server{Auth: signIn, Sessions: signedIn, Limiter: limiter, Operations: figures.handler(), metrics: figures, db: db, cache: opts.Cache, keys: access.keys, oauth: providers, clock: parts.Clock, log: log}
+	s := &Server{Auth: signIn, OAuth: providers, Cache: opts.Cache, Sessions: signedIn, Limiter: limiter, Operations: figures.handler(), metrics: figures, db: db, keys: access.keys, clock: parts.Clock, log: log}
 	gin.SetMode(gin.ReleaseMode)
 	router, err := httpapi.NewRouter(contract, handlers{
 		signing.HTTP{Keys: access.keys},

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/cache/cachetest"
 	"tenantry/internal/config"
 	"tenantry/internal/database/dbtest"
@@ -17,22 +18,22 @@ func TestShared_sessions_cost_a_new_instance_no_statement(t *testing.T) {
 	redis := cachetest.Start(t)
 	opts := dbtest.Postgres(t)
 	sharing := func(c *config.Config) { c.RedisURL = redis.URL }
-	old := start(t, opts, sharing)
+	old := apitest.Start(t, opts, sharing)
 	type session struct{ access, refresh string }
 	var sessions []session
 	for range 60 {
-		access, refresh := old.login()
+		access, refresh := old.Login()
 		sessions = append(sessions, session{access, refresh})
 	}
-	old.server.CatchUp()
+	old.CatchUp()
 	time.Sleep(time.Second) // until it may share
 	for _, s := range sessions {
-		old.expect(http.StatusOK, old.call("GET", "/api/v1/users/me", s.access, nil))
+		old.Expect(http.StatusOK, old.Call("GET", "/api/v1/users/me", s.access, nil))
 	}
-	fresh := start(t, opts, sharing)
+	fresh := apitest.Start(t, opts, sharing)
 	// Each session is asked for once, so that what is not read from the database was shared.
 	n := 0
-	for ; fresh.expect(http.StatusOK, fresh.call("GET", "/api/v1/users/me", sessions[n].access, nil)).statements(t) != "0"; n++ {
+	for ; fresh.Expect(http.StatusOK, fresh.Call("GET", "/api/v1/users/me", sessions[n].access, nil)).Statements(t) != "0"; n++ {
 		if n == len(sessions)-10 {
 			t.Fatal("nothing is shared")
 		}
@@ -40,20 +41,20 @@ func TestShared_sessions_cost_a_new_instance_no_statement(t *testing.T) {
 	}
 	// And it is the same.
 	next := sessions[n+1]
-	want := old.expect(http.StatusOK, old.call("GET", "/api/v1/users/me", next.access, nil))
-	got := fresh.expect(http.StatusOK, fresh.call("GET", "/api/v1/users/me", next.access, nil))
-	if string(got.body) != string(want.body) || got.statements(t) != "0" {
-		t.Errorf("with %s statements %s, want %s", got.statements(t), got.body, want.body)
+	want := old.Expect(http.StatusOK, old.Call("GET", "/api/v1/users/me", next.access, nil))
+	got := fresh.Expect(http.StatusOK, fresh.Call("GET", "/api/v1/users/me", next.access, nil))
+	if string(got.Body) != string(want.Body) || got.Statements(t) != "0" {
+		t.Errorf("with %s statements %s, want %s", got.Statements(t), got.Body, want.Body)
 	}
 	next = sessions[n+2]
-	if a := fresh.refresh(next.refresh); a.status != http.StatusOK || a.statements(t) != "1" {
-		t.Errorf("a refresh answers %d with %s statements", a.status, a.statements(t))
+	if a := fresh.Refresh(next.refresh); a.Status != http.StatusOK || a.Statements(t) != "1" {
+		t.Errorf("a refresh answers %d with %s statements", a.Status, a.Statements(t))
 	}
 	next = sessions[n+3]
-	want = old.expect(http.StatusOK, old.call("GET", "/api/v1/users?limit=1", next.access, nil))
-	got = fresh.expect(http.StatusOK, fresh.call("GET", "/api/v1/users?limit=1", next.access, nil))
-	if string(got.body) != string(want.body) || got.statements(t) != "1" {
-		t.Errorf("with %s statements %s, want %s", got.statements(t), got.body, want.body)
+	want = old.Expect(http.StatusOK, old.Call("GET", "/api/v1/users?limit=1", next.access, nil))
+	got = fresh.Expect(http.StatusOK, fresh.Call("GET", "/api/v1/users?limit=1", next.access, nil))
+	if string(got.Body) != string(want.Body) || got.Statements(t) != "1" {
+		t.Errorf("with %s statements %s, want %s", got.Statements(t), got.Body, want.Body)
 	}
 	keys := redis.Client.Keys(t.Context(), "*").Val()
 	if len(keys) < len(sessions) {
@@ -62,7 +63,7 @@ func TestShared_sessions_cost_a_new_instance_no_statement(t *testing.T) {
 	for _, key := range keys {
 		dump := key + redis.Client.Get(t.Context(), key).Val()
 		for _, s := range sessions {
-			for _, secret := range []string{s.access, s.refresh, ownerEmail, ownerPassword} {
+			for _, secret := range []string{s.access, s.refresh, apitest.OwnerEmail, apitest.OwnerPassword} {
 				if strings.Contains(dump, secret) {
 					t.Errorf("%q has %q", key, secret)
 				}
@@ -75,10 +76,10 @@ func TestShared_sessions_cost_a_new_instance_no_statement(t *testing.T) {
 func TestRequests_are_answered_whatever_becomes_of_Redis(t *testing.T) {
 	t.Parallel()
 	redis := cachetest.Start(t)
-	s := start(t, dbtest.Postgres(t), func(c *config.Config) { c.RedisURL = redis.URL })
+	s := apitest.Start(t, dbtest.Postgres(t), func(c *config.Config) { c.RedisURL = redis.URL })
 	var sessions []string // each is asked for once, so that it is not remembered
 	for range 75 {
-		access, _ := s.login()
+		access, _ := s.Login()
 		sessions = append(sessions, access)
 	}
 	ctx := t.Context()
@@ -102,8 +103,8 @@ func TestRequests_are_answered_whatever_becomes_of_Redis(t *testing.T) {
 		end := disturb()
 		for n, access := range sessions[:15] {
 			asked := time.Now()
-			if a := s.call("GET", "/api/v1/users/me", access, nil); a.status != http.StatusOK {
-				t.Errorf("%s: %d %s", name, a.status, a.body)
+			if a := s.Call("GET", "/api/v1/users/me", access, nil); a.Status != http.StatusOK {
+				t.Errorf("%s: %d %s", name, a.Status, a.Body)
 			}
 			if took := time.Since(asked); took > time.Second {
 				t.Errorf("%s: request %d took %s", name, n, took)

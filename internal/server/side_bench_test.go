@@ -17,9 +17,9 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/crypto/argon2"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/cache/cachetest"
 	"tenantry/internal/config"
-	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 )
 
@@ -48,26 +48,18 @@ func BenchmarkSideBySide(b *testing.B) {
 			}
 		}
 		for _, s := range sides {
-			b.ReportMetric(median(rates[s.name]), s.name+"/s")
-			b.ReportMetric(median(p99s[s.name]), s.name+"-p99-ms")
+			b.ReportMetric(apitest.Median(rates[s.name]), s.name+"/s")
+			b.ReportMetric(apitest.Median(p99s[s.name]), s.name+"-p99-ms")
 			if s.of != "" {
 				ratios := make([]float64, 0, sideRounds)
 				for round, rate := range rates[s.name] {
 					ratios = append(ratios, rate/rates[s.of][round])
 				}
-				b.ReportMetric(median(ratios), s.name+"-of-bare")
+				b.ReportMetric(apitest.Median(ratios), s.name+"-of-bare")
 			}
 		}
 	}
 	b.ReportMetric(0, "ns/op")
-}
-
-// quiet is a server as it is by default, whose log goes nowhere.
-func quiet(b *testing.B, opts database.Options, change ...func(*config.Config)) *instance {
-	b.Helper()
-	s := start(b, opts, append(change, func(c *config.Config) { c.ServerTiming = false })...)
-	s.log.lose()
-	return s
 }
 
 // bare serves one handler of gin's.
@@ -84,12 +76,12 @@ func bare(b *testing.B, method, path string, handle gin.HandlerFunc) (address st
 func meSides(b *testing.B) []side {
 	b.Helper()
 	const path, clients = "/api/v1/users/me", 64
-	s := quiet(b, dbtest.Postgres(b))
-	access, _ := s.login()
-	body := s.expect(http.StatusOK, s.call("GET", path, access, nil)).body
-	cold := quiet(b, dbtest.Postgres(b), func(c *config.Config) { c.CacheMemory = 0 })
+	s := apitest.StartQuiet(b, dbtest.Postgres(b))
+	access, _ := s.Login()
+	body := s.Expect(http.StatusOK, s.Call("GET", path, access, nil)).Body
+	cold := apitest.StartQuiet(b, dbtest.Postgres(b), func(c *config.Config) { c.CacheMemory = 0 })
 	address := bare(b, "GET", path, func(c *gin.Context) { c.Data(http.StatusOK, "application/json", body) })
-	lookup, session := prepared(b, cold.db.SQL, "SELECT counter FROM refresh_tokens WHERE user_id = $1 LIMIT 1"), cold.owner().ID
+	lookup, session := prepared(b, cold.DB.SQL, "SELECT counter FROM refresh_tokens WHERE user_id = $1 LIMIT 1"), cold.Owner().ID
 	bareLookup := bare(b, "GET", path, func(c *gin.Context) {
 		var counter int
 		if err := lookup.QueryRowContext(c, session).Scan(&counter); err != nil {
@@ -100,23 +92,23 @@ func meSides(b *testing.B) []side {
 	})
 	sides := []side{
 		{"bare", address, "", clients, get(path, access), func() {}},
-		{"me", s.url, "bare", clients, get(path, access), s.server.CatchUp},
+		{"me", s.URL, "bare", clients, get(path, access), s.CatchUp},
 		{"bare-lookup", bareLookup, "bare", clients, get(path, access), func() {}},
-		{"me-cold", cold.url, "bare", clients, strangers(cold, path, clients), func() {}},
+		{"me-cold", cold.URL, "bare", clients, strangers(cold, path, clients), func() {}},
 	}
 	if err := cachetest.Missing(); err != nil {
 		b.Log("no Redis:", err)
 		return sides
 	}
-	shared := quiet(b, dbtest.Postgres(b), func(c *config.Config) { c.RedisURL, c.CacheMemory = cachetest.Start(b).URL, 0 })
-	return append(sides, side{"me-redis", shared.url, "bare", clients, strangers(shared, path, clients), shared.server.Share})
+	shared := apitest.StartQuiet(b, dbtest.Postgres(b), func(c *config.Config) { c.RedisURL, c.CacheMemory = cachetest.Start(b).URL, 0 })
+	return append(sides, side{"me-redis", shared.URL, "bare", clients, strangers(shared, path, clients), shared.WaitUntilShared})
 }
 
 // strangers are clients with a session each: what is asked for together is read together, and what is the same only once.
-func strangers(s *instance, path string, clients int) func(int, []byte) []byte {
+func strangers(s *apitest.Instance, path string, clients int) func(int, []byte) []byte {
 	var requests [][]byte
 	for range clients {
-		access, _ := s.login()
+		access, _ := s.Login()
 		requests = append(requests, get(path, access)(0, nil))
 	}
 	return func(client int, _ []byte) []byte { return requests[client] }
@@ -125,20 +117,20 @@ func strangers(s *instance, path string, clients int) func(int, []byte) []byte {
 func signInSides(b *testing.B) []side {
 	b.Helper()
 	const path, clients = "/api/v1/auth/login", 4
-	s := quiet(b, dbtest.Postgres(b))
+	s := apitest.StartQuiet(b, dbtest.Postgres(b))
 	cores := make(chan struct{}, runtime.GOMAXPROCS(0))
 	hash := bare(b, "POST", path, func(c *gin.Context) {
 		_, _ = io.Copy(io.Discard, c.Request.Body)
 		cores <- struct{}{}
 		defer func() { <-cores }()
-		c.Data(http.StatusOK, "application/octet-stream", argon2.IDKey([]byte(ownerPassword), []byte("a salt of 16 byt"), 2, 19456, 1, 32))
+		c.Data(http.StatusOK, "application/octet-stream", argon2.IDKey([]byte(apitest.OwnerPassword), []byte("a salt of 16 byt"), 2, 19456, 1, 32))
 	})
-	body := fmt.Sprintf(`{"email":%q,"password":%q}`, ownerEmail, ownerPassword)
+	body := fmt.Sprintf(`{"email":%q,"password":%q}`, apitest.OwnerEmail, apitest.OwnerPassword)
 	request := post(path, body)
 	login := func(int, []byte) []byte { return request }
 	return []side{
 		{"bare-hash", hash, "", clients, login, func() {}},
-		{"sign-in", s.url, "bare-hash", clients, login, func() {}},
+		{"sign-in", s.URL, "bare-hash", clients, login, func() {}},
 	}
 }
 
@@ -158,18 +150,18 @@ type bareUser struct {
 func databaseSides(b *testing.B) []side {
 	b.Helper()
 	const clients = 10
-	s := quiet(b, dbtest.Postgres(b))
-	access, _ := s.login()
-	tenant := s.owner().TenantID
-	statement(b, s.db.SQL, `INSERT INTO users (id, tenant_id, created_at, updated_at, email, password_version, full_name, full_name_folded, is_active, is_superuser)
+	s := apitest.StartQuiet(b, dbtest.Postgres(b))
+	access, _ := s.Login()
+	tenant := s.Owner().TenantID
+	apitest.Exec(b, s.DB.SQL, `INSERT INTO users (id, tenant_id, created_at, updated_at, email, password_version, full_name, full_name_folded, is_active, is_superuser)
 		SELECT gen_random_uuid(), $1, now(), now(), n || '@acme.test', 1, 'Ada ' || n, 'ada ' || n, true, false FROM generate_series(1, 10000) n`, tenant)
-	statement(b, s.db.SQL, "ANALYZE users")
+	apitest.Exec(b, s.DB.SQL, "ANALYZE users")
 	var tokens, sessions []string
 	for range clients {
-		_, refresh := s.login()
+		_, refresh := s.Login()
 		tokens = append(tokens, refresh)
 	}
-	rows, err := s.db.SQL.QueryContext(b.Context(), "SELECT id FROM refresh_tokens")
+	rows, err := s.DB.SQL.QueryContext(b.Context(), "SELECT id FROM refresh_tokens")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -184,10 +176,10 @@ func databaseSides(b *testing.B) []side {
 	if err := rows.Err(); err != nil {
 		b.Fatal(err)
 	}
-	answer := s.expect(http.StatusOK, s.refresh(tokens[0]))
-	tokens[0] = answer.field(b, "refresh_token")
+	answer := s.Expect(http.StatusOK, s.Refresh(tokens[0]))
+	tokens[0] = answer.Field(b, "refresh_token")
 	var turn atomic.Int64
-	rotate := prepared(b, s.db.SQL, "UPDATE refresh_tokens SET rotated_at = now(), counter = counter WHERE id = $1 AND NOT revoked RETURNING counter")
+	rotate := prepared(b, s.DB.SQL, "UPDATE refresh_tokens SET rotated_at = now(), counter = counter WHERE id = $1 AND NOT revoked RETURNING counter")
 	bareRefresh := bare(b, "POST", "/api/v1/auth/refresh", func(c *gin.Context) {
 		_, _ = io.Copy(io.Discard, c.Request.Body)
 		var counter int
@@ -195,7 +187,7 @@ func databaseSides(b *testing.B) []side {
 			c.Status(http.StatusInternalServerError)
 			return
 		}
-		c.Data(http.StatusOK, "application/json", answer.body)
+		c.Data(http.StatusOK, "application/json", answer.Body)
 	})
 	found := regexp.MustCompile(`"refresh_token":"([^"]+)"`)
 	refresh := func(client int, answer []byte) []byte {
@@ -207,10 +199,10 @@ func databaseSides(b *testing.B) []side {
 	same := refresh(1, nil)
 	sides := []side{
 		{"bare-refresh", bareRefresh, "", clients, func(int, []byte) []byte { return same }, func() {}},
-		{"refresh", s.url, "bare-refresh", clients, refresh, s.server.CatchUp},
+		{"refresh", s.URL, "bare-refresh", clients, refresh, s.CatchUp},
 	}
 	for name, total := range map[string]string{"list": "", "total": ", (SELECT count(*) FROM users WHERE tenant_id = $1)"} {
-		query := prepared(b, s.db.SQL, `SELECT id, tenant_id, email, full_name, is_active, is_superuser, email_verified_at, created_at, updated_at`+
+		query := prepared(b, s.DB.SQL, `SELECT id, tenant_id, email, full_name, is_active, is_superuser, email_verified_at, created_at, updated_at`+
 			total+` FROM users WHERE tenant_id = $1 ORDER BY id DESC LIMIT 51`)
 		path := "/api/v1/users"
 		handle := func(c *gin.Context) { bareList(c, query, tenant, total != "") }
@@ -219,7 +211,7 @@ func databaseSides(b *testing.B) []side {
 		}
 		sides = append(sides,
 			side{"bare-" + name, bare(b, "GET", "/api/v1/users", handle), "", clients, get(path, access), func() {}},
-			side{name, s.url, "bare-" + name, clients, get(path, access), s.server.CatchUp})
+			side{name, s.URL, "bare-" + name, clients, get(path, access), s.CatchUp})
 	}
 	return sides
 }
@@ -262,11 +254,4 @@ func prepared(b *testing.B, db *sql.DB, query string) *sql.Stmt {
 		b.Fatal(err)
 	}
 	return stmt
-}
-
-func statement(b *testing.B, db *sql.DB, query string, args ...any) {
-	b.Helper()
-	if _, err := db.ExecContext(b.Context(), query, args...); err != nil {
-		b.Fatal(err)
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
@@ -19,7 +20,7 @@ import (
 
 // flood signs in with a body on many connections at once, again and again, each time from another
 // network, until the test calls stop, which returns how many answers had each status.
-func (s *instance) flood(connections int, body map[string]string) (stop func() map[int]int) {
+func flood(s *apitest.Instance, connections int, body map[string]string) (stop func() map[int]int) {
 	s.Helper()
 	encoded, err := json.Marshal(body)
 	if err != nil {
@@ -33,7 +34,7 @@ func (s *instance) flood(connections int, body map[string]string) (stop func() m
 	var refused, networks atomic.Int64
 	begun := make(chan struct{})
 	post := func() int {
-		r, err := http.NewRequestWithContext(ctx, "POST", s.url+"/api/v1/auth/login", bytes.NewReader(encoded))
+		r, err := http.NewRequestWithContext(ctx, "POST", s.URL+"/api/v1/auth/login", bytes.NewReader(encoded))
 		if err != nil {
 			return 0
 		}
@@ -75,14 +76,14 @@ func (s *instance) flood(connections int, body map[string]string) (stop func() m
 func TestFlood_ofOneTenantStopsNoSignInOfAnother(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts, func(c *config.Config) { c.PasswordHashConcurrency = 1 })
-		s.found("other")
-		s.join("other", "ada@other.test", "owner")
-		stop := s.flood(180, credentials(ownerEmail, ownerPassword))
+		s := apitest.Start(t, opts, func(c *config.Config) { c.PasswordHashConcurrency = 1 })
+		s.CreateTenant("other")
+		s.CreateUser("other", "ada@other.test", "owner")
+		stop := flood(s, 180, apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword))
 		errors := 0
 		for range 10 {
-			a := s.call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": "other", "email": "ada@other.test", "password": ownerPassword})
-			if a.status != http.StatusOK {
+			a := s.Call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": "other", "email": "ada@other.test", "password": apitest.OwnerPassword})
+			if a.Status != http.StatusOK {
 				errors++
 			}
 		}
@@ -103,16 +104,16 @@ func TestFlood_ofOneTenantStopsNoSignInOfAnother(t *testing.T) {
 func TestFlood_ofOneAccountDoesNotStopItsOwner(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts, behindProxy, func(c *config.Config) { c.PasswordHashConcurrency = 1 })
-		right := credentials(ownerEmail, ownerPassword)
+		s := apitest.Start(t, opts, apitest.BehindProxy, func(c *config.Config) { c.PasswordHashConcurrency = 1 })
+		right := apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)
 		const known, unknown = "192.0.2.7", "198.51.100.9"
-		device := s.expect(http.StatusOK, s.from(known, right)).field(t, "device_token")
-		stop := s.flood(180, credentials(ownerEmail, "another password than the owner's"))
+		device := s.Expect(http.StatusOK, from(s, known, right)).Field(t, "device_token")
+		stop := flood(s, 180, apitest.Credentials(apitest.OwnerEmail, "another password than the owner's"))
 		for range 3 {
-			s.expect(http.StatusOK, s.from(known, right))
+			s.Expect(http.StatusOK, from(s, known, right))
 			withDevice := maps.Clone(right)
 			withDevice["device_token"] = device
-			s.expect(http.StatusOK, s.from(unknown, withDevice))
+			s.Expect(http.StatusOK, from(s, unknown, withDevice))
 		}
 		for status, n := range stop() {
 			if status != http.StatusUnauthorized && status != http.StatusTooManyRequests && status != http.StatusServiceUnavailable {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/aclements/go-moremath/stats"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 )
@@ -29,14 +30,14 @@ const (
 
 // ASVS 6.3.8: whatever was wrong, the client cannot tell, not by the time either.
 func BenchmarkFailedSignIns(b *testing.B) {
-	each(b, func(b *testing.B, opts database.Options) {
-		s := start(b, opts, func(c *config.Config) {
+	apitest.EachDatabase(b, func(b *testing.B, opts database.Options) {
+		s := apitest.Start(b, opts, func(c *config.Config) {
 			c.SignInAccountAttempts, c.SignInAddressAttempts = 1_000_000, 1_000_000
 		})
-		classes := s.failingSignIns()
+		classes := failingSignIns(s)
 		for b.Loop() {
 			for _, cache := range []string{"cold", "warm"} {
-				if !judge(b.Name()+", "+cache, timeSignIns(b, s.url, classes)) {
+				if !judge(b.Name()+", "+cache, timeSignIns(b, s.URL, classes)) {
 					b.Errorf("%s: failed sign-ins can be told apart by their time", cache)
 				}
 			}
@@ -82,7 +83,7 @@ func timeSignIns(b *testing.B, url string, classes map[string]map[string]string)
 
 // judge prints how each class compares with the reference and reports whether all are alike.
 func judge(title string, took map[string][]float64) bool {
-	want := median(took[reference])
+	want := apitest.Median(took[reference])
 	fmt.Fprintf(os.Stdout, "%s: %d requests a class\n%-18s %10s %10s %10s\n", title, timedPerClass, "class", "median ms", "difference", "p (Holm)")
 	fmt.Fprintf(os.Stdout, "%-18s %10.3f %10s %10s  the reference\n", reference, want, "", "")
 	p := map[string]float64{}
@@ -99,7 +100,7 @@ func judge(title string, took map[string][]float64) bool {
 	holm(p)
 	all := true
 	for _, class := range slices.Sorted(maps.Keys(p)) {
-		difference := median(took[class]) - want
+		difference := apitest.Median(took[class]) - want
 		alike := max(difference, -difference) <= alikeWithin.Seconds()*1000 && p[class] > alikeAbove
 		all = all && alike
 		fmt.Fprintf(os.Stdout, "%-18s %10.3f %+10.3f %10.4f  %s\n", class, want+difference, difference, p[class], verdict(alike))
@@ -128,8 +129,4 @@ func holm(p map[string]float64) {
 		floor = max(floor, min(1, p[class]*float64(len(p)-i)))
 		p[class] = floor
 	}
-}
-
-func median(sample []float64) float64 {
-	return stats.Sample{Xs: slices.Sorted(slices.Values(sample)), Sorted: true}.Quantile(0.5)
 }

@@ -22,20 +22,19 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/principal"
 )
 
-const mePath = "/api/v1/users/me"
-
 // refuse fails the test unless the token is refused in the words that every other is refused in.
-func (s *instance) refuse(name, token string) {
+func refuse(s *apitest.Instance, name, token string) {
 	s.Helper()
-	a := s.call("GET", mePath, token, nil)
-	if a.status != http.StatusUnauthorized || a.header.Get("WWW-Authenticate") != `Bearer error="invalid_token"` ||
-		a.field(s.TB, "code") != "invalid_token" || a.field(s.TB, "detail") != "The access token is not valid." {
-		s.Errorf("%s: %d %q %s", name, a.status, a.header.Get("WWW-Authenticate"), a.body)
+	a := s.Call("GET", apitest.MePath, token, nil)
+	if a.Status != http.StatusUnauthorized || a.Header.Get("WWW-Authenticate") != `Bearer error="invalid_token"` ||
+		a.Field(s.TB, "code") != "invalid_token" || a.Field(s.TB, "detail") != "The access token is not valid." {
+		s.Errorf("%s: %d %q %s", name, a.Status, a.Header.Get("WWW-Authenticate"), a.Body)
 	}
 }
 
@@ -92,8 +91,8 @@ func TestToken_under_another_key_is_refused_and_no_key_is_fetched(t *testing.T) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, dbtest.SQLite(t))
-	access, _ := s.login()
+	s := apitest.Start(t, dbtest.SQLite(t))
+	access, _ := s.Login()
 	f := newForger(t, access)
 	for name, more := range map[string]map[string]any{
 		"nothing more":          {},
@@ -117,20 +116,20 @@ func TestToken_under_another_key_is_refused_and_no_key_is_fetched(t *testing.T) 
 		"unencoded payload":     {"b64": false, "crit": []string{"b64"}},
 		"an ID token":           {"typ": "JWT"},
 	} {
-		s.refuse(name, f.forge(jwt.SigningMethodES256, own, more))
+		refuse(s, name, f.forge(jwt.SigningMethodES256, own, more))
 	}
 	if n := fetched.Load(); n != 0 {
 		t.Errorf("%d keys were fetched", n)
 	}
-	s.expect(http.StatusOK, s.call("GET", mePath, access, nil))
+	s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, access, nil))
 }
 
 func TestToken_under_another_algorithm_is_refused(t *testing.T) {
 	t.Parallel()
-	s := start(t, dbtest.SQLite(t))
-	access, _ := s.login()
+	s := apitest.Start(t, dbtest.SQLite(t))
+	access, _ := s.Login()
 	var set jose.JSONWebKeySet
-	if err := json.Unmarshal(s.expect(http.StatusOK, s.call("GET", "/.well-known/jwks.json", "", nil)).body, &set); err != nil {
+	if err := json.Unmarshal(s.Expect(http.StatusOK, s.Call("GET", "/.well-known/jwks.json", "", nil)).Body, &set); err != nil {
 		t.Fatal(err)
 	}
 	der, err := x509.MarshalPKIXPublicKey(set.Keys[0].Key)
@@ -147,8 +146,8 @@ func TestToken_under_another_algorithm_is_refused(t *testing.T) {
 		"DER": der, "PEM": asPEM, "PEM without its last line break": asPEM[:len(asPEM)-1], "JWK": asJWK, "nothing": {}, "kid": []byte(set.Keys[0].KeyID),
 	} {
 		for _, method := range []jwt.SigningMethod{jwt.SigningMethodHS256, jwt.SigningMethodHS384, jwt.SigningMethodHS512} {
-			s.refuse(method.Alg()+" with the public key as "+name, f.forge(method, secret, nil))
-			s.refuse(method.Alg()+" that says ES256, as "+name, f.forge(method, secret, map[string]any{"alg": "ES256"}))
+			refuse(s, method.Alg()+" with the public key as "+name, f.forge(method, secret, nil))
+			refuse(s, method.Alg()+" that says ES256, as "+name, f.forge(method, secret, map[string]any{"alg": "ES256"}))
 		}
 	}
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -156,28 +155,28 @@ func TestToken_under_another_algorithm_is_refused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, method := range []jwt.SigningMethod{jwt.SigningMethodRS256, jwt.SigningMethodPS256} {
-		s.refuse(method.Alg(), f.forge(method, rsaKey, nil))
+		refuse(s, method.Alg(), f.forge(method, rsaKey, nil))
 	}
 	parts := strings.Split(access, ".")
 	for _, alg := range []string{`"none"`, `"None"`, `"nOnE"`, `"NONE"`, `""`, `null`, `["ES256"]`, `"es256"`, `"ES256\u0000"`, `"ES384"`, `"EdDSA"`, `"RS256"`, `"HS256"`, `"ES256"`} {
 		header := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":` + alg + `,"typ":"at+jwt","kid":"` + set.Keys[0].KeyID + `"}`))
 		zeros := base64.RawURLEncoding.EncodeToString(make([]byte, 64)) // CVE-2022-21449
 		for _, signature := range []string{"", parts[2], zeros} {
-			s.refuse("alg "+alg+" with the signature "+signature, header+"."+parts[1]+"."+signature)
+			refuse(s, "alg "+alg+" with the signature "+signature, header+"."+parts[1]+"."+signature)
 		}
-		s.refuse("alg "+alg+" without a signature", header+"."+parts[1])
+		refuse(s, "alg "+alg+" without a signature", header+"."+parts[1])
 	}
 }
 
 func TestToken_altered_in_any_place_is_refused(t *testing.T) {
 	t.Parallel()
-	s := start(t, dbtest.SQLite(t))
-	access, _ := s.login()
+	s := apitest.Start(t, dbtest.SQLite(t))
+	access, _ := s.Login()
 	status := func(authorization string) int {
-		r := httptest.NewRequestWithContext(t.Context(), "GET", mePath, http.NoBody)
+		r := httptest.NewRequestWithContext(t.Context(), "GET", apitest.MePath, http.NoBody)
 		r.Header.Set("Authorization", authorization)
 		w := httptest.NewRecorder()
-		s.server.Handler.ServeHTTP(w, r)
+		s.Server.Handler.ServeHTTP(w, r)
 		return w.Code
 	}
 	for i := range len(access) {
@@ -199,15 +198,15 @@ func TestToken_altered_in_any_place_is_refused(t *testing.T) {
 
 // Not parallel: it counts what is allocated. The limit on headers is the listener's, which is not there.
 func TestToken_of_a_million_dots_is_not_looked_at(t *testing.T) {
-	s := start(t, dbtest.SQLite(t))
-	r := httptest.NewRequestWithContext(t.Context(), "GET", mePath, http.NoBody)
+	s := apitest.Start(t, dbtest.SQLite(t))
+	r := httptest.NewRequestWithContext(t.Context(), "GET", apitest.MePath, http.NoBody)
 	r.Header.Set("Authorization", "Bearer "+strings.Repeat(".", 1_000_000))
 	const requests = 1000
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range requests {
 		w := httptest.NewRecorder()
-		if s.server.Handler.ServeHTTP(w, r); w.Code != http.StatusUnauthorized {
+		if s.Server.Handler.ServeHTTP(w, r); w.Code != http.StatusUnauthorized {
 			t.Fatal(w.Code)
 		}
 	}
@@ -215,7 +214,7 @@ func TestToken_of_a_million_dots_is_not_looked_at(t *testing.T) {
 	if each := (after.TotalAlloc - before.TotalAlloc) / requests; each > 64<<10 {
 		t.Errorf("%d bytes are allocated for each", each)
 	}
-	s.refuse("as many dots as are looked at", strings.Repeat(".", 8_000))
+	refuse(s, "as many dots as are looked at", strings.Repeat(".", 8_000))
 }
 
 // J-10: nothing of a token is believed, nor told, whose signature is wrong.
@@ -223,49 +222,49 @@ func TestExpired_token_is_refused_like_any_other(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		var later atomic.Int64
-		s := startAt(t, opts, func() time.Time { return time.Now().UTC().Add(time.Duration(later.Load())) })
-		access, _ := s.login()
+		s := apitest.StartAt(t, opts, func() time.Time { return time.Now().UTC().Add(time.Duration(later.Load())) })
+		access, _ := s.Login()
 		later.Store(int64(16 * time.Minute))
-		s.refuse("expired", access)
-		s.refuse("expired, with the signature of nothing", access[:strings.LastIndexByte(access, '.')+1])
-		s.refuse("expired, with another signature", access[:len(access)-4]+"AAAA")
+		refuse(s, "expired", access)
+		refuse(s, "expired, with the signature of nothing", access[:strings.LastIndexByte(access, '.')+1])
+		refuse(s, "expired, with another signature", access[:len(access)-4]+"AAAA")
 	})
 }
 
 func TestOther_secrets_are_no_access_tokens_and_these_are_nothing_else(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts)
-		access, refresh := s.login()
+		s := apitest.Start(t, opts)
+		access, refresh := s.Login()
 		claims := newForger(t, access).claims
-		secrets := []string{refresh, ownerPassword, testSecret, *s.owner().PasswordHash, strings.ReplaceAll(refresh, ".", ""), refresh + "." + refresh}
+		secrets := []string{refresh, apitest.OwnerPassword, apitest.Secret, *s.Owner().PasswordHash, strings.ReplaceAll(refresh, ".", ""), refresh + "." + refresh}
 		for _, name := range []string{"client_id", "jti", "sid", "sub", "tid"} {
 			secrets = append(secrets, claims[name].(string))
 		}
 		for _, secret := range slices.Concat(secrets, strings.Split(access, "."), strings.Split(refresh, ".")) {
-			s.refuse(secret, secret)
+			refuse(s, secret, secret)
 		}
 		for _, token := range []string{access, access[:512], strings.Join(append(strings.Split(refresh, ".")[:2], strings.Split(access, ".")[2]), ".")} {
-			if a := s.refresh(token); a.status != http.StatusUnauthorized && a.status != http.StatusUnprocessableEntity {
-				t.Errorf("refreshed with %q: %d", token, a.status)
+			if a := s.Refresh(token); a.Status != http.StatusUnauthorized && a.Status != http.StatusUnprocessableEntity {
+				t.Errorf("refreshed with %q: %d", token, a.Status)
 			}
-			s.call("POST", "/api/v1/auth/logout", "", map[string]string{"refresh_token": token})
+			s.Call("POST", "/api/v1/auth/logout", "", map[string]string{"refresh_token": token})
 		}
-		s.expect(http.StatusOK, s.call("GET", mePath, access, nil))
+		s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, access, nil))
 	})
 }
 
 func TestTenant_in_a_body_is_no_way_out_of_the_tokens(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := start(t, opts)
-		other := s.db.Client.Tenant.Create().SetSlug("other").SetName("Other").SaveX(principal.System(t.Context(), "test"))
-		access, _ := s.login()
+		s := apitest.Start(t, opts)
+		other := s.DB.Client.Tenant.Create().SetSlug("other").SetName("Other").SaveX(principal.System(t.Context(), "test"))
+		access, _ := s.Login()
 		for _, name := range []string{"tenant", "tenant_id", "Tenant_ID", "tid"} {
-			s.expect(http.StatusUnprocessableEntity, s.call("PATCH", mePath, access, map[string]string{"full_name": "Ada", name: other.ID.String()}))
+			s.Expect(http.StatusUnprocessableEntity, s.Call("PATCH", apitest.MePath, access, map[string]string{"full_name": "Ada", name: other.ID.String()}))
 		}
-		s.expect(http.StatusBadRequest, s.call("DELETE", "/api/v1/auth/sessions/"+uuid.NewString()+"?tenant_id="+other.ID.String(), access, nil))
-		if u := s.owner(); u.FullName != "" {
+		s.Expect(http.StatusBadRequest, s.Call("DELETE", "/api/v1/auth/sessions/"+uuid.NewString()+"?tenant_id="+other.ID.String(), access, nil))
+		if u := s.Owner(); u.FullName != "" {
 			t.Errorf("renamed to %q", u.FullName)
 		}
 	})

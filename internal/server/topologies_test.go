@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
@@ -37,12 +38,12 @@ var topologies = []topology{
 }
 
 // fleet starts instances that reach one database by a topology.
-func (of topology) fleet(t testing.TB, opts database.Options, instances int) (all []*instance) {
+func (of topology) fleet(t testing.TB, opts database.Options, instances int) (all []*apitest.Instance) {
 	t.Helper()
 	through := of.through(t, opts)
 	through.Prepared = !of.unprepared
 	for range instances {
-		all = append(all, start(t, through, func(c *config.Config) {
+		all = append(all, apitest.Start(t, through, func(c *config.Config) {
 			c.DBPrepared = !of.unprepared
 			c.SignInAccountAttempts, c.SignInAddressAttempts = 1_000_000, 1_000_000
 		}))
@@ -52,15 +53,15 @@ func (of topology) fleet(t testing.TB, opts database.Options, instances int) (al
 
 // signOut signs a user in and out on the first instance, after the others have cached the session,
 // and returns how long the slowest of them has accepted the access token.
-func signOut(t testing.TB, all []*instance) (slowest time.Duration) {
+func signOut(t testing.TB, all []*apitest.Instance) (slowest time.Duration) {
 	t.Helper()
-	access, refresh := all[0].login()
+	access, refresh := all[0].Login()
 	for range 3 {
 		for _, s := range all[1:] {
-			s.expect(http.StatusOK, s.call("GET", mePath, access, nil))
+			s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, access, nil))
 		}
 	}
-	all[0].expect(http.StatusNoContent, all[0].call("POST", "/api/v1/auth/logout", "", map[string]string{"refresh_token": refresh}))
+	all[0].Expect(http.StatusNoContent, all[0].Call("POST", "/api/v1/auth/logout", "", map[string]string{"refresh_token": refresh}))
 	revoked := time.Now()
 	var polls sync.WaitGroup
 	took := make([]time.Duration, len(all))
@@ -68,7 +69,7 @@ func signOut(t testing.TB, all []*instance) (slowest time.Duration) {
 		polls.Go(func() {
 			for {
 				began := time.Now()
-				if s.call("GET", mePath, access, nil).status == http.StatusUnauthorized || began.Sub(revoked) > 10*time.Second {
+				if s.Call("GET", apitest.MePath, access, nil).Status == http.StatusUnauthorized || began.Sub(revoked) > 10*time.Second {
 					return
 				}
 				took[i] = time.Since(revoked)
@@ -93,11 +94,11 @@ func TestRevocation_throughAnyPoolerWithinASecond(t *testing.T) {
 					t.Errorf("accepted for %s after the sign-out", took)
 				}
 			}
-			access, _ := all[0].login()
+			access, _ := all[0].Login()
 			for _, s := range all {
-				s.server.CatchUp()
-				s.expect(http.StatusOK, s.call("GET", mePath, access, nil))
-				if n := s.call("GET", mePath, access, nil).statements(t); n != "0" {
+				s.CatchUp()
+				s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, access, nil))
+				if n := s.Call("GET", apitest.MePath, access, nil).Statements(t); n != "0" {
 					t.Errorf("%s statements for a cached session", n)
 				}
 			}
@@ -111,7 +112,7 @@ func TestRevocation_notifyURLOfAnotherDatabaseIsIgnored(t *testing.T) {
 	t.Parallel()
 	opts, elsewhere := dbtest.Postgres(t), dbtest.Postgres(t)
 	deaf := func(c *config.Config) { c.NotifyURL = elsewhere.URL }
-	if took := signOut(t, []*instance{start(t, opts, deaf), start(t, opts, deaf)}); took > time.Second {
+	if took := signOut(t, []*apitest.Instance{apitest.Start(t, opts, deaf), apitest.Start(t, opts, deaf)}); took > time.Second {
 		t.Errorf("accepted for %s after the sign-out", took)
 	}
 }
@@ -124,20 +125,20 @@ func TestRevocation_acrossAFailover(t *testing.T) {
 	dbtest.MigrateUp(t, primary.Options)
 	standby := dbtest.Standby(t, primary)
 	opts := dbtest.Both(primary, standby)
-	all := []*instance{start(t, opts), start(t, opts)}
-	kept, _ := all[0].login()
-	ended, refresh := all[0].login()
+	all := []*apitest.Instance{apitest.Start(t, opts), apitest.Start(t, opts)}
+	kept, _ := all[0].Login()
+	ended, refresh := all[0].Login()
 	for _, s := range all {
-		s.expect(http.StatusOK, s.call("GET", mePath, kept, nil))
-		s.expect(http.StatusOK, s.call("GET", mePath, ended, nil))
+		s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, kept, nil))
+		s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, ended, nil))
 	}
-	all[0].expect(http.StatusNoContent, all[0].call("POST", "/api/v1/auth/logout", "", map[string]string{"refresh_token": refresh}))
+	all[0].Expect(http.StatusNoContent, all[0].Call("POST", "/api/v1/auth/logout", "", map[string]string{"refresh_token": refresh}))
 	primary.Stop(syscall.SIGKILL)
 	killed := time.Now()
 	standby.Promote()
 	for _, s := range all {
 		for {
-			if status := s.call("GET", mePath, ended, nil).status; status == http.StatusUnauthorized {
+			if status := s.Call("GET", apitest.MePath, ended, nil).Status; status == http.StatusUnauthorized {
 				break
 			} else if status == http.StatusOK && time.Since(killed) > time.Second {
 				t.Fatal("a session that was signed out is accepted after the failover")
@@ -147,7 +148,7 @@ func TestRevocation_acrossAFailover(t *testing.T) {
 			}
 			time.Sleep(5 * time.Millisecond)
 		}
-		s.expect(http.StatusOK, s.call("GET", mePath, kept, nil))
+		s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, kept, nil))
 	}
 	t.Logf("every instance answers %s after the primary was killed", time.Since(killed).Round(time.Millisecond))
 	if took := signOut(t, all); took > time.Second {

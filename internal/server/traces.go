@@ -27,9 +27,9 @@ const (
 	exportTimeout = 10 * time.Second
 )
 
-// openTraces returns the tracer that a configuration asks for, nil if it asks for none, and what hands over the last spans. A collector that
+// OpenTraces returns the tracer that a configuration asks for, nil if it asks for none, and what hands over the last spans. A collector that
 // is away or slow costs spans and nothing else.
-func openTraces(ctx context.Context, cfg config.Config, log *slog.Logger) (tracer trace.Tracer, end func(), err error) {
+func OpenTraces(ctx context.Context, cfg config.Config, log *slog.Logger) (tracer trace.Tracer, end func(), err error) {
 	if cfg.OTLPEndpoint == "" {
 		return nil, func() {}, nil
 	}

@@ -17,6 +17,7 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
@@ -93,16 +94,16 @@ func attribute(s *tracepb.Span, name string) string {
 }
 
 // as sends GET /users/me as a part of a caller's trace.
-func (s *instance) as(traceparent, token string) answer {
+func as(s *apitest.Instance, traceparent, token string) apitest.Answer {
 	s.Helper()
-	r, err := http.NewRequestWithContext(s.Context(), http.MethodGet, s.url+"/api/v1/users/me?include=roles", http.NoBody)
+	r, err := http.NewRequestWithContext(s.Context(), http.MethodGet, s.URL+"/api/v1/users/me?include=roles", http.NoBody)
 	if err != nil {
 		s.Fatal(err)
 	}
 	r.Header.Set("Authorization", "Bearer "+token)
 	r.Header.Set("Traceparent", traceparent)
 	r.Header.Set("Tracestate", "caller=grace_at_acme.test")
-	return s.do(r)
+	return s.Send(r)
 }
 
 const (
@@ -113,19 +114,19 @@ const (
 func TestTraces_lead_from_the_request_to_its_statements(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		c, provider := newCollector(t), newIssuer(t)
-		s := start(t, opts, provider.offer("corporate"), c.traced(1))
-		s.set("acme", welcoming)
-		access, refresh := s.login()
-		me := s.expect(http.StatusOK, s.as(callersParent+"01", access))
-		renewed := s.expect(http.StatusOK, s.refresh(refresh))
-		s.expect(http.StatusUnauthorized, s.call("POST", "/api/v1/auth/login", "", credentials(ownerEmail, "not the password of the owner")))
+		c, provider := newCollector(t), apitest.NewIssuer(t)
+		s := apitest.Start(t, opts, provider.Configure("corporate"), c.traced(1))
+		s.ChangeSettings("acme", apitest.OpenToProviders)
+		access, refresh := s.Login()
+		me := s.Expect(http.StatusOK, as(s, callersParent+"01", access))
+		renewed := s.Expect(http.StatusOK, s.Refresh(refresh))
+		s.Expect(http.StatusUnauthorized, s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(apitest.OwnerEmail, "not the password of the owner")))
 		for _, path := range []string{"/healthz", "/readyz"} {
-			s.expect(http.StatusOK, s.call("GET", path, "", nil))
+			s.Expect(http.StatusOK, s.Call("GET", path, "", nil))
 		}
-		s.expect(http.StatusOK, s.browser().visit("/api/v1/auth/oauth/corporate/authorize"))
-		s.expect(http.StatusNotFound, s.call("GET", "/a-path-of-"+ownerEmail, "", nil))
-		s.handOver()
+		s.Expect(http.StatusOK, s.Browser().Visit("/api/v1/auth/oauth/corporate/authorize"))
+		s.Expect(http.StatusNotFound, s.Call("GET", "/a-path-of-"+apitest.OwnerEmail, "", nil))
+		s.FlushTraces()
 
 		spans := c.named("GET /api/v1/users/me")
 		if len(spans) != 1 || hex.EncodeToString(spans[0].GetTraceId()) != callersTrace || hex.EncodeToString(spans[0].GetParentSpanId()) != "00f067aa0ba902b7" {
@@ -133,14 +134,14 @@ func TestTraces_lead_from_the_request_to_its_statements(t *testing.T) {
 		}
 		for name, want := range map[string]string{
 			"http.request.method": "GET", "http.route": "/api/v1/users/me", "http.response.status_code": "200", "tenantry.operation": "GetMe",
-			"tenantry.request_id": me.header.Get("X-Request-Id"), "tenantry.user_id": s.owner().ID.String(), "tenantry.tenant_id": s.owner().TenantID.String(),
+			"tenantry.request_id": me.Header.Get("X-Request-Id"), "tenantry.user_id": s.Owner().ID.String(), "tenantry.tenant_id": s.Owner().TenantID.String(),
 		} {
 			if got := attribute(spans[0], name); got != want {
 				t.Errorf("%s is %q, want %q", name, got, want)
 			}
 		}
 		statements := c.below(spans[0])
-		if want := me.statements(t); strconv.Itoa(len(statements)) != want {
+		if want := me.Statements(t); strconv.Itoa(len(statements)) != want {
 			t.Errorf("%d spans of statements, want %s: %v", len(statements), want, statements)
 		}
 		for _, statement := range statements {
@@ -148,7 +149,7 @@ func TestTraces_lead_from_the_request_to_its_statements(t *testing.T) {
 				t.Errorf("a statement is told as %v", statement)
 			}
 		}
-		if log := s.log.String(); !strings.Contains(log, `"trace_id":"`+callersTrace+`"`) {
+		if log := s.Logs.String(); !strings.Contains(log, `"trace_id":"`+callersTrace+`"`) {
 			t.Error("the line of the request does not name its trace")
 		}
 		for _, signedIn := range c.named("POST /api/v1/auth/login") {
@@ -170,7 +171,7 @@ func TestTraces_lead_from_the_request_to_its_statements(t *testing.T) {
 				t.Errorf("a probe is traced: %v", s)
 			}
 		}
-		for _, secret := range []string{access, refresh, renewed.field(t, "refresh_token"), ownerEmail, ownerPassword, "ada@acme.test", "grace", "not the password"} {
+		for _, secret := range []string{access, refresh, renewed.Field(t, "refresh_token"), apitest.OwnerEmail, apitest.OwnerPassword, "ada@acme.test", "grace", "not the password"} {
 			if bytes.Contains(c.told.Bytes(), []byte(secret)) {
 				t.Errorf("%q was told", secret)
 			}
@@ -181,16 +182,16 @@ func TestTraces_lead_from_the_request_to_its_statements(t *testing.T) {
 func TestTraces_are_a_share_and_what_callers_decide(t *testing.T) {
 	t.Parallel()
 	c := newCollector(t)
-	s := start(t, dbtest.SQLite(t), c.traced(0))
-	access, _ := s.login()
-	s.expect(http.StatusOK, s.as(callersParent+"00", access))
-	s.expect(http.StatusOK, s.as("nonsense", access))
-	s.expect(http.StatusOK, s.as(callersParent+"01", access))
-	s.handOver()
+	s := apitest.Start(t, dbtest.SQLite(t), c.traced(0))
+	access, _ := s.Login()
+	s.Expect(http.StatusOK, as(s, callersParent+"00", access))
+	s.Expect(http.StatusOK, as(s, "nonsense", access))
+	s.Expect(http.StatusOK, as(s, callersParent+"01", access))
+	s.FlushTraces()
 	if all, kept := len(c.spans), c.named("GET /api/v1/users/me"); len(kept) != 1 || all != 1+len(c.below(kept[0])) {
 		t.Errorf("told of %v, want the one that a caller keeps", c.spans)
 	}
-	if n := strings.Count(s.log.String(), "trace_id"); n != 1 {
+	if n := strings.Count(s.Logs.String(), "trace_id"); n != 1 {
 		t.Errorf("%d lines name a trace", n)
 	}
 }
@@ -210,19 +211,19 @@ func TestCollector_that_hangs_or_is_away_costs_spans_alone(t *testing.T) {
 	for name, url := range map[string]string{"hangs": hanging.URL, "away": away.URL, "redirects": redirecting.URL} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, dbtest.SQLite(t), func(c *config.Config) { c.OTLPEndpoint, c.OTLPSample = url, 1 })
-			access, _ := s.login()
+			s := apitest.Start(t, dbtest.SQLite(t), func(c *config.Config) { c.OTLPEndpoint, c.OTLPSample = url, 1 })
+			access, _ := s.Login()
 			for range 3000 { // more than may wait
-				if a := s.call("GET", "/api/v1/users/me", access, nil); a.status != http.StatusOK {
-					t.Fatalf("%d: %s", a.status, a.body)
+				if a := s.Call("GET", "/api/v1/users/me", access, nil); a.Status != http.StatusOK {
+					t.Fatalf("%d: %s", a.Status, a.Body)
 				}
 			}
 			asked := time.Now()
-			s.handOver()
+			s.FlushTraces()
 			if took := time.Since(asked); took > 10*time.Second {
 				t.Errorf("the server would not stop for %s", took)
 			}
-			if n := strings.Count(s.log.String(), "spans were lost"); n > 2 {
+			if n := strings.Count(s.Logs.String(), "spans were lost"); n > 2 {
 				t.Errorf("complained %d times", n)
 			}
 		})

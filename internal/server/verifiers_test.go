@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database/dbtest"
 )
@@ -40,12 +41,12 @@ func TestVerifiers_ofNpmAcceptTokensAndNothingElse(t *testing.T) {
 		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()
 			change := func(c *config.Config) { c.JWTAlgorithm = algorithm }
-			s, other := start(t, dbtest.SQLite(t), change), start(t, dbtest.SQLite(t), change)
-			access, refresh := s.login()
-			foreign, _ := other.login()
+			s, other := apitest.Start(t, dbtest.SQLite(t), change), apitest.Start(t, dbtest.SQLite(t), change)
+			access, refresh := s.Login()
+			foreign, _ := other.Login()
 			parts := strings.Split(access, ".")
 			stranger := strings.Split(foreign, ".")
-			said := s.verifiedBy(t, folder, map[string]string{
+			said := verifiedBy(s, t, folder, map[string]string{
 				"genuine": access, "of_another_key": foreign, "refresh_token": refresh, "without_signature": parts[0] + "." + parts[1] + ".",
 				"with_another_signature": parts[0] + "." + parts[1] + "." + stranger[2], "with_other_claims": parts[0] + "." + stranger[1] + "." + parts[2],
 			})
@@ -64,9 +65,9 @@ func TestVerifiers_ofNpmAcceptTokensAndNothingElse(t *testing.T) {
 }
 
 // verifiedBy returns what each verifier says of each token, "" if it accepts it.
-func (s *instance) verifiedBy(t *testing.T, folder string, tokens map[string]string) (said map[string]map[string]string) {
+func verifiedBy(s *apitest.Instance, t *testing.T, folder string, tokens map[string]string) (said map[string]map[string]string) {
 	t.Helper()
-	input, err := json.Marshal(map[string]any{"issuer": "https://id.acme.test", "jwks": s.url + "/.well-known/jwks.json", "tokens": tokens})
+	input, err := json.Marshal(map[string]any{"issuer": "https://id.acme.test", "jwks": s.URL + "/.well-known/jwks.json", "tokens": tokens})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,18 +10,12 @@ import (
 	"time"
 
 	"tenantry/ent/user"
+	"tenantry/internal/apitest"
 	"tenantry/internal/config"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/principal"
 )
-
-const withAddress = authorizePath + "?redirect_uri=https%3A%2F%2Fapp.acme.test%2Fsigned-in"
-
-func (s *instance) exchange(code string) answer {
-	s.Helper()
-	return s.call("POST", "/api/v1/auth/oauth/exchange", "", map[string]string{"code": code})
-}
 
 // A code is good for a minute, for what it was issued for, and for nobody who was shut out meanwhile.
 func TestCode_is_void_after_whatever_voids_a_session(t *testing.T) {
@@ -34,38 +28,38 @@ func TestCode_is_void_after_whatever_voids_a_session(t *testing.T) {
 			defer mu.Unlock()
 			return time.Now().UTC().Add(ahead)
 		}
-		i := newIssuer(t)
-		i.clock = clock
-		s := startAt(t, opts, clock, i.offer("corporate"))
-		s.set("acme", welcoming)
-		b := s.browser()
-		ada := s.join("acme", "someone@acme.test", "member")
-		s.expect(http.StatusNoContent, s.browser().linked(linkPath, ada.access))
-		code := func() string { return b.visit(withAddress).arrival(b).Get("code") }
+		i := apitest.NewIssuer(t)
+		i.Clock = clock
+		s := apitest.StartAt(t, opts, clock, i.Configure("corporate"))
+		s.ChangeSettings("acme", apitest.OpenToProviders)
+		b := s.Browser()
+		ada := s.CreateUser("acme", "someone@acme.test", "member")
+		s.Expect(http.StatusNoContent, s.Browser().Link(apitest.LinkPath, ada.Access))
+		code := func() string { return b.Visit(apitest.AuthorizeToApplication).RedirectQuery(b).Get("code") }
 
 		before := code()
-		s.expect(http.StatusNoContent, s.call("POST", "/api/v1/auth/logout-all", ada.access, nil))
-		s.expect(http.StatusBadRequest, s.exchange(before))
+		s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/auth/logout-all", ada.Access, nil))
+		s.Expect(http.StatusBadRequest, s.ExchangeCode(before))
 		before = code()
-		ada = s.signIn("acme", ada.User)
-		s.expect(http.StatusNoContent, s.call("POST", "/api/v1/auth/password", ada.access,
-			map[string]string{"current_password": ownerPassword, "new_password": "another horse battery staple"}))
-		s.expect(http.StatusUnauthorized, s.exchange(before))
+		ada = s.SignIn("acme", ada.User)
+		s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/auth/password", ada.Access,
+			map[string]string{"current_password": apitest.OwnerPassword, "new_password": "another horse battery staple"}))
+		s.Expect(http.StatusUnauthorized, s.ExchangeCode(before))
 
 		before = code()
 		mu.Lock()
 		ahead += time.Minute + time.Second
 		mu.Unlock()
-		s.expect(http.StatusBadRequest, s.exchange(before))
-		s.expect(http.StatusOK, s.exchange(code()))
-		if a := s.call("POST", "/api/v1/auth/oauth/exchange", "", map[string]string{"code": code(), "code_verifier": fmt.Sprintf("%043d", 1)}); a.status != http.StatusBadRequest {
-			t.Errorf("a verifier without challenge: %d", a.status)
+		s.Expect(http.StatusBadRequest, s.ExchangeCode(before))
+		s.Expect(http.StatusOK, s.ExchangeCode(code()))
+		if a := s.Call("POST", "/api/v1/auth/oauth/exchange", "", map[string]string{"code": code(), "code_verifier": fmt.Sprintf("%043d", 1)}); a.Status != http.StatusBadRequest {
+			t.Errorf("a verifier without challenge: %d", a.Status)
 		}
 		ctx := principal.System(t.Context(), "test")
 		hash := sha256.Sum256([]byte("another purpose"))
-		s.db.Client.OneTimeToken.Create().SetTenantID(ada.TenantID).SetUserID(ada.ID).SetPurpose("invitation").SetTokenHash(hash[:]).
+		s.DB.Client.OneTimeToken.Create().SetTenantID(ada.TenantID).SetUserID(ada.ID).SetPurpose("invitation").SetTokenHash(hash[:]).
 			SetExpiresAt(clock().Add(time.Hour)).SaveX(ctx)
-		s.expect(http.StatusBadRequest, s.exchange("another purpose"))
+		s.Expect(http.StatusBadRequest, s.ExchangeCode("another purpose"))
 	})
 }
 
@@ -73,41 +67,41 @@ func TestCode_is_void_after_whatever_voids_a_session(t *testing.T) {
 func TestSquatter_beside_the_owner_gets_nothing(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		loose, strict := newIssuer(t), newIssuer(t)
-		s := start(t, opts, loose.offer("loose"), strict.offer("corporate"))
-		s.set("acme", welcoming)
+		loose, strict := apitest.NewIssuer(t), apitest.NewIssuer(t)
+		s := apitest.Start(t, opts, loose.Configure("loose"), strict.Configure("corporate"))
+		s.ChangeSettings("acme", apitest.OpenToProviders)
 		for round := range 15 {
 			address := fmt.Sprintf("victim%d@acme.test", round)
-			loose.change(func() { loose.person = map[string]any{"sub": fmt.Sprint("squatter", round), "email": address} })
-			strict.change(func() {
-				strict.person = map[string]any{"sub": fmt.Sprint("owner", round), "email": address, "email_verified": true}
+			loose.Change(func() { loose.Claims = map[string]any{"sub": fmt.Sprint("squatter", round), "email": address} })
+			strict.Change(func() {
+				strict.Claims = map[string]any{"sub": fmt.Sprint("owner", round), "email": address, "email_verified": true}
 			})
-			s.expect(http.StatusOK, s.browser().visit("/api/v1/auth/oauth/loose/authorize"))
-			squatters := make([]*browser, 6)
+			s.Expect(http.StatusOK, s.Browser().Visit("/api/v1/auth/oauth/loose/authorize"))
+			squatters := make([]*apitest.Browser, 6)
 			callbacks := make([]string, len(squatters))
 			for n := range squatters {
-				squatters[n] = s.browser()
-				callbacks[n] = squatters[n].returning("/api/v1/auth/oauth/loose/authorize" + []string{"", "?redirect_uri=" + url.QueryEscape(application)}[n%2])
+				squatters[n] = s.Browser()
+				callbacks[n] = squatters[n].UntilCallback("/api/v1/auth/oauth/loose/authorize" + []string{"", "?redirect_uri=" + url.QueryEscape(apitest.ApplicationURL)}[n%2])
 			}
-			owner := s.browser()
-			callback := owner.returning(authorizePath)
-			answers := make([]answer, len(squatters))
+			owner := s.Browser()
+			callback := owner.UntilCallback(apitest.AuthorizePath)
+			answers := make([]apitest.Answer, len(squatters))
 			var all sync.WaitGroup
 			for n, b := range squatters {
 				all.Go(func() {
 					time.Sleep(time.Duration(n) * time.Millisecond)
-					answers[n] = b.visit(callbacks[n])
+					answers[n] = b.Visit(callbacks[n])
 				})
 			}
-			all.Go(func() { s.expect(http.StatusOK, owner.visit(callback)) })
+			all.Go(func() { s.Expect(http.StatusOK, owner.Visit(callback)) })
 			all.Wait()
 			for n, a := range answers {
-				if a.status == http.StatusSeeOther {
-					a = s.exchange(a.arrival(squatters[n]).Get("code"))
+				if a.Status == http.StatusSeeOther {
+					a = s.ExchangeCode(a.RedirectQuery(squatters[n]).Get("code"))
 				}
-				if a.status == http.StatusOK {
-					s.expect(http.StatusUnauthorized, s.call("GET", "/api/v1/users/me", a.field(t, "access_token"), nil))
-					s.expect(http.StatusUnauthorized, s.refresh(a.field(t, "refresh_token")))
+				if a.Status == http.StatusOK {
+					s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", a.Field(t, "access_token"), nil))
+					s.Expect(http.StatusUnauthorized, s.Refresh(a.Field(t, "refresh_token")))
 				}
 			}
 		}
@@ -118,28 +112,28 @@ func TestSquatter_beside_the_owner_gets_nothing(t *testing.T) {
 func TestProvider_of_a_tenant_is_nobody_by_address(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		i := newIssuer(t)
-		s := start(t, opts, loopback)
-		s.set("acme", welcoming)
-		access, _ := s.login()
-		made := s.expect(http.StatusCreated, s.call("POST", providersPath, access, provider("corporate", map[string]any{"issuer": i.URL, "client_id": "tenantry"})))
+		i := apitest.NewIssuer(t)
+		s := apitest.Start(t, opts, apitest.AllowLoopback)
+		s.ChangeSettings("acme", apitest.OpenToProviders)
+		access, _ := s.Login()
+		made := s.Expect(http.StatusCreated, s.Call("POST", apitest.ProvidersPath, access, apitest.ProviderBody("corporate", map[string]any{"issuer": i.URL, "client_id": "tenantry"})))
 		for _, verified := range []bool{true, false} {
-			owner := s.join("acme", fmt.Sprintf("owner-%t@acme.test", verified), "owner")
+			owner := s.CreateUser("acme", fmt.Sprintf("owner-%t@acme.test", verified), "owner")
 			if verified {
-				s.db.Client.User.UpdateOne(owner.User).SetEmailVerifiedAt(time.Now()).ExecX(principal.System(t.Context(), "test"))
+				s.DB.Client.User.UpdateOne(owner.User).SetEmailVerifiedAt(time.Now()).ExecX(principal.System(t.Context(), "test"))
 			}
-			i.change(func() { i.person["email"] = owner.Email })
-			s.expect(http.StatusConflict, s.browser().visit(authorizePath))
-			s.expect(http.StatusOK, s.call("GET", "/api/v1/users/me", owner.access, nil))
+			i.Change(func() { i.Claims["email"] = owner.Email })
+			s.Expect(http.StatusConflict, s.Browser().Visit(apitest.AuthorizePath))
+			s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", owner.Access, nil))
 		}
 
 		// What it has linked goes with it, so that nobody is shut out by a provider that is not there.
-		i.change(func() { i.person["email"] = "ada@acme.test" })
-		s.expect(http.StatusOK, s.browser().visit(authorizePath))
-		path := providersPath + "/" + made.field(t, "id")
-		s.expect(http.StatusNoContent, s.call("DELETE", path, access, nil))
-		s.expect(http.StatusNotFound, s.call("DELETE", path, access, nil))
-		if n := s.db.Client.User.Query().Where(user.OauthIDNotNil()).CountX(principal.System(t.Context(), "test")); n != 0 {
+		i.Change(func() { i.Claims["email"] = "ada@acme.test" })
+		s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath))
+		path := apitest.ProvidersPath + "/" + made.Field(t, "id")
+		s.Expect(http.StatusNoContent, s.Call("DELETE", path, access, nil))
+		s.Expect(http.StatusNotFound, s.Call("DELETE", path, access, nil))
+		if n := s.DB.Client.User.Query().Where(user.OauthIDNotNil()).CountX(principal.System(t.Context(), "test")); n != 0 {
 			t.Errorf("%d are linked to what is not there", n)
 		}
 	})
@@ -149,35 +143,35 @@ func TestProvider_of_a_tenant_is_nobody_by_address(t *testing.T) {
 func TestChanges_in_the_middle_of_a_flow_hold_at_its_end(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		i := newIssuer(t)
-		s := start(t, opts, i.offer("corporate"))
-		s.set("acme", welcoming)
-		access, _ := s.login()
+		i := apitest.NewIssuer(t)
+		s := apitest.Start(t, opts, i.Configure("corporate"))
+		s.ChangeSettings("acme", apitest.OpenToProviders)
+		access, _ := s.Login()
 		ctx := principal.System(t.Context(), "test")
 
-		b := s.browser()
-		callback := b.returning(withAddress)
-		s.expect(http.StatusOK, s.call("PATCH", "/api/v1/tenant", access, map[string]any{"settings": map[string]any{"redirect_uris": []string{}}}))
-		if a := s.expect(http.StatusBadRequest, b.visit(callback)); a.header.Get("Location") != "" {
-			t.Errorf("led to %s", a.header.Get("Location"))
+		b := s.Browser()
+		callback := b.UntilCallback(apitest.AuthorizeToApplication)
+		s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/tenant", access, map[string]any{"settings": map[string]any{"redirect_uris": []string{}}}))
+		if a := s.Expect(http.StatusBadRequest, b.Visit(callback)); a.Header.Get("Location") != "" {
+			t.Errorf("led to %s", a.Header.Get("Location"))
 		}
 		// Somebody who is shut out, or is above the tenant by now, is not linked.
-		ada := s.join("acme", "someone@acme.test", "member")
-		callback = b.returning(b.beginLink(linkPath, ada.access).field(t, "authorization_url"))
-		s.db.Client.User.UpdateOne(ada.User).SetIsActive(false).ExecX(ctx)
-		s.expect(http.StatusUnauthorized, b.visit(callback))
-		s.db.Client.User.UpdateOne(ada.User).SetIsActive(true).ExecX(ctx)
+		ada := s.CreateUser("acme", "someone@acme.test", "member")
+		callback = b.UntilCallback(b.BeginLink(apitest.LinkPath, ada.Access).Field(t, "authorization_url"))
+		s.DB.Client.User.UpdateOne(ada.User).SetIsActive(false).ExecX(ctx)
+		s.Expect(http.StatusUnauthorized, b.Visit(callback))
+		s.DB.Client.User.UpdateOne(ada.User).SetIsActive(true).ExecX(ctx)
 
-		callback = b.returning(authorizePath)
-		calls := i.called("/token")
-		s.expect(http.StatusCreated, s.call("POST", providersPath, access, provider("corporate", map[string]any{"issuer": i.URL, "client_id": "tenantry"})))
-		if a := s.expect(http.StatusBadRequest, b.visit(callback)); a.field(t, "code") != "provider_disabled" || i.called("/token") != calls {
-			t.Errorf("answered %s", a.body)
+		callback = b.UntilCallback(apitest.AuthorizePath)
+		calls := i.Called("/token")
+		s.Expect(http.StatusCreated, s.Call("POST", apitest.ProvidersPath, access, apitest.ProviderBody("corporate", map[string]any{"issuer": i.URL, "client_id": "tenantry"})))
+		if a := s.Expect(http.StatusBadRequest, b.Visit(callback)); a.Field(t, "code") != "provider_disabled" || i.Called("/token") != calls {
+			t.Errorf("answered %s", a.Body)
 		}
-		callback = b.returning(b.beginLink(linkPath, ada.access).field(t, "authorization_url"))
-		s.db.Client.User.UpdateOne(ada.User).SetIsSuperuser(true).ExecX(ctx)
-		s.expect(http.StatusForbidden, b.visit(callback))
-		if u := s.reloaded(ada.User); u.OauthID != nil {
+		callback = b.UntilCallback(b.BeginLink(apitest.LinkPath, ada.Access).Field(t, "authorization_url"))
+		s.DB.Client.User.UpdateOne(ada.User).SetIsSuperuser(true).ExecX(ctx)
+		s.Expect(http.StatusForbidden, b.Visit(callback))
+		if u := reloaded(s, ada.User); u.OauthID != nil {
 			t.Error("it is linked")
 		}
 	})
@@ -187,23 +181,23 @@ func TestChanges_in_the_middle_of_a_flow_hold_at_its_end(t *testing.T) {
 func TestAnswers_of_providers_are_taken_as_they_come(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		i := newIssuer(t)
-		s := start(t, opts, i.offer("corporate"), func(c *config.Config) { c.PublicURL = "https://id.acme.test/identity" })
-		s.set("acme", welcoming)
-		b := s.browser()
-		callback, err := url.Parse(b.returning(withAddress))
+		i := apitest.NewIssuer(t)
+		s := apitest.Start(t, opts, i.Configure("corporate"), func(c *config.Config) { c.PublicURL = "https://id.acme.test/identity" })
+		s.ChangeSettings("acme", apitest.OpenToProviders)
+		b := s.Browser()
+		callback, err := url.Parse(b.UntilCallback(apitest.AuthorizeToApplication))
 		if err != nil {
 			t.Fatal(err)
 		}
 		refusal := url.Values{"state": {callback.Query().Get("state")}, "error": {"access_denied"}, "error_description": {"AADSTS65004: \r\nTrace: \xe9"}}
-		if landed := b.submit(callback.Path, refusal).arrival(b); landed.Get("error") != "access_denied" {
+		if landed := b.Submit(callback.Path, refusal).RedirectQuery(b); landed.Get("error") != "access_denied" {
 			t.Errorf("arrived with %v", landed)
 		}
 		if callback.Path != "/identity/api/v1/auth/oauth/corporate/callback" {
 			t.Errorf("led to %s", callback.Path)
 		}
 		for _, q := range []string{"?code_challenge_method=S256", "?code_challenge=" + fmt.Sprintf("%043d", 1)} {
-			s.expect(http.StatusBadRequest, s.browser().visit(authorizePath+q))
+			s.Expect(http.StatusBadRequest, s.Browser().Visit(apitest.AuthorizePath+q))
 		}
 	})
 }

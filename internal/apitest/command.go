@@ -1,4 +1,4 @@
-package server_test
+package apitest
 
 import (
 	"bytes"
@@ -13,12 +13,12 @@ import (
 	"tenantry/internal/database"
 )
 
-// withPassword is the flag with which a command reads a password from standard input.
-const withPassword = "--password-stdin"
+// PasswordFromStdin is the flag with which a command reads a password from standard input.
+const PasswordFromStdin = "--password-stdin"
 
-// runCommand runs a command line on the database of a configuration, with a text as its standard input. It returns what the
+// RunCommand runs a command line on the database of a configuration, with a text as its standard input. It returns what the
 // command has printed, even with an error.
-func runCommand(ctx context.Context, cfg config.Config, log io.Writer, in string, args ...string) (printed string, err error) {
+func RunCommand(ctx context.Context, cfg config.Config, log io.Writer, in string, args ...string) (printed string, err error) {
 	var out bytes.Buffer
 	err = cli.Run(ctx, cli.Process{
 		Args: args, In: strings.NewReader(in), Out: &out, Err: log,
@@ -37,12 +37,12 @@ func runCommand(ctx context.Context, cfg config.Config, log io.Writer, in string
 // errUsage is no refusal that a test may expect.
 var errUsage = errors.New("the command line is wrong")
 
-// command returns what runs commands of an operator on a database, with a text as standard input, and fails the test if one is
+// Command returns what runs commands of an operator on a database, with a text as standard input, and fails the test if one is
 // not a command.
-func command(t testing.TB, opts database.Options) func(in string, args ...string) (printed string, err error) {
+func Command(t testing.TB, opts database.Options) func(in string, args ...string) (printed string, err error) {
 	return func(in string, args ...string) (string, error) {
 		t.Helper()
-		printed, err := runCommand(t.Context(), testConfig(opts), io.Discard, in, args...)
+		printed, err := RunCommand(t.Context(), Config(opts), io.Discard, in, args...)
 		if errors.Is(err, errUsage) {
 			t.Error(err)
 		}

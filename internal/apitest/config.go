@@ -1,0 +1,42 @@
+package apitest
+
+import (
+	"flag"
+	"net/netip"
+	"time"
+
+	"tenantry/internal/config"
+	"tenantry/internal/database"
+)
+
+// OwnerEmail and OwnerPassword are the credentials of the first user. Secret is the secret of every server.
+const (
+	OwnerEmail    = "owner@acme.test"
+	OwnerPassword = "correct horse battery staple"
+	Secret        = "a secret for tests that is long enough 4711"
+)
+
+// Config returns the configuration with which Start runs a server.
+func Config(opts database.Options) config.Config {
+	return config.Config{
+		PublicURL: "https://id.acme.test", DatabaseURL: opts.URL, DataDir: opts.DataDir, Secret: Secret,
+		AccessTokenTTL: 15 * time.Minute, RefreshTokenTTL: 720 * time.Hour, RefreshIdleTTL: 168 * time.Hour,
+		RefreshGrace: 10 * time.Second, SessionsPerUser: 100, JWTAlgorithm: "ES256", KeyRotation: 720 * time.Hour, PasswordHashConcurrency: 2, DefaultTenant: "acme",
+		SignInAccountAttempts: 10, SignInAddressAttempts: 100, PasswordHashMemory: 19456, PasswordHashTime: 2,
+		CacheMemory: 16384, DBPoolSize: 4, DBMaxOverflow: 4, DBPrepared: true, ServerTiming: true,
+		BootstrapEmail: OwnerEmail, BootstrapPassword: OwnerPassword,
+	}
+}
+
+// Long is the flag -long: tests of many requests, clients and rows run at the size that is promised.
+var Long = flag.Bool("long", false, "as many malformed requests and slow clients as are promised to be borne")
+
+// AllowLoopback lets providers be on this machine.
+func AllowLoopback(c *config.Config) {
+	c.OutboundNetworks = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+}
+
+// BehindProxy makes the tests' own address that of a trusted proxy.
+func BehindProxy(c *config.Config) {
+	c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+}
