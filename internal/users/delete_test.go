@@ -20,17 +20,17 @@ import (
 // many sessions are more than one statement deletes.
 const many = 2500
 
-// tenant is a tenant with an owner.
-type tenant struct {
+// ownedTenant is a tenant with an owner.
+type ownedTenant struct {
 	*ent.Tenant
 	owner *ent.User
 	db    *database.DB
 }
 
-func newTenant(t *testing.T, db *database.DB) tenant {
+func newTenant(t *testing.T, db *database.DB) ownedTenant {
 	t.Helper()
 	home := db.Client.Tenant.Create().SetSlug("acme").SetName("Acme").SaveX(principal.System(t.Context(), "test"))
-	made := tenant{Tenant: home, db: db}
+	made := ownedTenant{Tenant: home, db: db}
 	inside := principal.NewContext(t.Context(), principal.InTenant(home.ID))
 	if err := roles.CreateSystem(inside, db.Client); err != nil {
 		t.Fatal(err)
@@ -40,7 +40,7 @@ func newTenant(t *testing.T, db *database.DB) tenant {
 }
 
 // user makes a user with a system role.
-func (h tenant) user(t *testing.T, email, role string) *ent.User {
+func (h ownedTenant) user(t *testing.T, email, role string) *ent.User {
 	t.Helper()
 	ctx := principal.NewContext(t.Context(), principal.InTenant(h.ID))
 	u := h.db.Client.User.Create().SetEmail(email).SaveX(ctx)
@@ -51,14 +51,14 @@ func (h tenant) user(t *testing.T, email, role string) *ent.User {
 }
 
 // by is a principal of the tenant.
-func (h tenant) by(permissions ...string) *principal.Principal {
+func (h ownedTenant) by(permissions ...string) *principal.Principal {
 	return &principal.Principal{TenantID: h.ID, UserID: h.owner.ID, Permissions: permissions}
 }
 
-func (h tenant) users() *users.Users { return users.New(h.db.Client, nil, nil, page.Cursors{}) }
+func (h ownedTenant) users() *users.Users { return users.New(h.db.Client, nil, nil, page.Cursors{}) }
 
 // sessions returns how many sessions a user has.
-func (h tenant) sessions(t *testing.T, u *ent.User) int {
+func (h ownedTenant) sessions(t *testing.T, u *ent.User) int {
 	t.Helper()
 	system := principal.System(t.Context(), "test")
 	return h.db.Client.RefreshToken.Query().Where(refreshtoken.UserID(u.ID)).CountX(system)

@@ -1,0 +1,44 @@
+package auth_test
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"tenantry/ent/signingkey"
+	"tenantry/internal/apitest"
+	"tenantry/internal/database"
+	"tenantry/internal/database/dbtest"
+	"tenantry/internal/principal"
+)
+
+// A signing key that cannot be decrypted is an outage for a token of that key, and none for others.
+func TestSigningKey_underAnotherSecretAnswers503(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		s := apitest.Start(t, opts)
+		access, _ := s.Login()
+		ctx := principal.System(t.Context(), "test")
+		key := s.DB.Client.SigningKey.Query().Where(signingkey.StateEQ(signingkey.StateActive)).OnlyX(ctx)
+		s.DB.Client.SigningKey.UpdateOne(key).SetState(signingkey.StateRetiring).SetRetireAt(time.Now().Add(time.Hour)).ExecX(ctx)
+		s.DB.Client.SigningKey.Create().SetKid("sealed-elsewhere").SetAlg(key.Alg).SetPublicKey(key.PublicKey).
+			SetPrivateKey([]byte(strings.Repeat("x", 64))).SetState(signingkey.StateActive).SetNotBefore(time.Now()).SaveX(ctx)
+		unknown := withKid(t, access, rand.Text())
+		s.Expect(http.StatusServiceUnavailable, s.Call("GET", apitest.MePath, unknown, nil))
+		if !strings.Contains(s.Logs.String(), "signing key sealed-elsewhere cannot be opened") {
+			t.Error("the row is not in the log")
+		}
+		s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, access, nil))
+	})
+}
+
+// withKid returns a token with the id of another key, whose signature is not valid any more.
+func withKid(t *testing.T, token, kid string) string {
+	t.Helper()
+	_, rest, _ := strings.Cut(token, ".")
+	header := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES256","typ":"at+jwt","kid":"` + kid + `"}`))
+	return header + "." + rest
+}

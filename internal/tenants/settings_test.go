@@ -1,0 +1,127 @@
+package tenants_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tenantry/internal/api"
+	"tenantry/internal/apitest"
+	"tenantry/internal/database"
+	"tenantry/internal/database/dbtest"
+)
+
+// patchSettings changes those of the caller's tenant and returns what holds then.
+func patchSettings(s *apitest.Instance, access, change string) api.TenantSettings {
+	s.Helper()
+	var changed api.Tenant
+	a := s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/tenant", access, `{"settings":`+change+`}`))
+	if err := json.Unmarshal(a.Body, &changed); err != nil {
+		s.Fatal(err)
+	}
+	return changed.Settings
+}
+
+func TestTenant_shortens_lifetimes_for_itself_alone(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		var passed atomic.Int64
+		begun := apitest.StoppedClock()
+		now := func() time.Time { return begun().Add(time.Duration(passed.Load())) }
+		pass := func(d time.Duration) { passed.Add(int64(d)) }
+		s := apitest.StartAt(t, opts, now)
+		s.CreateTenant("brief")
+		ours, theirs := s.CreateUser("brief", "ada@brief.test", "owner"), s.SignIn("acme", s.Owner())
+		refreshed := func(p *apitest.Account) (lives int) {
+			t.Helper()
+			var tokens api.Tokens
+			if err := json.Unmarshal(s.Expect(http.StatusOK, s.Refresh(p.Refresh)).Body, &tokens); err != nil {
+				t.Fatal(err)
+			}
+			p.Refresh = tokens.RefreshToken
+			return tokens.ExpiresIn
+		}
+		changed := patchSettings(s, ours.Access, `{"access_token_ttl":120,"refresh_token_ttl":7200,"refresh_idle_ttl":3600}`)
+		if *changed.AccessTokenTTL != 120 || *changed.RefreshTokenTTL != 7200 || *changed.RefreshIdleTTL != 3600 {
+			t.Errorf("changed to %+v", changed)
+		}
+		if own := patchSettings(s, theirs.Access, `{}`); *own.AccessTokenTTL != 900 || *own.RefreshTokenTTL != 720*3600 || *own.RefreshIdleTTL != 168*3600 {
+			t.Errorf("another tenant has %+v", own)
+		}
+		if ours, theirs := refreshed(&ours), refreshed(&theirs); ours != 120 || theirs != 900 {
+			t.Errorf("access tokens live %d s and %d s", ours, theirs)
+		}
+
+		again := s.SignIn("brief", ours.User)
+		if ends := s.Sessions(again.Access)[0].ExpiresAt.Sub(now()).Round(time.Second); ends != time.Hour {
+			t.Errorf("a session ends in %s", ends)
+		}
+		pass(2 * time.Minute)
+		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", again.Access, nil)) // by the leeway
+		pass(time.Minute)
+		s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", again.Access, nil))
+
+		// Idle: the session that began before the change as well as the one after it.
+		refreshed(&again)
+		pass(time.Hour)
+		s.Expect(http.StatusUnauthorized, s.Refresh(again.Refresh))
+		s.Expect(http.StatusUnauthorized, s.Refresh(ours.Refresh))
+		refreshed(&theirs)
+
+		// At most: refreshed again and again.
+		kept := s.SignIn("brief", ours.User)
+		for range 3 {
+			pass(39 * time.Minute)
+			refreshed(&kept)
+		}
+		pass(3 * time.Minute)
+		s.Expect(http.StatusUnauthorized, s.Refresh(kept.Refresh))
+	})
+}
+
+func TestTenant_settings_that_the_server_does_not_allow_change_nothing(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		s := apitest.Start(t, opts)
+		access, _ := s.Login()
+		const kept = "https://app.example.com/done"
+		patchSettings(s, access, `{"redirect_uris":["`+kept+`","com.example.app:/done"]}`)
+		for change, pointer := range map[string]string{
+			`{"access_token_ttl":59}`:                                                             "/settings/access_token_ttl",
+			`{"access_token_ttl":901}`:                                                            "/settings/access_token_ttl",
+			`{"access_token_ttl":0}`:                                                              "/settings/access_token_ttl",
+			`{"refresh_token_ttl":2592001}`:                                                       "/settings/refresh_token_ttl",
+			`{"refresh_idle_ttl":604801}`:                                                         "/settings/refresh_idle_ttl",
+			`{"refresh_idle_ttl":-1}`:                                                             "/settings/refresh_idle_ttl",
+			`{"refresh_idle_ttl":600}`:                                                            "/settings/refresh_idle_ttl",
+			`{"refresh_token_ttl":600}`:                                                           "/settings/refresh_token_ttl",
+			`{"access_token_ttl":120,"refresh_idle_ttl":60}`:                                      "/settings/access_token_ttl",
+			`{"refresh_idle_ttl":1000000000000000000}`:                                            "/settings/refresh_idle_ttl",
+			`{"redirect_uris":["https://a.test","https://a.test"]}`:                               "/settings/redirect_uris",
+			`{"redirect_uris":["` + kept + `","http://app.example.com/"]}`:                        "/settings/redirect_uris/1",
+			`{"redirect_uris":["javascript:alert(1)"]}`:                                           "/settings/redirect_uris/0",
+			`{"redirect_uris":[""]}`:                                                              "/settings/redirect_uris/0",
+			`{"registration":"open","redirect_uris":["https://*.acme.test"]}`:                     "/settings/redirect_uris/0",
+			`{"redirect_uris":[` + strings.Repeat(`"https://a.test",`, 50) + `"https://a.test"]}`: "/settings/redirect_uris",
+		} {
+			a := s.Expect(http.StatusUnprocessableEntity, s.Call("PATCH", "/api/v1/tenant", access, `{"name":"Other","settings":`+change+`}`))
+			if !strings.Contains(string(a.Body), `"`+pointer+`"`) {
+				t.Errorf("%s: %s is not named: %s", change, pointer, a.Body)
+			}
+		}
+		a := s.Expect(http.StatusOK, s.Call("GET", "/api/v1/tenant", access, nil))
+		if a.Field(t, "name") == "Other" {
+			t.Errorf("changed to %s", a.Body)
+		}
+		if hold := patchSettings(s, access, `{}`); !slices.Equal(*hold.RedirectUris, []string{kept, "com.example.app:/done"}) || *hold.AccessTokenTTL != 900 {
+			t.Errorf("changed to %+v", hold)
+		}
+		if hold := patchSettings(s, access, `{"redirect_uris":[]}`); len(*hold.RedirectUris) != 0 {
+			t.Errorf("changed to %+v", hold)
+		}
+	})
+}
