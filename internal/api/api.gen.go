@@ -235,12 +235,12 @@ func (e ListUsersParamsInclude) Valid() bool {
 	}
 }
 
-// ClientID The client that the provider knows the tenant by.
+// ClientID The client ID of the tenant at the provider.
 //
 // Example: tenantry
 type ClientID = string
 
-// ClientSecret The secret of the client. It is stored sealed and never shown. A public client has none.
+// ClientSecret The client secret. It is stored encrypted and never returned. Omit it for a public client.
 //
 // Example: a secret of the provider
 type ClientSecret = string
@@ -248,12 +248,12 @@ type ClientSecret = string
 // Email Example: ada@example.com
 type Email = string
 
-// Endpoint That of an OAuth 2.0 server.
+// Endpoint An endpoint of an OAuth 2.0 server.
 //
 // Example: https://accounts.example.com/oauth
 type Endpoint = string
 
-// FullName Stored in NFC and without white space around it. Invisible characters are refused.
+// FullName Stored in NFC, without surrounding white space. Invisible characters are refused.
 //
 // Example: Ada Lovelace
 type FullName = string
@@ -273,18 +273,18 @@ type Identities struct {
 
 // Identity defines model for Identity.
 type Identity struct {
-	// Active Whether the identity lets the user in now: the provider is there, enabled and, if it is the server's, has the issuer that it had.
+	// Active Whether the user can sign in with the identity now: the provider exists, is enabled and, if it belongs to the server, has the same issuer as when the identity was linked.
 	Active bool `json:"active"`
 
-	// Own Whether the tenant has set the provider up, rather than the server.
+	// Own Whether the provider belongs to the tenant, not to the server.
 	Own bool `json:"own"`
 
-	// Provider The name of the provider; its id if the tenant has deleted it.
+	// Provider The name of the provider; its ID if the tenant has deleted the provider.
 	//
 	// Example: google
 	Provider string `json:"provider"`
 
-	// Subject Who the user is at the provider.
+	// Subject The provider's identifier of the user.
 	//
 	// Example: 110248495921238986420
 	Subject string `json:"subject"`
@@ -322,14 +322,14 @@ type NewOwner struct {
 	// Email Example: ada@example.com
 	Email Email `json:"email"`
 
-	// FullName Stored in NFC and without white space around it. Invisible characters are refused.
+	// FullName Stored in NFC, without surrounding white space. Invisible characters are refused.
 	//
 	// Example: Ada Lovelace
 	FullName *FullName `json:"full_name,omitempty"`
 
-	// Password A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
-	// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed. Control
-	// characters, such as a tab or a line break, are refused.
+	// Password A new password has at least 15 characters (a tenant may set 8 to 64). Common passwords, and passwords composed of the name of
+	// the product, the tenant or the e-mail address, are refused. Every character counts, and none is changed. Control characters,
+	// such as a tab or a line break, are refused.
 	//
 	//
 	// Example: correct horse battery staple
@@ -338,12 +338,12 @@ type NewOwner struct {
 
 // NewTenant Example: {"name":"Acme Tools","slug":"acme-tools"}
 type NewTenant struct {
-	// Name Stored in NFC and without white space around it. Invisible characters are refused.
+	// Name Stored in NFC, without surrounding white space. Invisible characters are refused.
 	//
 	// Example: Acme Tools
 	Name TenantName `json:"name"`
 
-	// Slug The tenant's name in URLs. Without one, the server's default tenant is meant.
+	// Slug The tenant's name in URLs. If it is omitted, the server's default tenant is used.
 	//
 	// Example: default
 	Slug Slug `json:"slug"`
@@ -356,7 +356,7 @@ type OAuthLink struct {
 
 // OAuthOffer defines model for OAuthOffer.
 type OAuthOffer struct {
-	// Kind Which protocol it speaks, and what is known of it. `oidc` is any OpenID provider, `oauth2` any OAuth 2.0 server.
+	// Kind The provider preset. `oidc` is any OpenID provider, `oauth2` any OAuth 2.0 server.
 	//
 	// Example: oauth2
 	Kind  OAuthProviderKind `json:"kind"`
@@ -379,12 +379,12 @@ type OAuthProvider struct {
 	CreatedAt   time.Time `json:"created_at"`
 	Enabled     bool      `json:"enabled"`
 
-	// HasClientSecret Whether there is one. It is never shown.
+	// HasClientSecret Whether a client secret is stored. The secret itself is never returned.
 	HasClientSecret bool               `json:"has_client_secret"`
 	ID              openapi_types.UUID `json:"id"`
 	Issuer          *string            `json:"issuer,omitempty"`
 
-	// Kind Which protocol it speaks, and what is known of it. `oidc` is any OpenID provider, `oauth2` any OAuth 2.0 server.
+	// Kind The provider preset. `oidc` is any OpenID provider, `oauth2` any OAuth 2.0 server.
 	//
 	// Example: oauth2
 	Kind             OAuthProviderKind `json:"kind"`
@@ -396,22 +396,22 @@ type OAuthProvider struct {
 	UserinfoEndpoint *string           `json:"userinfo_endpoint,omitempty"`
 }
 
-// OAuthProviderEnabled Whether it signs anybody in.
+// OAuthProviderEnabled Whether users can sign in with the provider.
 //
 // Example: true
 type OAuthProviderEnabled = bool
 
-// OAuthProviderKind Which protocol it speaks, and what is known of it. `oidc` is any OpenID provider, `oauth2` any OAuth 2.0 server.
+// OAuthProviderKind The provider preset. `oidc` is any OpenID provider, `oauth2` any OAuth 2.0 server.
 //
 // Example: oauth2
 type OAuthProviderKind string
 
-// OAuthProviderLabel What a sign-in page calls it. Stored in NFC and without white space around it. Invisible characters are refused.
+// OAuthProviderLabel The provider's name on a sign-in page. Stored in NFC, without surrounding white space. Invisible characters are refused.
 //
 // Example: Acme single sign-on
 type OAuthProviderLabel = string
 
-// OAuthProviderName How it is called in URLs.
+// OAuthProviderName The provider's name in URLs.
 //
 // Example: corporate
 type OAuthProviderName = string
@@ -421,9 +421,9 @@ type OAuthProviders struct {
 	Items []OAuthProvider `json:"items"`
 }
 
-// Password A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
-// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed. Control
-// characters, such as a tab or a line break, are refused.
+// Password A new password has at least 15 characters (a tenant may set 8 to 64). Common passwords, and passwords composed of the name of
+// the product, the tenant or the e-mail address, are refused. Every character counts, and none is changed. Control characters,
+// such as a tab or a line break, are refused.
 //
 // Example: correct horse battery staple
 type Password = string
@@ -457,7 +457,7 @@ type Permissions struct {
 
 // Problem defines model for Problem.
 type Problem struct {
-	// Code Names the kind of error, for programs. A code keeps its meaning. Later versions may add codes: a client handles an unknown code by the status. docs/errors.md explains each one.
+	// Code Identifies the error for programs. A code keeps its meaning. Later versions may add codes: a client handles an unknown code by its status. docs/errors.md explains each code.
 	Code      ProblemCode     `json:"code"`
 	Detail    *string         `json:"detail,omitempty"`
 	Errors    *[]ProblemError `json:"errors,omitempty"`
@@ -467,17 +467,17 @@ type Problem struct {
 	Type      string          `json:"type"`
 }
 
-// ProblemCode Names the kind of error, for programs. A code keeps its meaning. Later versions may add codes: a client handles an unknown code by the status. docs/errors.md explains each one.
+// ProblemCode Identifies the error for programs. A code keeps its meaning. Later versions may add codes: a client handles an unknown code by its status. docs/errors.md explains each code.
 type ProblemCode = string
 
 // ProblemError defines model for ProblemError.
 type ProblemError struct {
 	Detail string `json:"detail"`
 
-	// Parameter Name of the bad path or query parameter.
+	// Parameter Name of the invalid path or query parameter.
 	Parameter *string `json:"parameter,omitempty"`
 
-	// Pointer JSON pointer to the bad member of the body (RFC 6901).
+	// Pointer JSON pointer to the invalid member of the body (RFC 6901).
 	Pointer *string `json:"pointer,omitempty"`
 }
 
@@ -495,14 +495,14 @@ type Role struct {
 	Description string             `json:"description"`
 	ID          openapi_types.UUID `json:"id"`
 
-	// IsSystem Whether every tenant has it. Such a role cannot be changed.
+	// IsSystem Whether the role exists in every tenant and cannot be changed.
 	IsSystem    bool      `json:"is_system"`
 	Name        string    `json:"name"`
 	Permissions []string  `json:"permissions"`
 	UpdatedAt   time.Time `json:"updated_at"`
 }
 
-// RoleDescription Stored in NFC and without white space around it. Invisible characters are refused.
+// RoleDescription Stored in NFC, without surrounding white space. Invisible characters are refused.
 //
 // Example: Helps customers
 type RoleDescription = string
@@ -510,12 +510,12 @@ type RoleDescription = string
 // RoleIDs Example: ["018f3c5e-7c1a-7000-8000-000000000001"]
 type RoleIDs = []openapi_types.UUID
 
-// RoleName Unique in the tenant without regard to case, width and spaces, and not to be read as the name of a system role. It is stored in NFC and without white space around it; invisible characters, and words that mix alphabets, are refused.
+// RoleName Unique in the tenant, ignoring case, width and spaces. It cannot resemble the name of a system role. Stored in NFC, without surrounding white space. Invisible characters, and words that mix alphabets, are refused.
 //
 // Example: support
 type RoleName = string
 
-// RolePermissions None that the caller does not hold.
+// RolePermissions Only permissions that the caller holds.
 //
 // Example: ["users:read"]
 type RolePermissions = []PermissionName
@@ -531,7 +531,7 @@ type Roles struct {
 	Items []Role `json:"items"`
 }
 
-// Scopes What is asked for, in place of what the kind asks for.
+// Scopes The scopes to request instead of those of the preset.
 //
 // Example: ["openid","email","profile"]
 type Scopes = []string
@@ -540,20 +540,20 @@ type Scopes = []string
 type Session struct {
 	CreatedAt time.Time `json:"created_at"`
 
-	// Current Whether this is the session that asks.
+	// Current Whether this is the session of the request.
 	Current bool `json:"current"`
 
-	// ExpiresAt When it ends unless it is refreshed before.
+	// ExpiresAt When the session expires unless it is refreshed.
 	ExpiresAt time.Time          `json:"expires_at"`
 	ID        openapi_types.UUID `json:"id"`
 
-	// IP Where it signed in from.
+	// IP The client address of the sign-in.
 	IP string `json:"ip"`
 
 	// LastUsedAt When its tokens were last refreshed.
 	LastUsedAt time.Time `json:"last_used_at"`
 
-	// UserAgent What the client said of itself when it signed in.
+	// UserAgent The `User-Agent` of the sign-in.
 	UserAgent string `json:"user_agent"`
 }
 
@@ -562,7 +562,7 @@ type Sessions struct {
 	Items []Session `json:"items"`
 }
 
-// Slug The tenant's name in URLs. Without one, the server's default tenant is meant.
+// Slug The tenant's name in URLs. If it is omitted, the server's default tenant is used.
 //
 // Example: default
 type Slug = string
@@ -574,7 +574,7 @@ type Tenant struct {
 	IsActive  bool               `json:"is_active"`
 	Name      string             `json:"name"`
 
-	// Settings What is not there stays as it is.
+	// Settings Omitted fields are unchanged.
 	//
 	// Example: {"redirect_uris":["https://app.example.com/signed-in"],"registration":"closed"}
 	Settings  TenantSettings `json:"settings"`
@@ -582,34 +582,34 @@ type Tenant struct {
 	UpdatedAt time.Time      `json:"updated_at"`
 }
 
-// TenantName Stored in NFC and without white space around it. Invisible characters are refused.
+// TenantName Stored in NFC, without surrounding white space. Invisible characters are refused.
 //
 // Example: Acme Tools
 type TenantName = string
 
-// TenantSettings What is not there stays as it is.
+// TenantSettings Omitted fields are unchanged.
 //
 // Example: {"redirect_uris":["https://app.example.com/signed-in"],"registration":"closed"}
 type TenantSettings struct {
-	// AccessTokenTTL Seconds that an access token lives, from 60 to what the server's configuration allows.
+	// AccessTokenTTL Lifetime of an access token in seconds, from 60 to the maximum of the server's configuration.
 	AccessTokenTTL *int `json:"access_token_ttl,omitempty"`
 
-	// LinkByEmail Whether a provider of the server that has proved an e-mail address signs in to the account of that address. An account that has not proved it loses its password and its sessions then. Superusers are left out.
+	// LinkByEmail Whether a provider of the server that has verified an e-mail address signs in to the account of that address. If the account itself has not verified the address, its password and sessions are removed. Superusers are excluded.
 	//
 	//
 	// Example: true
 	LinkByEmail *bool `json:"link_by_email,omitempty"`
 
-	// PasswordMinLength The least number of characters of a new password.
+	// PasswordMinLength The minimum number of characters of a new password.
 	PasswordMinLength *int `json:"password_min_length,omitempty"`
 
-	// RedirectUris Where a sign-in at a provider may lead back to, compared letter by letter. Each is https, http on this machine, or a scheme of an application's own such as `com.example.app:/done`.
+	// RedirectUris Where a sign-in at a provider may redirect to, compared exactly. Each is https, http on a loopback address, or a private scheme of an application such as `com.example.app:/done`.
 	RedirectUris *[]string `json:"redirect_uris,omitempty"`
 
-	// RefreshIdleTTL Seconds after which a session cannot be refreshed any more, from 60 to what the server's configuration allows. It holds at once, for every session; access tokens that were issued expire by themselves.
+	// RefreshIdleTTL Seconds without a refresh after which a session expires, from 60 to the maximum of the server's configuration. A change applies at once to every session; access tokens already issued keep their expiry.
 	RefreshIdleTTL *int `json:"refresh_idle_ttl,omitempty"`
 
-	// RefreshTokenTTL Seconds that a session lasts at most, from 60 to what the server's configuration allows. It holds for sessions that begin afterwards.
+	// RefreshTokenTTL Maximum lifetime of a session in seconds, from 60 to the maximum of the server's configuration. A change applies to new sessions.
 	RefreshTokenTTL *int `json:"refresh_token_ttl,omitempty"`
 
 	// Registration Whether anyone may create an account.
@@ -619,7 +619,7 @@ type TenantSettings struct {
 // TenantSettingsRegistration Whether anyone may create an account.
 type TenantSettingsRegistration string
 
-// TenantSummary Only if `include` asks for it.
+// TenantSummary Only if `include` names it.
 type TenantSummary struct {
 	ID   openapi_types.UUID `json:"id"`
 	Name string             `json:"name"`
@@ -639,13 +639,13 @@ type Tokens struct {
 	// AccessToken A JWT (RFC 9068). Send it as `Authorization: Bearer …`.
 	AccessToken string `json:"access_token"`
 
-	// DeviceToken After a sign-in with a password. Keep it on the device, also after sign-out, and send it with the next sign-in of the account, so that guesses of others do not make the user wait.
+	// DeviceToken Returned after a sign-in with a password. Store it on the device, also after sign-out, and send it with the next sign-in of the account, so that attackers elsewhere cannot lock the user out.
 	DeviceToken *string `json:"device_token,omitempty"`
 
 	// ExpiresIn Seconds until the access token expires.
 	ExpiresIn int `json:"expires_in"`
 
-	// RefreshToken Keep it secret. It is replaced at each use.
+	// RefreshToken Keep it secret. Each use replaces it.
 	RefreshToken string          `json:"refresh_token"`
 	TokenType    TokensTokenType `json:"token_type"`
 	User         User            `json:"user"`
@@ -664,10 +664,10 @@ type User struct {
 	IsActive      bool               `json:"is_active"`
 	IsSuperuser   bool               `json:"is_superuser"`
 
-	// Roles Only if `include` asks for it.
+	// Roles Only if `include` names it.
 	Roles *[]RoleSummary `json:"roles,omitempty"`
 
-	// Tenant Only if `include` asks for it.
+	// Tenant Only if `include` names it.
 	Tenant    *TenantSummary     `json:"tenant,omitempty"`
 	TenantID  openapi_types.UUID `json:"tenant_id"`
 	UpdatedAt time.Time          `json:"updated_at"`
@@ -680,11 +680,11 @@ type Users struct {
 	// NextCursor Only if there is another page.
 	NextCursor *string `json:"next_cursor,omitempty"`
 
-	// Total Only if it was asked for.
+	// Total Only with `total=exact`.
 	Total *int `json:"total,omitempty"`
 }
 
-// ActIn The tenant's name in URLs. Without one, the server's default tenant is meant.
+// ActIn The tenant's name in URLs. If it is omitted, the server's default tenant is used.
 //
 // Example: default
 type ActIn = Slug
@@ -712,12 +712,12 @@ type BrowserProblem = Problem
 
 // TenantChange defines model for TenantChange.
 type TenantChange struct {
-	// Name Stored in NFC and without white space around it. Invisible characters are refused.
+	// Name Stored in NFC, without surrounding white space. Invisible characters are refused.
 	//
 	// Example: Acme Tools
 	Name *TenantName `json:"name,omitempty"`
 
-	// Settings What is not there stays as it is.
+	// Settings Omitted fields are unchanged.
 	//
 	// Example: {"redirect_uris":["https://app.example.com/signed-in"],"registration":"closed"}
 	Settings *TenantSettings `json:"settings,omitempty"`
@@ -725,7 +725,7 @@ type TenantChange struct {
 
 // LoginJSONBody defines parameters for Login.
 type LoginJSONBody struct {
-	// DeviceToken The `device_token` of an earlier sign-in of the account on this device. It is no credential: the password is counted apart from the guesses of strangers. One that is unknown, expired, or older than the password is ignored.
+	// DeviceToken The `device_token` of an earlier sign-in of the account on this device. It is not a credential: it gives the device a separate counter of attempts, so that attackers elsewhere cannot lock the user out. An unknown or expired token, and a token older than the password, is ignored.
 	//
 	//
 	// Example: AZqpVZ6pfqmLf3k5Qm1dXgAAAAAAAAAAAZqpVZ6pfqmLf3k5Qm1dXgAAAABpKNqAq83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k
@@ -734,15 +734,15 @@ type LoginJSONBody struct {
 	// Email Example: ada@example.com
 	Email Email `json:"email"`
 
-	// Password A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
-	// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed. Control
-	// characters, such as a tab or a line break, are refused.
+	// Password A new password has at least 15 characters (a tenant may set 8 to 64). Common passwords, and passwords composed of the name of
+	// the product, the tenant or the e-mail address, are refused. Every character counts, and none is changed. Control characters,
+	// such as a tab or a line break, are refused.
 	//
 	//
 	// Example: correct horse battery staple
 	Password Password `json:"password"`
 
-	// Tenant The tenant's name in URLs. Without one, the server's default tenant is meant.
+	// Tenant The tenant's name in URLs. If it is omitted, the server's default tenant is used.
 	//
 	// Example: default
 	Tenant *Slug `json:"tenant,omitempty"`
@@ -753,7 +753,7 @@ type ExchangeOAuthCodeJSONBody struct {
 	// Code Example: 7IWxDaTUC0MCfn-_4ylCMcp6UuEXmVnoJz3-fmNh1ok
 	Code string `json:"code"`
 
-	// CodeVerifier The secret whose `code_challenge` the flow began with (RFC 7636 §4.1).
+	// CodeVerifier The secret that belongs to the `code_challenge` of the flow (RFC 7636 §4.1).
 	//
 	// Example: dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk
 	CodeVerifier *string `json:"code_verifier,omitempty"`
@@ -768,10 +768,10 @@ type ListOAuthOffersParams struct {
 type AuthorizeOAuthParams struct {
 	Tenant *Slug `form:"tenant,omitempty" json:"tenant,omitempty"`
 
-	// RedirectURI Where the callback leads to. It must be among the `redirect_uris` of the tenant, letter by letter.
+	// RedirectURI Where the callback redirects to. It must equal one of the `redirect_uris` of the tenant exactly.
 	RedirectURI *RedirectURI `form:"redirect_uri,omitempty" json:"redirect_uri,omitempty"`
 
-	// CodeChallenge The SHA-256 of a secret of the application's, in base64url (RFC 7636, S256): its one-time code is then of use to nobody who does not know the secret.
+	// CodeChallenge The SHA-256 of the application's `code_verifier`, in base64url (RFC 7636, S256). The one-time code can then be exchanged only together with the `code_verifier`.
 	CodeChallenge       *string                                  `form:"code_challenge,omitempty" json:"code_challenge,omitempty"`
 	CodeChallengeMethod *AuthorizeOAuthParamsCodeChallengeMethod `form:"code_challenge_method,omitempty" json:"code_challenge_method,omitempty"`
 }
@@ -785,7 +785,7 @@ type CallBackOAuthParams struct {
 	Code  *string `form:"code,omitempty" json:"code,omitempty"`
 	Error *string `form:"error,omitempty" json:"error,omitempty"`
 
-	// Iss Who answers (RFC 9207).
+	// Iss The issuer of the authorisation response (RFC 9207).
 	Iss *string `form:"iss,omitempty" json:"iss,omitempty"`
 }
 
@@ -799,23 +799,23 @@ type PostOAuthCallbackFormdataBody struct {
 
 // LinkOAuthParams defines parameters for LinkOAuth.
 type LinkOAuthParams struct {
-	// RedirectURI Where the callback leads to. It must be among the `redirect_uris` of the tenant, letter by letter.
+	// RedirectURI Where the callback redirects to. It must equal one of the `redirect_uris` of the tenant exactly.
 	RedirectURI *RedirectURI `form:"redirect_uri,omitempty" json:"redirect_uri,omitempty"`
 }
 
 // ChangePasswordJSONBody defines parameters for ChangePassword.
 type ChangePasswordJSONBody struct {
-	// CurrentPassword A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
-	// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed. Control
-	// characters, such as a tab or a line break, are refused.
+	// CurrentPassword A new password has at least 15 characters (a tenant may set 8 to 64). Common passwords, and passwords composed of the name of
+	// the product, the tenant or the e-mail address, are refused. Every character counts, and none is changed. Control characters,
+	// such as a tab or a line break, are refused.
 	//
 	//
 	// Example: correct horse battery staple
 	CurrentPassword Password `json:"current_password"`
 
-	// NewPassword A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
-	// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed. Control
-	// characters, such as a tab or a line break, are refused.
+	// NewPassword A new password has at least 15 characters (a tenant may set 8 to 64). Common passwords, and passwords composed of the name of
+	// the product, the tenant or the e-mail address, are refused. Every character counts, and none is changed. Control characters,
+	// such as a tab or a line break, are refused.
 	//
 	//
 	// Example: correct horse battery staple
@@ -832,20 +832,20 @@ type RegisterJSONBody struct {
 	// Email Example: ada@example.com
 	Email Email `json:"email"`
 
-	// FullName Stored in NFC and without white space around it. Invisible characters are refused.
+	// FullName Stored in NFC, without surrounding white space. Invisible characters are refused.
 	//
 	// Example: Ada Lovelace
 	FullName *FullName `json:"full_name,omitempty"`
 
-	// Password A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
-	// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed. Control
-	// characters, such as a tab or a line break, are refused.
+	// Password A new password has at least 15 characters (a tenant may set 8 to 64). Common passwords, and passwords composed of the name of
+	// the product, the tenant or the e-mail address, are refused. Every character counts, and none is changed. Control characters,
+	// such as a tab or a line break, are refused.
 	//
 	//
 	// Example: correct horse battery staple
 	Password Password `json:"password"`
 
-	// Tenant The tenant's name in URLs. Without one, the server's default tenant is meant.
+	// Tenant The tenant's name in URLs. If it is omitted, the server's default tenant is used.
 	//
 	// Example: default
 	Tenant *Slug `json:"tenant,omitempty"`
@@ -853,64 +853,64 @@ type RegisterJSONBody struct {
 
 // ListOAuthProvidersParams defines parameters for ListOAuthProviders.
 type ListOAuthProvidersParams struct {
-	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	// Tenant The slug of another tenant to act in. Only superusers may use it, and each use is logged.
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
 // CreateOAuthProviderJSONBody defines parameters for CreateOAuthProvider.
 type CreateOAuthProviderJSONBody struct {
-	// AuthorizationEndpoint That of an OAuth 2.0 server.
+	// AuthorizationEndpoint An endpoint of an OAuth 2.0 server.
 	//
 	// Example: https://accounts.example.com/oauth
 	AuthorizationEndpoint *Endpoint `json:"authorization_endpoint,omitempty"`
 
-	// ClientID The client that the provider knows the tenant by.
+	// ClientID The client ID of the tenant at the provider.
 	//
 	// Example: tenantry
 	ClientID ClientID `json:"client_id"`
 
-	// ClientSecret The secret of the client. It is stored sealed and never shown. A public client has none.
+	// ClientSecret The client secret. It is stored encrypted and never returned. Omit it for a public client.
 	//
 	// Example: a secret of the provider
 	ClientSecret *ClientSecret `json:"client_secret,omitempty"`
 
-	// Enabled Whether it signs anybody in.
+	// Enabled Whether users can sign in with the provider.
 	//
 	// Example: true
 	Enabled *OAuthProviderEnabled `json:"enabled,omitempty"`
 
-	// Issuer That of an OpenID provider, letter by letter; Google, GitLab and Apple have one by default. An OAuth 2.0 server may have one, by which its answers are told from others' (RFC 9207).
+	// Issuer The issuer of an OpenID provider, compared exactly. Google, GitLab and Apple have a default. For an OAuth 2.0 server it is optional, and is compared with the `iss` of the authorisation response (RFC 9207).
 	//
 	//
 	// Example: https://accounts.example.com
 	Issuer *string `json:"issuer,omitempty"`
 
-	// Kind Which protocol it speaks, and what is known of it. `oidc` is any OpenID provider, `oauth2` any OAuth 2.0 server.
+	// Kind The provider preset. `oidc` is any OpenID provider, `oauth2` any OAuth 2.0 server.
 	//
 	// Example: oauth2
 	Kind OAuthProviderKind `json:"kind"`
 
-	// Label What a sign-in page calls it. Stored in NFC and without white space around it. Invisible characters are refused.
+	// Label The provider's name on a sign-in page. Stored in NFC, without surrounding white space. Invisible characters are refused.
 	//
 	// Example: Acme single sign-on
 	Label *OAuthProviderLabel `json:"label,omitempty"`
 
-	// Name How it is called in URLs.
+	// Name The provider's name in URLs.
 	//
 	// Example: corporate
 	Name OAuthProviderName `json:"name"`
 
-	// Scopes What is asked for, in place of what the kind asks for.
+	// Scopes The scopes to request instead of those of the preset.
 	//
 	// Example: ["openid","email","profile"]
 	Scopes *Scopes `json:"scopes,omitempty"`
 
-	// TokenEndpoint That of an OAuth 2.0 server.
+	// TokenEndpoint An endpoint of an OAuth 2.0 server.
 	//
 	// Example: https://accounts.example.com/oauth
 	TokenEndpoint *Endpoint `json:"token_endpoint,omitempty"`
 
-	// UserinfoEndpoint That of an OAuth 2.0 server.
+	// UserinfoEndpoint An endpoint of an OAuth 2.0 server.
 	//
 	// Example: https://accounts.example.com/oauth
 	UserinfoEndpoint *Endpoint `json:"userinfo_endpoint,omitempty"`
@@ -918,45 +918,45 @@ type CreateOAuthProviderJSONBody struct {
 
 // CreateOAuthProviderParams defines parameters for CreateOAuthProvider.
 type CreateOAuthProviderParams struct {
-	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	// Tenant The slug of another tenant to act in. Only superusers may use it, and each use is logged.
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
 // DeleteOAuthProviderParams defines parameters for DeleteOAuthProvider.
 type DeleteOAuthProviderParams struct {
-	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	// Tenant The slug of another tenant to act in. Only superusers may use it, and each use is logged.
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
 // GetOAuthProviderParams defines parameters for GetOAuthProvider.
 type GetOAuthProviderParams struct {
-	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	// Tenant The slug of another tenant to act in. Only superusers may use it, and each use is logged.
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
 // UpdateOAuthProviderJSONBody defines parameters for UpdateOAuthProvider.
 type UpdateOAuthProviderJSONBody struct {
-	// ClientID The client that the provider knows the tenant by.
+	// ClientID The client ID of the tenant at the provider.
 	//
 	// Example: tenantry
 	ClientID *ClientID `json:"client_id,omitempty"`
 
-	// ClientSecret The secret of the client. It is stored sealed and never shown. A public client has none.
+	// ClientSecret The client secret. It is stored encrypted and never returned. Omit it for a public client.
 	//
 	// Example: a secret of the provider
 	ClientSecret *ClientSecret `json:"client_secret,omitempty"`
 
-	// Enabled Whether it signs anybody in.
+	// Enabled Whether users can sign in with the provider.
 	//
 	// Example: true
 	Enabled *OAuthProviderEnabled `json:"enabled,omitempty"`
 
-	// Label What a sign-in page calls it. Stored in NFC and without white space around it. Invisible characters are refused.
+	// Label The provider's name on a sign-in page. Stored in NFC, without surrounding white space. Invisible characters are refused.
 	//
 	// Example: Acme single sign-on
 	Label *OAuthProviderLabel `json:"label,omitempty"`
 
-	// Scopes What is asked for, in place of what the kind asks for.
+	// Scopes The scopes to request instead of those of the preset.
 	//
 	// Example: ["openid","email","profile"]
 	Scopes *Scopes `json:"scopes,omitempty"`
@@ -964,7 +964,7 @@ type UpdateOAuthProviderJSONBody struct {
 
 // UpdateOAuthProviderParams defines parameters for UpdateOAuthProvider.
 type UpdateOAuthProviderParams struct {
-	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	// Tenant The slug of another tenant to act in. Only superusers may use it, and each use is logged.
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
@@ -976,24 +976,24 @@ type CheckPermissionsJSONBody struct {
 
 // ListRolesParams defines parameters for ListRoles.
 type ListRolesParams struct {
-	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	// Tenant The slug of another tenant to act in. Only superusers may use it, and each use is logged.
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
 // CreateRoleJSONBody defines parameters for CreateRole.
 type CreateRoleJSONBody struct {
-	// Description Stored in NFC and without white space around it. Invisible characters are refused.
+	// Description Stored in NFC, without surrounding white space. Invisible characters are refused.
 	//
 	// Example: Helps customers
 	Description *RoleDescription `json:"description,omitempty"`
 
-	// Name Unique in the tenant without regard to case, width and spaces, and not to be read as the name of a system role. It is stored in NFC and without white space around it; invisible characters, and words that mix alphabets, are refused.
+	// Name Unique in the tenant, ignoring case, width and spaces. It cannot resemble the name of a system role. Stored in NFC, without surrounding white space. Invisible characters, and words that mix alphabets, are refused.
 	//
 	//
 	// Example: support
 	Name RoleName `json:"name"`
 
-	// Permissions None that the caller does not hold.
+	// Permissions Only permissions that the caller holds.
 	//
 	// Example: ["users:read"]
 	Permissions RolePermissions `json:"permissions"`
@@ -1001,36 +1001,36 @@ type CreateRoleJSONBody struct {
 
 // CreateRoleParams defines parameters for CreateRole.
 type CreateRoleParams struct {
-	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	// Tenant The slug of another tenant to act in. Only superusers may use it, and each use is logged.
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
 // DeleteRoleParams defines parameters for DeleteRole.
 type DeleteRoleParams struct {
-	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	// Tenant The slug of another tenant to act in. Only superusers may use it, and each use is logged.
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
 // GetRoleParams defines parameters for GetRole.
 type GetRoleParams struct {
-	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	// Tenant The slug of another tenant to act in. Only superusers may use it, and each use is logged.
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
 // UpdateRoleJSONBody defines parameters for UpdateRole.
 type UpdateRoleJSONBody struct {
-	// Description Stored in NFC and without white space around it. Invisible characters are refused.
+	// Description Stored in NFC, without surrounding white space. Invisible characters are refused.
 	//
 	// Example: Helps customers
 	Description *RoleDescription `json:"description,omitempty"`
 
-	// Name Unique in the tenant without regard to case, width and spaces, and not to be read as the name of a system role. It is stored in NFC and without white space around it; invisible characters, and words that mix alphabets, are refused.
+	// Name Unique in the tenant, ignoring case, width and spaces. It cannot resemble the name of a system role. Stored in NFC, without surrounding white space. Invisible characters, and words that mix alphabets, are refused.
 	//
 	//
 	// Example: support
 	Name *RoleName `json:"name,omitempty"`
 
-	// Permissions None that the caller does not hold.
+	// Permissions Only permissions that the caller holds.
 	//
 	// Example: ["users:read"]
 	Permissions *RolePermissions `json:"permissions,omitempty"`
@@ -1038,7 +1038,7 @@ type UpdateRoleJSONBody struct {
 
 // UpdateRoleParams defines parameters for UpdateRole.
 type UpdateRoleParams struct {
-	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	// Tenant The slug of another tenant to act in. Only superusers may use it, and each use is logged.
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
@@ -1047,14 +1047,14 @@ type SignUpJSONBody struct {
 	// Email Example: ada@example.com
 	Email Email `json:"email"`
 
-	// FullName Stored in NFC and without white space around it. Invisible characters are refused.
+	// FullName Stored in NFC, without surrounding white space. Invisible characters are refused.
 	//
 	// Example: Ada Lovelace
 	FullName *FullName `json:"full_name,omitempty"`
 
-	// Password A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
-	// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed. Control
-	// characters, such as a tab or a line break, are refused.
+	// Password A new password has at least 15 characters (a tenant may set 8 to 64). Common passwords, and passwords composed of the name of
+	// the product, the tenant or the e-mail address, are refused. Every character counts, and none is changed. Control characters,
+	// such as a tab or a line break, are refused.
 	//
 	//
 	// Example: correct horse battery staple
@@ -1066,18 +1066,18 @@ type SignUpJSONBody struct {
 
 // GetOwnTenantParams defines parameters for GetOwnTenant.
 type GetOwnTenantParams struct {
-	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	// Tenant The slug of another tenant to act in. Only superusers may use it, and each use is logged.
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
 // UpdateOwnTenantJSONBody defines parameters for UpdateOwnTenant.
 type UpdateOwnTenantJSONBody struct {
-	// Name Stored in NFC and without white space around it. Invisible characters are refused.
+	// Name Stored in NFC, without surrounding white space. Invisible characters are refused.
 	//
 	// Example: Acme Tools
 	Name *TenantName `json:"name,omitempty"`
 
-	// Settings What is not there stays as it is.
+	// Settings Omitted fields are unchanged.
 	//
 	// Example: {"redirect_uris":["https://app.example.com/signed-in"],"registration":"closed"}
 	Settings *TenantSettings `json:"settings,omitempty"`
@@ -1085,22 +1085,22 @@ type UpdateOwnTenantJSONBody struct {
 
 // UpdateOwnTenantParams defines parameters for UpdateOwnTenant.
 type UpdateOwnTenantParams struct {
-	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	// Tenant The slug of another tenant to act in. Only superusers may use it, and each use is logged.
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
 // ListTenantsParams defines parameters for ListTenants.
 type ListTenantsParams struct {
-	// Limit How many items a page has at most.
+	// Limit The maximum number of items per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, of the same list with the same filters.
+	// Cursor The `next_cursor` of the previous page, from the same list with the same filters.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateTenantJSONBody defines parameters for CreateTenant.
 type CreateTenantJSONBody struct {
-	// Name Stored in NFC and without white space around it. Invisible characters are refused.
+	// Name Stored in NFC, without surrounding white space. Invisible characters are refused.
 	//
 	// Example: Acme Tools
 	Name TenantName `json:"name"`
@@ -1108,7 +1108,7 @@ type CreateTenantJSONBody struct {
 	// Owner Example: {"email":"owner@example.com"}
 	Owner NewOwner `json:"owner"`
 
-	// Slug The tenant's name in URLs. Without one, the server's default tenant is meant.
+	// Slug The tenant's name in URLs. If it is omitted, the server's default tenant is used.
 	//
 	// Example: default
 	Slug Slug `json:"slug"`
@@ -1116,12 +1116,12 @@ type CreateTenantJSONBody struct {
 
 // UpdateTenantJSONBody defines parameters for UpdateTenant.
 type UpdateTenantJSONBody struct {
-	// Name Stored in NFC and without white space around it. Invisible characters are refused.
+	// Name Stored in NFC, without surrounding white space. Invisible characters are refused.
 	//
 	// Example: Acme Tools
 	Name *TenantName `json:"name,omitempty"`
 
-	// Settings What is not there stays as it is.
+	// Settings Omitted fields are unchanged.
 	//
 	// Example: {"redirect_uris":["https://app.example.com/signed-in"],"registration":"closed"}
 	Settings *TenantSettings `json:"settings,omitempty"`
@@ -1129,29 +1129,29 @@ type UpdateTenantJSONBody struct {
 
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
-	// Limit How many items a page has at most.
+	// Limit The maximum number of items per page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `next_cursor` of the page before, of the same list with the same filters.
+	// Cursor The `next_cursor` of the previous page, from the same list with the same filters.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Total With `exact`, the answer tells how many items there are on all pages. Counting costs time.
+	// Total With `exact`, the response has the number of items on all pages. Counting takes time on large lists.
 	Total    *ListUsersParamsTotal `form:"total,omitempty" json:"total,omitempty"`
 	IsActive *bool                 `form:"is_active,omitempty" json:"is_active,omitempty"`
 
-	// Role The name of a role that the users have.
+	// Role Only users who have the role of this name.
 	Role *string `form:"role,omitempty" json:"role,omitempty"`
 
-	// Email The address, whole. A plus sign is `%2B`, since `+` means a space in a query.
+	// Email The complete e-mail address. Encode a plus sign as `%2B`, because `+` means a space in a query.
 	Email *string `form:"email,omitempty" json:"email,omitempty"`
 
-	// Q How the address or the name begins, whatever the case.
+	// Q Case-insensitive prefix of e-mail or name.
 	Q *string `form:"q,omitempty" json:"q,omitempty"`
 
 	// Include Related objects to add to each user.
 	Include *[]ListUsersParamsInclude `form:"include,omitempty" json:"include,omitempty"`
 
-	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	// Tenant The slug of another tenant to act in. Only superusers may use it, and each use is logged.
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
@@ -1166,14 +1166,14 @@ type CreateUserJSONBody struct {
 	// Email Example: ada@example.com
 	Email Email `json:"email"`
 
-	// FullName Stored in NFC and without white space around it. Invisible characters are refused.
+	// FullName Stored in NFC, without surrounding white space. Invisible characters are refused.
 	//
 	// Example: Ada Lovelace
 	FullName *FullName `json:"full_name,omitempty"`
 
-	// Password A new password has at least 15 characters (a tenant may set 8 to 64), and is neither one that everybody tries nor
-	// made of the names of the product, the tenant or the e-mail address. Every character counts, and none is changed. Control
-	// characters, such as a tab or a line break, are refused.
+	// Password A new password has at least 15 characters (a tenant may set 8 to 64). Common passwords, and passwords composed of the name of
+	// the product, the tenant or the e-mail address, are refused. Every character counts, and none is changed. Control characters,
+	// such as a tab or a line break, are refused.
 	//
 	//
 	// Example: correct horse battery staple
@@ -1185,19 +1185,19 @@ type CreateUserJSONBody struct {
 
 // CreateUserParams defines parameters for CreateUser.
 type CreateUserParams struct {
-	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	// Tenant The slug of another tenant to act in. Only superusers may use it, and each use is logged.
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
 // GetMeParams defines parameters for GetMe.
 type GetMeParams struct {
-	// Include Related objects to add to the answer.
+	// Include Related objects to add to the response.
 	Include *Include `form:"include,omitempty" json:"include,omitempty"`
 }
 
 // UpdateMeJSONBody defines parameters for UpdateMe.
 type UpdateMeJSONBody struct {
-	// FullName Stored in NFC and without white space around it. Invisible characters are refused.
+	// FullName Stored in NFC, without surrounding white space. Invisible characters are refused.
 	//
 	// Example: Ada Lovelace
 	FullName *FullName `json:"full_name,omitempty"`
@@ -1205,16 +1205,16 @@ type UpdateMeJSONBody struct {
 
 // DeleteUserParams defines parameters for DeleteUser.
 type DeleteUserParams struct {
-	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	// Tenant The slug of another tenant to act in. Only superusers may use it, and each use is logged.
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
 // GetUserParams defines parameters for GetUser.
 type GetUserParams struct {
-	// Include Related objects to add to the answer.
+	// Include Related objects to add to the response.
 	Include *Include `form:"include,omitempty" json:"include,omitempty"`
 
-	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	// Tenant The slug of another tenant to act in. Only superusers may use it, and each use is logged.
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
@@ -1223,7 +1223,7 @@ type UpdateUserJSONBody struct {
 	// Email Example: ada@example.com
 	Email *Email `json:"email,omitempty"`
 
-	// FullName Stored in NFC and without white space around it. Invisible characters are refused.
+	// FullName Stored in NFC, without surrounding white space. Invisible characters are refused.
 	//
 	// Example: Ada Lovelace
 	FullName *FullName `json:"full_name,omitempty"`
@@ -1234,13 +1234,13 @@ type UpdateUserJSONBody struct {
 
 // UpdateUserParams defines parameters for UpdateUser.
 type UpdateUserParams struct {
-	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	// Tenant The slug of another tenant to act in. Only superusers may use it, and each use is logged.
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
 // ListUserIdentitiesParams defines parameters for ListUserIdentities.
 type ListUserIdentitiesParams struct {
-	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	// Tenant The slug of another tenant to act in. Only superusers may use it, and each use is logged.
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
@@ -1252,31 +1252,31 @@ type SetUserRolesJSONBody struct {
 
 // SetUserRolesParams defines parameters for SetUserRoles.
 type SetUserRolesParams struct {
-	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	// Tenant The slug of another tenant to act in. Only superusers may use it, and each use is logged.
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
 // UnassignRoleParams defines parameters for UnassignRole.
 type UnassignRoleParams struct {
-	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	// Tenant The slug of another tenant to act in. Only superusers may use it, and each use is logged.
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
 // AssignRoleParams defines parameters for AssignRole.
 type AssignRoleParams struct {
-	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	// Tenant The slug of another tenant to act in. Only superusers may use it, and each use is logged.
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
 // EndUserSessionsParams defines parameters for EndUserSessions.
 type EndUserSessionsParams struct {
-	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	// Tenant The slug of another tenant to act in. Only superusers may use it, and each use is logged.
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
 // ListUserSessionsParams defines parameters for ListUserSessions.
 type ListUserSessionsParams struct {
-	// Tenant The slug of another tenant to act in. Only superusers may, and it is logged.
+	// Tenant The slug of another tenant to act in. Only superusers may use it, and each use is logged.
 	Tenant *ActIn `form:"tenant,omitempty" json:"tenant,omitempty"`
 }
 
@@ -1342,7 +1342,7 @@ type SetUserRolesJSONRequestBody SetUserRolesJSONBody
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
-	// GetJWKS The public keys that verify access tokens (RFC 7517)
+	// GetJWKS Read the public keys that verify access tokens (RFC 7517)
 	// (GET /.well-known/jwks.json)
 	GetJWKS(c *gin.Context)
 	// Login Sign in with a password
@@ -1351,7 +1351,7 @@ type ServerInterface interface {
 	// Logout End a session
 	// (POST /api/v1/auth/logout)
 	Logout(c *gin.Context)
-	// LogoutAll End every session of the signed-in user, this one included
+	// LogoutAll End every session of the signed-in user, including the current one
 	// (POST /api/v1/auth/logout-all)
 	LogoutAll(c *gin.Context)
 	// ExchangeOAuthCode Exchange the one-time code of a callback for tokens
@@ -1360,16 +1360,16 @@ type ServerInterface interface {
 	// UnlinkOAuth Unlink the identity of the signed-in user
 	// (DELETE /api/v1/auth/oauth/link)
 	UnlinkOAuth(c *gin.Context)
-	// ListOAuthOffers List the providers that sign people in to a tenant
+	// ListOAuthOffers List the sign-in providers of a tenant
 	// (GET /api/v1/auth/oauth/providers)
 	ListOAuthOffers(c *gin.Context, params ListOAuthOffersParams)
-	// AuthorizeOAuth Lead a browser to a provider, to sign in
+	// AuthorizeOAuth Redirect a browser to a provider to sign in
 	// (GET /api/v1/auth/oauth/{provider}/authorize)
 	AuthorizeOAuth(c *gin.Context, provider OAuthProviderName, params AuthorizeOAuthParams)
-	// CallBackOAuth Take what a provider answers by way of the browser
+	// CallBackOAuth Receive the authorisation response of a provider
 	// (GET /api/v1/auth/oauth/{provider}/callback)
 	CallBackOAuth(c *gin.Context, provider string, params CallBackOAuthParams)
-	// PostOAuthCallback Take what a provider answers in a form
+	// PostOAuthCallback Receive the authorisation response of a provider as a form
 	// (POST /api/v1/auth/oauth/{provider}/callback)
 	PostOAuthCallback(c *gin.Context, provider string)
 	// LinkOAuth Begin to link an identity at a provider to the signed-in user
@@ -1390,10 +1390,10 @@ type ServerInterface interface {
 	// EndSession End a session of the signed-in user
 	// (DELETE /api/v1/auth/sessions/{id})
 	EndSession(c *gin.Context, id ID)
-	// ListOAuthProviders List the providers that the tenant has set up, by name
+	// ListOAuthProviders List the providers of the tenant by name
 	// (GET /api/v1/oauth-providers)
 	ListOAuthProviders(c *gin.Context, params ListOAuthProvidersParams)
-	// CreateOAuthProvider Set up a provider
+	// CreateOAuthProvider Create a provider
 	// (POST /api/v1/oauth-providers)
 	CreateOAuthProvider(c *gin.Context, params CreateOAuthProviderParams)
 	// DeleteOAuthProvider Delete a provider
@@ -1408,7 +1408,7 @@ type ServerInterface interface {
 	// ListPermissions List the permissions that a role may hold
 	// (GET /api/v1/permissions)
 	ListPermissions(c *gin.Context)
-	// CheckPermissions Ask which permissions the signed-in user holds
+	// CheckPermissions Check which permissions the signed-in user holds
 	// (POST /api/v1/permissions/check)
 	CheckPermissions(c *gin.Context)
 	// ListRoles List the roles of the tenant, by name
@@ -1417,7 +1417,7 @@ type ServerInterface interface {
 	// CreateRole Create a role
 	// (POST /api/v1/roles)
 	CreateRole(c *gin.Context, params CreateRoleParams)
-	// DeleteRole Delete a role, and take it from everybody who has it
+	// DeleteRole Delete a role and its assignments
 	// (DELETE /api/v1/roles/{id})
 	DeleteRole(c *gin.Context, id ID, params DeleteRoleParams)
 	// GetRole Read a role
@@ -1426,7 +1426,7 @@ type ServerInterface interface {
 	// UpdateRole Change a role
 	// (PATCH /api/v1/roles/{id})
 	UpdateRole(c *gin.Context, id ID, params UpdateRoleParams)
-	// SignUp Make a tenant and its owner, and sign in
+	// SignUp Create a tenant and its owner, and sign in
 	// (POST /api/v1/signup)
 	SignUp(c *gin.Context)
 	// GetOwnTenant Read the tenant of the signed-in user
@@ -1435,7 +1435,7 @@ type ServerInterface interface {
 	// UpdateOwnTenant Change the tenant of the signed-in user
 	// (PATCH /api/v1/tenant)
 	UpdateOwnTenant(c *gin.Context, params UpdateOwnTenantParams)
-	// ListTenants List the tenants, the newest first
+	// ListTenants List the tenants, newest first
 	// (GET /api/v1/tenants)
 	ListTenants(c *gin.Context, params ListTenantsParams)
 	// CreateTenant Create a tenant with its first owner
@@ -1450,13 +1450,13 @@ type ServerInterface interface {
 	// UpdateTenant Change a tenant
 	// (PATCH /api/v1/tenants/{id})
 	UpdateTenant(c *gin.Context, id ID)
-	// ResumeTenant Let a suspended tenant go on
+	// ResumeTenant Resume a suspended tenant
 	// (POST /api/v1/tenants/{id}/resume)
 	ResumeTenant(c *gin.Context, id ID)
-	// SuspendTenant Refuse every token, refresh and sign-in of a tenant
+	// SuspendTenant Suspend a tenant
 	// (POST /api/v1/tenants/{id}/suspend)
 	SuspendTenant(c *gin.Context, id ID)
-	// ListUsers List the users of the tenant, the newest first
+	// ListUsers List the users of the tenant, newest first
 	// (GET /api/v1/users)
 	ListUsers(c *gin.Context, params ListUsersParams)
 	// CreateUser Create a user
@@ -1471,7 +1471,7 @@ type ServerInterface interface {
 	// ListMyIdentities List the identities of the signed-in user at providers
 	// (GET /api/v1/users/me/identities)
 	ListMyIdentities(c *gin.Context)
-	// DeleteUser Delete a user, with everything that is theirs
+	// DeleteUser Delete a user with their sessions, role assignments and identities
 	// (DELETE /api/v1/users/{id})
 	DeleteUser(c *gin.Context, id ID, params DeleteUserParams)
 	// GetUser Read a user
@@ -1483,13 +1483,13 @@ type ServerInterface interface {
 	// ListUserIdentities List the identities of a user at providers
 	// (GET /api/v1/users/{id}/identities)
 	ListUserIdentities(c *gin.Context, id ID, params ListUserIdentitiesParams)
-	// SetUserRoles Give a user these roles, and no others
+	// SetUserRoles Replace the roles of a user
 	// (PUT /api/v1/users/{id}/roles)
 	SetUserRoles(c *gin.Context, id ID, params SetUserRolesParams)
-	// UnassignRole Take a role from a user
+	// UnassignRole Remove a role from a user
 	// (DELETE /api/v1/users/{id}/roles/{role_id})
 	UnassignRole(c *gin.Context, id ID, roleID openapi_types.UUID, params UnassignRoleParams)
-	// AssignRole Give a role to a user
+	// AssignRole Assign a role to a user
 	// (PUT /api/v1/users/{id}/roles/{role_id})
 	AssignRole(c *gin.Context, id ID, roleID openapi_types.UUID, params AssignRoleParams)
 	// EndUserSessions Sign a user out everywhere
@@ -1498,10 +1498,10 @@ type ServerInterface interface {
 	// ListUserSessions List the sessions of a user
 	// (GET /api/v1/users/{id}/sessions)
 	ListUserSessions(c *gin.Context, id ID, params ListUserSessionsParams)
-	// GetHealth Whether the process lives
+	// GetHealth Check whether the process runs
 	// (GET /healthz)
 	GetHealth(c *gin.Context)
-	// GetReadiness Whether requests can be served
+	// GetReadiness Check whether the server can serve requests
 	// (GET /readyz)
 	GetReadiness(c *gin.Context)
 }
@@ -5085,7 +5085,7 @@ func (response GetReadinessdefaultApplicationProblemPlusJSONResponse) VisitGetRe
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
-	// GetJWKS The public keys that verify access tokens (RFC 7517)
+	// GetJWKS Read the public keys that verify access tokens (RFC 7517)
 	// (GET /.well-known/jwks.json)
 	GetJWKS(ctx context.Context, request GetJWKSRequestObject) (GetJWKSResponseObject, error)
 	// Login Sign in with a password
@@ -5094,7 +5094,7 @@ type StrictServerInterface interface {
 	// Logout End a session
 	// (POST /api/v1/auth/logout)
 	Logout(ctx context.Context, request LogoutRequestObject) (LogoutResponseObject, error)
-	// LogoutAll End every session of the signed-in user, this one included
+	// LogoutAll End every session of the signed-in user, including the current one
 	// (POST /api/v1/auth/logout-all)
 	LogoutAll(ctx context.Context, request LogoutAllRequestObject) (LogoutAllResponseObject, error)
 	// ExchangeOAuthCode Exchange the one-time code of a callback for tokens
@@ -5103,16 +5103,16 @@ type StrictServerInterface interface {
 	// UnlinkOAuth Unlink the identity of the signed-in user
 	// (DELETE /api/v1/auth/oauth/link)
 	UnlinkOAuth(ctx context.Context, request UnlinkOAuthRequestObject) (UnlinkOAuthResponseObject, error)
-	// ListOAuthOffers List the providers that sign people in to a tenant
+	// ListOAuthOffers List the sign-in providers of a tenant
 	// (GET /api/v1/auth/oauth/providers)
 	ListOAuthOffers(ctx context.Context, request ListOAuthOffersRequestObject) (ListOAuthOffersResponseObject, error)
-	// AuthorizeOAuth Lead a browser to a provider, to sign in
+	// AuthorizeOAuth Redirect a browser to a provider to sign in
 	// (GET /api/v1/auth/oauth/{provider}/authorize)
 	AuthorizeOAuth(ctx context.Context, request AuthorizeOAuthRequestObject) (AuthorizeOAuthResponseObject, error)
-	// CallBackOAuth Take what a provider answers by way of the browser
+	// CallBackOAuth Receive the authorisation response of a provider
 	// (GET /api/v1/auth/oauth/{provider}/callback)
 	CallBackOAuth(ctx context.Context, request CallBackOAuthRequestObject) (CallBackOAuthResponseObject, error)
-	// PostOAuthCallback Take what a provider answers in a form
+	// PostOAuthCallback Receive the authorisation response of a provider as a form
 	// (POST /api/v1/auth/oauth/{provider}/callback)
 	PostOAuthCallback(ctx context.Context, request PostOAuthCallbackRequestObject) (PostOAuthCallbackResponseObject, error)
 	// LinkOAuth Begin to link an identity at a provider to the signed-in user
@@ -5133,10 +5133,10 @@ type StrictServerInterface interface {
 	// EndSession End a session of the signed-in user
 	// (DELETE /api/v1/auth/sessions/{id})
 	EndSession(ctx context.Context, request EndSessionRequestObject) (EndSessionResponseObject, error)
-	// ListOAuthProviders List the providers that the tenant has set up, by name
+	// ListOAuthProviders List the providers of the tenant by name
 	// (GET /api/v1/oauth-providers)
 	ListOAuthProviders(ctx context.Context, request ListOAuthProvidersRequestObject) (ListOAuthProvidersResponseObject, error)
-	// CreateOAuthProvider Set up a provider
+	// CreateOAuthProvider Create a provider
 	// (POST /api/v1/oauth-providers)
 	CreateOAuthProvider(ctx context.Context, request CreateOAuthProviderRequestObject) (CreateOAuthProviderResponseObject, error)
 	// DeleteOAuthProvider Delete a provider
@@ -5151,7 +5151,7 @@ type StrictServerInterface interface {
 	// ListPermissions List the permissions that a role may hold
 	// (GET /api/v1/permissions)
 	ListPermissions(ctx context.Context, request ListPermissionsRequestObject) (ListPermissionsResponseObject, error)
-	// CheckPermissions Ask which permissions the signed-in user holds
+	// CheckPermissions Check which permissions the signed-in user holds
 	// (POST /api/v1/permissions/check)
 	CheckPermissions(ctx context.Context, request CheckPermissionsRequestObject) (CheckPermissionsResponseObject, error)
 	// ListRoles List the roles of the tenant, by name
@@ -5160,7 +5160,7 @@ type StrictServerInterface interface {
 	// CreateRole Create a role
 	// (POST /api/v1/roles)
 	CreateRole(ctx context.Context, request CreateRoleRequestObject) (CreateRoleResponseObject, error)
-	// DeleteRole Delete a role, and take it from everybody who has it
+	// DeleteRole Delete a role and its assignments
 	// (DELETE /api/v1/roles/{id})
 	DeleteRole(ctx context.Context, request DeleteRoleRequestObject) (DeleteRoleResponseObject, error)
 	// GetRole Read a role
@@ -5169,7 +5169,7 @@ type StrictServerInterface interface {
 	// UpdateRole Change a role
 	// (PATCH /api/v1/roles/{id})
 	UpdateRole(ctx context.Context, request UpdateRoleRequestObject) (UpdateRoleResponseObject, error)
-	// SignUp Make a tenant and its owner, and sign in
+	// SignUp Create a tenant and its owner, and sign in
 	// (POST /api/v1/signup)
 	SignUp(ctx context.Context, request SignUpRequestObject) (SignUpResponseObject, error)
 	// GetOwnTenant Read the tenant of the signed-in user
@@ -5178,7 +5178,7 @@ type StrictServerInterface interface {
 	// UpdateOwnTenant Change the tenant of the signed-in user
 	// (PATCH /api/v1/tenant)
 	UpdateOwnTenant(ctx context.Context, request UpdateOwnTenantRequestObject) (UpdateOwnTenantResponseObject, error)
-	// ListTenants List the tenants, the newest first
+	// ListTenants List the tenants, newest first
 	// (GET /api/v1/tenants)
 	ListTenants(ctx context.Context, request ListTenantsRequestObject) (ListTenantsResponseObject, error)
 	// CreateTenant Create a tenant with its first owner
@@ -5193,13 +5193,13 @@ type StrictServerInterface interface {
 	// UpdateTenant Change a tenant
 	// (PATCH /api/v1/tenants/{id})
 	UpdateTenant(ctx context.Context, request UpdateTenantRequestObject) (UpdateTenantResponseObject, error)
-	// ResumeTenant Let a suspended tenant go on
+	// ResumeTenant Resume a suspended tenant
 	// (POST /api/v1/tenants/{id}/resume)
 	ResumeTenant(ctx context.Context, request ResumeTenantRequestObject) (ResumeTenantResponseObject, error)
-	// SuspendTenant Refuse every token, refresh and sign-in of a tenant
+	// SuspendTenant Suspend a tenant
 	// (POST /api/v1/tenants/{id}/suspend)
 	SuspendTenant(ctx context.Context, request SuspendTenantRequestObject) (SuspendTenantResponseObject, error)
-	// ListUsers List the users of the tenant, the newest first
+	// ListUsers List the users of the tenant, newest first
 	// (GET /api/v1/users)
 	ListUsers(ctx context.Context, request ListUsersRequestObject) (ListUsersResponseObject, error)
 	// CreateUser Create a user
@@ -5214,7 +5214,7 @@ type StrictServerInterface interface {
 	// ListMyIdentities List the identities of the signed-in user at providers
 	// (GET /api/v1/users/me/identities)
 	ListMyIdentities(ctx context.Context, request ListMyIdentitiesRequestObject) (ListMyIdentitiesResponseObject, error)
-	// DeleteUser Delete a user, with everything that is theirs
+	// DeleteUser Delete a user with their sessions, role assignments and identities
 	// (DELETE /api/v1/users/{id})
 	DeleteUser(ctx context.Context, request DeleteUserRequestObject) (DeleteUserResponseObject, error)
 	// GetUser Read a user
@@ -5226,13 +5226,13 @@ type StrictServerInterface interface {
 	// ListUserIdentities List the identities of a user at providers
 	// (GET /api/v1/users/{id}/identities)
 	ListUserIdentities(ctx context.Context, request ListUserIdentitiesRequestObject) (ListUserIdentitiesResponseObject, error)
-	// SetUserRoles Give a user these roles, and no others
+	// SetUserRoles Replace the roles of a user
 	// (PUT /api/v1/users/{id}/roles)
 	SetUserRoles(ctx context.Context, request SetUserRolesRequestObject) (SetUserRolesResponseObject, error)
-	// UnassignRole Take a role from a user
+	// UnassignRole Remove a role from a user
 	// (DELETE /api/v1/users/{id}/roles/{role_id})
 	UnassignRole(ctx context.Context, request UnassignRoleRequestObject) (UnassignRoleResponseObject, error)
-	// AssignRole Give a role to a user
+	// AssignRole Assign a role to a user
 	// (PUT /api/v1/users/{id}/roles/{role_id})
 	AssignRole(ctx context.Context, request AssignRoleRequestObject) (AssignRoleResponseObject, error)
 	// EndUserSessions Sign a user out everywhere
@@ -5241,10 +5241,10 @@ type StrictServerInterface interface {
 	// ListUserSessions List the sessions of a user
 	// (GET /api/v1/users/{id}/sessions)
 	ListUserSessions(ctx context.Context, request ListUserSessionsRequestObject) (ListUserSessionsResponseObject, error)
-	// GetHealth Whether the process lives
+	// GetHealth Check whether the process runs
 	// (GET /healthz)
 	GetHealth(ctx context.Context, request GetHealthRequestObject) (GetHealthResponseObject, error)
-	// GetReadiness Whether requests can be served
+	// GetReadiness Check whether the server can serve requests
 	// (GET /readyz)
 	GetReadiness(ctx context.Context, request GetReadinessRequestObject) (GetReadinessResponseObject, error)
 }
