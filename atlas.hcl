@@ -1,6 +1,6 @@
-// For operators who apply migrations to DATABASE_URL with the Atlas CLI, old or new. Migrations are computed and checked by
-// internal/tools/migrations instead (task migrate, task lint). ATLAS_DEV_URL names an empty database in which Atlas replays the folder;
-// Postgres needs one, for SQLite a database in memory does.
+// For operators who apply migrations to DATABASE_URL with the Atlas CLI of any version. internal/tools/migrations computes and checks
+// migrations (task migrate, task lint). ATLAS_DEV_URL names an empty database in which Atlas replays the folder. Postgres requires it;
+// SQLite uses a database in memory by default.
 //
 //   DATABASE_URL='postgres://…?search_path=public' atlas migrate apply --env postgres
 //   DATABASE_URL='sqlite://data/tenantry.db?_fk=1' atlas migrate apply --env sqlite
