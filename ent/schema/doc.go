@@ -1,7 +1,8 @@
-// Package schema declares the data: one entity a file, each with its mixins, fields, edges, indexes and policy, in
-// that order. The generated client, the tenant filter, the indexes and the migrations follow from it.
+// Package schema declares the data: one entity per file, each with its mixins, fields, edges,
+// indexes and policy, in that order. The client, the tenant filter, the indexes and the migrations
+// are generated from it.
 //
-// A rule that must hold for every caller is written here, as a field option, a hook or a policy; what depends on the
-// operation belongs to the feature that performs it. Go types of fields live in packages below this one, since the
-// generated code imports them.
+// A rule that applies to every caller is a field option, a hook or a policy of this package. A rule
+// that depends on the operation belongs to the feature package. Go types of fields are in packages
+// below this one, because the generated code imports them.
 package schema

@@ -13,7 +13,8 @@ import (
 	"tenantry/ent/privacy"
 )
 
-// IDMixin gives an entity a UUIDv7 as its primary key (RFC 9562 §5.7): random, never reused, ordered by creation.
+// IDMixin gives an entity a UUIDv7 as its primary key (RFC 9562 §5.7): random, never reused,
+// ordered by creation.
 type IDMixin struct{ mixin.Schema }
 
 // Fields of the mixin.
@@ -34,9 +35,9 @@ func (TimeMixin) Fields() []ent.Field {
 	}
 }
 
-// TenantMixin makes an entity the property of one tenant, for good. Its policy stamps the tenant on create, confines
-// every query, update and delete to it, and denies whoever acts without a principal. It is the first mixin of an entity,
-// so that its policy is asked first.
+// TenantMixin gives an entity an immutable tenant_id. Its policy sets the tenant on create, filters
+// every query, update and delete by it, and denies a context without a principal. It is the first
+// mixin of an entity, so that its policy is evaluated first.
 type TenantMixin struct{ mixin.Schema }
 
 // Fields of the mixin.
@@ -64,5 +65,5 @@ func (TenantMixin) Policy() ent.Policy {
 
 func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
-// now is UTC at the resolution that both databases keep.
+// now returns the time in UTC, at the resolution that both databases store.
 func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

@@ -16,19 +16,19 @@ import (
 	"tenantry/internal/names"
 )
 
-// MaxRoles is how many roles a tenant may have.
+// MaxRoles is the maximum number of roles per tenant.
 const MaxRoles = 200
 
 var (
-	// ErrRoleNameTaken is the error of a write that gives a role the name of another role of the
+	// ErrRoleNameTaken is returned by a write that gives a role the name of another role of the
 	// tenant.
 	ErrRoleNameTaken = errors.New("another role of the tenant has the name")
-	// ErrTooManyRoles is the error of creating a role in a tenant that has MaxRoles.
+	// ErrTooManyRoles is returned by a create in a tenant that has MaxRoles roles.
 	ErrTooManyRoles = errors.New("the tenant has as many roles as it may have")
 )
 
-// cleanText stores fields as names.Text returns them, and denies a write of what it refuses.
-// Features check first, to answer 422; the hook holds for every other caller.
+// cleanText stores fields as names.Text returns them, and denies a write of a text that names.Text
+// refuses. Features check first, to answer 422; the hook covers every other caller.
 func cleanText(fields ...string) ent.Hook {
 	clean := func(next ent.Mutator) ent.Mutator {
 		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
@@ -51,12 +51,12 @@ func cleanText(fields ...string) ent.Hook {
 	return hook.On(clean, ent.OpCreate|ent.OpUpdate|ent.OpUpdateOne)
 }
 
-// distinctRoleName stores the name of a role as names.Label returns it, and denies the name of
-// another role of the tenant (names.Key) and what may be read as that of a system role
-// (names.Resembles). It locks the tenant and compares in Go, so that both databases agree, and that
-// a role which an earlier version has stored counts as well: a unique index would need a key that
-// the earlier version does not write. The caller must be in a transaction, or else the lock ends
-// before the write.
+// distinctRoleName stores the name of a role as names.Label returns it. It denies the name of
+// another role of the tenant (names.Key) and a name that resembles a system role's
+// (names.Resembles). It locks the tenant and compares in Go, so that both databases agree and roles
+// stored by an earlier version are included: a unique index would need a key that the earlier
+// version does not write. The caller must be in a transaction; otherwise the lock ends before the
+// write.
 func distinctRoleName() ent.Hook {
 	distinct := func(next ent.Mutator) ent.Mutator {
 		return hook.RoleFunc(func(ctx context.Context, m *gen.RoleMutation) (ent.Value, error) {
@@ -72,7 +72,7 @@ func distinctRoleName() ent.Hook {
 				return nil, fmt.Errorf("name of role %w", err)
 			}
 			m.SetName(name)
-			// The system roles of a new tenant are its first.
+			// The first roles of a new tenant are the system roles.
 			if system, _ := m.IsSystem(); !system {
 				err = checkRoleName(ctx, m, name)
 			}
@@ -97,7 +97,7 @@ func checkRoleName(ctx context.Context, m *gen.RoleMutation, name string) error 
 	client := m.Client()
 	lock := client.Tenant.Query().Where(tenant.ID(tenantID)).Modify(func(s *sql.Selector) {
 		if s.Dialect() == dialect.Postgres {
-			s.For("NO KEY UPDATE") // the key stays free for those who refer to it
+			s.For("NO KEY UPDATE") // does not block inserts that reference the tenant
 		}
 	})
 	if _, err := lock.Select(tenant.FieldID).Strings(ctx); err != nil {

@@ -14,11 +14,12 @@ import (
 	"tenantry/ent/hook"
 )
 
-// OAuthProvider is an OAuth 2.0 or OpenID Connect provider that a tenant has set up for itself. Its id, with the subject that the
-// provider names, is who a user is there: what would make another provider of it is immutable.
+// OAuthProvider is an OAuth 2.0 or OpenID Connect provider of a tenant. Its ID and the subject that
+// the provider returns identify a user. Issuer and endpoints are immutable: with other values it
+// would be another provider.
 type OAuthProvider struct{ ent.Schema }
 
-// providerName is a segment of a path.
+// providerName is a path segment.
 var providerName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 
 // Annotations of the OAuthProvider.
@@ -36,26 +37,27 @@ func (OAuthProvider) Fields() []ent.Field {
 	return []ent.Field{
 		field.String("name").Match(providerName).MaxLen(32).Immutable(),
 		field.Enum("kind").Values("google", "github", "microsoft", "gitlab", "apple", "oidc", "oauth2").Immutable(),
-		// The contract takes 100 code points, and NFC may triple them.
+		// The contract accepts 100 code points; NFC may triple them.
 		field.String("label").NotEmpty().MaxRuneLen(300),
 		field.Bool("enabled").Default(true),
 		field.String("client_id").NotEmpty().MaxLen(255),
-		// Sealed, and bound to the row's id. A public client has none.
+		// Encrypted, and bound to the row's ID. Empty for a public client.
 		field.Bytes("client_secret").Optional().Nillable().Sensitive(),
-		// Of an OpenID provider. The endpoints are those of an OAuth 2.0 server, which may have an issuer too (RFC 9207).
+		// Required for an OpenID provider. OAuth 2.0 servers have endpoints, and optionally an
+		// issuer (RFC 9207).
 		field.String("issuer").Default("").MaxLen(2000).Immutable(),
 		field.String("authorization_endpoint").Default("").MaxLen(2000).Immutable(),
 		field.String("token_endpoint").Default("").MaxLen(2000).Immutable(),
 		field.String("userinfo_endpoint").Default("").MaxLen(2000).Immutable(),
 		field.Strings("scopes").Default([]string{}),
-		// A session, a code and a flow store the generation at which they began, and end when the
-		// provider has another one. The hook raises it.
+		// A session, a code and a flow store the generation at which they began, and are revoked
+		// when it changes. The hook increments it.
 		field.Int("generation").Default(0),
 	}
 }
 
-// Hooks of the OAuthProvider: the label is visible text; disabling the provider, and giving it
-// another client, ends what it has started.
+// Hooks of the OAuthProvider: the label is visible text; disabling the provider or changing its
+// client_id increments the generation.
 func (OAuthProvider) Hooks() []ent.Hook {
 	return []ent.Hook{
 		cleanText("label"),

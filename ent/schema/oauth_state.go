@@ -12,8 +12,8 @@ import (
 	"tenantry/ent/privacy"
 )
 
-// OAuthState is one sign-in or linking under way at an OAuth provider, from authorize to callback. It ends once;
-// for a minute after that the same browser gets the same outcome.
+// OAuthState is one flow at an OAuth provider, for a sign-in or a link, from authorize to callback.
+// It completes once; for a minute after that the same browser gets the same outcome.
 type OAuthState struct{ ent.Schema }
 
 // Annotations of the OAuthState.
@@ -30,13 +30,13 @@ func (OAuthState) Mixin() []ent.Mixin {
 func (OAuthState) Fields() []ent.Field {
 	return []ent.Field{
 		field.Bytes("state_hash").MinLen(32).MaxLen(32).Unique().Immutable().Sensitive(),
-		// The name of a provider of the server, or the id of one of the tenant.
+		// The name of a provider of the server, or the ID of a provider of the tenant.
 		field.String("provider").NotEmpty().MaxLen(64).Immutable(),
-		// Of a provider of the tenant, when the flow began.
+		// The generation of the tenant's provider when the flow began.
 		field.Int("provider_generation").Default(0).Immutable(),
 		// Set when a signed-in user links an identity.
 		field.UUID("user_id", uuid.UUID{}).Optional().Nillable().Immutable(),
-		// The session from which that is asked: what it began ends with it.
+		// The session of that user. The flow is revoked with the session.
 		field.UUID("session_id", uuid.UUID{}).Optional().Nillable().Immutable(),
 		// RFC 7636 §4.1: 43 to 128 characters.
 		field.String("code_verifier").MinLen(43).MaxLen(128).Immutable().Sensitive(),
@@ -44,11 +44,12 @@ func (OAuthState) Fields() []ent.Field {
 		// SHA-256 of the cookie that binds the state to the browser (RFC 9700 §4.7).
 		field.Bytes("browser_hash").MinLen(32).MaxLen(32).Immutable().Sensitive(),
 		field.String("redirect_uri").Default("").MaxLen(2048).Immutable(),
-		// What the client wants to prove when it exchanges its code (RFC 7636 §4.2, S256).
+		// The code_challenge of the client, verified when its code is exchanged (RFC 7636 §4.2,
+		// S256).
 		field.String("code_challenge").Default("").MaxLen(43).Immutable(),
-		// How often the browser has come back. The first callback ends the flow, the others wait for its outcome.
+		// The number of callbacks. The first completes the flow, the others wait for its outcome.
 		field.Int("callbacks").Default(0),
-		// How the flow has ended, in JSON; empty until it has. It holds no code and no token.
+		// The outcome in JSON; empty until the flow completes. It contains no code and no token.
 		field.String("outcome").Default("").MaxLen(4096).Sensitive(),
 		field.Time("expires_at").Immutable(),
 	}
@@ -71,7 +72,7 @@ func (OAuthState) Indexes() []ent.Index {
 	}
 }
 
-// Policy of the OAuthState: beyond its own tenant, its user must be of that tenant.
+// Policy of the OAuthState: its user must belong to its tenant.
 func (OAuthState) Policy() ent.Policy {
 	return privacy.Policy{
 		Mutation: privacy.MutationPolicy{

@@ -14,8 +14,8 @@ import (
 	"tenantry/ent/privacy"
 )
 
-// OneTimeToken is a secret that may be presented once: a mail link, an invitation, the code that ends an OAuth flow.
-// Only its SHA-256 is stored.
+// OneTimeToken is a secret that can be used once: a mail link, an invitation, the code of an OAuth
+// flow. Only its SHA-256 is stored.
 type OneTimeToken struct{ ent.Schema }
 
 // Annotations of the OneTimeToken.
@@ -55,7 +55,7 @@ func (OneTimeToken) Indexes() []ent.Index {
 	}
 }
 
-// Policy of the OneTimeToken: beyond its own tenant, its user must be of that tenant.
+// Policy of the OneTimeToken: its user must belong to its tenant.
 func (OneTimeToken) Policy() ent.Policy {
 	return privacy.Policy{
 		Mutation: privacy.MutationPolicy{

@@ -16,10 +16,11 @@ import (
 	"tenantry/internal/principal"
 )
 
-// The rules of this file answer only Skip or Deny. An Allow would end the evaluation before the rules of the entity's
-// other mixins were asked.
+// The rules of this file return only Skip or Deny. An Allow would end the evaluation before the
+// rules of the entity's other mixins.
 
-// confineQuery adds "column = the principal's tenant" to every query, and denies one without a principal.
+// confineQuery adds "column = the principal's tenant" to every query, and denies a query without a
+// principal.
 func confineQuery(column string) privacy.QueryRule {
 	return privacy.QueryRuleFunc(func(ctx context.Context, q ent.Query) error {
 		p, err := actor(ctx)
@@ -35,7 +36,7 @@ func confineQuery(column string) privacy.QueryRule {
 	})
 }
 
-// confineMutation does the same to every update and delete.
+// confineMutation does the same for every update and delete.
 func confineMutation(column string) privacy.MutationRule {
 	return privacy.MutationRuleFunc(func(ctx context.Context, m ent.Mutation) error {
 		p, err := actor(ctx)
@@ -51,7 +52,8 @@ func confineMutation(column string) privacy.MutationRule {
 	})
 }
 
-// stampTenant gives a new row the principal's tenant and refuses another. The system must name the tenant itself.
+// stampTenant sets the tenant of a new row to the principal's and denies any other. The system must
+// set the tenant explicitly.
 func stampTenant() privacy.MutationRule {
 	return privacy.MutationRuleFunc(func(ctx context.Context, m ent.Mutation) error {
 		p, err := actor(ctx)
@@ -73,7 +75,7 @@ func stampTenant() privacy.MutationRule {
 	})
 }
 
-// systemOnly denies everyone but the server itself.
+// systemOnly denies every principal except the system.
 func systemOnly() privacy.QueryMutationRule {
 	return privacy.ContextQueryMutationRule(func(ctx context.Context) error {
 		if p, _ := actor(ctx); !p.IsSystem() {
@@ -83,8 +85,8 @@ func systemOnly() privacy.QueryMutationRule {
 	})
 }
 
-// sameTenant denies an assignment whose user or role is not of the assignment's tenant. The look-ups run for the system
-// too: who may write in every tenant must still not join two of them.
+// sameTenant denies an assignment whose user or role belongs to another tenant. It also applies to
+// the system, which can write in every tenant but must not join rows of two tenants.
 func sameTenant() privacy.MutationRule {
 	return privacy.RoleAssignmentMutationRuleFunc(func(ctx context.Context, m *gen.RoleAssignmentMutation) error {
 		tenantID, hasTenant := m.TenantID()
@@ -109,8 +111,8 @@ func sameTenant() privacy.MutationRule {
 	})
 }
 
-// ownUser denies a row that refers to a user of another tenant. A user who acts for itself needs no look-up: its tenant
-// has stamped the row.
+// ownUser denies a row that refers to a user of another tenant. A row of the principal's own user
+// needs no query: stampTenant has set its tenant.
 func ownUser() privacy.MutationRule {
 	return privacy.MutationRuleFunc(func(ctx context.Context, m ent.Mutation) error {
 		owned, ok := m.(interface {
@@ -140,7 +142,7 @@ func ownUser() privacy.MutationRule {
 	})
 }
 
-// actor returns who acts, with the decision Skip, or the decision Deny if nobody does.
+// actor returns the principal of the context and Skip, or Deny without a principal.
 func actor(ctx context.Context) (principal.Principal, error) {
 	p, ok := principal.FromContext(ctx)
 	if !ok {

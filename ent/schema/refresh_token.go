@@ -12,8 +12,8 @@ import (
 	"tenantry/ent/privacy"
 )
 
-// RefreshToken is one session: the row outlives every rotation, and counter says which of its tokens is the live one.
-// Nothing that a client could present is stored.
+// RefreshToken is one session. A rotation keeps the row and increments counter, which identifies
+// the current token. Nothing that a client could present is stored.
 type RefreshToken struct{ ent.Schema }
 
 // Annotations of the RefreshToken.
@@ -32,20 +32,22 @@ func (RefreshToken) Fields() []ent.Field {
 		field.UUID("user_id", uuid.UUID{}).Immutable(),
 		field.Int64("counter").Default(0).NonNegative(),
 		field.Time("rotated_at").Default(now),
-		// That of the user when the session was started, or when the session itself has changed the
-		// password. The session is revoked when its user has another one, marked or not.
+		// The password version of the user when the session began, or when the session itself
+		// changed the password. The session is revoked when the user's version differs, marked or
+		// not.
 		field.Int("password_version").Default(0),
 		// The provider of the tenant that started the session, and its generation at that time. The
-		// session is revoked when the provider is deleted, disabled or of another generation, marked or
-		// not. Sessions of passwords and of the server's providers have neither. There is no foreign
-		// key, which would have to delete or change any number of sessions with their provider.
+		// session is revoked when the provider is deleted or disabled, or its generation differs,
+		// marked or not. Both are empty for sessions of passwords and of the server's providers. A
+		// foreign key would have to delete or change any number of sessions with their provider.
 		field.UUID("provider_id", uuid.UUID{}).Optional().Nillable().Immutable(),
 		field.Int("provider_generation").Optional().Nillable().Immutable(),
 		field.Bool("revoked").Default(false),
 		field.Enum("revoked_reason").
-			// session_limit: a later sign-in exceeded TENANTRY_SESSIONS_PER_USER. password_version: the
-			// version of the user was raised, and a job, which does not know why, has marked the row.
-			// provider_removed: the provider of the tenant was deleted, disabled or given another client.
+			// session_limit: a later sign-in exceeded TENANTRY_SESSIONS_PER_USER. password_version:
+			// the user's version was incremented, and a job, which does not know the reason, marked
+			// the row. provider_removed: the provider of the tenant was deleted, disabled or given
+			// another client.
 			Values("logout", "reuse", "password_change", "user_inactive", "tenant_inactive", "administrator",
 				"session_limit", "password_version", "provider_removed").
 			Optional().Nillable(),
@@ -67,12 +69,12 @@ func (RefreshToken) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("user_id", "revoked").StorageKey("idx_refresh_token_user_revoked"),
 		index.Fields("expires_at").StorageKey("idx_refresh_token_expires"),
-		// Only the version before this one reads it; a later migration drops it.
+		// Only the previous version reads this index; a later migration drops it.
 		index.Fields("tenant_id", "ip").StorageKey("idx_refresh_token_tenant_ip"),
 	}
 }
 
-// Policy of the RefreshToken: beyond its own tenant, its user must be of that tenant.
+// Policy of the RefreshToken: its user must belong to its tenant.
 func (RefreshToken) Policy() ent.Policy {
 	return privacy.Policy{
 		Mutation: privacy.MutationPolicy{

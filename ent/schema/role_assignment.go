@@ -12,8 +12,8 @@ import (
 	"tenantry/ent/privacy"
 )
 
-// RoleAssignment gives a role to a user. It is an entity of its own, and not a bare join table, so that it has a tenant
-// and a role of one tenant can never reach a user of another.
+// RoleAssignment assigns a role to a user. It is an entity instead of a join table, so that it has
+// a tenant, and a role of one tenant cannot be assigned to a user of another.
 type RoleAssignment struct{ ent.Schema }
 
 // Annotations of the RoleAssignment.
@@ -47,12 +47,12 @@ func (RoleAssignment) Edges() []ent.Edge {
 // Indexes of the RoleAssignment.
 func (RoleAssignment) Indexes() []ent.Index {
 	return []ent.Index{
-		// Keyset pages of those who have a role.
+		// Keyset pages of the users with a role.
 		index.Fields("role_id", "user_id").StorageKey("idx_user_role_role_user"),
 	}
 }
 
-// Policy of the RoleAssignment: beyond its own tenant, both ends must be of that tenant.
+// Policy of the RoleAssignment: user and role must belong to its tenant.
 func (RoleAssignment) Policy() ent.Policy {
 	return privacy.Policy{
 		Mutation: privacy.MutationPolicy{

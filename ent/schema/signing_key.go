@@ -30,7 +30,8 @@ func (SigningKey) Fields() []ent.Field {
 		field.Enum("alg").Values("ES256", "EdDSA", "RS256").Immutable(),
 		// PKIX, DER (RFC 5280 §4.1).
 		field.Bytes("public_key").NotEmpty().Immutable(),
-		// PKCS #8, DER (RFC 5958), sealed with AES-256-GCM under a key derived from the server's secret.
+		// PKCS #8, DER (RFC 5958), encrypted with AES-256-GCM under a key derived from the server
+		// secret.
 		field.Bytes("private_key").NotEmpty().Sensitive(),
 		field.Enum("state").Values("pending", "active", "retiring").Default("pending"),
 		field.Time("not_before").Default(now),
@@ -41,13 +42,13 @@ func (SigningKey) Fields() []ent.Field {
 // Indexes of the SigningKey.
 func (SigningKey) Indexes() []ent.Index {
 	return []ent.Index{
-		// One key signs and one waits to sign, also when two instances act at once.
+		// At most one active and one pending key, also when two instances rotate at once.
 		index.Fields("state").Unique().StorageKey("idx_signing_key_state").
 			Annotations(entsql.IndexWhere("state <> 'retiring'")),
 	}
 }
 
-// Policy of the SigningKey: it belongs to no tenant, so no tenant may touch it.
+// Policy of the SigningKey: no tenant may read or write it.
 func (SigningKey) Policy() ent.Policy {
 	return privacy.Policy{
 		Query:    privacy.QueryPolicy{systemOnly()},

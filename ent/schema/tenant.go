@@ -12,10 +12,11 @@ import (
 	"tenantry/ent/schema/settings"
 )
 
-// Tenant is a customer of the platform: the boundary that no user, role or token crosses.
+// Tenant is a customer of the platform. Users, roles and tokens belong to exactly one tenant.
 type Tenant struct{ ent.Schema }
 
-// slugPattern is a DNS label of 2 to 63 characters (RFC 1123 §2.1), so that a slug may become a host name.
+// slugPattern is a DNS label of 2 to 63 characters (RFC 1123 §2.1), so that a slug may become a
+// host name.
 var slugPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,61}[a-z0-9]$`)
 
 // Annotations of the Tenant.
@@ -35,7 +36,7 @@ func (Tenant) Fields() []ent.Field {
 		field.String("name").NotEmpty().MaxRuneLen(200),
 		field.Bool("is_active").Default(true),
 		field.JSON("settings", settings.Tenant{}).Default(settings.Tenant{}),
-		// Set for good when its deletion begins: a part of its users may be gone.
+		// Set when the deletion begins, and never reset: some of its users may be deleted already.
 		field.Bool("is_deleting").Default(false),
 	}
 }
@@ -43,7 +44,8 @@ func (Tenant) Fields() []ent.Field {
 // Hooks of the Tenant: the name is visible text.
 func (Tenant) Hooks() []ent.Hook { return []ent.Hook{cleanText("name")} }
 
-// Policy of the Tenant: a principal sees and changes its own; making and removing one is the system's.
+// Policy of the Tenant: a principal reads and changes its own tenant; only the system creates and
+// deletes tenants.
 func (Tenant) Policy() ent.Policy {
 	return privacy.Policy{
 		Query: privacy.QueryPolicy{confineQuery("id")},

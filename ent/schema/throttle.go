@@ -10,10 +10,10 @@ import (
 	"tenantry/ent/privacy"
 )
 
-// Throttle is a counter of attempts that have failed: those of an account, from an address, or of
-// both. A counter may also stand for a network from which an account has signed in, until it
-// expires. It belongs to no tenant: an address signs in to many, and an account that does not exist
-// is counted like one that does.
+// Throttle is a counter of failed attempts of an account, of a client network, or of both. Until it
+// expires, a counter also marks a network from which the account has signed in. It belongs to no
+// tenant: a network signs in to several tenants, and unknown accounts are counted like existing
+// ones.
 type Throttle struct{ ent.Schema }
 
 // Annotations of the Throttle.
@@ -21,15 +21,15 @@ func (Throttle) Annotations() []schema.Annotation {
 	return []schema.Annotation{entsql.Table("throttles")}
 }
 
-// Fields of the Throttle. Times are Unix milliseconds, so that both databases compute with them alike.
+// Fields of the Throttle. Times are Unix milliseconds, so that both databases compute the same.
 func (Throttle) Fields() []ent.Field {
 	return []ent.Field{
-		// A MAC of what is counted, so that the table tells nobody who has tried to sign in.
+		// A MAC of the counter's subject, so that the table does not reveal accounts or addresses.
 		field.String("id").MaxLen(64).Immutable(),
-		// How many attempts there were beyond the free ones; negative or zero while there are some left.
+		// The number of attempts beyond the free ones; negative or zero while free attempts remain.
 		field.Int64("excess"),
 		field.Int64("blocked_until").Default(0),
-		// When the attempts are forgotten.
+		// When the counter is reset.
 		field.Int64("expires_at"),
 	}
 }
@@ -41,7 +41,7 @@ func (Throttle) Indexes() []ent.Index {
 	}
 }
 
-// Policy of the Throttle: no tenant may touch it.
+// Policy of the Throttle: no tenant may read or write it.
 func (Throttle) Policy() ent.Policy {
 	return privacy.Policy{
 		Query:    privacy.QueryPolicy{systemOnly()},

@@ -31,15 +31,16 @@ func (User) Mixin() []ent.Mixin {
 // Fields of the User.
 func (User) Fields() []ent.Field {
 	return []ent.Field{
-		// Only the canonical form is stored, so that both databases agree on who is who.
+		// Only the canonical form is stored, so that both databases compare addresses alike.
 		field.String("email").NotEmpty().MaxLen(254),
 		field.String("password_hash").Optional().Nillable().Sensitive(),
-		// Raised by a change of the password, by sign-out everywhere and when the user is made inactive: a
-		// session of an older version is revoked.
+		// Incremented by a password change, by sign-out everywhere and by deactivation. Sessions of
+		// an older version are revoked.
 		field.Int("password_version").Default(0),
-		// The contract takes 200 code points, and NFC may triple them (Unicode FAQ, normalization).
+		// The contract accepts 200 code points; NFC may triple them (Unicode FAQ, normalization).
 		field.String("full_name").Default("").MaxRuneLen(600),
-		// The full name as it is searched for: without case, by one rule for both databases. The hook keeps it.
+		// The case-folded full name for searches, by one rule for both databases. The hook updates
+		// it.
 		field.String("full_name_folded").Default(""),
 		field.Bool("is_active").Default(true),
 		field.Bool("is_superuser").Default(false),
@@ -66,7 +67,7 @@ func (User) Indexes() []ent.Index {
 		index.Fields("tenant_id", "id").StorageKey("idx_user_tenant_id"),
 		index.Fields("tenant_id", "is_active", "id").StorageKey("idx_user_tenant_active"),
 		index.Fields("is_superuser").StorageKey("idx_user_superuser").Annotations(entsql.IndexWhere("is_superuser")),
-		// Search by how a text begins, whatever the collation of the database.
+		// Prefix search, independent of the collation of the database.
 		index.Fields("tenant_id", "email").StorageKey("idx_user_tenant_email").
 			Annotations(entsql.OpClassColumn("email", "text_pattern_ops")),
 		index.Fields("tenant_id", "full_name_folded").StorageKey("idx_user_tenant_full_name").
@@ -74,7 +75,7 @@ func (User) Indexes() []ent.Index {
 	}
 }
 
-// Hooks of the User: names are visible text in one form, and folded beside it.
+// Hooks of the User: names are visible text in normal form, and their case-folded form is stored.
 func (User) Hooks() []ent.Hook {
 	return []ent.Hook{
 		cleanText("full_name"),
