@@ -24,7 +24,7 @@ var (
 	// tenant.
 	ErrRoleNameTaken = errors.New("another role of the tenant has the name")
 	// ErrTooManyRoles is returned by a create in a tenant that has MaxRoles roles.
-	ErrTooManyRoles = errors.New("the tenant has as many roles as it may have")
+	ErrTooManyRoles = errors.New("the tenant has the maximum number of roles")
 )
 
 // cleanText stores fields as names.Text returns them, and denies a write of a text that names.Text

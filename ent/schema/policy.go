@@ -29,7 +29,7 @@ func confineQuery(column string) privacy.QueryRule {
 		}
 		query, err := intercept.NewQuery(q)
 		if err != nil {
-			return privacy.Denyf("confine query: %w", err)
+			return privacy.Denyf("filter query by tenant: %w", err)
 		}
 		query.WhereP(sql.FieldEQ(column, p.TenantID))
 		return privacy.Skip
@@ -45,7 +45,7 @@ func confineMutation(column string) privacy.MutationRule {
 		}
 		filtered, ok := m.(interface{ WhereP(...func(*sql.Selector)) })
 		if !ok {
-			return privacy.Denyf("%T cannot be confined to a tenant", m)
+			return privacy.Denyf("%T cannot be filtered by tenant", m)
 		}
 		filtered.WhereP(sql.FieldEQ(column, p.TenantID))
 		return privacy.Skip

@@ -1,5 +1,5 @@
-// Errordocs writes the catalogue of codes, problem.Codes, into docs/errors.md and into the contract, as the enum of
-// ProblemCode. It runs in internal/problem, by `go generate`.
+// Errordocs writes the catalogue of error codes, problem.Codes, to docs/errors.md and to the enum
+// ProblemCode of the contract. `go generate` runs it in internal/problem.
 package main
 
 import (
@@ -36,13 +36,13 @@ func main() {
 	}
 }
 
-// enum is the line of the contract that lists the codes.
+// enum matches the enum of codes in the contract.
 var enum = regexp.MustCompile(`(?m)(^    ProblemCode:\n(?:      .*\n)*?      enum:\n)(?:        - .*\n)+`)
 
-// inContract replaces the codes in the contract.
+// inContract returns the contract with the codes of the catalogue.
 func inContract(old []byte) ([]byte, error) {
 	if len(enum.FindAllIndex(old, -1)) != 1 {
-		return nil, fmt.Errorf("%s: there must be one schema ProblemCode with an enum", contract)
+		return nil, fmt.Errorf("%s: there must be exactly one schema ProblemCode with an enum", contract)
 	}
 	var lines strings.Builder
 	for _, code := range problem.Codes {
@@ -71,15 +71,15 @@ Every error is a problem document (RFC 9457) of type ` + "`application/problem+j
 
 - Decide by ` + "`code`" + `. A code keeps its meaning. Later versions may add codes: handle an unknown code by its status.
 - Show ` + "`detail`" + ` to people. Its text may change.
-- ` + "`errors`" + ` names each wrong member of the body (` + "`pointer`" + `, RFC 6901) or parameter (` + "`parameter`" + `).
-- Quote ` + "`request_id`" + `, which is also in the header ` + "`X-Request-Id`" + `, when you ask for help: the server's log has it.
+- ` + "`errors`" + ` names each invalid member of the body (` + "`pointer`" + `, RFC 6901) or parameter (` + "`parameter`" + `).
+- Quote ` + "`request_id`" + `, which is also in the header ` + "`X-Request-Id`" + `, in a support request: the server logs it.
 - 401 has ` + "`WWW-Authenticate`" + `; 429 and 503 have ` + "`Retry-After`" + `, in seconds.
 
-A sign-in at a provider that has a ` + "`redirect_uri`" + ` ends there: the code is in the parameter ` + "`error_code`" + `, and the nearest error of RFC 6749
-in ` + "`error`" + `.
+A failed sign-in at a provider redirects to the flow's ` + "`redirect_uri`" + `, if it has one: the parameter ` + "`error_code`" + ` has the code, and
+` + "`error`" + ` the closest error of RFC 6749.
 `
 
-// markdown is docs/errors.md.
+// markdown returns docs/errors.md.
 func markdown() []byte {
 	var b bytes.Buffer
 	b.WriteString(introduction)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The test reads what the generator writes from another folder.
+// The test runs in another folder than the generator.
 const fromProblem = "../../problem/"
 
 func TestDocumentAndContract_areGeneratedFromTheCatalogue(t *testing.T) {

@@ -1,5 +1,5 @@
-// Package manifests_test checks the Kubernetes manifests in deploy/kubernetes. It is a module of its own, so that the server's module has
-// none of Kubernetes' packages.
+// Package manifests_test checks the Kubernetes manifests in deploy/kubernetes. It is a separate module, so that the server's module does
+// not depend on Kubernetes' packages.
 package manifests_test
 
 import (
@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// objects decodes every manifest. A member that its type does not have, or that occurs twice, is an error.
+// objects decodes every manifest. An unknown or duplicate member is an error.
 func objects(t *testing.T) []any {
 	t.Helper()
 	files, err := filepath.Glob("../../../deploy/kubernetes/*.yaml")
@@ -92,7 +92,7 @@ func TestPods_areConfined(t *testing.T) {
 	}
 }
 
-// A variable that names a file names one that the pod mounts.
+// Each variable with the path of a file names a file that the pod mounts.
 func TestPods_mountTheSecretsThatTheyRead(t *testing.T) {
 	t.Parallel()
 	for _, pod := range []core.PodSpec{the[*apps.Deployment](t).Spec.Template.Spec, the[*batch.Job](t).Spec.Template.Spec} {
@@ -133,7 +133,7 @@ func TestDeployment_stopsGracefully(t *testing.T) {
 	}
 }
 
-// Selectors and named ports lead to the pods of the deployment.
+// Selectors and named ports match the pods of the deployment.
 func TestService_leadsToThePods(t *testing.T) {
 	t.Parallel()
 	d, service, ingress := the[*apps.Deployment](t), the[*core.Service](t), the[*networking.Ingress](t)

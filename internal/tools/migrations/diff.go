@@ -15,19 +15,19 @@ import (
 	entschema "entgo.io/ent/dialect/sql/schema"
 )
 
-// unchanged is the migration of the database on which nothing changes: both folders have the same
-// versions.
+// unchanged is the content of a migration without statements, for a database that does not change:
+// both folders have the same versions.
 const unchanged = "-- Nothing: the schema of this database does not change.\n"
 
-// diff writes what the tables ask for to every folder, under one version. It writes nothing if it
-// cannot plan for all of them.
+// diff writes the migration to the schema of tables to every folder, under one version. It writes
+// nothing unless it can plan for all folders.
 func diff(ctx context.Context, all []*folder, tables []*entschema.Table, version, name string, out io.Writer) error {
 	plans, err := plan(ctx, all, tables, name)
 	if err != nil {
 		return err
 	}
 	if len(plans) == 0 {
-		fmt.Fprintln(out, "the schemas ask for nothing that the folders do not make")
+		fmt.Fprintln(out, "no migration needed: the folders match the schemas")
 		return nil
 	}
 	for _, f := range all {
@@ -54,7 +54,7 @@ func diff(ctx context.Context, all []*folder, tables []*entschema.Table, version
 	return nil
 }
 
-// drift fails if the tables ask for more than a folder makes.
+// drift fails if the schema of tables differs from the result of a folder.
 func drift(ctx context.Context, all []*folder, tables []*entschema.Table) error {
 	plans, err := plan(ctx, all, tables, "drift")
 	if err != nil {
@@ -66,12 +66,12 @@ func drift(ctx context.Context, all []*folder, tables []*entschema.Table) error 
 		if err != nil {
 			return err
 		}
-		errs = append(errs, fmt.Errorf("the schemas ask for more than migrations/%s makes: run `task migrate -- name`:\n%s", name, content))
+		errs = append(errs, fmt.Errorf("migrations/%s does not match the schemas: run `task migrate -- name`:\n%s", name, content))
 	}
 	return errors.Join(errs...)
 }
 
-// plan returns the plan of each folder that lacks something, by its name.
+// plan returns the plan of each folder that needs a migration, by the folder's name.
 func plan(ctx context.Context, all []*folder, tables []*entschema.Table, name string) (map[string]*migrate.Plan, error) {
 	plans := map[string]*migrate.Plan{}
 	for _, f := range all {
@@ -89,7 +89,7 @@ func plan(ctx context.Context, all []*folder, tables []*entschema.Table, name st
 	return plans, nil
 }
 
-// desired reads the state that the tables declare, as the database would show it.
+// desired returns the schema that the tables declare, as the database would report it.
 func (f *folder) desired(tables []*entschema.Table) migrate.StateReader {
 	return migrate.StateReaderFunc(func(ctx context.Context) (*schema.Realm, error) {
 		current, err := f.inspect(ctx)
@@ -125,8 +125,8 @@ func (f *folder) desired(tables []*entschema.Table) migrate.StateReader {
 // literal is a number, a string or a truth value.
 var literal = regexp.MustCompile(`^(?:-?[0-9.]+|'(?:[^']|'')*'|(?i:true|false))$`)
 
-// literalDefaults turns defaults that ent declares as expressions into the literals that they are:
-// Atlas puts expressions into parentheses, and SQLite adds no column with such a default.
+// literalDefaults replaces defaults that ent declares as expressions by literals: Atlas puts
+// expressions into parentheses, and SQLite cannot add a column with such a default.
 func literalDefaults(t *schema.Table) {
 	for _, c := range t.Columns {
 		if x, ok := c.Default.(*schema.RawExpr); ok && literal.MatchString(x.X) {
@@ -135,14 +135,14 @@ func literalDefaults(t *schema.Table) {
 	}
 }
 
-// format returns the file of a plan, as the Atlas CLI writes it.
+// format returns the migration file of a plan, in the format of the Atlas CLI.
 func format(p *migrate.Plan) (name string, content []byte, err error) {
 	files, err := migrate.DefaultFormatter.Format(p)
 	if err != nil {
 		return "", nil, err
 	}
 	if len(files) != 1 {
-		return "", nil, fmt.Errorf("a plan of %d files", len(files))
+		return "", nil, fmt.Errorf("expected a plan with one file, got %d", len(files))
 	}
 	return files[0].Name(), bytes.Clone(files[0].Bytes()), nil
 }

@@ -17,10 +17,10 @@ import (
 	_ "modernc.org/sqlite" // database/sql driver "sqlite"
 )
 
-// folders are those of both databases.
+// folders are the migration folders of both databases.
 var folders = []string{"sqlite", "postgres"}
 
-// folder is the folder of one database, and an empty database to replay it in.
+// folder is the migration folder of one database, and an empty database to replay it in.
 type folder struct {
 	name    string
 	dialect string
@@ -29,7 +29,7 @@ type folder struct {
 	driver  migrate.Driver
 }
 
-// open opens the folders under root: of Postgres only with the URL of an empty database.
+// open opens the folders under root. It omits Postgres without the URL of an empty database.
 func open(ctx context.Context, root, devURL string) (all []*folder, err error) {
 	for _, name := range folders {
 		f := &folder{name: name, dialect: dialect.Postgres}
@@ -87,8 +87,8 @@ func hash(root string) error {
 	return nil
 }
 
-// validate fails if a folder does not match its atlas.sum, cannot be replayed, or has other versions
-// than the other one.
+// validate fails if a folder does not match its atlas.sum or cannot be replayed, or if the versions
+// of the folders differ.
 func validate(ctx context.Context, root string, all []*folder) error {
 	var names [][]string
 	for _, name := range folders {
@@ -97,7 +97,7 @@ func validate(ctx context.Context, root string, all []*folder) error {
 			return err
 		}
 		if err := migrate.Validate(dir); err != nil {
-			return fmt.Errorf("%s: %w: after an edit by hand run `go run ./internal/tools/migrations hash`", dir.Path(), err)
+			return fmt.Errorf("%s: %w: after a manual edit run `go run ./internal/tools/migrations hash`", dir.Path(), err)
 		}
 		files, err := dir.Files()
 		if err != nil {

@@ -17,11 +17,11 @@ import (
 // rules are the analyzers whose findings are errors, as in atlas.hcl.
 var rules = []string{"destructive", "data_depend"}
 
-// lint fails if the last migration of a folder destroys data, or may fail because of data. A
-// statement below a comment `-- atlas:nolint destructive` may.
+// lint fails if the last migration of a folder destroys data, or may fail because of data. A comment
+// `-- atlas:nolint destructive` permits the statement below it.
 //
-// Unlike the Atlas CLI, whose parsers of SQL are not in the library, it takes RENAME COLUMN for a
-// dropped column and a new one.
+// lint reports RENAME COLUMN as a dropped and an added column. The Atlas CLI recognises it with SQL
+// parsers that are not in the library.
 func lint(ctx context.Context, all []*folder) error {
 	var errs []error
 	for _, f := range all {
@@ -72,7 +72,7 @@ func (f *folder) lastChanges(ctx context.Context) (_ *sqlcheck.File, err error) 
 	return result, err
 }
 
-// execute runs each statement of a file, and after after it.
+// execute runs each statement of a file, and calls after following each one.
 func (f *folder) execute(ctx context.Context, file migrate.File, after func(*migrate.Stmt) error) error {
 	statements, err := migrate.FileStmtDecls(f.driver, file)
 	if err != nil {
@@ -96,7 +96,7 @@ func (f *folder) analyze(ctx context.Context, file *sqlcheck.File) error {
 		return err
 	}
 	if len(analyzers) == 0 {
-		return fmt.Errorf("no analyzers of %s", f.name)
+		return fmt.Errorf("no analyzers for %s", f.name)
 	}
 	var errs []error
 	for _, a := range analyzers {

