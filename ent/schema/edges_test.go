@@ -17,7 +17,7 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-func TestEdge_that_was_not_asked_for_is_an_error(t *testing.T) {
+func TestEdge_notLoadedIsAnError(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		w := newWorld(t, db)
@@ -30,7 +30,7 @@ func TestEdge_that_was_not_asked_for_is_an_error(t *testing.T) {
 		if _, err := plain.Edges.TenantOrErr(); !ent.IsNotLoaded(err) {
 			t.Errorf("tenant: %v", err)
 		}
-		// No roles is an answer, and another one than not having asked.
+		// An empty list of roles differs from roles that were not loaded.
 		withRoles := users().WithRoles().OnlyX(w.asA)
 		if roles, err := withRoles.Edges.RolesOrErr(); err != nil || len(roles) != 0 {
 			t.Errorf("roles of a user without: %v, %v", roles, err)
@@ -49,7 +49,7 @@ func TestEdge_that_was_not_asked_for_is_an_error(t *testing.T) {
 	})
 }
 
-func TestSource_reads_edges_by_OrErr_and_bypasses_no_policy(t *testing.T) {
+func TestSource_readsEdgesByOrErrAndBypassesNoPolicy(t *testing.T) {
 	t.Parallel()
 	root := moduleRoot(t)
 	checked := 0
@@ -85,7 +85,7 @@ func TestSource_reads_edges_by_OrErr_and_bypasses_no_policy(t *testing.T) {
 	}
 }
 
-func TestOffences_are_found(t *testing.T) {
+func TestOffences_reportsEachOffence(t *testing.T) {
 	t.Parallel()
 	for source, want := range map[string]int{
 		"_ = u.Edges.Roles":                            1,
@@ -139,7 +139,7 @@ func ownsSQL(root, path string) bool {
 	}, inside)
 }
 
-// offences are what the compiler allows and the policies cannot see.
+// offences returns accesses that the compiler allows and the policies do not cover.
 func offences(file *ast.File, ownsSQL bool) (found []offence) {
 	byOrErr := map[*ast.SelectorExpr]bool{}
 	ast.Inspect(file, func(n ast.Node) bool {
@@ -155,7 +155,7 @@ func offences(file *ast.File, ownsSQL bool) (found []offence) {
 			case strings.HasPrefix(name, "OnConflict") && calls(n.X, "Create", "CreateBulk", "MapCreateBulk"):
 				found = append(found, offence{n.Sel.Pos(), "an upsert changes rows of other tenants: no policy filters it"})
 			case !ownsSQL && slices.Contains([]string{"ExecContext", "QueryContext", "QueryRowContext"}, name):
-				found = append(found, offence{n.Sel.Pos(), "SQL of one's own reaches every tenant: no policy filters it"})
+				found = append(found, offence{n.Sel.Pos(), "raw SQL reaches every tenant: no policy filters it"})
 			case isPackage(n.X, "privacy") && strings.Contains(name, "Allow"):
 				found = append(found, offence{n.Sel.Pos(), "an Allow ends the evaluation before the tenant's rules"})
 			}
@@ -169,7 +169,7 @@ func offences(file *ast.File, ownsSQL bool) (found []offence) {
 	return found
 }
 
-// calls reports whether one of the methods is called in the chain that e ends.
+// calls reports whether the chain of calls that ends in e calls one of the methods.
 func calls(e ast.Expr, methods ...string) (found bool) {
 	ast.Inspect(e, func(n ast.Node) bool {
 		if s, ok := n.(*ast.SelectorExpr); ok && slices.Contains(methods, s.Sel.Name) {

@@ -19,8 +19,8 @@ import (
 	"tenantry/internal/principal"
 )
 
-// A new entity has to join the guard: by its name here, and by a case in tables if it belongs to a tenant.
-func TestEvery_table_with_a_tenant_has_a_case(t *testing.T) {
+// A new entity must be listed here, or have a case in tables if it has a tenant_id.
+func TestTables_eachTableWithTenantHasACase(t *testing.T) {
 	t.Parallel()
 	var shared, owned []string
 	for _, table := range migrate.Tables {
@@ -31,10 +31,10 @@ func TestEvery_table_with_a_tenant_has_a_case(t *testing.T) {
 		}
 	}
 	if slices.Sort(owned); !slices.Equal(owned, slices.Sorted(maps.Keys(tables))) {
-		t.Errorf("tables with a tenant_id are %v, and cases are there for %v", owned, slices.Sorted(maps.Keys(tables)))
+		t.Errorf("tables with a tenant_id: %v; tables with a case: %v", owned, slices.Sorted(maps.Keys(tables)))
 	}
 	if slices.Sort(shared); !slices.Equal(shared, []string{"changes", "settings", "signing_keys", "tenants", "throttles"}) {
-		t.Errorf("tables of no tenant are %v", shared)
+		t.Errorf("tables without a tenant_id: %v", shared)
 	}
 }
 
@@ -50,19 +50,19 @@ func TestTenants_cannot_reach_each_other(t *testing.T) {
 					g.must(t, table.create(w.client, r).Exec(w.system))
 				}
 				t.Run("query sees its own rows", g.query)
-				t.Run("create is stamped with the tenant", g.create)
+				t.Run("create sets the tenant", g.create)
 				t.Run("create for another tenant is refused", g.createForeign)
 				t.Run("bulk create with a row of another tenant stores nothing", g.bulkForeign)
 				t.Run("update does not reach another tenant", g.update)
-				t.Run("nobody is refused", g.nobody)
-				// Last, because nothing of the tenant is left after it.
+				t.Run("missing principal is denied", g.noPrincipal)
+				// Last, because it deletes the rows of the tenant.
 				t.Run("delete does not reach another tenant", g.delete)
 			})
 		})
 	}
 }
 
-// guard is one table with rows of two tenants, in which asA acts.
+// guard tests one table with rows of two tenants, as a principal of tenant a.
 type guard struct {
 	world
 	access
@@ -97,7 +97,7 @@ func (g guard) create(t *testing.T) {
 
 func (g guard) createForeign(t *testing.T) {
 	own, foreign := g.row(t, g.a), g.row(t, g.b)
-	// An own user and role, claimed for the other tenant, is another lie than a row that is all theirs.
+	// A row with user and role of tenant a, and a row that belongs to tenant b entirely.
 	own.tenant = foreign.tenant
 	before := g.rows(t, g.name)
 	for _, r := range []row{own, foreign} {
@@ -160,7 +160,7 @@ func (g guard) delete(t *testing.T) {
 	}
 }
 
-func (g guard) nobody(t *testing.T) {
+func (g guard) noPrincipal(t *testing.T) {
 	named, unnamed := g.row(t, g.a), g.row(t, g.a)
 	unnamed.tenant = nil
 	before := g.rows(t, g.name)
@@ -199,7 +199,7 @@ func (g guard) unchanged(t *testing.T, before map[uuid.UUID][]string) {
 
 func everything(*sql.Selector) {}
 
-// world is a database with two tenants.
+// world is a database with the tenants a and b.
 type world struct {
 	db          *database.DB
 	client      *ent.Client
@@ -216,7 +216,7 @@ func newWorld(t *testing.T, db *database.DB) world {
 	return world{db: db, client: db.Client, a: a, b: b, system: system, asA: asA}
 }
 
-// row returns a row to be written for the tenant, with a user and a role of its own to refer to.
+// row creates a user and a role in the tenant, and returns a row that refers to them.
 func (w world) row(t *testing.T, tenant uuid.UUID) row {
 	t.Helper()
 	user := row{id: uuid.New(), tenant: &tenant}
@@ -226,7 +226,7 @@ func (w world) row(t *testing.T, tenant uuid.UUID) row {
 	return row{id: uuid.New(), user: user.id, role: role.id, tenant: &tenant}
 }
 
-// rows returns what the table holds, by tenant, read past the client and its policies.
+// rows returns the rows of the table by tenant, read with SQL, without client and policies.
 func (w world) rows(t *testing.T, table string) map[uuid.UUID][]string {
 	t.Helper()
 	rows, err := w.db.SQL.QueryContext(t.Context(), "SELECT tenant_id, * FROM "+table)

@@ -58,8 +58,8 @@ func (TenantMixin) Edges() []ent.Edge {
 // Policy of the mixin.
 func (TenantMixin) Policy() ent.Policy {
 	return privacy.Policy{
-		Query:    privacy.QueryPolicy{confineQuery("tenant_id")},
-		Mutation: privacy.MutationPolicy{stampTenant(), confineMutation("tenant_id")},
+		Query:    privacy.QueryPolicy{filterQuery("tenant_id")},
+		Mutation: privacy.MutationPolicy{setTenant(), filterMutation("tenant_id")},
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 	"tenantry/internal/principal"
 )
 
-// The rules hold for a caller that checks nothing itself.
+// The hooks enforce the rules for a caller without checks of its own.
 func TestNames_everyCallerStoresVisibleText(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {

@@ -19,9 +19,9 @@ import (
 // The rules of this file return only Skip or Deny. An Allow would end the evaluation before the
 // rules of the entity's other mixins.
 
-// confineQuery adds "column = the principal's tenant" to every query, and denies a query without a
+// filterQuery adds "column = the principal's tenant" to every query, and denies a query without a
 // principal.
-func confineQuery(column string) privacy.QueryRule {
+func filterQuery(column string) privacy.QueryRule {
 	return privacy.QueryRuleFunc(func(ctx context.Context, q ent.Query) error {
 		p, err := actor(ctx)
 		if err != nil || p.IsSystem() {
@@ -36,8 +36,8 @@ func confineQuery(column string) privacy.QueryRule {
 	})
 }
 
-// confineMutation does the same for every update and delete.
-func confineMutation(column string) privacy.MutationRule {
+// filterMutation does the same for every update and delete.
+func filterMutation(column string) privacy.MutationRule {
 	return privacy.MutationRuleFunc(func(ctx context.Context, m ent.Mutation) error {
 		p, err := actor(ctx)
 		if err != nil || p.IsSystem() || m.Op().Is(ent.OpCreate) {
@@ -52,9 +52,9 @@ func confineMutation(column string) privacy.MutationRule {
 	})
 }
 
-// stampTenant sets the tenant of a new row to the principal's and denies any other. The system must
+// setTenant sets the tenant of a new row to the principal's and denies any other. The system must
 // set the tenant explicitly.
-func stampTenant() privacy.MutationRule {
+func setTenant() privacy.MutationRule {
 	return privacy.MutationRuleFunc(func(ctx context.Context, m ent.Mutation) error {
 		p, err := actor(ctx)
 		if err != nil || p.IsSystem() || !m.Op().Is(ent.OpCreate) {
@@ -112,7 +112,7 @@ func sameTenant() privacy.MutationRule {
 }
 
 // ownUser denies a row that refers to a user of another tenant. A row of the principal's own user
-// needs no query: stampTenant has set its tenant.
+// needs no query: setTenant has set its tenant.
 func ownUser() privacy.MutationRule {
 	return privacy.MutationRuleFunc(func(ctx context.Context, m ent.Mutation) error {
 		owned, ok := m.(interface {

@@ -12,7 +12,7 @@ import (
 	"tenantry/internal/principal"
 )
 
-func TestRow_of_one_tenant_never_refers_to_a_user_of_another(t *testing.T) {
+func TestReference_toUserOfAnotherTenantIsDenied(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		w := newWorld(t, db)
@@ -32,9 +32,9 @@ func TestRow_of_one_tenant_never_refers_to_a_user_of_another(t *testing.T) {
 	})
 }
 
-// A row that is deleted takes those with it that refer to it. Without an index each of them would be looked for in the whole
-// table. A tenant goes seldom, and once.
-func TestReferences_are_indexed(t *testing.T) {
+// Deleting a row cascades to the rows that refer to it. Without an index the database would scan
+// the whole table for them. References to tenants are exempt: tenants are rarely deleted.
+func TestReferences_areIndexed(t *testing.T) {
 	t.Parallel()
 	for _, table := range migrate.Tables {
 		for _, key := range table.ForeignKeys {

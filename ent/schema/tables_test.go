@@ -14,24 +14,24 @@ import (
 	"tenantry/ent/roleassignment"
 )
 
-// row is what a test wants a table to hold: an owner's row, for a tenant that the writer names or leaves out.
+// row is a row to write: its user and role, and the tenant that the writer sets, or none.
 type row struct {
 	id, user, role uuid.UUID
 	tenant         *uuid.UUID
 }
 
 type (
-	// execer is a builder that touches one row, or creates several.
+	// execer is a builder that writes one row, or creates several.
 	execer interface{ Exec(context.Context) error }
 	// scanner is a query of one column.
 	scanner interface {
 		Scan(context.Context, any) error
 	}
-	// where is what every generated predicate is underneath.
+	// where is the underlying type of every generated predicate.
 	where = func(*sql.Selector)
 )
 
-// access is how the guard reaches one table through its generated client.
+// access has the operations of the guard on one table, with the generated client.
 type access struct {
 	create    func(c *ent.Client, r row) execer
 	bulk      func(c *ent.Client, rows ...row) execer
@@ -42,7 +42,7 @@ type access struct {
 	delete    func(ctx context.Context, c *ent.Client, p where) (int, error)
 }
 
-// changed is what an update writes: of every entity, updated_at can be changed.
+// changed is the value that an update writes to updated_at, which every entity has.
 var changed = time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
 
 // tables has a case for each table with a tenant_id.
@@ -185,7 +185,7 @@ func newOneTimeToken(c *ent.Client, r row) *ent.OneTimeTokenCreate {
 		SetExpiresAt(time.Now().Add(time.Hour)), r)
 }
 
-// named sets the tenant of a builder if the row names one.
+// named sets the tenant of a builder if the row has one.
 func named[B interface{ SetTenantID(uuid.UUID) B }](builder B, r row) B {
 	if r.tenant != nil {
 		return builder.SetTenantID(*r.tenant)
@@ -200,13 +200,13 @@ func each[B any](c *ent.Client, rows []row, build func(*ent.Client, row) B) (bui
 	return builders
 }
 
-// of is the primary key of an assignment. The builders of one row are not used with it: ent's UpdateOne of a composite
-// key panics where it finds none.
+// of is the primary key of an assignment. Builders of one row are not used with it: ent's UpdateOne
+// with a composite key panics if the row does not exist.
 func of(r row) predicate.RoleAssignment {
 	return roleassignment.And(roleassignment.UserID(r.user), roleassignment.RoleID(r.role))
 }
 
-// affected makes a builder of many rows answer as one of a single row does: not found, if there was none.
+// affected makes a builder of many rows return the not-found error of a builder of one row.
 type affected func(context.Context) (int, error)
 
 func (rows affected) Exec(ctx context.Context) error {

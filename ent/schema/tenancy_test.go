@@ -17,7 +17,7 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-func TestRole_of_one_tenant_never_reaches_a_user_of_another(t *testing.T) {
+func TestRoleAssignment_acrossTenantsIsDenied(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		w := newWorld(t, db)
@@ -39,7 +39,7 @@ func TestRole_of_one_tenant_never_reaches_a_user_of_another(t *testing.T) {
 					t.Errorf("%s: %s: %v", who, what, err)
 				}
 			}
-			// The edge itself would write the table without asking the policy of the assignment.
+			// A write through the edge would bypass the policy of RoleAssignment.
 			for what, err := range map[string]error{
 				"role added to user":  w.client.User.UpdateOneID(a.user).AddRoleIDs(b.role).Exec(ctx),
 				"user added to role":  w.client.Role.UpdateOneID(a.role).AddUserIDs(b.user).Exec(ctx),
@@ -58,7 +58,7 @@ func TestRole_of_one_tenant_never_reaches_a_user_of_another(t *testing.T) {
 	})
 }
 
-func TestEdges_of_another_tenant_are_not_removed(t *testing.T) {
+func TestEdges_ofAnotherTenantAreNotRemoved(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		w := newWorld(t, db)
@@ -80,8 +80,9 @@ func TestEdges_of_another_tenant_are_not_removed(t *testing.T) {
 	})
 }
 
-// What the policies keep out is forced in here, since a filter on the way out must not rely on the one on the way in.
-func TestEager_loading_yields_no_rows_of_another_tenant(t *testing.T) {
+// The test inserts rows that the policies deny, because the filter of reads must not rely on the
+// checks of writes.
+func TestEagerLoading_returnsNoRowsOfAnotherTenant(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		w := newWorld(t, db)
@@ -128,7 +129,7 @@ func TestEager_loading_yields_no_rows_of_another_tenant(t *testing.T) {
 	})
 }
 
-func TestTenant_sees_itself_and_is_made_and_removed_by_the_system(t *testing.T) {
+func TestTenant_readsItselfAndOnlyTheSystemCreatesAndDeletes(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		w := newWorld(t, db)
@@ -174,7 +175,7 @@ func TestTenant_sees_itself_and_is_made_and_removed_by_the_system(t *testing.T) 
 	})
 }
 
-func TestSigning_key_is_out_of_reach_of_tenants(t *testing.T) {
+func TestSigningKey_isDeniedToTenants(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		w := newWorld(t, db)

@@ -48,10 +48,10 @@ func (Tenant) Hooks() []ent.Hook { return []ent.Hook{cleanText("name")} }
 // deletes tenants.
 func (Tenant) Policy() ent.Policy {
 	return privacy.Policy{
-		Query: privacy.QueryPolicy{confineQuery("id")},
+		Query: privacy.QueryPolicy{filterQuery("id")},
 		Mutation: privacy.MutationPolicy{
 			privacy.OnMutationOperation(systemOnly(), ent.OpCreate|ent.OpDelete|ent.OpDeleteOne),
-			confineMutation("id"),
+			filterMutation("id"),
 		},
 	}
 }
