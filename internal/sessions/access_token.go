@@ -21,15 +21,16 @@ import (
 // tokenType tells an access token from every other JWT (RFC 9068 §2.1, RFC 8725 §3.11).
 const tokenType = "at+jwt"
 
-// claims are all that an access token says: no personal data, and no permission, which may change before it expires.
+// claims are the claims of an access token. They hold no personal data, and no permission, which
+// may change before the token expires.
 type claims struct {
 	jwt.RegisteredClaims
 	// Times are whole seconds since 1970. The library's own would also be read from text.
 	ExpiresAt int64 `json:"exp"`
 	IssuedAt  int64 `json:"iat"`
 	NotBefore int64 `json:"nbf,omitempty"`
-	// ClientID is that of the tenant's first-party client, which has the id of the tenant (RFC 9068 §2.2). It is not required of a
-	// token: those of an instance before an upgrade have none.
+	// ClientID is that of the tenant's first-party client, which has the id of the tenant (RFC 9068
+	// §2.2). It is optional: tokens of an instance before an upgrade omit it.
 	ClientID  string    `json:"client_id"`
 	SessionID uuid.UUID `json:"sid"`
 	TenantID  uuid.UUID `json:"tid"`
@@ -39,7 +40,7 @@ type claims struct {
 // GetExpirationTime returns the time after which the token is not accepted, nil if there is none.
 func (c claims) GetExpirationTime() (*jwt.NumericDate, error) { return date(c.ExpiresAt), nil }
 
-// GetIssuedAt returns when the token was made, nil if it does not say so.
+// GetIssuedAt returns when the token was issued, nil without that claim.
 func (c claims) GetIssuedAt() (*jwt.NumericDate, error) { return date(c.IssuedAt), nil }
 
 // GetNotBefore returns the time before which the token is not accepted, nil if there is none.
@@ -54,41 +55,45 @@ func date(seconds int64) *jwt.NumericDate {
 
 // accessTokens issues and verifies access tokens.
 type accessTokens struct {
-	keys     *signing.Keys
-	issuer   string
-	clock    func() time.Time
-	parser   *jwt.Parser
-	verified atomic.Int64
-	// known are tokens that were verified, by their ends. A hash of all of one would take longer than the rest of looking it up.
-	known *otter.Cache[string, knownToken]
+	keys   *signing.Keys
+	issuer string
+	clock  func() time.Time
+	parser *jwt.Parser
+	// verifications counts the tokens whose signature was checked.
+	verifications atomic.Int64
+	// verified caches tokens whose signature was checked, keyed by the last 32 characters of the
+	// signature. A hit compares the whole token. Hashing it would cost more than the rest of a
+	// read.
+	verified *otter.Cache[string, verifiedToken]
 }
 
-// knownToken is a whole token, who it speaks for, and until when, by the keys of its time.
-type knownToken struct {
+// verifiedToken is a token, its principal and its expiry. It is valid while keys is the current
+// set.
+type verifiedToken struct {
 	token string
 	*principal.Principal
 	expires int64
 	keys    *signing.Set
 }
 
-// maxKnownBytes is how much verified tokens may take, at about a KiB each.
-const maxKnownBytes = 16 << 20
+// maxVerifiedBytes is the size of the verified-token cache. An entry takes about a KiB.
+const maxVerifiedBytes = 16 << 20
 
 func newAccessTokens(keys *signing.Keys, opts Options) *accessTokens {
-	known := otter.Must(&otter.Options[string, knownToken]{
+	verified := otter.Must(&otter.Options[string, verifiedToken]{
 		Executor:      func(task func()) { task() }, // as in package cache
-		MaximumWeight: maxKnownBytes,
-		Weigher:       func(_ string, t knownToken) uint32 { return uint32(len(t.token) + 256) }, //nolint:gosec // a header's length
+		MaximumWeight: maxVerifiedBytes,
+		Weigher:       func(_ string, t verifiedToken) uint32 { return uint32(len(t.token) + 256) }, //nolint:gosec // a header's length
 	})
-	return &accessTokens{keys: keys, issuer: opts.Issuer, clock: opts.Clock, known: known, parser: jwt.NewParser(
+	return &accessTokens{keys: keys, issuer: opts.Issuer, clock: opts.Clock, verified: verified, parser: jwt.NewParser(
 		jwt.WithValidMethods([]string{"ES256", "EdDSA", "RS256"}),
 		jwt.WithIssuer(opts.Issuer), jwt.WithAudience(opts.Issuer),
 		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(signing.Leeway), jwt.WithTimeFunc(opts.Clock),
-		jwt.WithStrictDecoding(), // one spelling of each token
+		jwt.WithStrictDecoding(), // each token has one encoding
 	)}
 }
 
-// issue signs a token of a session that lives for ttl, in whole seconds, from now.
+// issue signs an access token of a session that expires ttl, in whole seconds, after now.
 func (a *accessTokens) issue(p *Projection, session uuid.UUID, now time.Time, ttl time.Duration) (string, error) {
 	jti, err := uuid.NewRandom()
 	if err != nil {
@@ -109,29 +114,29 @@ func (a *accessTokens) issue(p *Projection, session uuid.UUID, now time.Time, tt
 	return signed, nil
 }
 
-// verify returns who a token speaks for, which is looked into once as long as the keys stay the same. Whatever is wrong with it, the client
-// hears the same; only an outage is told apart.
+// verify returns the principal of a token. It checks the signature once as long as the keys stay
+// the same. Every invalid token fails with errInvalidToken, and an outage with 503.
 func (a *accessTokens) verify(ctx context.Context, token string) (*principal.Principal, error) {
 	keys := a.keys.Current()
-	if t, ok := a.known.GetIfPresent(end(token)); ok && t.token == token && t.keys == keys && a.clock().Unix() < t.expires {
+	if t, ok := a.verified.GetIfPresent(cacheKey(token)); ok && t.token == token && t.keys == keys && a.clock().Unix() < t.expires {
 		return t.Principal, nil
 	}
 	p, expires, err := a.read(ctx, token)
 	if err == nil {
 		token = strings.Clone(token)
-		a.known.Set(end(token), knownToken{token, p, expires, keys})
+		a.verified.Set(cacheKey(token), verifiedToken{token, p, expires, keys})
 	}
 	return p, err
 }
 
-// end is the last part of the signature, of which no two are the same.
-func end(token string) string { return token[max(0, len(token)-32):] }
+// cacheKey returns the last 32 characters of a token, which are the end of its signature.
+func cacheKey(token string) string { return token[max(0, len(token)-32):] }
 
-// read verifies a token and returns who it speaks for, and until when.
+// read checks the signature and the claims of a token and returns its principal and its expiry.
 func (a *accessTokens) read(ctx context.Context, token string) (p *principal.Principal, expires int64, err error) {
-	a.verified.Add(1)
+	a.verifications.Add(1)
 	var c claims
-	if strings.ContainsAny(token, "\r\n") { // which base64 would skip
+	if strings.ContainsAny(token, "\r\n") { // base64 skips line breaks
 		err = errors.New("a line break in the token")
 	} else {
 		_, err = a.parser.ParseWithClaims(token, &c, func(t *jwt.Token) (any, error) { return a.key(ctx, t) })
@@ -143,7 +148,7 @@ func (a *accessTokens) read(ctx context.Context, token string) (p *principal.Pri
 	if err == nil {
 		user, err = uuid.Parse(c.Subject)
 	}
-	if errors.Is(err, keyring.ErrSealed) { // the keys could not be read, so that nothing is known of the token
+	if errors.Is(err, keyring.ErrSealed) { // the keys could not be read, so the token cannot be checked
 		return nil, 0, problem.Unavailable(err)
 	}
 	if err != nil {
@@ -152,8 +157,8 @@ func (a *accessTokens) read(ctx context.Context, token string) (p *principal.Pri
 	return &principal.Principal{TenantID: c.TenantID, UserID: user, SessionID: c.SessionID}, c.ExpiresAt, nil
 }
 
-// key returns the key that the header names. A header has the three members that this server writes and no other: none is
-// a way to bring one's own key (RFC 8725 §3.1, §3.10).
+// key returns the key that the header names. It accepts only the three header members that this
+// server writes, so that a client cannot supply a key (RFC 8725 §3.1, §3.10).
 func (a *accessTokens) key(ctx context.Context, t *jwt.Token) (any, error) {
 	kid, ok := t.Header["kid"].(string)
 	if !ok || len(t.Header) != 3 || t.Header["typ"] != tokenType {
@@ -169,8 +174,8 @@ func (a *accessTokens) key(ctx context.Context, t *jwt.Token) (any, error) {
 	return key.Public, nil
 }
 
-// check is what the parser leaves open: every claim is there, the audience is this server alone, and nobody lives longer
-// than they may.
+// check adds to the parser's checks: every claim is present, this server is the only audience, and
+// the lifetime is at most signing.MaxLifetime.
 func (c *claims) check(issuer string) error {
 	if len(c.Audience) != 1 || c.Audience[0] != issuer || c.IssuedAt == 0 || c.ID == "" ||
 		c.SessionID == uuid.Nil || c.TenantID == uuid.Nil {

@@ -5,5 +5,5 @@
 //	refresh token → Refresh (one compare-and-set) → their successors
 //
 // A session is revoked by its row, by the password version of its user, or by its provider. The package does not know how
-// a user has proved who they are: package auth does, and starts the session.
+// a user has proved their identity: package auth does, and starts the session.
 package sessions

@@ -21,39 +21,40 @@ import (
 // maxSessions is how many sessions are listed.
 const maxSessions = 100
 
-// FirstTokens returns the first tokens of a session again, for a client that may not have received them: nil if it has used them since,
-// 401 if the session is over, or its user may not act.
-func (a *Sessions) FirstTokens(ctx context.Context, session uuid.UUID) (*Tokens, error) {
-	p, err := a.OfSession(ctx, session)
+// FirstTokens returns the first tokens of a session again, for a client that may not have
+// received them: nil if the client has used them since, 401 if the session has ended or its user is
+// disabled.
+func (s *Sessions) FirstTokens(ctx context.Context, session uuid.UUID) (*Tokens, error) {
+	p, err := s.OfSession(ctx, session)
 	if err != nil {
 		return nil, err
 	}
-	unused, err := a.client.RefreshToken.Query().Where(refreshtoken.ID(session), refreshtoken.Counter(0)).
+	unused, err := s.client.RefreshToken.Query().Where(refreshtoken.ID(session), refreshtoken.Counter(0)).
 		Exist(principal.NewContext(ctx, &principal.Principal{TenantID: p.TenantID, UserID: p.ID}))
 	if err != nil || !unused {
 		return nil, err
 	}
-	return a.tokens(p, refreshToken{session: session}, p.SessionEnds)
+	return s.tokens(p, refreshToken{session: session}, p.SessionEnds)
 }
 
-// tokens are what a client gets of a session.
-func (a *Sessions) tokens(p *Projection, t refreshToken, end time.Time) (*Tokens, error) {
-	now := a.opts.Clock()
+// tokens returns the refresh token of a session and a new access token.
+func (s *Sessions) tokens(p *Projection, t refreshToken, expires time.Time) (*Tokens, error) {
+	now := s.opts.Clock()
 	// A token never outlives its session.
-	ttl := min(a.opts.Lifetimes.In(p.TenantSettings).AccessToken, end.Sub(now)).Truncate(time.Second)
-	access, err := a.access.issue(p, t.session, now, ttl)
+	ttl := min(s.opts.Lifetimes.In(p.TenantSettings).AccessToken, expires.Sub(now)).Truncate(time.Second)
+	access, err := s.access.issue(p, t.session, now, ttl)
 	if err != nil {
 		return nil, err
 	}
-	return &Tokens{Session: t.session, Access: access, ExpiresIn: ttl, Refresh: a.refresh.encode(t), User: p}, nil
+	return &Tokens{Session: t.session, Access: access, ExpiresIn: ttl, Refresh: s.refresh.encode(t), User: p}, nil
 }
 
-// ofSession returns the projection of who has signed in with a session, nil if that is over. It is
-// shared and must not be changed.
-func (a *Sessions) ofSession(ctx context.Context, session uuid.UUID) (*Projection, error) {
-	now := a.opts.Clock()
-	p, err := cache.Get(a.opts.Cache, cache.Key{Kind: cache.Session, ID: session}, func() (cache.Loaded[*Projection], error) {
-		p, err := a.batches.load(ctx, session)
+// ofSession returns the projection of a session, nil if the session has ended. Callers share the
+// projection and must not change it.
+func (s *Sessions) ofSession(ctx context.Context, session uuid.UUID) (*Projection, error) {
+	now := s.opts.Clock()
+	p, err := cache.Get(s.opts.Cache, cache.Key{Kind: cache.Session, ID: session}, func() (cache.Loaded[*Projection], error) {
+		p, err := s.batches.load(ctx, session)
 		if p == nil || err != nil {
 			return cache.Loaded[*Projection]{}, err
 		}
@@ -65,9 +66,10 @@ func (a *Sessions) ofSession(ctx context.Context, session uuid.UUID) (*Projectio
 	return p, err
 }
 
-// OfSession returns who has signed in with a session: 401 if it is over, or they may not act.
-func (a *Sessions) OfSession(ctx context.Context, session uuid.UUID) (*Projection, error) {
-	p, err := a.ofSession(principal.System(ctx, "session: it was asked from it before"), session)
+// OfSession returns the projection of a session: 401 if the session has ended or its user is
+// disabled.
+func (s *Sessions) OfSession(ctx context.Context, session uuid.UUID) (*Projection, error) {
+	p, err := s.ofSession(principal.System(ctx, "session: it was asked from it before"), session)
 	if err != nil {
 		return nil, err
 	}
@@ -80,37 +82,37 @@ func (a *Sessions) OfSession(ctx context.Context, session uuid.UUID) (*Projectio
 // recently is how long ago a user has to have signed in who changes the ways in (ASVS 7.5.1).
 const recently = 10 * time.Minute
 
-// Recent refuses with 401 who has not signed in just now (RFC 9470 §3).
-func (a *Sessions) Recent(me *Projection) error {
-	if a.opts.Clock().Sub(me.SessionBegan) > recently {
-		return problem.Unauthorized("insufficient_user_authentication", "Sign in again: this is for who has done so in the last ten minutes.")
+// Recent fails with 401 if the session began more than ten minutes ago (RFC 9470 §3).
+func (s *Sessions) Recent(me *Projection) error {
+	if s.opts.Clock().Sub(me.SessionBegan) > recently {
+		return problem.Unauthorized("insufficient_user_authentication", "Recent sign-in required: sign in again and retry within ten minutes.")
 	}
 	return nil
 }
 
 // List returns the sessions of a user that are not over by the tenant's settings, the last used
 // first, at most a hundred. ExpiresAt is when a session ends unless it is refreshed before.
-func (a *Sessions) List(ctx context.Context, u *ent.User, home settings.Tenant) ([]*ent.RefreshToken, error) {
-	now, limit := a.opts.Clock(), a.opts.Lifetimes.In(home).RefreshIdle
-	sessions, err := a.client.RefreshToken.Query().Where(
+func (s *Sessions) List(ctx context.Context, u *ent.User, home settings.Tenant) ([]*ent.RefreshToken, error) {
+	now, limit := s.opts.Clock(), s.opts.Lifetimes.In(home).RefreshIdle
+	sessions, err := s.client.RefreshToken.Query().Where(
 		refreshtoken.UserID(u.ID), refreshtoken.Revoked(false), refreshtoken.PasswordVersion(u.PasswordVersion),
-		func(s *sql.Selector) { s.Where(hasLiveProvider(s)) },
+		func(q *sql.Selector) { q.Where(hasLiveProvider(q)) },
 		refreshtoken.ExpiresAtGT(now), refreshtoken.RotatedAtGT(now.Add(-limit)),
 	).Order(refreshtoken.ByRotatedAt(sql.OrderDesc()), refreshtoken.ByID(sql.OrderDesc())).Limit(maxSessions).All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
 	}
-	for _, s := range sessions {
-		if idle := s.RotatedAt.Add(limit); idle.Before(s.ExpiresAt) {
-			s.ExpiresAt = idle
+	for _, session := range sessions {
+		if idle := session.RotatedAt.Add(limit); idle.Before(session.ExpiresAt) {
+			session.ExpiresAt = idle
 		}
 	}
 	return sessions, nil
 }
 
-// End ends one session of a user: 404 if the user has none of that id that is not over.
-func (a *Sessions) End(ctx context.Context, user, session uuid.UUID) error {
-	ended, err := a.revoke(ctx, refreshtoken.RevokedReasonLogout, refreshtoken.ID(session), refreshtoken.UserID(user))
+// End revokes one session of a user: 404 if the user has no live session of that id.
+func (s *Sessions) End(ctx context.Context, user, session uuid.UUID) error {
+	ended, err := s.revoke(ctx, refreshtoken.RevokedReasonLogout, refreshtoken.ID(session), refreshtoken.UserID(user))
 	if err == nil && !ended {
 		err = problem.NotFound()
 	}
@@ -118,10 +120,10 @@ func (a *Sessions) End(ctx context.Context, user, session uuid.UUID) error {
 }
 
 // revoke revokes one session, and reports whether it was live.
-func (a *Sessions) revoke(ctx context.Context, reason refreshtoken.RevokedReason, session ...predicate.RefreshToken) (revoked bool, err error) {
+func (s *Sessions) revoke(ctx context.Context, reason refreshtoken.RevokedReason, session ...predicate.RefreshToken) (revoked bool, err error) {
 	live := append(session, unrevoked)
 	for {
-		n, err := a.client.RefreshToken.Update().Where(live...).SetRevoked(true).SetRevokedReason(reason).Save(ctx)
+		n, err := s.client.RefreshToken.Update().Where(live...).SetRevoked(true).SetRevokedReason(reason).Save(ctx)
 		if err != nil {
 			return false, fmt.Errorf("revoke session: %w", err)
 		}
@@ -131,7 +133,7 @@ func (a *Sessions) revoke(ctx context.Context, reason refreshtoken.RevokedReason
 		// The update may have waited for a transaction that keeps the session and raises the
 		// password_version of both. It has then compared the session's new version with the user's
 		// old one. A statement that begins now sees both.
-		found, err := a.client.RefreshToken.Query().Where(live...).Exist(ctx)
+		found, err := s.client.RefreshToken.Query().Where(live...).Exist(ctx)
 		if err != nil || !found {
 			return false, err
 		}

@@ -17,9 +17,9 @@ import (
 )
 
 // startAt starts a session that a provider of the tenant has started.
-func (a *Sessions) startAt(m member, p *ent.OAuthProvider) (uuid.UUID, error) {
+func (s *Sessions) startAt(m member, p *ent.OAuthProvider) (uuid.UUID, error) {
 	at := Provider{ID: uuid.NullUUID{UUID: p.ID, Valid: true}, Generation: p.Generation}
-	session, _, err := a.insertSession(m.ctx, a.client, m.Projection, at, Origin{})
+	session, _, err := s.insertSession(m.ctx, s.client, m.Projection, at, Origin{})
 	return session, err
 }
 

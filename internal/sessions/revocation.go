@@ -100,12 +100,12 @@ func DeleteOneTimeTokens(ctx context.Context, tx *ent.Client, id uuid.UUID) erro
 }
 
 // LogoutAll signs a user out everywhere.
-func (a *Sessions) LogoutAll(ctx context.Context, user uuid.UUID) error {
-	err := database.WithTx(ctx, a.client, func(tx *ent.Client) error { return RevokeAll(ctx, tx, user) })
+func (s *Sessions) LogoutAll(ctx context.Context, user uuid.UUID) error {
+	err := database.WithTx(ctx, s.client, func(tx *ent.Client) error { return RevokeAll(ctx, tx, user) })
 	if err != nil {
 		return err
 	}
-	MarkRevoked(ctx, a.client, user, refreshtoken.RevokedReasonLogout)
+	MarkRevoked(ctx, s.client, user, refreshtoken.RevokedReasonLogout)
 	return nil
 }
 

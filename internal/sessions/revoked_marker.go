@@ -41,7 +41,7 @@ type RevokedMarker struct {
 }
 
 // NewRevokedMarker returns a marker that starts with the oldest session.
-func (a *Sessions) NewRevokedMarker() *RevokedMarker { return &RevokedMarker{sessions: a} }
+func (s *Sessions) NewRevokedMarker() *RevokedMarker { return &RevokedMarker{sessions: s} }
 
 // Run reads the next page of sessions and marks its rows, and so on until a page has no row to
 // mark. The first page follows the last.

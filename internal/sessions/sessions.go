@@ -22,7 +22,7 @@ type Sessions struct {
 	refresh refreshTokens
 	batches *sessionBatches
 	opts    Options
-	// refreshes counts how refreshes end.
+	// refreshes counts refreshes by outcome.
 	refreshes outcomes.Counters
 }
 
@@ -33,14 +33,14 @@ type Options struct {
 	// Issuer is the URL that access tokens are issued by and for.
 	Issuer string
 
-	// Lifetimes are the longest; a tenant may have shorter ones.
+	// Lifetimes are the maximum; a tenant may set shorter ones.
 	Lifetimes    Lifetimes
 	RefreshGrace time.Duration
 	// PerUser is how many live sessions a user may have: a sign-in ends the least recently
 	// refreshed ones beyond that. At least 1.
 	PerUser int
 
-	// Cache remembers who has signed in.
+	// Cache holds the projections of authenticated sessions.
 	Cache *cache.Cache
 	Clock func() time.Time
 	Log   *slog.Logger
@@ -59,19 +59,19 @@ func New(client *ent.Client, keys *signing.Keys, opts Options) (*Sessions, error
 	}, nil
 }
 
-// Refreshes returns how refreshes have ended so far.
-func (a *Sessions) Refreshes() outcomes.Counters { return a.refreshes }
+// Refreshes returns the outcomes of refreshes so far.
+func (s *Sessions) Refreshes() outcomes.Counters { return s.refreshes }
 
 // Verifications returns how many access tokens were verified so far.
-func (a *Sessions) Verifications() int64 { return a.access.verified.Load() }
+func (s *Sessions) Verifications() int64 { return s.access.verifications.Load() }
 
-// Tokens are the answer to every way of signing in.
+// Tokens is the result of every way to sign in.
 type Tokens struct {
 	Session   uuid.UUID
 	Access    string
 	ExpiresIn time.Duration
 	Refresh   string
-	// Device is the token of the device, where a password was given.
+	// Device is the device token of a sign-in with a password, else "".
 	Device string
 	User   *Projection
 }
@@ -79,8 +79,8 @@ type Tokens struct {
 // Origin is where a sign-in came from.
 type Origin struct{ IP, UserAgent string }
 
-// errInvalidToken is the answer to an access token that is not valid, or not any more.
+// errInvalidToken is the error of an access token that is invalid, expired or revoked.
 var errInvalidToken = problem.Unauthorized("invalid_token", "The access token is not valid.")
 
-// ErrCredentials is the answer to everybody who may not sign in, whatever the reason (ASVS 6.3.8).
+// ErrCredentials is the error of every refused sign-in: it does not reveal the reason (ASVS 6.3.8).
 var ErrCredentials = problem.Unauthorized("invalid_credentials", "The tenant, e-mail address or password is not right.")

@@ -23,12 +23,13 @@ const (
 )
 
 // insertSession inserts a session ($1) of a user ($2) of a tenant ($3) whose password_version is
-// still $4, by a provider of the tenant ($12) whose generation is still $13 (-1 if there is none), and revokes the least recently refreshed sessions beyond the limit ($10), of the first
-// $11 at most. $5 is the time, $7 the time since which a live session was refreshed. It is one
-// statement on both databases: a session that is to be revoked conflicts with itself. Below the
-// limit the statement updates no row, so that no change is recorded. Rows are locked in the order
-// of their ids, so that sign-ins of one user do not deadlock, and a session that was refreshed
-// meanwhile stays. Tenant and user, which ent's policy would check on create, are conditions.
+// still $4, by a provider of the tenant ($12) whose generation is still $13 (-1 if there is none),
+// and revokes the least recently refreshed sessions beyond the limit ($10), of the first $11 at
+// most. $5 is the time, $7 the time since which a live session was refreshed. It is one statement
+// on both databases: a session that is to be revoked conflicts with itself. Below the limit the
+// statement updates no row, so that no change is recorded. Rows are locked in the order of their
+// ids, so that sign-ins of one user do not deadlock, and a session that was refreshed meanwhile
+// stays. Tenant and user, which ent's policy would check on create, are conditions.
 const insertSession = `INSERT INTO refresh_tokens (id, tenant_id, user_id, password_version,
 	created_at, updated_at, rotated_at, expires_at, ip, user_agent, provider_id, provider_generation)
 WITH owner AS (
@@ -56,56 +57,56 @@ ON CONFLICT (id) DO UPDATE SET revoked = true, updated_at = $5,
 WHERE NOT refresh_tokens.revoked AND refresh_tokens.rotated_at = excluded.rotated_at`
 
 // Start inserts a session, ends the least recently refreshed sessions of the user beyond
-// Options.PerUser, and returns the first tokens: 401 if the user was deleted, their
-// password_version was raised since the projection was read, 400 if the provider was removed.
-func (a *Sessions) Start(
+// Options.PerUser, and returns the first tokens: 401 if the user was deleted or password_version
+// has changed since the proof, 400 if the provider was removed.
+func (s *Sessions) Start(
 	ctx context.Context, client *ent.Client, p *Projection, provider Provider, from Origin,
 ) (*Tokens, error) {
-	session, end, err := a.insertSession(ctx, client, p, provider, from)
+	session, expires, err := s.insertSession(ctx, client, p, provider, from)
 	if err != nil {
 		return nil, err
 	}
-	return a.tokens(p, refreshToken{session: session}, end)
+	return s.tokens(p, refreshToken{session: session}, expires)
 }
 
 // insertSession returns the id of the session and when it expires.
-func (a *Sessions) insertSession(
+func (s *Sessions) insertSession(
 	ctx context.Context, client *ent.Client, p *Projection, provider Provider, from Origin,
-) (session uuid.UUID, end time.Time, err error) {
+) (session uuid.UUID, expires time.Time, err error) {
 	acting, ok := principal.FromContext(ctx)
 	if !ok {
-		return session, end, errors.New("start session: no principal in the context")
+		return session, expires, errors.New("start session: no principal in the context")
 	}
 	tenant := p.TenantID
 	if !acting.IsSystem() {
 		tenant = acting.TenantID
 	}
 	if session, err = uuid.NewV7(); err != nil {
-		return session, end, fmt.Errorf("start session: %w", err)
+		return session, expires, fmt.Errorf("start session: %w", err)
 	}
-	now, lifetimes, limit := a.opts.Clock(), a.opts.Lifetimes.In(p.TenantSettings), max(1, a.opts.PerUser)
-	end = now.Add(lifetimes.RefreshToken)
+	now, lifetimes, limit := s.opts.Clock(), s.opts.Lifetimes.In(p.TenantSettings), max(1, s.opts.PerUser)
+	expires = now.Add(lifetimes.RefreshToken)
 	result, err := client.ExecContext(ctx, insertSession, session, p.ID, tenant, p.PasswordVersion,
-		now, end, now.Add(-lifetimes.RefreshIdle), from.IP, text(from.UserAgent, maxUserAgent), limit, limit+endedAtOnce-1,
+		now, expires, now.Add(-lifetimes.RefreshIdle), from.IP, text(from.UserAgent, maxUserAgent), limit, limit+endedAtOnce-1,
 		provider.ID, provider.generation())
 	if sqlgraph.IsForeignKeyConstraintError(err) {
-		return session, end, ErrCredentials // the user was deleted just now
+		return session, expires, ErrCredentials // the user was deleted just now
 	}
 	if err != nil {
-		return session, end, fmt.Errorf("start session: %w", err)
+		return session, expires, fmt.Errorf("start session: %w", err)
 	}
 	written, err := result.RowsAffected()
 	if err != nil {
-		return session, end, fmt.Errorf("start session: %w", err)
+		return session, expires, fmt.Errorf("start session: %w", err)
 	}
 	if written == 0 && provider.ID.Valid {
-		return session, end, ErrProviderDisabled // the projection was live just now
+		return session, expires, ErrProviderDisabled // the projection was live just now
 	}
 	if written == 0 {
-		return session, end, ErrCredentials
+		return session, expires, ErrCredentials
 	}
-	if written > 1 && a.opts.Cache != nil {
-		a.opts.Cache.Written() // the cache may hold the sessions that were ended; an INSERT alone is not reported to it
+	if written > 1 && s.opts.Cache != nil {
+		s.opts.Cache.Written() // the cache may hold the sessions that were ended; an INSERT alone is not reported to it
 	}
-	return session, end, nil
+	return session, expires, nil
 }

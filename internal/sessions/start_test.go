@@ -45,9 +45,9 @@ func members(t *testing.T, db *database.DB, slug string, n int) (all []member) {
 }
 
 // start starts a session of a user.
-func (a *Sessions) start(t *testing.T, m member) uuid.UUID {
+func (s *Sessions) start(t *testing.T, m member) uuid.UUID {
 	t.Helper()
-	session, _, err := a.insertSession(m.ctx, a.client, m.Projection, Provider{}, Origin{IP: "192.0.2.1", UserAgent: "test"})
+	session, _, err := s.insertSession(m.ctx, s.client, m.Projection, Provider{}, Origin{IP: "192.0.2.1", UserAgent: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
