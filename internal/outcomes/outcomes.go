@@ -2,17 +2,17 @@ package outcomes
 
 import "sync/atomic"
 
-// How attempts end, as operators read it. A client is told less (ASVS 6.3.8).
+// Outcomes of attempts, as operators read them. Clients get less detail (ASVS 6.3.8).
 const (
-	// OK is a sign-in that has begun a session.
+	// OK is a sign-in that started a session.
 	OK = "ok"
-	// WrongCredentials is a password that is not right, or of nobody.
+	// WrongCredentials is a wrong password, or an account that does not exist.
 	WrongCredentials = "wrong_credentials" //nolint:gosec // the name of an outcome
-	// Disabled is a right password of a user or a tenant that may not act.
+	// Disabled is the correct password of a disabled user or tenant.
 	Disabled = "disabled"
 	// Throttled is an attempt that has to wait.
 	Throttled = "throttled"
-	// Busy is an attempt whose password had no turn to be hashed.
+	// Busy is an attempt that the password hasher had no capacity for.
 	Busy = "busy"
 	// Refused is an attempt that proves nothing, or not enough.
 	Refused = "refused"
@@ -20,7 +20,7 @@ const (
 	Failed = "failed"
 	// Rotated is a refresh that has moved its session on, and Grace one that was given the same successor again.
 	Rotated, Grace = "rotated", "grace"
-	// Reuse is a refresh token that came back after its time, which has ended its session.
+	// Reuse is a used refresh token presented after the reuse window, which revokes its session.
 	Reuse = "reuse"
 )
 

@@ -116,7 +116,7 @@ func (l *Limiter) SpendAddress(ctx context.Context, ip string) (*Attempt, error)
 // SpendSignIn counts an attempt to sign in: 429 if the address or the account has to wait. All
 // networks share the attempts of an account. Once those are used up, each network has a few of its
 // own, which can succeed only if the account has signed in from the network before, so that
-// strangers elsewhere do not keep the owner out (ASVS 6.1.1). The others are blind: they cost the
+// attackers elsewhere cannot lock the owner out (ASVS 6.1.1). The others are blind: they cost the
 // same, and every failure is the same 429, so that a client learns neither which accounts exist nor
 // who has used its network (ASVS 6.3.8). The context must be the system's.
 func (l *Limiter) SpendSignIn(ctx context.Context, ip, account string) (*Attempt, error) {
