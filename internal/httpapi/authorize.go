@@ -9,28 +9,29 @@ import (
 	"tenantry/internal/problem"
 )
 
-// authorize lets a request through to its handler if the operation is public, or if the credential is good for what the
-// operation demands. A route outside the contract shows nothing that needs protection.
+// authorize lets a request reach its handler if the operation is public, or if the credential is
+// valid and has the scopes of the operation. It fails with 401 or 403. A route outside the contract
+// has nothing to protect.
 func (r *router) authorize(c *gin.Context) {
-	v := visitOf(c)
-	o := v.operation
+	req := requestOf(c)
+	o := req.operation
 	if o == nil || o.public {
 		return
 	}
-	if v.refusal != nil {
-		r.fail(c, v.refusal)
+	if req.refusal != nil {
+		r.fail(c, req.refusal)
 		return
 	}
-	if _, ok := principal.FromContext(v.Context); !ok {
-		r.fail(c, problem.Unauthorized("unauthorized", "A bearer token is needed."))
+	if _, ok := principal.FromContext(req.Context); !ok {
+		r.fail(c, problem.Unauthorized("unauthorized", "A bearer token is required."))
 		return
 	}
-	allowed, err := r.Authorize(v.Context, o.scopes)
+	allowed, err := r.Authorize(req.Context, o.scopes)
 	if err != nil {
 		r.fail(c, err)
 		return
 	}
-	if o.elsewhere && c.Query(tenantParameter) != "" {
+	if o.crossTenant && c.Query(tenantParameter) != "" {
 		if allowed, err = r.ActIn(allowed, c.Query(tenantParameter)); err != nil {
 			r.fail(c, err)
 			return
@@ -40,5 +41,5 @@ func (r *router) authorize(c *gin.Context) {
 		r.fail(c, problem.Internal(errors.New("authorization returned no context")))
 		return
 	}
-	v.Context = allowed
+	req.Context = allowed
 }

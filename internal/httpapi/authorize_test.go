@@ -15,7 +15,7 @@ import (
 	"tenantry/internal/problem"
 )
 
-func TestAuthorize_answers_its_errors(t *testing.T) {
+func TestAuthorize_errorsAreRendered(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name   string
@@ -53,7 +53,7 @@ func TestAuthorize_answers_its_errors(t *testing.T) {
 	}
 }
 
-func TestAuthorize_is_asked_for_the_scopes_of_the_operation(t *testing.T) {
+func TestAuthorize_receivesScopesOfOperation(t *testing.T) {
 	t.Parallel()
 	for name, scopes := range map[string][]string{"none": {}, "one": {"users:read"}, "two": {"users:read", "roles:read"}} {
 		t.Run(name, func(t *testing.T) {
@@ -79,7 +79,7 @@ func TestAuthorize_is_asked_for_the_scopes_of_the_operation(t *testing.T) {
 	}
 }
 
-func TestAuthorize_gives_the_handler_its_context(t *testing.T) {
+func TestAuthorize_contextIsPassedToHandler(t *testing.T) {
 	t.Parallel()
 	type projection struct{}
 	var seen any
@@ -94,7 +94,7 @@ func TestAuthorize_gives_the_handler_its_context(t *testing.T) {
 	}
 }
 
-func TestAuthenticate_that_cannot_answer_is_503(t *testing.T) {
+func TestAuthenticate_outageIs503(t *testing.T) {
 	t.Parallel()
 	for name, outage := range map[string]error{
 		"database_down":          fmt.Errorf("read signing keys: %w", errOutage),
@@ -116,7 +116,7 @@ func TestAuthenticate_that_cannot_answer_is_503(t *testing.T) {
 	}
 }
 
-func TestAuthenticate_that_names_nobody_is_401(t *testing.T) {
+func TestAuthenticate_anonymousPrincipalIs401(t *testing.T) {
 	t.Parallel()
 	for name, nobody := range map[string]*principal.Principal{"nil": nil, "zero": {}, "user_without_tenant": {UserID: alice.UserID, Superuser: true}} {
 		t.Run(name, func(t *testing.T) {
@@ -130,7 +130,7 @@ func TestAuthenticate_that_names_nobody_is_401(t *testing.T) {
 	}
 }
 
-func TestPublic_operations_take_no_notice_of_a_credential(t *testing.T) {
+func TestPublicOperation_ignoresCredential(t *testing.T) {
 	t.Parallel()
 	for name, headers := range map[string][]string{
 		"none":          nil,
@@ -155,7 +155,7 @@ func TestPublic_operations_take_no_notice_of_a_credential(t *testing.T) {
 	}
 }
 
-func TestPublic_operations_survive_an_outage_of_authentication(t *testing.T) {
+func TestPublicOperation_servesDuringOutageOfAuthentication(t *testing.T) {
 	t.Parallel()
 	a := start(t, func(s *setup) {
 		s.Authenticate = func(context.Context, string) (*principal.Principal, error) { return nil, errOutage }

@@ -7,9 +7,9 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// What a handler reads of a browser's request, and sends with whatever answers it, beyond what the contract's types carry.
+// Access to the parts of a browser's request and response that the contract's types do not have.
 
-// Cookie returns the value of a cookie of the request that a handler serves, or "" if the request has no such cookie.
+// Cookie returns the value of a cookie of the request, or "" if the request has no such cookie.
 func Cookie(ctx context.Context, name string) string {
 	c, ok := ctx.Value(gin.ContextKey).(*gin.Context)
 	if !ok {
@@ -22,7 +22,7 @@ func Cookie(ctx context.Context, name string) string {
 	return cookie.Value
 }
 
-// Cookies returns the cookies of the request that a handler serves, in their order.
+// Cookies returns the cookies of the request, in order.
 func Cookies(ctx context.Context) []*http.Cookie {
 	c, ok := ctx.Value(gin.ContextKey).(*gin.Context)
 	if !ok {
@@ -31,7 +31,7 @@ func Cookies(ctx context.Context) []*http.Cookie {
 	return c.Request.Cookies()
 }
 
-// SetCookie adds a cookie to the answer, whatever that will be.
+// SetCookie adds a cookie to the response, which may be an error.
 func SetCookie(ctx context.Context, cookie *http.Cookie) {
 	if c, ok := ctx.Value(gin.ContextKey).(*gin.Context); ok {
 		http.SetCookie(c.Writer, cookie)
@@ -47,8 +47,8 @@ func Host(ctx context.Context) string {
 	return c.Request.Host
 }
 
-// FormMember returns a member of the request's form that the contract does not declare, or "" if the form lacks it. The value is
-// not validated.
+// FormMember returns a form member that the contract does not declare, or "" if the form lacks it.
+// The value is not validated.
 func FormMember(ctx context.Context, name string) string {
 	c, ok := ctx.Value(gin.ContextKey).(*gin.Context)
 	if !ok || c.Request.PostForm == nil {

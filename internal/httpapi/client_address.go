@@ -13,10 +13,11 @@ const (
 	forwarded     = "Forwarded" // RFC 7239
 )
 
-// clientAddress returns the address of the client of a request: the socket's peer, or the address that the trusted proxies
-// name. It walks the named addresses from the last, which the nearest proxy has added, and stops at the first that is not a
-// proxy's. What stands before that one may be forged. An IPv4-mapped address is returned as IPv4, and no address has a port
-// or a zone, so that each client has one spelling.
+// clientAddress returns the address of the client: the remote address of the socket, or the address
+// that trusted proxies report. It walks the reported addresses from the last, which the nearest
+// proxy has added, to the first that is not a trusted proxy. Addresses before that one may be
+// forged. An IPv4-mapped address is returned as IPv4, without port and zone, so that each client
+// has one spelling.
 func (r *router) clientAddress(req *http.Request) string {
 	host, _, err := net.SplitHostPort(req.RemoteAddr)
 	if err != nil {
@@ -32,11 +33,11 @@ func (r *router) clientAddress(req *http.Request) string {
 	if !r.trusts(client) {
 		return client.String()
 	}
-	named := r.namedAddresses(req.Header)
-	for i := len(named) - 1; i >= 0 && r.trusts(client); i-- {
-		next, ok := parseAddress(named[i])
+	reported := r.reportedAddresses(req.Header)
+	for i := len(reported) - 1; i >= 0 && r.trusts(client); i-- {
+		next, ok := parseAddress(reported[i])
 		if !ok {
-			break // "unknown", an obfuscated name, or no address at all
+			break // "unknown", an obfuscated identifier or an invalid address
 		}
 		client = next
 	}
@@ -53,20 +54,21 @@ func (r *router) trusts(address netip.Addr) bool {
 	return false
 }
 
-// namedAddresses returns what proxies have said about the clients before them, in order. Several fields of one name are one list
-// (RFC 9110 §5.3).
-func (r *router) namedAddresses(header http.Header) []string {
+// reportedAddresses returns the client addresses in the header of the proxies, in order. Several
+// fields of one name are one list (RFC 9110 §5.3).
+func (r *router) reportedAddresses(header http.Header) []string {
 	if r.ProxyHeader == forwarded {
-		var named []string
+		var reported []string
 		for _, field := range header[forwarded] {
-			named = append(named, forwardedFor(field)...)
+			reported = append(reported, forwardedFor(field)...)
 		}
-		return named
+		return reported
 	}
 	return strings.Split(strings.Join(header[xForwardedFor], ","), ",")
 }
 
-// parseAddress reads an address, with or without a port, and IPv6 with or without brackets: 192.0.2.1:4711, [2001:db8::1], 2001:db8::1.
+// parseAddress parses an address, with or without a port, and IPv6 with or without brackets:
+// 192.0.2.1:4711, [2001:db8::1], 2001:db8::1.
 func parseAddress(text string) (netip.Addr, bool) {
 	text = strings.TrimSpace(text)
 	if at := strings.LastIndex(text, ":_"); at >= 0 { // an obfuscated port (RFC 7239 §6.3)
@@ -84,11 +86,11 @@ func parseAddress(text string) (netip.Addr, bool) {
 	return address.Unmap().WithZone(""), err == nil
 }
 
-// forwardedFor returns the parameter "for" of each element of a field Forwarded, or "" for an element without
-// it. A field that cannot be parsed, such as one with an unclosed quote, has no addresses: the client may have sent its beginning, to
-// which the proxy has appended.
+// forwardedFor returns the parameter "for" of each element of a Forwarded field, or "" for an
+// element without it. A field with an unclosed quote yields one "": the client may have sent the
+// quote, and the proxy appended to it.
 func forwardedFor(field string) []string {
-	named, node, ok := []string(nil), "", true
+	nodes, node, ok := []string(nil), "", true
 	for rest := field; ok; {
 		var pair string
 		var end byte
@@ -99,17 +101,17 @@ func forwardedFor(field string) []string {
 			node = strings.Trim(value, `"`)
 		}
 		if end != ';' {
-			named, node = append(named, node), ""
+			nodes, node = append(nodes, node), ""
 		}
 		if end == 0 {
 			break
 		}
 	}
-	return named
+	return nodes
 }
 
-// cutForwarded returns what stands before the first semicolon or comma outside of quotes, and which of them it was, 0 at the end of the
-// field. It is not ok if a quote is not closed.
+// cutForwarded cuts a field at the first semicolon or comma outside of quotes. end is that
+// separator, 0 at the end of the field. ok is false if a quote is not closed.
 func cutForwarded(field string) (pair, rest string, end byte, ok bool) {
 	quoted := false
 	for i := 0; i < len(field); i++ {
@@ -125,7 +127,7 @@ func cutForwarded(field string) (pair, rest string, end byte, ok bool) {
 	return field, "", 0, !quoted
 }
 
-// unmapped returns prefixes as they are compared: an IPv4 network in its IPv4-mapped form is that network.
+// unmapped returns the prefixes masked, and IPv4-mapped prefixes as IPv4.
 func unmapped(prefixes []netip.Prefix) []netip.Prefix {
 	compared := make([]netip.Prefix, 0, len(prefixes))
 	for _, p := range prefixes {

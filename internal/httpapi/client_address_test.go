@@ -70,7 +70,7 @@ func TestClientAddress_comesFromXForwardedFor(t *testing.T) {
 	}
 }
 
-func TestClientAddress_withoutProxiesIsThePeer(t *testing.T) {
+func TestClientAddress_withoutProxiesIsRemoteAddress(t *testing.T) {
 	t.Parallel()
 	for peer, want := range map[string]string{
 		"192.0.2.1:9": "192.0.2.1", "[::ffff:192.0.2.1]:9": "192.0.2.1", "[2001:DB8::1]:9": "2001:db8::1", "[fe80::1%eth0]:9": "fe80::1",

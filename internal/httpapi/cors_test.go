@@ -19,7 +19,7 @@ var otherOrigins = []string{
 	"http://localhost", "http://localhost:51730", "https://localhost:5173", "http://127.0.0.1:5173", "null", "*", "file://", "",
 }
 
-func TestCORS_names_no_other_origin(t *testing.T) {
+func TestCORS_otherOriginIsNotAllowed(t *testing.T) {
 	t.Parallel()
 	a := start(t, withOrigins(allowedOrigins...))
 	for _, origin := range otherOrigins {
@@ -32,7 +32,7 @@ func TestCORS_names_no_other_origin(t *testing.T) {
 	}
 }
 
-func TestCORS_compares_origins_exactly(t *testing.T) {
+func TestCORS_originsAreComparedExactly(t *testing.T) {
 	t.Parallel()
 	// A pattern is a name like any other: no origin has it.
 	a := start(t, withOrigins("https://*.ok.test", "https://*", "https://app.ok.test"))
@@ -42,7 +42,7 @@ func TestCORS_compares_origins_exactly(t *testing.T) {
 	}
 }
 
-func TestCORS_names_an_origin_of_the_list(t *testing.T) {
+func TestCORS_configuredOriginIsAllowed(t *testing.T) {
 	t.Parallel()
 	a := start(t, withOrigins(allowedOrigins...))
 	for _, origin := range allowedOrigins {
@@ -71,7 +71,7 @@ func TestCORS_names_an_origin_of_the_list(t *testing.T) {
 }
 
 // No script has any business where browsers are led (RFC 9700 §2.6).
-func TestCORS_is_silent_where_browsers_are_led(t *testing.T) {
+func TestCORS_redirectingOperationsSendNoHeaders(t *testing.T) {
 	t.Parallel()
 	a := start(t, withOrigins(allowedOrigins...))
 	for _, path := range []string{"/api/v1/auth/oauth/google/authorize", "/api/v1/auth/oauth/google/callback?state=x"} {
@@ -81,7 +81,7 @@ func TestCORS_is_silent_where_browsers_are_led(t *testing.T) {
 	}
 }
 
-func TestCORS_says_Vary_to_everybody(t *testing.T) {
+func TestCORS_everyResponseHasVary(t *testing.T) {
 	t.Parallel()
 	a := start(t, withOrigins(allowedOrigins...))
 	for _, headers := range [][]string{nil, {"Origin: https://evil.com"}} {
@@ -91,7 +91,7 @@ func TestCORS_says_Vary_to_everybody(t *testing.T) {
 	}
 }
 
-func TestCORS_without_a_list_is_silent(t *testing.T) {
+func TestCORS_withoutOriginsSendsNoHeaders(t *testing.T) {
 	t.Parallel()
 	a := start(t)
 	for _, origin := range append(slices.Clone(allowedOrigins), otherOrigins...) {
@@ -136,7 +136,7 @@ func TestPreflight_is_answered_without_authentication(t *testing.T) {
 	a.expectHandled(0)
 }
 
-func TestPreflight_grants_no_more_than_the_list(t *testing.T) {
+func TestPreflight_allowsOnlyConfiguredMethodsAndHeaders(t *testing.T) {
 	t.Parallel()
 	a := start(t, withOrigins(allowedOrigins...))
 	for name, headers := range map[string][]string{

@@ -1,8 +1,9 @@
-// Package httpapi is the way of a request from the socket to the handler, one step a file, and the one renderer of errors.
+// Package httpapi takes a request from the socket to its handler, one step a file, and renders
+// every error.
 //
-//	(trace →) headers (→ CORS) → request id → recover → tenant context → request log → limits
-//	  → route → validate → authorize → handler → answer, or render
+//	request → (trace →) headers (→ CORS) → request id → recover → tenant context → request log
+//	  → limits → validate → authorize → handler → response, or rendered error
 //
-// What an operation accepts and demands is read from the contract. The package knows tokens and sessions only as functions
-// that it is given.
+// gin matches the route before the first step. The contract declares what an operation accepts and
+// requires. The package knows tokens and sessions only as functions in its Options.
 package httpapi

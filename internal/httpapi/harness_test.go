@@ -99,8 +99,8 @@ func start(t testing.TB, changes ...func(*setup)) *app {
 			CountStatements: func(ctx context.Context) (context.Context, func() (int64, time.Duration)) {
 				return ctx, func() (int64, time.Duration) { return 3, 1500 * time.Microsecond }
 			},
-			Unavailable: func(err error) bool { return errors.Is(err, errOutage) },
-			Gone:        func(err error) bool { return errors.Is(err, errGone) },
+			Unavailable:      func(err error) bool { return errors.Is(err, errOutage) },
+			ReferenceDeleted: func(err error) bool { return errors.Is(err, errGone) },
 		},
 	}
 	for _, change := range changes {

@@ -7,14 +7,15 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// header is a field that every answer has.
+// header is a header field of every response.
 type header struct {
 	name  string
 	value []string
 }
 
-// fixedHeaders are made once. hsts is the value of Strict-Transport-Security, "" where the public URL is not https: a browser would
-// ignore it (RFC 6797 §7.2).
+// fixedHeaders returns the headers of every response. hsts is the value of
+// Strict-Transport-Security, "" if the public URL is not https: a browser would ignore it (RFC 6797
+// §7.2).
 func fixedHeaders(hsts string) []header {
 	fixed := []header{
 		{"Cache-Control", []string{"no-store"}}, {"X-Content-Type-Options", []string{"nosniff"}}, {"Referrer-Policy", []string{"no-referrer"}},
@@ -26,17 +27,17 @@ func fixedHeaders(hsts string) []header {
 	return fixed
 }
 
-// headers sets what every answer carries: nothing is stored, guessed, framed or referred to (ASVS 3.4, 14.3.2). A handler
-// that serves something public replaces what does not fit.
+// headers sets the fixed headers of a response, which forbid storing, MIME sniffing, framing and
+// sending a referrer (ASVS 3.4, 14.3.2). A handler of a public document may replace them.
 func (r *router) headers(c *gin.Context) {
 	h := c.Writer.Header()
-	// Who changes one replaces the slice, since its capacity is its length.
+	// The slices are shared. Header.Add copies one, since its capacity is its length.
 	for _, fixed := range r.fixed {
 		h[fixed.name] = fixed.value
 	}
 }
 
-// timingWriter adds the number of SQL statements to the headers in the moment that they leave.
+// timingWriter adds the number and duration of SQL statements to the headers when they are sent.
 type timingWriter struct {
 	gin.ResponseWriter
 	statements func() (int64, time.Duration)

@@ -17,44 +17,46 @@ const (
 	maxBody = 64 << 10
 )
 
-// limits gives the request a deadline and its body an end.
+// limits sets the deadline of the request and the size limit of its body.
 func (r *router) limits(c *gin.Context) {
-	v := visitOf(c)
-	v.limited.Context, v.limited.deadline = v.Context, v.began.Add(deadline)
-	defer v.limited.end()
-	v.Context = &v.limited
+	req := requestOf(c)
+	req.limited.Context, req.limited.deadline = req.Context, req.began.Add(deadline)
+	defer req.limited.stop()
+	req.Context = &req.limited
 	if c.Request.Body != http.NoBody {
 		c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxBody)
 	}
 	c.Next()
 }
 
-// Within returns a context that ends after a time, with the request, or when it is cancelled. One of package context looks at its parent
-// once more after its time has run out, when gin may have given that to the next request.
+// Within returns a context that ends after wait, with the request, or when it is cancelled. A
+// context of package context reads its parent again after its deadline, when gin may have reused
+// the parent for the next request.
 func Within(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
-	end := time.Now().Add(wait)
-	if of, ok := ctx.Deadline(); ok && of.Before(end) {
-		end = of
+	deadline := time.Now().Add(wait)
+	if parent, ok := ctx.Deadline(); ok && parent.Before(deadline) {
+		deadline = parent
 	}
-	within, cancel := context.WithDeadline(context.WithoutCancel(ctx), end)
+	within, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 	stop := context.AfterFunc(ctx, cancel)
 	return within, func() { stop(); cancel() }
 }
 
-// Detached returns a context that ends after a time, and not with the request, for what must be finished when the client has left. The
-// handler must not return before it is cancelled.
+// Detached returns a context that ends after wait and not with the request, for work that must
+// finish even if the client disconnects. The handler must cancel it before it returns.
 func Detached(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), wait)
 }
 
-// timed is a context with a deadline, whose timer is started by the first who waits for it: most requests are answered without waiting.
-type timed struct {
+// lazyDeadline is a context with a deadline. The first call of Done starts its timer: most requests
+// need none.
+type lazyDeadline struct {
 	context.Context
 	deadline time.Time
 
 	once    sync.Once
 	running atomic.Pointer[timer]
-	ended   atomic.Bool
+	stopped atomic.Bool
 }
 
 type timer struct {
@@ -62,23 +64,23 @@ type timer struct {
 	cancel context.CancelFunc
 }
 
-// Deadline returns the end of the time.
-func (t *timed) Deadline() (time.Time, bool) { return t.deadline, true }
+// Deadline returns the deadline.
+func (t *lazyDeadline) Deadline() (time.Time, bool) { return t.deadline, true }
 
-// Done is closed at the end of the time or of the request.
-func (t *timed) Done() <-chan struct{} {
+// Done returns a channel that is closed at the deadline or at the end of the request.
+func (t *lazyDeadline) Done() <-chan struct{} {
 	if running := t.started(); running != nil {
 		return running.Done()
 	}
-	return over
+	return closed
 }
 
-// Err says which of them it was. Who asks does not wait.
-func (t *timed) Err() error {
+// Err returns why the context has ended, nil if it has not. It does not start the timer.
+func (t *lazyDeadline) Err() error {
 	switch running := t.running.Load(); {
 	case running != nil:
 		return running.Err()
-	case t.ended.Load():
+	case t.stopped.Load():
 		return context.Canceled
 	case !time.Now().Before(t.deadline):
 		return context.DeadlineExceeded
@@ -87,17 +89,17 @@ func (t *timed) Err() error {
 	}
 }
 
-// Value asks the timer, once it runs, since package context looks there for whom to tell of the end. Otherwise it would have a goroutine
-// wait, which the request would not outlive.
-func (t *timed) Value(key any) any {
+// Value reads from the timer's context once it runs, which lets package context attach children
+// without a goroutine. Such a goroutine would use the context after gin has reused it.
+func (t *lazyDeadline) Value(key any) any {
 	if running := t.running.Load(); running != nil {
 		return running.Value(key)
 	}
 	return t.Context.Value(key)
 }
 
-// started returns the timer, nil if the request has ended without one.
-func (t *timed) started() *timer {
+// started starts the timer once and returns it, nil if the request ended before.
+func (t *lazyDeadline) started() *timer {
 	t.once.Do(func() {
 		ctx, cancel := context.WithDeadline(t.Context, t.deadline)
 		t.running.Store(&timer{ctx, cancel})
@@ -105,16 +107,16 @@ func (t *timed) started() *timer {
 	return t.running.Load()
 }
 
-// end stops the timer. Who begins to wait after it need not.
-func (t *timed) end() {
-	t.once.Do(func() { t.ended.Store(true) })
+// stop cancels the timer. A later call of Done returns a closed channel.
+func (t *lazyDeadline) stop() {
+	t.once.Do(func() { t.stopped.Store(true) })
 	if running := t.running.Load(); running != nil {
 		running.cancel()
 	}
 }
 
-// over is what is closed from the beginning.
-var over = func() <-chan struct{} {
+// closed is a closed channel.
+var closed = func() <-chan struct{} {
 	done := make(chan struct{})
 	close(done)
 	return done

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestDeadline_is_the_requests(t *testing.T) {
+func TestDeadline_isSetOnHandlerContext(t *testing.T) {
 	t.Parallel()
 	var kept context.Context
 	a := start(t, handling(func(ctx context.Context, _ any) error {
@@ -32,7 +32,7 @@ func TestDeadline_is_the_requests(t *testing.T) {
 }
 
 // gin uses the context of a request again for the next one. Run with -race.
-func TestContexts_of_a_request_let_go_of_it(t *testing.T) {
+func TestDerivedContexts_doNotUseReusedRequest(t *testing.T) {
 	t.Parallel()
 	a := start(t, handling(func(ctx context.Context, _ any) error {
 		for range 10 {
@@ -47,10 +47,12 @@ func TestContexts_of_a_request_let_go_of_it(t *testing.T) {
 	}
 }
 
-func TestTimed_ends_with_the_first_of_time_request_and_answer(t *testing.T) {
+func TestLazyDeadline_endsWithDeadlineRequestOrResponse(t *testing.T) {
 	t.Parallel()
 	parent, hangUp := context.WithCancel(t.Context())
-	running := func(d time.Duration) *timed { return &timed{Context: parent, deadline: time.Now().Add(d)} }
+	running := func(d time.Duration) *lazyDeadline {
+		return &lazyDeadline{Context: parent, deadline: time.Now().Add(d)}
+	}
 	late := running(-time.Second)
 	if <-late.Done(); !errors.Is(late.Err(), context.DeadlineExceeded) {
 		t.Errorf("after its time: %v", late.Err())
@@ -61,8 +63,8 @@ func TestTimed_ends_with_the_first_of_time_request_and_answer(t *testing.T) {
 	}
 	child, cancel := context.WithCancel(waited)
 	defer cancel()
-	answered.end()
-	waited.end()
+	answered.stop()
+	waited.stop()
 	<-child.Done()
 	for name, ctx := range map[string]context.Context{"answered": answered, "waited": waited, "child": child} {
 		if <-ctx.Done(); !errors.Is(ctx.Err(), context.Canceled) {

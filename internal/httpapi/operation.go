@@ -9,28 +9,28 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// operation is what the contract says of one route, prepared for the steps.
+// operation is the contract's declaration of one route, prepared for the steps.
 type operation struct {
 	id         string
 	parameters []*openapi3.Parameter
-	// noRequiredParams operations may be called without any of them.
+	// noRequiredParams says that all parameters may be omitted.
 	noRequiredParams bool
-	// ignoresUnknown operations take parameters of the query that are not declared, and ignore them.
+	// ignoresUnknown says that undeclared query parameters are ignored. Otherwise they are refused.
 	ignoresUnknown bool
-	// body is JSON, or a form.
+	// body is the schema of the request body, which is a form if form is set and JSON otherwise.
 	body *openapi3.Schema
 	form bool
-	// leading operations redirect browsers.
-	leading bool
-	// public operations take no credential; the others take one that holds the scopes.
+	// redirects says that the operation answers browsers with 303.
+	redirects bool
+	// public says that no credential is read. Otherwise the credential must have the scopes.
 	public bool
 	scopes []string
-	// probe operations are asked by machines, every few seconds.
+	// probe says that the operation is a health check, which is called every few seconds.
 	probe bool
-	// observe is told of its requests.
+	// observe is called after each request of the operation.
 	observe Observer
-	// elsewhere operations may be called for another tenant than the caller's.
-	elsewhere bool
+	// crossTenant says that a superuser may call the operation for another tenant.
+	crossTenant bool
 }
 
 // The media types of bodies.
@@ -39,19 +39,20 @@ const (
 	mediaForm = "application/x-www-form-urlencoded"
 )
 
-// unknownExtension is the member of an operation that says what becomes of parameters of the query that are not declared. Without it
-// they are refused.
+// unknownExtension is the extension of an operation that sets ignoresUnknown. Its only value is
+// "ignore".
 const unknownExtension = "x-unknown-parameters"
 
 // tenantParameter is the query parameter that names another tenant to act in.
 const tenantParameter = "tenant"
 
-// route is how gin names what it has matched.
+// route is a method and a path in gin's syntax.
 type route struct{ method, path string }
 
-// readOperations indexes the contract by method and gin's own form of the path, so that the route that gin matched finds
-// its operation and no second router is asked. HEAD is the operation of GET (RFC 9110 §9.1), except where that redirects browsers:
-// it begins a sign-in or consumes its state, and a HEAD must change nothing (§9.2.1).
+// readOperations returns the operations of the contract by route, so that the route that gin has
+// matched identifies the operation without a second router. It fails if the contract leaves open
+// who may call an operation. HEAD has the operation of GET (RFC 9110 §9.1), except where GET
+// redirects browsers: it begins a sign-in or consumes its state, and HEAD must be safe (§9.2.1).
 func readOperations(contract *openapi3.T) (map[route]*operation, error) {
 	operations := map[route]*operation{}
 	for path, item := range contract.Paths.Map() {
@@ -59,15 +60,15 @@ func readOperations(contract *openapi3.T) (map[route]*operation, error) {
 			o := &operation{id: declared.OperationID, probe: slices.Contains(declared.Tags, "Health")}
 			for _, p := range append(item.Parameters, declared.Parameters...) {
 				o.parameters = append(o.parameters, p.Value)
-				o.elsewhere = o.elsewhere || (p.Value.In == openapi3.ParameterInQuery && p.Value.Name == tenantParameter)
+				o.crossTenant = o.crossTenant || (p.Value.In == openapi3.ParameterInQuery && p.Value.Name == tenantParameter)
 			}
 			o.noRequiredParams = !slices.ContainsFunc(o.parameters, func(p *openapi3.Parameter) bool { return !optional(p) })
 			if unknown, ok := declared.Extensions[unknownExtension]; ok {
 				if o.ignoresUnknown = unknown == "ignore"; !o.ignoresUnknown {
-					return nil, fmt.Errorf("contract: %s of %s is not ignore", unknownExtension, o.id)
+					return nil, fmt.Errorf("contract: %s of %s must be ignore", unknownExtension, o.id)
 				}
 			}
-			o.leading = declared.Responses.Status(http.StatusSeeOther) != nil
+			o.redirects = declared.Responses.Status(http.StatusSeeOther) != nil
 			if declared.RequestBody != nil {
 				media := declared.RequestBody.Value.Content[mediaJSON]
 				if media == nil {
@@ -78,19 +79,19 @@ func readOperations(contract *openapi3.T) (map[route]*operation, error) {
 				}
 				o.body = media.Schema.Value
 			}
-			// Who may call is never left to a default.
+			// A missing security declaration must not make an operation public.
 			switch security := declared.Security; {
 			case security == nil:
-				return nil, fmt.Errorf("contract: %s does not say who may call it", o.id)
+				return nil, fmt.Errorf("contract: %s has no security declaration", o.id)
 			case len(*security) == 0:
 				o.public = true
 			case len(*security) == 1 && len((*security)[0]) == 1 && (*security)[0]["bearer"] != nil:
 				o.scopes = (*security)[0]["bearer"]
 			default:
-				return nil, fmt.Errorf("contract: the security of %s is neither empty nor one bearer entry", o.id)
+				return nil, fmt.Errorf("contract: the security of %s must be empty or one bearer entry", o.id)
 			}
 			operations[route{method, ginPath(path)}] = o
-			if method == http.MethodGet && !o.leading {
+			if method == http.MethodGet && !o.redirects {
 				operations[route{http.MethodHead, ginPath(path)}] = o
 			}
 		}

@@ -10,23 +10,23 @@ import (
 	"tenantry/internal/api"
 )
 
-func TestReadOperations_refuses_a_contract_that_leaves_something_open(t *testing.T) {
+func TestReadOperations_refusesIncompleteContract(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name, want string
 		change     func(*openapi3.PathItem)
 	}{
-		{"no_security", "GetMe does not say who may call it", func(me *openapi3.PathItem) { me.Get.Security = nil }},
-		{"alternatives", "GetMe is neither empty nor one bearer entry", func(me *openapi3.PathItem) {
+		{"no_security", "GetMe has no security declaration", func(me *openapi3.PathItem) { me.Get.Security = nil }},
+		{"alternatives", "GetMe must be empty or one bearer entry", func(me *openapi3.PathItem) {
 			me.Get.Security = &openapi3.SecurityRequirements{{"bearer": {}}, {}}
 		}},
-		{"two_schemes_at_once", "GetMe is neither empty nor one bearer entry", func(me *openapi3.PathItem) {
+		{"two_schemes_at_once", "GetMe must be empty or one bearer entry", func(me *openapi3.PathItem) {
 			me.Get.Security = &openapi3.SecurityRequirements{{"bearer": {}, "basic": {}}}
 		}},
-		{"another_scheme", "GetMe is neither empty nor one bearer entry", func(me *openapi3.PathItem) {
+		{"another_scheme", "GetMe must be empty or one bearer entry", func(me *openapi3.PathItem) {
 			me.Get.Security = &openapi3.SecurityRequirements{{"basic": {}}}
 		}},
-		{"anonymous_entry", "GetMe is neither empty nor one bearer entry", func(me *openapi3.PathItem) {
+		{"anonymous_entry", "GetMe must be empty or one bearer entry", func(me *openapi3.PathItem) {
 			me.Get.Security = &openapi3.SecurityRequirements{{}}
 		}},
 		{"body_that_is_optional", "the body of UpdateMe must be required JSON", func(me *openapi3.PathItem) {
@@ -52,7 +52,7 @@ func TestReadOperations_refuses_a_contract_that_leaves_something_open(t *testing
 	}
 }
 
-func TestReadOperations_finds_every_route_that_gin_serves(t *testing.T) {
+func TestReadOperations_coversEveryRoute(t *testing.T) {
 	t.Parallel()
 	contract, err := api.Contract()
 	if err != nil {
@@ -76,7 +76,7 @@ func TestReadOperations_finds_every_route_that_gin_serves(t *testing.T) {
 	}
 }
 
-func TestReadOperations_knows_who_may_call(t *testing.T) {
+func TestReadOperations_readsSecurity(t *testing.T) {
 	t.Parallel()
 	contract, err := api.Contract()
 	if err != nil {
@@ -102,7 +102,7 @@ func TestReadOperations_knows_who_may_call(t *testing.T) {
 	}
 }
 
-func TestReadOperations_keeps_the_parameters_of_the_path(t *testing.T) {
+func TestReadOperations_includesPathParameters(t *testing.T) {
 	t.Parallel()
 	contract, err := api.Contract()
 	if err != nil {

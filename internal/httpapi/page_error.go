@@ -13,20 +13,22 @@ import (
 	"tenantry/internal/problem"
 )
 
-// ElsewhereError is an error that a browser takes to an application. It is logged as any other.
-type ElsewhereError struct {
+// RedirectError is an error that is answered with a redirect to an application. Its cause is logged
+// like that of any other error.
+type RedirectError struct {
 	Err error
-	// To returns the address, with as much of the problem as the application may know.
+	// To returns the URL, with the part of the problem that the application may know.
 	To func(*problem.Problem) string
 }
 
-// Error returns the text of the error itself.
-func (e *ElsewhereError) Error() string { return e.Err.Error() }
+// Error returns the text of Err.
+func (e *RedirectError) Error() string { return e.Err.Error() }
 
-// Unwrap returns the error itself.
-func (e *ElsewhereError) Unwrap() error { return e.Err }
+// Unwrap returns Err.
+func (e *RedirectError) Unwrap() error { return e.Err }
 
-// errorPage is a problem for people. It needs nothing that the Content-Security-Policy would have to allow.
+// errorPage shows a problem to a person. It has no script, style or image, so that the
+// Content-Security-Policy can forbid them all.
 var errorPage = template.Must(template.New("error").Parse(`<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>The sign-in has failed</title></head>
@@ -42,20 +44,21 @@ var errorPage = template.Must(template.New("error").Parse(`<!doctype html>
 </html>
 `))
 
-// failPage answers a browser with a page that says what is wrong.
+// failPage answers a browser with a page that shows the problem.
 func (r *router) failPage(c *gin.Context, p *problem.Problem) {
 	var page bytes.Buffer
 	if err := errorPage.Execute(&page, struct {
 		Problem   *problem.Problem
 		RequestID string
-	}{p, visitOf(c).id[0]}); err != nil {
+	}{p, requestOf(c).id[0]}); err != nil {
 		c.Status(http.StatusInternalServerError)
 		return
 	}
 	c.Data(p.Status, "text/html; charset=utf-8", page.Bytes())
 }
 
-// prefersHTML reports whether a client names HTML, and JSON not before it (RFC 9110 §12.5.1): browsers do.
+// prefersHTML reports whether an Accept header names HTML with at least the quality of JSON
+// (RFC 9110 §12.5.1), as those of browsers do.
 func prefersHTML(accept string) bool {
 	html, json := 0.0, 0.0
 	for _, part := range strings.Split(accept, ",") {
@@ -64,7 +67,7 @@ func prefersHTML(accept string) bool {
 			continue
 		}
 		quality := 1.0
-		if q, given := parameters["q"]; given {
+		if q, ok := parameters["q"]; ok {
 			if quality, err = strconv.ParseFloat(q, 64); err != nil {
 				continue
 			}

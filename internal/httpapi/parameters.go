@@ -18,17 +18,18 @@ import (
 )
 
 const (
-	// maxName is how many characters of the name of an unknown parameter an answer repeats.
+	// maxName is how many characters of an unknown parameter's name an error repeats.
 	maxName = 64
 
 	notPlain = "must be UTF-8 without control characters"
 	repeated = "must not be repeated"
 )
 
-// validateParameters holds the parameters of path and query against the contract. Each of them is there once, and none is unknown: a
-// misspelt filter would be a request for something else. The error names each that is wrong.
-func validateParameters(c *gin.Context, v *visit) error {
-	o := v.operation
+// validateParameters checks path and query parameters against the contract. It refuses repeated and
+// unknown parameters: a misspelt filter would otherwise return other items than requested. The
+// error names each wrong parameter.
+func validateParameters(c *gin.Context, req *request) error {
+	o := req.operation
 	if c.Request.URL.RawQuery == "" && len(c.Params) == 0 && o.noRequiredParams {
 		return nil
 	}
@@ -47,8 +48,8 @@ func validateParameters(c *gin.Context, v *visit) error {
 		return err
 	}
 	fields := o.wrongParameters(&openapi3filter.RequestValidationInput{Request: c.Request, PathParams: path, QueryParams: query})
-	// Without a valid token the answer is 401, whatever else the request has (authorize, RFC 6750 §3).
-	if o.public || v.acting.Who != nil {
+	// Without a valid token authorize answers 401, also for unknown parameters (RFC 6750 §3).
+	if o.public || req.authenticated.Principal != nil {
 		fields = append(fields, o.unknownParameters(query)...)
 	}
 	if len(fields) > 0 {
@@ -57,7 +58,7 @@ func validateParameters(c *gin.Context, v *visit) error {
 	return nil
 }
 
-// queryParameter returns the parameter of the query of a name, nil if there is none.
+// queryParameter returns the declared query parameter of a name, or nil.
 func (o *operation) queryParameter(name string) *openapi3.Parameter {
 	for _, p := range o.parameters {
 		if p.In == openapi3.ParameterInQuery && p.Name == name {
@@ -67,22 +68,22 @@ func (o *operation) queryParameter(name string) *openapi3.Parameter {
 	return nil
 }
 
-// wrongParameters says of each declared parameter what is wrong with it.
+// wrongParameters returns the declared parameters that are wrong, with the reason.
 func (o *operation) wrongParameters(input *openapi3filter.RequestValidationInput) []problem.Field {
 	var fields []problem.Field
 	for _, p := range o.parameters {
-		given := []string{input.PathParams[p.Name]}
+		values := []string{input.PathParams[p.Name]}
 		if p.In == openapi3.ParameterInQuery {
-			if given = input.QueryParams[p.Name]; optional(p) && given == nil {
+			if values = input.QueryParams[p.Name]; optional(p) && values == nil {
 				continue
 			}
 		}
 		detail := ""
-		if len(given) > 1 {
+		if len(values) > 1 {
 			detail = repeated
 		} else if err := openapi3filter.ValidateParameter(input.Request.Context(), input, p); err != nil {
 			detail = parameterDetail(p, err)
-		} else if p.Schema.Value.Format == "uuid" && uuid.Validate(given[0]) != nil {
+		} else if p.Schema.Value.Format == "uuid" && uuid.Validate(values[0]) != nil {
 			detail = "must be a UUID such as 018f3c5e-7c1a-7000-8000-000000000001"
 		}
 		if detail != "" {
@@ -92,7 +93,8 @@ func (o *operation) wrongParameters(input *openapi3filter.RequestValidationInput
 	return fields
 }
 
-// parameterDetail says in our own words what is wrong with a parameter.
+// parameterDetail describes what is wrong with a parameter, without the validator's text, which may
+// repeat the value.
 func parameterDetail(p *openapi3.Parameter, err error) string {
 	if _, ok := errors.AsType[*openapi3.SchemaError](err); ok {
 		return schemaDetail(err)
@@ -107,7 +109,8 @@ func parameterDetail(p *openapi3.Parameter, err error) string {
 	}
 }
 
-// unknownParameters names what the contract does not, and the parameter that may be meant.
+// unknownParameters returns the undeclared query parameters. Each detail suggests a declared
+// parameter that differs only in case.
 func (o *operation) unknownParameters(query url.Values) []problem.Field {
 	var fields []problem.Field
 	for name := range query {
@@ -129,12 +132,12 @@ func (o *operation) unknownParameters(query url.Values) []problem.Field {
 	return fields
 }
 
-// optional reports whether nothing is to be done about a parameter of the query that is not there.
+// optional reports whether a query parameter may be absent and has no default.
 func optional(p *openapi3.Parameter) bool {
 	return p.In == openapi3.ParameterInQuery && !p.Required && p.Schema.Value.Default == nil
 }
 
-// checkText refuses parameters that are not plain text, or have no name.
+// checkText refuses parameters that are not plain text, or whose name is empty.
 func checkText(path map[string]string, query url.Values) error {
 	for name, value := range path {
 		if !plain(value) {
@@ -152,6 +155,6 @@ func checkText(path map[string]string, query url.Values) error {
 	return nil
 }
 
-// plain reports whether a text is UTF-8 without control characters: Postgres refuses some of the rest, and no operation has a
-// use for it.
+// plain reports whether a text is UTF-8 without control characters. Postgres refuses some other
+// text, and no operation needs any.
 func plain(s string) bool { return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl) }

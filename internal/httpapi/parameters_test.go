@@ -82,7 +82,7 @@ func TestParameters_that_are_wrong_are_400(t *testing.T) {
 	}
 }
 
-func TestParameters_of_the_path_are_held_to_the_same_rules(t *testing.T) {
+func TestPathParameters_areValidatedLikeQuery(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name, value string

@@ -10,7 +10,7 @@ import (
 	"tenantry/internal/problem"
 )
 
-// recover turns a panic into a 500, and the process lives on. The stack goes to the log alone.
+// recover answers a panic with 500 and keeps the process running. The stack is only logged.
 func (r *router) recover(c *gin.Context) {
 	defer func() {
 		switch v := recover(); v {

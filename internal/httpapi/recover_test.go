@@ -9,7 +9,7 @@ import (
 	"tenantry/internal/problem"
 )
 
-func TestRecover_answers_500_and_lives_on(t *testing.T) {
+func TestRecover_panicIs500AndServerContinues(t *testing.T) {
 	t.Parallel()
 	for name, value := range map[string]any{
 		"text":          "password " + canary,
@@ -49,7 +49,7 @@ func TestRecover_answers_500_and_lives_on(t *testing.T) {
 	}
 }
 
-func TestRecover_is_logged_as_what_it_answers(t *testing.T) {
+func TestRecover_panicIsLoggedWithStatus500(t *testing.T) {
 	t.Parallel()
 	a := start(t, handling(func(context.Context, any) error { panic("out of the blue") }))
 	a.expect(http.StatusInternalServerError, "internal_error", a.me())
@@ -59,7 +59,7 @@ func TestRecover_is_logged_as_what_it_answers(t *testing.T) {
 	}
 }
 
-func TestRecover_lets_the_server_drop_a_connection(t *testing.T) {
+func TestRecover_abortHandlerDropsConnection(t *testing.T) {
 	t.Parallel()
 	a := start(t, handling(func(context.Context, any) error { panic(http.ErrAbortHandler) }))
 	response, err := http.DefaultClient.Do(a.request(http.MethodGet, "/healthz", http.NoBody))

@@ -15,35 +15,36 @@ import (
 	"tenantry/internal/problem"
 )
 
-// fail ends the request with an error: a problem as it is, an outage as 503, everything unforeseen as a bare 500. It is
-// the only place that writes an error, and the only one that logs a cause.
+// fail ends the request with an error: a problem unchanged, an outage as 503, any other error as a
+// 500 without detail. It is the only place that renders errors and logs their causes.
 func (r *router) fail(c *gin.Context, err error) {
 	c.Abort()
 	p := r.problem(err)
-	if p.Status == http.StatusInternalServerError && r.Unforeseen != nil {
-		r.Unforeseen(err)
+	if p.Status == http.StatusInternalServerError && r.OnInternalError != nil {
+		r.OnInternalError(err)
 	}
 	if p.Status >= http.StatusInternalServerError {
 		level := slog.LevelError
-		if p.Status != http.StatusInternalServerError { // somebody else's failure
+		if p.Status != http.StatusInternalServerError { // a dependency has failed
 			level = slog.LevelWarn
 			if errors.Is(context.Cause(c.Request.Context()), context.Canceled) {
-				level = slog.LevelInfo // the client has gone, and nothing of ours
+				level = slog.LevelInfo // the client has disconnected
 			}
 		}
 		r.Log.LogAttrs(c.Request.Context(), level, "request failed",
-			slog.String("request_id", visitOf(c).id[0]), slog.String("code", p.Code), slog.Any("error", err))
+			slog.String("request_id", requestOf(c).id[0]), slog.String("code", p.Code), slog.Any("error", err))
 	}
 	if c.Writer.Written() {
-		// The answer has begun. The client must see that it was cut off, and net/http has this way alone.
+		// The response has begun. A panic is net/http's only way to show the client that it is
+		// incomplete.
 		panic(http.ErrAbortHandler)
 	}
-	if away, ok := errors.AsType[*ElsewhereError](err); ok {
-		c.Header("Location", away.To(p))
+	if redirect, ok := errors.AsType[*RedirectError](err); ok {
+		c.Header("Location", redirect.To(p))
 		c.Status(http.StatusSeeOther)
 		return
 	}
-	body, err := json.Marshal(document(p, visitOf(c).id[0]))
+	body, err := json.Marshal(document(p, requestOf(c).id[0]))
 	if err != nil {
 		c.Status(http.StatusInternalServerError)
 		return
@@ -54,7 +55,7 @@ func (r *router) fail(c *gin.Context, err error) {
 	if p.RetryAfter > 0 {
 		c.Header("Retry-After", strconv.Itoa(int(math.Ceil(p.RetryAfter.Seconds()))))
 	}
-	if o := visitOf(c).operation; o != nil && o.leading && prefersHTML(c.GetHeader("Accept")) {
+	if o := requestOf(c).operation; o != nil && o.redirects && prefersHTML(c.GetHeader("Accept")) {
 		r.failPage(c, p)
 		return
 	}
@@ -62,24 +63,25 @@ func (r *router) fail(c *gin.Context, err error) {
 }
 
 func (r *router) problem(err error) *problem.Problem {
-	// Before the problem itself: what went wrong on the way to one may have been an outage.
+	// Outages first: the cause of a problem may be one.
 	if r.Unavailable(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		p := problem.Unavailable(err)
-		if known, ok := errors.AsType[*problem.Problem](err); ok && known.RetryAfter > 0 {
-			p.RetryAfter = known.RetryAfter
+		if original, ok := errors.AsType[*problem.Problem](err); ok && original.RetryAfter > 0 {
+			p.RetryAfter = original.RetryAfter
 		}
 		return p
 	}
 	if p, ok := errors.AsType[*problem.Problem](err); ok {
 		return p
 	}
-	if r.Gone(err) {
-		return problem.Conflict("gone_meanwhile", "What the request refers to was deleted meanwhile.")
+	if r.ReferenceDeleted(err) {
+		return problem.Conflict("gone_meanwhile", "A resource that the request refers to was deleted at the same time.")
 	}
 	return problem.Internal(err)
 }
 
-// challenge is the value of WWW-Authenticate (RFC 6750 §3, RFC 9470 §3): a reason only for who has shown a token.
+// challenge returns the value of WWW-Authenticate (RFC 6750 §3, RFC 9470 §3). It has an error only
+// if the request has a token.
 func challenge(p *problem.Problem) string {
 	if p.Code == "invalid_token" || p.Code == "insufficient_user_authentication" {
 		return `Bearer error="` + p.Code + `"`

@@ -18,7 +18,7 @@ import (
 	"tenantry/internal/problem"
 )
 
-func TestErrors_of_a_handler_are_answered(t *testing.T) {
+func TestHandlerErrors_areRendered(t *testing.T) {
 	t.Parallel()
 	later := problem.Problem{Status: http.StatusTooManyRequests, Code: "too_many_attempts", RetryAfter: 1500 * time.Millisecond}
 	busy := problem.Unavailable(errors.New("queue full"))
@@ -50,7 +50,7 @@ func TestErrors_of_a_handler_are_answered(t *testing.T) {
 			t.Parallel()
 			var unforeseen atomic.Bool
 			a := start(t, handling(func(context.Context, any) error { return test.err }), func(s *setup) {
-				s.Unforeseen = func(err error) { unforeseen.Store(errors.Is(err, test.err)) }
+				s.OnInternalError = func(err error) { unforeseen.Store(errors.Is(err, test.err)) }
 			})
 			got := a.expect(test.status, test.code, a.login(loginBody))
 			if unforeseen.Load() != (test.status == http.StatusInternalServerError) {
@@ -79,7 +79,7 @@ func TestErrors_of_a_handler_are_answered(t *testing.T) {
 	}
 }
 
-func TestErrors_that_are_unforeseen_are_bare(t *testing.T) {
+func TestUnexpectedErrors_are500WithoutDetail(t *testing.T) {
 	t.Parallel()
 	a := start(t, handling(func(context.Context, any) error { return errors.New("open /etc/tenantry/secret: permission denied") }))
 	got := a.expect(http.StatusInternalServerError, "internal_error", a.me())
@@ -120,7 +120,7 @@ func (tornHandlers) GetHealth(context.Context, api.GetHealthRequestObject) (api.
 	return torn{}, nil
 }
 
-func TestErrors_after_the_first_byte_cut_the_answer_off(t *testing.T) {
+func TestErrors_afterFirstByteAbortResponse(t *testing.T) {
 	t.Parallel()
 	a := start(t, func(s *setup) { s.handlers = tornHandlers{} })
 	response, err := http.DefaultClient.Do(a.request(http.MethodGet, "/healthz", http.NoBody))

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestRequestID_is_kept_only_if_harmless(t *testing.T) {
+func TestRequestID_isKeptOnlyIfAcceptable(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name, id string

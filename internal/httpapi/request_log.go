@@ -16,13 +16,14 @@ import (
 	"tenantry/internal/principal"
 )
 
-// requestLog writes one line a request, with who acted and what it cost. The path is logged without its query, which may
-// carry what should not be kept. Probes come every few seconds, and are logged at debug only.
+// requestLog writes one line per request, with its principal, duration and SQL statements. The path
+// is logged without its query, which may contain personal data. Probes come every few seconds and
+// are logged at debug level.
 func (r *router) requestLog(c *gin.Context) {
-	v := visitOf(c)
-	ctx, statements := r.CountStatements(v.Context)
-	v.trail.Context = ctx
-	v.Context = &v.trail
+	req := requestOf(c)
+	ctx, statements := r.CountStatements(req.Context)
+	req.record.Context = ctx
+	req.Context = &req.record
 	if r.ServerTiming {
 		c.Writer = &timingWriter{ResponseWriter: c.Writer, statements: statements}
 	}
@@ -30,19 +31,19 @@ func (r *router) requestLog(c *gin.Context) {
 	defer func() {
 		status := c.Writer.Status()
 		if !finished {
-			status = http.StatusInternalServerError // a panic is under way to the step before
+			status = http.StatusInternalServerError // a panic, which recover answers
 		}
 		n, sql := statements()
 		now := time.Now()
 		observe := r.unmatched
-		if v.operation != nil {
-			observe = v.operation.observe
+		if req.operation != nil {
+			observe = req.operation.observe
 		}
-		observe(status, now.Sub(v.began), n)
+		observe(status, now.Sub(req.began), n)
 		level, operation := slog.LevelInfo, ""
-		if v.operation != nil {
-			operation = v.operation.id
-			if v.operation.probe {
+		if req.operation != nil {
+			operation = req.operation.id
+			if req.operation.probe {
 				level = slog.LevelDebug
 			}
 		}
@@ -50,20 +51,20 @@ func (r *router) requestLog(c *gin.Context) {
 			return
 		}
 		l := line{
-			at: now, level: level, operation: operation, requestID: v.id[0], method: c.Request.Method, path: c.Request.URL.Path, status: status, took: now.Sub(v.began),
-			bytes: sent(c), ip: v.client, statements: n, sql: sql, reasons: v.trail.Reasons(),
+			at: now, level: level, operation: operation, requestID: req.id[0], method: c.Request.Method, path: c.Request.URL.Path, status: status, took: now.Sub(req.began),
+			bytes: sent(c), ip: req.client, statements: n, sql: sql, bypassReasons: req.record.BypassReasons(),
 		}
 		if p, ok := principal.FromContext(ctx); ok {
 			l.tenant, l.user = p.TenantID, p.UserID
 		} else {
-			l.tenant, l.user = v.trail.Identified()
+			l.tenant, l.user = req.record.Identified()
 		}
 		if r.Tracer != nil {
 			if span := trace.SpanContextFromContext(ctx); span.IsSampled() {
 				l.trace = span.TraceID().String()
 			}
 		}
-		// There is nowhere to say that nothing can be said.
+		// A failure to write the log cannot be logged.
 		if r.Lines == nil {
 			_ = r.Log.Handler().Handle(ctx, l.record())
 		} else {
@@ -74,7 +75,7 @@ func (r *router) requestLog(c *gin.Context) {
 	finished = true
 }
 
-// sent returns how many bytes of a body the answer had.
+// sent returns the number of body bytes of the response.
 func sent(c *gin.Context) int {
 	if c.Request.Method == http.MethodHead {
 		return 0
@@ -82,25 +83,25 @@ func sent(c *gin.Context) int {
 	return max(0, c.Writer.Size())
 }
 
-// line is what is logged of a request: by a logger, or by itself.
+// line is the log line of a request.
 type line struct {
 	at                      time.Time
 	level                   slog.Level
 	requestID, method, path string
-	// operation is that of the contract, "" for a route outside of it.
+	// operation is the operation ID, "" for a route outside the contract.
 	operation     string
 	status, bytes int
 	took, sql     time.Duration
 	ip            string
 	statements    int64
-	// tenant and user are zero where nobody has acted, and trace is "" where none was made.
+	// tenant and user are zero for an anonymous request, and trace is "" if it is not sampled.
 	tenant, user uuid.UUID
 	trace        string
-	// reasons are those for which the tenant filter was lifted.
-	reasons []string
+	// bypassReasons are why the tenant filter was lifted.
+	bypassReasons []string
 }
 
-// record returns the line for a logger.
+// record returns the line as a record of slog.
 func (l *line) record() slog.Record {
 	record := slog.NewRecord(l.at, l.level, "request", 0)
 	record.AddAttrs(
@@ -120,19 +121,19 @@ func (l *line) record() slog.Record {
 	if l.trace != "" {
 		record.AddAttrs(slog.String("trace_id", l.trace))
 	}
-	if len(l.reasons) > 0 {
-		record.AddAttrs(slog.Any("system", l.reasons))
+	if len(l.bypassReasons) > 0 {
+		record.AddAttrs(slog.Any("system", l.bypassReasons))
 	}
 	return record
 }
 
-// space is where lines are put together.
-var space = sync.Pool{New: func() any { return new([]byte) }}
+// buffers are reused between lines.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// write writes the line as a logger for JSON would, in a fifth of the time.
+// write writes the line exactly as slog.JSONHandler does, in a fifth of the time.
 func (l *line) write(out io.Writer) error {
-	buffer := space.Get().(*[]byte) //nolint:forcetypeassert // there is nothing else in it
-	defer space.Put(buffer)
+	buffer := buffers.Get().(*[]byte) //nolint:forcetypeassert // the pool has no other type
+	defer buffers.Put(buffer)
 	*buffer = l.json((*buffer)[:0])
 	_, err := out.Write(*buffer)
 	return err
@@ -163,11 +164,11 @@ func (l *line) json(to []byte) []byte {
 		to = appendText(append(to, `,"trace_id":`...), l.trace)
 	}
 	before := `,"system":[`
-	for _, reason := range l.reasons {
+	for _, reason := range l.bypassReasons {
 		to = appendText(append(to, before...), reason)
 		before = ","
 	}
-	if len(l.reasons) > 0 {
+	if len(l.bypassReasons) > 0 {
 		to = append(to, ']')
 	}
 	return append(to, "}\n"...)
@@ -176,15 +177,15 @@ func (l *line) json(to []byte) []byte {
 func appendNumber(to []byte, n int64) []byte { return strconv.AppendInt(to, n, 10) }
 
 func appendID(to []byte, id uuid.UUID) []byte {
-	text, _ := id.MarshalText() // an id can always be written
+	text, _ := id.MarshalText() // it never fails
 	return append(append(append(to, '"'), text...), '"')
 }
 
-// appendText appends a string of JSON.
+// appendText appends a JSON string.
 func appendText(to []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			quoted, _ := json.Marshal(s) // a string can always be written
+			quoted, _ := json.Marshal(s) // a string can always be encoded
 			return append(to, quoted...)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 	"tenantry/internal/principal"
 )
 
-func TestRequestLog_says_who_did_what_at_which_cost(t *testing.T) {
+func TestRequestLog_hasPrincipalOperationAndCost(t *testing.T) {
 	t.Parallel()
 	a := start(t)
 	testRequestLine(t, a)
@@ -53,7 +53,7 @@ func testRequestLine(t *testing.T, a *app) {
 	}
 }
 
-func TestRequestLog_names_nobody_without_a_valid_token(t *testing.T) {
+func TestRequestLog_withoutValidTokenHasNoUser(t *testing.T) {
 	t.Parallel()
 	for name, headers := range map[string][]string{"none": nil, "bad": {"Authorization: Bearer bad"}} {
 		t.Run(name, func(t *testing.T) {
@@ -73,7 +73,7 @@ func TestRequestLog_names_nobody_without_a_valid_token(t *testing.T) {
 	}
 }
 
-func TestRequestLog_says_why_the_tenant_filter_was_lifted(t *testing.T) {
+func TestRequestLog_hasBypassReasons(t *testing.T) {
 	t.Parallel()
 	a := start(t, handling(func(ctx context.Context, _ any) error {
 		principal.System(ctx, "sign-in: nobody is known yet")
@@ -86,7 +86,7 @@ func TestRequestLog_says_why_the_tenant_filter_was_lifted(t *testing.T) {
 	}
 }
 
-func TestRequestLog_is_one_line_whatever_the_path(t *testing.T) {
+func TestRequestLog_isOneLineForAnyPath(t *testing.T) {
 	t.Parallel()
 	a := start(t)
 	a.expect(http.StatusNotFound, "not_found", a.get("/%0a%7b%22msg%22:%22forged%22%7d%00%1b[31m"))
@@ -96,13 +96,13 @@ func TestRequestLog_is_one_line_whatever_the_path(t *testing.T) {
 }
 
 // What is written without the logger is what the logger would have written.
-func TestRequestLog_is_the_same_by_either_way(t *testing.T) {
+func TestRequestLog_directLineEqualsSlogLine(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
 		"plain": "/api/v1/users/me", "quotes": `a"b\c`, "controls": "a\x00\n\x1b\x7f", "not_utf8": "\xff\xc0", "html": "<&>\u2028", "letters": "Zoë 😀", "empty": "",
 	} {
 		for _, reasons := range [][]string{nil, {text}, {"one", text}} {
-			l := line{at: time.Now(), path: text, status: -3, bytes: 3, took: 1234567, sql: 2345, ip: "::1", statements: 1, reasons: reasons}
+			l := line{at: time.Now(), path: text, status: -3, bytes: 3, took: 1234567, sql: 2345, ip: "::1", statements: 1, bypassReasons: reasons}
 			if len(reasons) > 0 {
 				l.requestID, l.tenant, l.trace, l.operation, l.level = text, alice.TenantID, text, "GetMe", slog.LevelDebug
 			}
@@ -154,7 +154,7 @@ func TestServerTiming(t *testing.T) {
 }
 
 // A sign-in carries no token: whom it is of is found out while it is served.
-func TestRequestLog_namesWhomARequestIsFoundToBeOf(t *testing.T) {
+func TestRequestLog_hasUserIdentifiedDuringRequest(t *testing.T) {
 	t.Parallel()
 	a := start(t, handling(func(ctx context.Context, _ any) error {
 		principal.NewContext(ctx, principal.InTenant(alice.TenantID))

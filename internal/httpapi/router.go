@@ -17,48 +17,55 @@ import (
 	"tenantry/internal/problem"
 )
 
-// Options are what the steps need from the layers above and beside them.
+// Options are the functions and settings that the steps need from other packages.
 type Options struct {
 	Log *slog.Logger
-	// Lines takes the line of each request in JSON, if that is what Log writes. Otherwise it is nil, and Log takes them.
+	// Lines receives the request log as JSON. It is nil if Log does not write JSON; Log then
+	// receives it.
 	Lines          io.Writer
 	CORSOrigins    []string
 	TrustedProxies []netip.Prefix
-	// ProxyHeader is where trusted proxies name the client: "Forwarded", or else X-Forwarded-For.
+	// ProxyHeader is the header with the client address that trusted proxies set: "Forwarded", or
+	// else X-Forwarded-For.
 	ProxyHeader  string
 	ServerTiming bool
-	// PublicPath is the path of the public URL, such as /auth, "" if it has none. A proxy removes it from requests, and URLs in
-	// answers begin with it.
+	// PublicPath is the path of the public URL, such as /auth, "" if it has none. A proxy removes
+	// it from requests, and URLs in responses begin with it.
 	PublicPath string
-	// HSTS is the value of Strict-Transport-Security. Without one the header is not sent.
+	// HSTS is the value of Strict-Transport-Security. If it is empty, the header is not sent.
 	HSTS string
-	// Tracer makes a span of each request. Without one no request is traced, and there is no step for it.
+	// Tracer creates a span for each request. If it is nil, the trace step is absent.
 	Tracer trace.Tracer
 
-	// Authenticate verifies an access token and returns who acts with it, here and elsewhere: nobody may change them.
+	// Authenticate verifies an access token and returns its principal, which concurrent requests
+	// share and which must not be changed.
 	Authenticate func(ctx context.Context, token string) (*principal.Principal, error)
-	// Authorize checks against the database that the principal of ctx is still who the token says, and holds the scopes.
-	// The context that it returns is the handler's.
+	// Authorize checks that the session of the principal of ctx is still valid and has the scopes.
+	// It returns the context of the handler.
 	Authorize func(ctx context.Context, scopes []string) (context.Context, error)
-	// ActIn lets the principal of ctx act in the tenant of a slug, where an operation allows that.
+	// ActIn returns a context in which the principal of ctx acts in the tenant of a slug. It is
+	// called for operations that allow that.
 	ActIn func(ctx context.Context, slug string) (context.Context, error)
-	// Observe returns who is told of each request of an operation that was answered. It is asked once for each, and for "none".
+	// Observe returns the observer of an operation. It is called once per operation, and once with
+	// "none" for requests that match none.
 	Observe func(operation string) Observer
-	// CountStatements starts the count of SQL statements of a request.
+	// CountStatements returns a context that counts SQL statements, and a function that reads the
+	// count.
 	CountStatements func(context.Context) (context.Context, func() (int64, time.Duration))
-	// Unavailable tells an outage of the database from a mistake.
+	// Unavailable reports whether an error is an outage of the database.
 	Unavailable func(error) bool
-	// Gone says that what a request was about to refer to was deleted meanwhile.
-	Gone func(error) bool
-	// Unforeseen is told of each error that is answered with a bare 500.
-	Unforeseen func(error)
+	// ReferenceDeleted reports whether an error says that a resource that the request refers to was
+	// deleted at the same time.
+	ReferenceDeleted func(error) bool
+	// OnInternalError, if set, is called with each error that is answered with 500.
+	OnInternalError func(error)
 }
 
-// Observer is told of a request that was answered.
+// Observer is called after each request.
 type Observer func(status int, took time.Duration, statements int64)
 
-// step is one part of the way. Its name is its file's. It calls c.Next if there is something left to do after the handler, and aborts a request
-// that goes no further.
+// step is one step of the pipeline, named after its file. It calls c.Next if it has work to do
+// after the handler, and c.Abort to end the request.
 type step struct {
 	name   string
 	handle gin.HandlerFunc
@@ -68,31 +75,32 @@ type router struct {
 	Options
 	operations map[route]*operation
 	fixed      []header
-	// proxies are TrustedProxies as addresses are compared with them.
+	// proxies are the TrustedProxies, masked and unmapped.
 	proxies []netip.Prefix
-	// unmatched is told of requests of no operation.
+	// unmatched observes requests that match no operation.
 	unmatched Observer
-	// leading are the paths of operations that answer with another address.
-	leading map[string]bool
+	// redirects are the paths of operations that redirect browsers.
+	redirects map[string]bool
 }
 
-// NewRouter returns the engine that serves the contract through handlers.
+// NewRouter returns an engine that serves the contract with handlers. It fails if the contract is
+// incomplete.
 func NewRouter(contract *openapi3.T, handlers api.StrictServerInterface, opts Options) (*gin.Engine, error) {
 	operations, err := readOperations(contract)
 	if err != nil {
 		return nil, err
 	}
-	r := &router{Options: opts, operations: operations, fixed: fixedHeaders(opts.HSTS), proxies: unmapped(opts.TrustedProxies), leading: map[string]bool{}}
+	r := &router{Options: opts, operations: operations, fixed: fixedHeaders(opts.HSTS), proxies: unmapped(opts.TrustedProxies), redirects: map[string]bool{}}
 	if opts.Observe == nil {
 		r.Observe = func(string) Observer { return func(int, time.Duration, int64) {} }
 	}
 	r.unmatched = r.Observe("none")
 	for at, o := range operations {
-		if o.observe == nil { // that of HEAD is that of GET
+		if o.observe == nil { // HEAD shares the operation of GET
 			o.observe = r.Observe(o.id)
 		}
-		if o.leading {
-			r.leading[at.path] = true
+		if o.redirects {
+			r.redirects[at.path] = true
 		}
 	}
 	engine := gin.New()
@@ -100,7 +108,7 @@ func NewRouter(contract *openapi3.T, handlers api.StrictServerInterface, opts Op
 	engine.RedirectTrailingSlash = false
 	// Handlers receive *gin.Context as their context: its values and deadline are the request's.
 	engine.ContextWithFallback = true
-	// The first step finds the client's address. gin's own way knows no ports, and no Forwarded.
+	// clientAddress replaces gin's own logic, which supports neither ports nor Forwarded.
 	engine.ForwardedByClientIP = false
 	for _, s := range r.steps() {
 		engine.Use(s.handle)
@@ -129,10 +137,10 @@ func (r *router) serveHead(engine *gin.Engine) {
 	}
 }
 
-// steps returns the way of a request. gin has found the route before the first of them, and calls the handler after the
-// last.
+// steps returns the pipeline. gin matches the route before the first step, and calls the handler
+// after the last.
 func (r *router) steps() []step {
-	steps := []step{{"visit", r.visit}}
+	steps := []step{{"request", r.request}}
 	if r.Tracer != nil {
 		steps = append(steps, step{"trace", r.trace})
 	}

@@ -21,7 +21,7 @@ import (
 
 func TestSteps_are_in_order(t *testing.T) {
 	t.Parallel()
-	want := []string{"visit", "trace", "headers", "cors", "request_id", "recover", "tenant_context", "request_log", "limits", "validate", "authorize"}
+	want := []string{"request", "trace", "headers", "cors", "request_id", "recover", "tenant_context", "request_log", "limits", "validate", "authorize"}
 	var got []string
 	for _, s := range (&router{Options: Options{Tracer: noop.Tracer{}, CORSOrigins: []string{"https://app.test"}}}).steps() {
 		got = append(got, s.name)
@@ -43,7 +43,7 @@ func TestSteps_are_in_order(t *testing.T) {
 	}
 }
 
-func TestSteps_pass_a_request_in_order(t *testing.T) {
+func TestSteps_runInOrder(t *testing.T) {
 	t.Parallel()
 	t.Run("authentication_before_validation_before_authorization", func(t *testing.T) {
 		t.Parallel()
@@ -131,13 +131,13 @@ func TestMethods_that_do_not_exist_are_405_with_Allow(t *testing.T) {
 	}
 }
 
-func TestTrace_is_refused_where_there_is_nothing(t *testing.T) {
+func TestTraceMethod_onUnknownRouteIsRefused(t *testing.T) {
 	t.Parallel()
 	a := start(t)
 	a.expect(http.StatusNotFound, "not_found", a.do(a.request(http.MethodTrace, "/nothing", http.NoBody, "X-Echo: "+canary)))
 }
 
-func TestHeaders_may_be_replaced_by_what_is_public(t *testing.T) {
+func TestHeaders_publicDocumentMayReplaceThem(t *testing.T) {
 	t.Parallel()
 	a := start(t)
 	response, err := http.DefaultClient.Do(a.request(http.MethodGet, "/.well-known/jwks.json", http.NoBody))

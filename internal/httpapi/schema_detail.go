@@ -8,7 +8,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// schemaDetail says in our own words which rule of the contract a value breaks.
+// schemaDetail describes which rule of the contract a value breaks, without the value.
 func schemaDetail(err error) string {
 	e, ok := errors.AsType[*openapi3.SchemaError](err)
 	if !ok || e.Schema == nil {

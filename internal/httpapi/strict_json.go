@@ -17,14 +17,15 @@ import (
 )
 
 const (
-	// maxDepth and maxMembers bound what a small body can make the server build.
+	// maxDepth and maxMembers bound the memory that a small body can allocate.
 	maxDepth   = 32
 	maxMembers = 1000
 )
 
-// decodeStrict reads one JSON value (RFC 8259, with the restrictions of RFC 7493): no duplicate names, no invalid UTF-8,
-// no control characters in strings, nothing after it, bounded in depth and number of members. Its answer is made of
-// map[string]any, []any, string, json.Number, bool and nil, as the contract's validator takes it.
+// decodeStrict decodes one JSON value (RFC 8259, restricted by RFC 7493). It refuses duplicate
+// names, invalid UTF-8, control characters in strings, data after the value, and too much depth or
+// too many members. The result consists of map[string]any, []any, string, json.Number, bool and
+// nil, the types of the contract's validator.
 func decodeStrict(body []byte) (any, error) {
 	d := &strictDecoder{Decoder: jsontext.NewDecoder(bytes.NewReader(body))}
 	value, err := d.value()
@@ -41,7 +42,7 @@ func decodeStrict(body []byte) (any, error) {
 	syntax, located := errors.AsType[*jsontext.SyntacticError](err)
 	switch {
 	case errors.Is(err, io.EOF):
-		return nil, problem.Malformed("The body is empty. JSON is needed.")
+		return nil, problem.Malformed("The body is empty. JSON is required.")
 	case located && errors.Is(err, jsontext.ErrDuplicateName):
 		return nil, problem.Malformed("The body names a member twice.", problem.Field{Pointer: string(syntax.JSONPointer), Detail: repeated})
 	case located:
@@ -81,8 +82,8 @@ func (d *strictDecoder) value() (any, error) {
 	}
 }
 
-// number is a number as the nearest that a float64 holds (RFC 7493 §2.2), with all its digits if it is whole: 1000000, 1e6 and
-// 1000000.0 are one number, and the handlers take no other spelling of it.
+// number returns the nearest float64 (RFC 7493 §2.2), written with all its digits if it is an
+// integer: 1000000, 1e6 and 1000000.0 are equal, and the handlers accept only the first form.
 func number(token jsontext.Token) (any, error) {
 	f, err := token.Float()
 	if err != nil {
@@ -120,7 +121,7 @@ func (d *strictDecoder) object() (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		member := name.String() // before the next token takes its place
+		member := name.String() // copied, since the next token reuses the buffer
 		if err := d.plain(member); err != nil {
 			return nil, err
 		}
@@ -132,7 +133,7 @@ func (d *strictDecoder) object() (any, error) {
 	return object, err
 }
 
-// plain refuses control characters, which no text of ours needs and Postgres does not take all of.
+// plain refuses control characters. No operation needs them, and Postgres refuses some of them.
 func (d *strictDecoder) plain(s string) error {
 	if strings.ContainsFunc(s, unicode.IsControl) {
 		return problem.Invalid(problem.Field{Pointer: string(d.StackPointer()), Detail: "must not contain control characters"})

@@ -136,7 +136,7 @@ func TestDecodeStrict_counts_depth_and_members(t *testing.T) {
 	}
 }
 
-func TestDecodeStrict_returns_what_the_validator_takes(t *testing.T) {
+func TestDecodeStrict_returnsTypesOfValidator(t *testing.T) {
 	t.Parallel()
 	got, err := decodeStrict([]byte(`{"a":[1,-2.5e3,2592001,1e6,1000000.0,0.5,1e21,true,false,null,"\u00e4\"\\\/"],"o":{},"l":[],"":"s"}`))
 	number := func(s string) any { return json.Number(s) }
@@ -149,11 +149,11 @@ func TestDecodeStrict_returns_what_the_validator_takes(t *testing.T) {
 }
 
 // Each answer says where the body is wrong, and repeats none of its values.
-func TestBody_thatCannotBeReadIsToldWhere(t *testing.T) {
+func TestBody_syntaxErrorHasByteOffset(t *testing.T) {
 	t.Parallel()
 	a := start(t)
 	for body, want := range map[string]string{
-		"":                         "The body is empty. JSON is needed.",
+		"":                         "The body is empty. JSON is required.",
 		`{"email":"x",}`:           "The body is not valid JSON at byte 12.",
 		`{"email":"` + canary:      "The body is not valid JSON at byte",
 		`{"email":x}`:              "The body is not valid JSON at byte 9.",

@@ -10,28 +10,30 @@ import (
 	"tenantry/internal/problem"
 )
 
-// maxAuthorization bounds what is parsed of a client's credential, in bytes (CVE-2025-30204).
+// maxAuthorization bounds the Authorization header before it is parsed, in bytes (CVE-2025-30204).
 const maxAuthorization = 8 << 10
 
-// tenantContext verifies the bearer token, once, and puts who acts and in which tenant into the request's context. The
-// tenant comes from the token alone: no header, parameter or body names it. Where none is asked for, none is looked at.
+// tenantContext verifies the bearer token once and stores its principal in the request's context.
+// The tenant comes from the token alone, never from a header, parameter or body. Public operations
+// ignore the token.
 func (r *router) tenantContext(c *gin.Context) {
-	v := visitOf(c)
-	if v.operation == nil || v.operation.public {
+	req := requestOf(c)
+	if req.operation == nil || req.operation.public {
 		return
 	}
 	token, presented, err := bearer(c)
 	if err == nil && presented {
 		var p *principal.Principal
-		if p, err = r.Authenticate(v.Context, token); err == nil {
-			v.acting = principal.Acting{Context: v.Context, Who: p}
-			v.Context = &v.acting
+		if p, err = r.Authenticate(req.Context, token); err == nil {
+			req.authenticated = principal.WithPrincipal{Context: req.Context, Principal: p}
+			req.Context = &req.authenticated
 		}
 	}
-	v.refusal = err
+	req.refusal = err
 }
 
-// bearer returns the token of the one Authorization header (RFC 6750 §2.1). Query and form are not looked at.
+// bearer returns the token of the only Authorization header (RFC 6750 §2.1). It ignores tokens in
+// the query and in forms.
 func bearer(c *gin.Context) (token string, presented bool, err error) {
 	values := c.Request.Header["Authorization"]
 	if len(values) == 0 {
@@ -44,12 +46,12 @@ func bearer(c *gin.Context) (token string, presented bool, err error) {
 	return token, true, nil
 }
 
-// Client returns the address and user agent of the request that a handler serves. The address is the socket's peer,
-// unless that is a trusted proxy.
+// Client returns the address and user agent of the client. The address is the remote address of the
+// socket, unless that is a trusted proxy.
 func Client(ctx context.Context) (ip, userAgent string) {
 	c, ok := ctx.Value(gin.ContextKey).(*gin.Context)
 	if !ok {
 		return "", ""
 	}
-	return visitOf(c).client, c.Request.UserAgent()
+	return requestOf(c).client, c.Request.UserAgent()
 }

@@ -81,7 +81,7 @@ func TestToken_in_the_query_or_a_form_is_ignored(t *testing.T) {
 	}
 }
 
-func TestToken_is_verified_once_and_only_where_it_is_asked_for(t *testing.T) {
+func TestToken_isVerifiedOnceAndOnlyWhereRequired(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		send func(*app) answer
@@ -116,7 +116,7 @@ func TestTenant_comes_from_the_token_alone(t *testing.T) {
 	a.expectHandled(1)
 }
 
-func TestClient_is_the_peer_or_who_a_trusted_proxy_names(t *testing.T) {
+func TestClient_isRemoteAddressOrReportedByTrustedProxy(t *testing.T) {
 	t.Parallel()
 	local := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	for _, test := range []struct {
@@ -154,7 +154,7 @@ func TestClient_is_the_peer_or_who_a_trusted_proxy_names(t *testing.T) {
 	}
 }
 
-func TestClient_is_nobody_outside_a_request(t *testing.T) {
+func TestClient_outsideRequestIsEmpty(t *testing.T) {
 	t.Parallel()
 	if ip, agent := Client(t.Context()); ip != "" || agent != "" {
 		t.Errorf("%q %q", ip, agent)

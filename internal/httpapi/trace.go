@@ -14,31 +14,32 @@ import (
 	"tenantry/internal/principal"
 )
 
-// trace makes a span of the request, below the caller's if it names one (W3C Trace Context). Nothing of what a client sends is in it but the
-// route and the method that were matched, and a request id that is harmless; probes have none, since they come every few seconds and say nothing.
+// trace creates a span of the request, as a child of the caller's span if the request names one
+// (W3C Trace Context). The span contains no client data except the matched method and route and a
+// validated request ID. Probes have no span: they come every few seconds.
 func (r *router) trace(c *gin.Context) {
-	v := visitOf(c)
-	if v.operation != nil && v.operation.probe {
+	req := requestOf(c)
+	if req.operation != nil && req.operation.probe {
 		return
 	}
 	name, attributes := "HTTP", []attribute.KeyValue(nil)
-	if v.operation != nil {
+	if req.operation != nil {
 		name = c.Request.Method + " " + c.FullPath()
 		attributes = []attribute.KeyValue{
-			semconv.HTTPRequestMethodKey.String(c.Request.Method), semconv.HTTPRoute(c.FullPath()), attribute.String("tenantry.operation", v.operation.id),
+			semconv.HTTPRequestMethodKey.String(c.Request.Method), semconv.HTTPRoute(c.FullPath()), attribute.String("tenantry.operation", req.operation.id),
 		}
 	}
-	// Without tracestate, which is text of a client's that every span would repeat.
-	caller := propagation.MapCarrier{"traceparent": c.GetHeader("traceparent")}
-	called := propagation.TraceContext{}.Extract(v.Context, caller)
-	ctx, span := r.Tracer.Start(called, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(v.began), trace.WithAttributes(attributes...))
+	// Without tracestate: every span would repeat text from the client.
+	carrier := propagation.MapCarrier{"traceparent": c.GetHeader("traceparent")}
+	parent := propagation.TraceContext{}.Extract(req.Context, carrier)
+	ctx, span := r.Tracer.Start(parent, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(req.began), trace.WithAttributes(attributes...))
 	defer span.End()
-	v.Context = ctx
+	req.Context = ctx
 	c.Next()
 	status := c.Writer.Status()
-	span.SetAttributes(semconv.HTTPResponseStatusCode(status), attribute.String("tenantry.request_id", v.id[0]))
-	tenant, user := v.trail.Identified()
-	if p, ok := principal.FromContext(v.Context); ok {
+	span.SetAttributes(semconv.HTTPResponseStatusCode(status), attribute.String("tenantry.request_id", req.id[0]))
+	tenant, user := req.record.Identified()
+	if p, ok := principal.FromContext(req.Context); ok {
 		tenant, user = p.TenantID, p.UserID
 	}
 	for name, id := range map[string]uuid.UUID{"tenantry.tenant_id": tenant, "tenantry.user_id": user} {

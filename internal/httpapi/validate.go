@@ -15,15 +15,15 @@ import (
 	"tenantry/internal/problem"
 )
 
-// validate holds parameters and body against what the operation declares. The generated handlers take the value that was
-// validated, so that nothing is decoded twice and nothing else is decoded than was checked.
+// validate checks parameters and body against the operation. The generated handlers receive the
+// validated value, so that the body is decoded once, and exactly as it was checked.
 func (r *router) validate(c *gin.Context) {
-	v := visitOf(c)
-	o := v.operation
+	req := requestOf(c)
+	o := req.operation
 	if o == nil {
 		return
 	}
-	if err := validateParameters(c, v); err != nil {
+	if err := validateParameters(c, req); err != nil {
 		r.fail(c, err)
 		return
 	}
@@ -44,16 +44,16 @@ func (r *router) validate(c *gin.Context) {
 	}
 }
 
-// validatedBody hands the validated value to the generated handlers.
+// validatedBody passes the validated value to the generated handlers.
 type validatedBody struct {
 	io.ReadCloser
 	value any
 }
 
-// ValidatedValue is what the generated handlers look for.
+// ValidatedValue returns the value. The generated handlers call it.
 func (b validatedBody) ValidatedValue() any { return b.value }
 
-// readBody reads a body of a media type.
+// readBody reads a body of the media type want. It fails with 415 for any other type.
 func readBody(c *gin.Context, want string, read func(*gin.Context) (any, error)) (any, error) {
 	media, parameters, err := mime.ParseMediaType(c.GetHeader("Content-Type"))
 	if err != nil || media != want || len(c.Request.Header["Content-Type"]) != 1 {
@@ -62,7 +62,7 @@ func readBody(c *gin.Context, want string, read func(*gin.Context) (any, error))
 	if charset := parameters["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
 		return nil, problem.UnsupportedMediaType(want)
 	}
-	if c.GetHeader("Content-Encoding") != "" { // nothing is inflated here (RFC 9110 §8.4)
+	if c.GetHeader("Content-Encoding") != "" { // compressed bodies are refused (RFC 9110 §8.4)
 		return nil, problem.UnsupportedMediaType(want)
 	}
 	return read(c)
@@ -76,8 +76,8 @@ func readJSON(c *gin.Context) (any, error) {
 	return decodeStrict(body)
 }
 
-// readForm reads the declared members of a form, each of which is there once (RFC 6749 §3.1). The request keeps it for the generated
-// handlers.
+// readForm reads the declared members of a form and refuses repeated ones (RFC 6749 §3.1). The
+// parsed form stays in the request, for the generated handlers.
 func (o *operation) readForm(c *gin.Context) (any, error) {
 	if err := c.Request.ParseForm(); err != nil {
 		return nil, unreadableBody(err)
@@ -97,11 +97,11 @@ func (o *operation) readForm(c *gin.Context) (any, error) {
 	return members, nil
 }
 
-// unreadableBody is the problem of a body that ends too early or too late. It has no cause: a client that goes away in mid-body is no
-// outage of ours.
+// unreadableBody returns the problem of a body that is truncated or too large. It has no cause: a
+// client that disconnects in mid-body is not an outage.
 func unreadableBody(err error) error {
-	if beyond, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return problem.TooLarge(beyond.Limit)
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return problem.TooLarge(tooLarge.Limit)
 	}
 	return problem.Malformed("The body cannot be read.")
 }
@@ -114,10 +114,10 @@ func validateBody(schema *openapi3.Schema, value any) error {
 	return problem.Invalid(schemaFields(err)...)
 }
 
-// schemaFields names each wrong member, in order and once. It takes nothing from the validator's own words, which may
-// repeat the value.
+// schemaFields returns each wrong member once, in order. It does not use the validator's text,
+// which may repeat the value.
 func schemaFields(err error) []problem.Field {
-	w := wrong{details: map[string]string{}, objects: map[string]bool{}}
+	w := wrongMembers{details: map[string]string{}, objects: map[string]bool{}}
 	w.collect(err)
 	fields := make([]problem.Field, 0, len(w.details))
 	for _, pointer := range slices.Sorted(maps.Keys(w.details)) {
@@ -126,14 +126,15 @@ func schemaFields(err error) []problem.Field {
 	return fields
 }
 
-// wrong is what a body breaks: the first rule by the pointer of the member, and the objects whose unknown members are
-// among them. The validator reports such an object once for each member, and it is looked through once.
-type wrong struct {
+// wrongMembers maps the pointer of each wrong member to the first rule that it breaks. objects are
+// the objects whose unknown members were added: the validator reports such an object once per
+// member.
+type wrongMembers struct {
 	details map[string]string
 	objects map[string]bool
 }
 
-func (w wrong) collect(err error) {
+func (w wrongMembers) collect(err error) {
 	if many, ok := errors.AsType[openapi3.MultiError](err); ok {
 		for _, e := range many {
 			w.collect(e)
@@ -162,8 +163,8 @@ func (w wrong) collect(err error) {
 	}
 }
 
-func (w wrong) add(pointer, detail string) {
-	if _, known := w.details[pointer]; !known {
+func (w wrongMembers) add(pointer, detail string) {
+	if _, ok := w.details[pointer]; !ok {
 		w.details[pointer] = detail
 	}
 }

@@ -52,7 +52,7 @@ func TestBody_names_each_wrong_member_in_order_and_once(t *testing.T) {
 	}
 }
 
-func TestBody_errors_say_the_first_rule_that_is_broken(t *testing.T) {
+func TestBody_errorHasFirstBrokenRule(t *testing.T) {
 	t.Parallel()
 	a := start(t)
 	got := a.expect(http.StatusUnprocessableEntity, "invalid_request",
@@ -68,7 +68,7 @@ func TestBody_errors_say_the_first_rule_that_is_broken(t *testing.T) {
 }
 
 // Not parallel: it counts allocations.
-func TestBody_of_unknown_members_costs_no_more_than_its_size(t *testing.T) {
+func TestBody_unknownMembersCostLinearTime(t *testing.T) {
 	contract, err := api.Contract()
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +143,7 @@ func (endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestBody_that_breaks_off_is_400_and_no_failure_of_ours(t *testing.T) {
+func TestBody_truncatedIs400AndNotLoggedAsFailure(t *testing.T) {
 	t.Parallel()
 	a := start(t)
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(a.url, "http://"))

@@ -113,7 +113,7 @@ func (o *OAuth) answer(ctx context.Context, f *flow, end outcome, err error) (*O
 	}
 	switch {
 	case err != nil && end.Redirect:
-		return nil, &httpapi.ElsewhereError{Err: err, To: func(p *problem.Problem) string {
+		return nil, &httpapi.RedirectError{Err: err, To: func(p *problem.Problem) string {
 			return with(f.RedirectURI, url.Values{
 				"error": {standardError(p)}, "error_description": {cmp.Or(p.Detail, "The sign-in has failed.")}, "error_code": {p.Code},
 			})

@@ -1,5 +1,5 @@
-// Package principal says who acts, in which tenant and with which permissions. It is carried in the context, from the
-// verified token to the policy of every table.
+// Package principal identifies the user that a context acts for, with tenant and permissions. The
+// context carries the principal from the verified token to the policy of every table.
 //
 // It knows nothing of tokens, HTTP or the database.
 package principal

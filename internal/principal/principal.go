@@ -8,26 +8,29 @@ import (
 	"github.com/google/uuid"
 )
 
-// Principal is who acts. The zero value is nobody.
+// Principal is the user, tenant or server that a context acts for. The zero value is anonymous.
 type Principal struct {
 	TenantID uuid.UUID
-	// HomeTenantID is the tenant of the user, where that is not TenantID: a superuser acts in another.
+	// HomeTenantID is the tenant of the user if it differs from TenantID: a superuser may act in
+	// another tenant.
 	HomeTenantID uuid.UUID
 	UserID       uuid.UUID
 	SessionID    uuid.UUID
 	Superuser    bool
 	Permissions  []string
 
-	system string
+	// bypassReason is why the tenant filter is lifted, "" if it is not.
+	bypassReason string
 }
 
-// InTenant returns a principal that acts for a tenant and no particular user.
+// InTenant returns a principal that acts for a tenant, without a user.
 func InTenant(id uuid.UUID) *Principal { return &Principal{TenantID: id} }
 
 // IsSystem reports whether the tenant filter is lifted for p.
-func (p Principal) IsSystem() bool { return p.system != "" }
+func (p Principal) IsSystem() bool { return p.bypassReason != "" }
 
-// Home returns the tenant of the user, which is another than TenantID where a superuser acts in it.
+// Home returns the tenant of the user. It differs from TenantID while a superuser acts in another
+// tenant.
 func (p Principal) Home() uuid.UUID {
 	if p.HomeTenantID == uuid.Nil {
 		return p.TenantID
@@ -42,38 +45,41 @@ func (p Principal) May(permission string) bool {
 
 type contextKey struct{}
 
-// Acting is a context in which Who acts. They may act in others at the same time, so that nobody may change them.
-type Acting struct {
+// WithPrincipal is a context that carries a principal. Concurrent requests may share the principal,
+// so it must not be changed.
+type WithPrincipal struct {
 	context.Context
-	Who *Principal
+	Principal *Principal
 }
 
-// Value returns who acts, or what the context holds otherwise.
-func (a *Acting) Value(key any) any {
+// Value returns the principal, or the value of the parent context.
+func (w *WithPrincipal) Value(key any) any {
 	if key == (contextKey{}) {
-		return a.Who
+		return w.Principal
 	}
-	return a.Context.Value(key)
+	return w.Context.Value(key)
 }
 
-// NewContext returns a context in which p acts. Nobody may change p from then on. The trail of the request records it.
+// NewContext returns a context that carries p, and adds p to the record of the request. p must not
+// be changed afterwards.
 func NewContext(ctx context.Context, p *Principal) context.Context {
 	Identify(ctx, p.TenantID, p.UserID)
-	return &Acting{ctx, p}
+	return &WithPrincipal{ctx, p}
 }
 
-// Identify records in the trail of the request whom it is of, where that is known only while it is served: a sign-in carries no access
-// token. A tenant without a user does not replace a user.
+// Identify sets the tenant and user in the record of the request, for operations that establish
+// them while they run: a sign-in carries no access token. A tenant without a user does not replace
+// a user.
 func Identify(ctx context.Context, tenant, user uuid.UUID) {
 	if tenant == uuid.Nil {
 		return
 	}
-	if t, ok := ctx.Value(trailKey{}).(*Trail); ok {
-		t.identify(tenant, user)
+	if r, ok := ctx.Value(recordKey{}).(*Record); ok {
+		r.identify(tenant, user)
 	}
 }
 
-// FromContext returns who acts in ctx, and false if nobody does.
+// FromContext returns the principal of ctx, and false if there is none or it is anonymous.
 func FromContext(ctx context.Context) (Principal, bool) {
 	p, ok := ctx.Value(contextKey{}).(*Principal)
 	if !ok || p == nil {
@@ -82,60 +88,60 @@ func FromContext(ctx context.Context) (Principal, bool) {
 	return *p, p.IsSystem() || p.TenantID != uuid.Nil
 }
 
-// System returns a context in which the server itself acts, on the rows of every tenant. It is the only way around the
-// tenant filter: reason says why it is taken here, and is logged with the request.
+// System returns a context in which the server itself acts on the rows of every tenant. It is the
+// only way to bypass the tenant filter. reason is logged with the request.
 func System(ctx context.Context, reason string) context.Context {
-	if t, ok := ctx.Value(trailKey{}).(*Trail); ok {
-		t.add(reason)
+	if r, ok := ctx.Value(recordKey{}).(*Record); ok {
+		r.addBypass(reason)
 	}
-	return NewContext(ctx, &Principal{system: reason})
+	return NewContext(ctx, &Principal{bypassReason: reason})
 }
 
-// Trail is a context that collects what is found out while a request is served: the reasons for which the tenant filter was lifted,
-// and whom the request is of.
-type Trail struct {
+// Record is a context that collects, for the request log, the bypass reasons of the tenant filter
+// and the tenant and user of the request.
+type Record struct {
 	context.Context
 
-	mu      sync.Mutex
-	reasons []string
-	tenant  uuid.UUID
-	user    uuid.UUID
+	mu            sync.Mutex
+	bypassReasons []string
+	tenant        uuid.UUID
+	user          uuid.UUID
 }
 
-type trailKey struct{}
+type recordKey struct{}
 
-// Value returns the trail, or what the context holds otherwise.
-func (t *Trail) Value(key any) any {
-	if key == (trailKey{}) {
-		return t
+// Value returns the record, or the value of the parent context.
+func (r *Record) Value(key any) any {
+	if key == (recordKey{}) {
+		return r
 	}
-	return t.Context.Value(key)
+	return r.Context.Value(key)
 }
 
-// Reasons returns what was recorded, in order.
-func (t *Trail) Reasons() []string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return slices.Clone(t.reasons)
+// BypassReasons returns the reasons for which the tenant filter was lifted, in order.
+func (r *Record) BypassReasons() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.bypassReasons)
 }
 
-// Identified returns whom the request is of, as far as it was recorded.
-func (t *Trail) Identified() (tenant, user uuid.UUID) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.tenant, t.user
+// Identified returns the tenant and user of the request, or zero values while they are unknown.
+func (r *Record) Identified() (tenant, user uuid.UUID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tenant, r.user
 }
 
-func (t *Trail) identify(tenant, user uuid.UUID) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if user != uuid.Nil || t.user == uuid.Nil {
-		t.tenant, t.user = tenant, user
+func (r *Record) identify(tenant, user uuid.UUID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if user != uuid.Nil || r.user == uuid.Nil {
+		r.tenant, r.user = tenant, user
 	}
 }
 
-func (t *Trail) add(reason string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.reasons = append(t.reasons, reason)
+func (r *Record) addBypass(reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.bypassReasons = append(r.bypassReasons, reason)
 }

@@ -143,7 +143,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 		ServerTiming: cfg.ServerTiming, PublicPath: publicPath(cfg), HSTS: hsts(cfg), Tracer: parts.Tracer,
 		Authenticate: signedIn.Authenticate, Authorize: signedIn.Authorize, ActIn: signedIn.ActIn,
 		Observe: figures.observe, CountStatements: database.CountStatements, Unavailable: database.Unavailable,
-		Gone: sqlgraph.IsForeignKeyConstraintError, Unforeseen: figures.unforeseen,
+		ReferenceDeleted: sqlgraph.IsForeignKeyConstraintError, OnInternalError: figures.unforeseen,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("build the router: %w", err)

@@ -21,7 +21,7 @@ func (s *Sessions) Authenticate(ctx context.Context, token string) (*principal.P
 func (s *Sessions) Authorize(ctx context.Context, scopes []string) (context.Context, error) {
 	p, ok := principal.FromContext(ctx)
 	if !ok {
-		return nil, problem.Unauthorized("unauthorized", "A bearer token is needed.")
+		return nil, problem.Unauthorized("unauthorized", "A bearer token is required.")
 	}
 	projection, err := s.ofSession(ctx, p.SessionID)
 	if err != nil {
@@ -36,7 +36,7 @@ func (s *Sessions) Authorize(ctx context.Context, scopes []string) (context.Cont
 			return nil, problem.Forbidden("forbidden", "The permission "+scope+" is needed.")
 		}
 	}
-	return &authorized{principal.Acting{Context: ctx, Who: who}, projection}, nil
+	return &authorized{principal.WithPrincipal{Context: ctx, Principal: who}, projection}, nil
 }
 
 // ActIn lets a superuser act in another tenant than their own: 403 for other users, 404 if the

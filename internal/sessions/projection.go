@@ -73,7 +73,7 @@ func (p *Projection) size() int {
 
 // authorized is a context in which a user acts, with their projection.
 type authorized struct {
-	principal.Acting
+	principal.WithPrincipal
 	projection *Projection
 }
 
@@ -84,7 +84,7 @@ func (a *authorized) Value(key any) any {
 	if key == (projectionKey{}) {
 		return a.projection
 	}
-	return a.Acting.Value(key)
+	return a.WithPrincipal.Value(key)
 }
 
 // FromContext returns the projection of the signed-in user. It is there in every operation that demands a bearer token.
