@@ -6,48 +6,51 @@ import (
 	"time"
 )
 
-// Group answers together what is asked for at once. Who asks alone is answered at once; who asks while runs are under way is answered by
-// the next, with everybody else who does. Each is answered by a run that began after they asked.
+// Group answers concurrent questions of one type in shared runs. A question is run alone if fewer
+// than AtOnce runs are in progress; otherwise it waits for the next run. A question is answered by a
+// run that began after it was asked.
 type Group[A any] struct {
-	// Max is how many one run answers.
+	// Max is how many questions one run answers.
 	Max int
-	// AtOnce is how many runs there are before who asks waits for the next.
+	// AtOnce is how many runs may be in progress before questions wait.
 	AtOnce int
-	// Patience is how long no run may begin while somebody waits. After it they are answered alone, as if nobody else were there, and as many
-	// more runs as were slower than that may be under way until those end.
-	Patience time.Duration
-	// Longest is how long anybody waits for their turn. When more is asked for than runs can answer, only who goes keeps the line short.
-	Longest time.Duration
+	// StallTimeout is how long a waiter waits without any run starting. After it the waiter runs
+	// alone. Each such run raises the limit of concurrent runs by one, up to twice AtOnce; each slow
+	// run that ends lowers it again.
+	StallTimeout time.Duration
+	// MaxWait is how long a waiter may wait. It bounds the queue under overload.
+	MaxWait time.Duration
 
 	mu      sync.Mutex
 	running int
-	// spare is how many may run more than AtOnce.
-	spare   int
-	waiting []*waiting[A]
-	// moved is when a run last took some of those who wait.
-	moved time.Time
+	// spare is by how much the limit of concurrent runs exceeds AtOnce.
+	spare int
+	queue []*waiter[A]
+	// started is when a run last took waiters from the queue.
+	started time.Time
 }
 
-// waiting is what somebody waits for.
-type waiting[A any] struct {
+// waiter is a question in the queue.
+type waiter[A any] struct {
 	asked *A
-	// turn receives what whoever waits is to run, themselves among it.
-	turn chan []*waiting[A]
-	// done is closed when somebody else has run it.
+	// turn receives the batch that the waiter must run, which includes its own question.
+	turn chan []*waiter[A]
+	// done is closed when another waiter has run the question.
 	done chan struct{}
 }
 
-// Answer has something answered, by run or by that of somebody who asks at the same time, and reports whether it came to that: not if it was
-// not their turn for too long. Run answers what it is given, which whoever gave it waits for: if it panics, it leaves that as it is.
+// Answer answers a question, by run or by the run of a concurrent caller. It returns false if the
+// question waited longer than MaxWait. run answers the questions of the slice, whose callers wait
+// for it: after a panic in run those questions count as answered, unchanged.
 func (b *Group[A]) Answer(asked *A, run func([]*A)) (answered bool) {
-	w, began := b.wait(asked), time.Now()
+	w, began := b.enqueue(asked), time.Now()
 	if w == nil {
 		defer b.next(began)
 		run([]*A{asked})
 		return true
 	}
-	patience := time.NewTimer(b.Patience)
-	defer patience.Stop()
+	stall := time.NewTimer(b.StallTimeout)
+	defer stall.Stop()
 	for {
 		select {
 		case <-w.done:
@@ -55,74 +58,78 @@ func (b *Group[A]) Answer(asked *A, run func([]*A)) (answered bool) {
 		case batch := <-w.turn:
 			b.lead(batch, run)
 			return true
-		case <-patience.C:
-			switch left, alone := b.leave(w, began); {
+		case <-stall.C:
+			switch removed, alone := b.dequeue(w, began); {
 			case alone:
 				defer b.next(time.Now())
 				run([]*A{asked})
 				return true
-			case left:
+			case removed:
 				return false
 			}
-			patience.Reset(b.Patience)
+			stall.Reset(b.StallTimeout)
 		}
 	}
 }
 
-// wait returns nil if whoever asks is to run it, and then the next.
-func (b *Group[A]) wait(asked *A) *waiting[A] {
+// enqueue adds a question to the queue. It returns nil, and counts a run, if the caller must run the
+// question itself and then call next.
+func (b *Group[A]) enqueue(asked *A) *waiter[A] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.running < b.AtOnce+b.spare {
 		b.running++
 		return nil
 	}
-	w := &waiting[A]{asked, make(chan []*waiting[A], 1), make(chan struct{})}
-	b.waiting = append(b.waiting, w)
+	w := &waiter[A]{asked, make(chan []*waiter[A], 1), make(chan struct{})}
+	b.queue = append(b.queue, w)
 	return w
 }
 
-// leave reports whether whoever has waited since began need not any longer: to be answered alone, beside all others, if nobody has taken anything
-// for long, or because it was too long for them. What somebody has taken is waited for.
-func (b *Group[A]) leave(w *waiting[A], began time.Time) (left, alone bool) {
+// dequeue removes a waiter that timed out. alone reports that no run has started for StallTimeout, so
+// that the waiter must run alone, in addition to the runs in progress. Otherwise it removes a waiter
+// that has waited for MaxWait since began. A waiter that a run has taken stays until that run ends.
+func (b *Group[A]) dequeue(w *waiter[A], began time.Time) (removed, alone bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	at := slices.Index(b.waiting, w)
-	alone = time.Since(b.moved) >= b.Patience
-	if at < 0 || !alone && time.Since(began) < b.Longest {
+	at := slices.Index(b.queue, w)
+	alone = time.Since(b.started) >= b.StallTimeout
+	if at < 0 || !alone && time.Since(began) < b.MaxWait {
 		return false, false
 	}
-	b.waiting = slices.Delete(b.waiting, at, at+1)
+	b.queue = slices.Delete(b.queue, at, at+1)
 	if alone {
 		b.running, b.spare = b.running+1, min(b.spare+1, b.AtOnce)
 	}
 	return true, alone
 }
 
-// next gives those who wait the place of a run that has ended, unless that was slow and others took its place before.
+// next starts the next run after one that began at began has ended. It starts none if the limit was
+// raised during a slow run and more runs than allowed are in progress.
 func (b *Group[A]) next(began time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.spare > 0 && time.Since(began) > b.Patience {
+	if b.spare > 0 && time.Since(began) > b.StallTimeout {
 		b.spare--
 	}
 	if b.running > b.AtOnce+b.spare {
 		b.running--
 		return
 	}
-	batch := b.waiting[:min(len(b.waiting), b.Max)]
-	b.waiting = b.waiting[len(batch):]
+	batch := b.queue[:min(len(b.queue), b.Max)]
+	b.queue = b.queue[len(batch):]
 	if len(batch) == 0 {
 		if b.running--; b.running == 0 {
 			b.spare = 0
 		}
 		return
 	}
-	b.moved = time.Now()
+	b.started = time.Now()
 	batch[0].turn <- batch
 }
 
-func (b *Group[A]) lead(batch []*waiting[A], run func([]*A)) {
+// lead runs a batch for all its waiters.
+func (b *Group[A]) lead(batch []*waiter[A], run func([]*A)) {
 	defer b.next(time.Now())
 	asked := make([]*A, 0, len(batch))
 	for _, w := range batch {

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// occupied is a group of which two runs are under way, until free is called.
-func occupied(patience time.Duration) (b *Group[int], free func()) {
-	b = &Group[int]{Max: 4, AtOnce: 2, Patience: patience, Longest: time.Hour}
+// occupied returns a group with two runs in progress until free is called.
+func occupied(stallTimeout time.Duration) (b *Group[int], free func()) {
+	b = &Group[int]{Max: 4, AtOnce: 2, StallTimeout: stallTimeout, MaxWait: time.Hour}
 	end := make(chan struct{})
 	var runs sync.WaitGroup
 	for range b.AtOnce {
@@ -22,7 +22,7 @@ func occupied(patience time.Duration) (b *Group[int], free func()) {
 	return b, func() { close(end); runs.Wait() }
 }
 
-func TestGroup_answers_everybody_once_and_no_more_than_they_may_together(t *testing.T) {
+func TestGroup_answersEachQuestionOnceInBatchesOfMax(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, free := occupied(time.Hour)
@@ -53,18 +53,18 @@ func TestGroup_answers_everybody_once_and_no_more_than_they_may_together(t *test
 				t.Errorf("%d is answered %d times", i, n)
 			}
 		}
-		if b.running != 0 || b.spare > b.AtOnce || len(b.waiting) != 0 {
-			t.Errorf("%d run, %d may more, and %d wait when nobody asks", b.running, b.spare, len(b.waiting))
+		if b.running != 0 || b.spare > b.AtOnce || len(b.queue) != 0 {
+			t.Errorf("%d running, %d spare and %d waiting at the end", b.running, b.spare, len(b.queue))
 		}
 	})
 }
 
-// Runs that hang make one wait, and not everybody after.
-func TestGroup_lets_go_who_waits_too_long(t *testing.T) {
+// Only the first waiter waits for runs that hang; it raises the limit for the others.
+func TestGroup_stalledRunsDelayOneWaiterOnly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, free := occupied(10 * time.Millisecond)
-		patient := 0
+		stalled := 0
 		for range 20 {
 			var among int
 			asked := time.Now()
@@ -72,21 +72,21 @@ func TestGroup_lets_go_who_waits_too_long(t *testing.T) {
 			if among != 1 {
 				t.Errorf("answered among %d", among)
 			}
-			if time.Since(asked) >= b.Patience {
-				patient++
+			if time.Since(asked) >= b.StallTimeout {
+				stalled++
 			}
 		}
-		if patient != 1 {
-			t.Errorf("%d of 20 have waited", patient)
+		if stalled != 1 {
+			t.Errorf("%d of 20 waited", stalled)
 		}
-		if free(); b.running != 0 || b.spare != 0 || len(b.waiting) != 0 {
-			t.Errorf("%d run, %d may more, and %d wait when nobody asks", b.running, b.spare, len(b.waiting))
+		if free(); b.running != 0 || b.spare != 0 || len(b.queue) != 0 {
+			t.Errorf("%d running, %d spare and %d waiting at the end", b.running, b.spare, len(b.queue))
 		}
 	})
 }
 
-// However many wait, they do so together as long as it is anybody's turn.
-func TestGroup_keeps_together_who_waits_while_runs_end(t *testing.T) {
+// Waiters do not run alone while runs keep starting.
+func TestGroup_waitersStayBatchedWhileRunsEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, free := occupied(200 * time.Millisecond)
@@ -115,11 +115,11 @@ func TestGroup_keeps_together_who_waits_while_runs_end(t *testing.T) {
 	})
 }
 
-// When more is asked for than runs can answer, nobody waits longer than they may, and the runs answer as many as they can.
-func TestGroup_sends_away_who_is_one_too_many(t *testing.T) {
+// Under overload no waiter waits longer than MaxWait, and the runs stay full.
+func TestGroup_overloadRefusesWaitersAfterMaxWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := &Group[int]{Max: 4, AtOnce: 2, Patience: 25 * time.Millisecond, Longest: 100 * time.Millisecond}
+		b := &Group[int]{Max: 4, AtOnce: 2, StallTimeout: 25 * time.Millisecond, MaxWait: 100 * time.Millisecond}
 		var answered, ran atomic.Int64
 		var asking sync.WaitGroup
 		const many = 1000 // 250 runs, of which each two take 10 ms: eleven times two have begun when the longest wait is over
@@ -136,23 +136,23 @@ func TestGroup_sends_away_who_is_one_too_many(t *testing.T) {
 				}) {
 					answered.Add(1)
 				}
-				if waited := time.Since(asked); waited > b.Longest+10*time.Millisecond {
+				if waited := time.Since(asked); waited > b.MaxWait+10*time.Millisecond {
 					t.Errorf("waited for %v", waited)
 				}
 			})
 		}
 		asking.Wait()
 		if answered.Load() != ran.Load() || answered.Load() < 9*2*4 || answered.Load() > 11*2*4 {
-			t.Errorf("%d of %d are told that they are answered, and %d were", answered.Load(), many, ran.Load())
+			t.Errorf("%d of %d returned answered, and %d were", answered.Load(), many, ran.Load())
 		}
-		if b.running != 0 || len(b.waiting) != 0 {
-			t.Errorf("%d run, and %d wait when nobody asks", b.running, len(b.waiting))
+		if b.running != 0 || len(b.queue) != 0 {
+			t.Errorf("%d running and %d waiting at the end", b.running, len(b.queue))
 		}
 	})
 }
 
-// Who panics leaves what they were given as it was, and takes nobody with them.
-func TestGroup_goes_on_after_a_panic(t *testing.T) {
+// A panic in a run ends neither the other waiters nor the group.
+func TestGroup_continuesAfterPanic(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, free := occupied(time.Hour)
@@ -175,15 +175,15 @@ func TestGroup_goes_on_after_a_panic(t *testing.T) {
 		asking.Wait()
 		panics.Wait()
 		if b.running != 0 || slices.Contains(left, false) {
-			t.Errorf("%d run when nobody asks; %v have left", b.running, left)
+			t.Errorf("%d running at the end; returned: %v", b.running, left)
 		}
 	})
 }
 
-// However many ask, each has an answer of a run that began after they asked.
-func TestGroup_answers_with_nothing_older_than_the_question(t *testing.T) {
+// Each question is answered by a run that began after it.
+func TestGroup_answerIsNotOlderThanQuestion(t *testing.T) {
 	t.Parallel()
-	b := &Group[int64]{Max: 4, AtOnce: 2, Patience: time.Millisecond, Longest: time.Hour}
+	b := &Group[int64]{Max: 4, AtOnce: 2, StallTimeout: time.Millisecond, MaxWait: time.Hour}
 	start := time.Now()
 	var asking sync.WaitGroup
 	for range 32 {
@@ -205,7 +205,7 @@ func TestGroup_answers_with_nothing_older_than_the_question(t *testing.T) {
 		})
 	}
 	asking.Wait()
-	if b.running != 0 || b.spare > b.AtOnce || len(b.waiting) != 0 {
-		t.Errorf("%d run, %d may more, and %d wait when nobody asks", b.running, b.spare, len(b.waiting))
+	if b.running != 0 || b.spare > b.AtOnce || len(b.queue) != 0 {
+		t.Errorf("%d running, %d spare and %d waiting at the end", b.running, b.spare, len(b.queue))
 	}
 }

@@ -107,7 +107,7 @@ func (c *Cache) Share(sharing Sharing) error {
 	c.shared = &shared{
 		Sharing: sharing, client: redis.NewClient(opts), queue: make(chan publication, maxQueue), wake: make(chan struct{}, 1),
 	}
-	c.shared.reads = batch.Group[lookup]{Max: maxReads, AtOnce: 2, Patience: redisTimeout, Longest: redisTimeout}
+	c.shared.reads = batch.Group[lookup]{Max: maxReads, AtOnce: 2, StallTimeout: redisTimeout, MaxWait: redisTimeout}
 	return nil
 }
 

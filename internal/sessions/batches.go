@@ -37,7 +37,7 @@ var (
 func newSessionBatches(client *ent.Client, clock func() time.Time) *sessionBatches {
 	return &sessionBatches{
 		Group: batch.Group[sessionAsked]{
-			Max: maxSessionsAtOnce, AtOnce: 2, Patience: 50 * time.Millisecond, Longest: 500 * time.Millisecond, // as for a connection
+			Max: maxSessionsAtOnce, AtOnce: 2, StallTimeout: 50 * time.Millisecond, MaxWait: 500 * time.Millisecond, // as for a connection
 		},
 		client: client, clock: clock,
 	}

@@ -55,7 +55,7 @@ func session(t *testing.T, db *database.DB, of signedIn, end time.Time) uuid.UUI
 func occupied(t *testing.T, db *database.DB, patience time.Duration) (b *sessionBatches, free func()) {
 	t.Helper()
 	b = newSessionBatches(db.Client, time.Now)
-	b.Patience = patience
+	b.StallTimeout = patience
 	end := make(chan struct{})
 	var runs sync.WaitGroup
 	for range b.AtOnce {
@@ -167,7 +167,7 @@ func TestSession_that_is_one_too_many_is_not_read(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		s := signIn(t, db, 1)[0]
 		b := newSessionBatches(db.Client, time.Now)
-		b.Patience, b.Longest = 30*time.Millisecond, 0
+		b.StallTimeout, b.MaxWait = 30*time.Millisecond, 0
 		ctx, stop := context.WithCancel(t.Context())
 		var crowd sync.WaitGroup
 		defer crowd.Wait()
