@@ -37,7 +37,7 @@ func (a *Auth) StoreOneTimeToken(ctx context.Context, purpose, token string, pay
 
 // RedeemOneTimeToken ends a token and returns what it was issued for, nil if there is no such token any more.
 func (a *Auth) RedeemOneTimeToken(ctx context.Context, purpose, token string) (*OneTimeToken, error) {
-	redeemed, err := database.Take[*OneTimeToken](principal.System(ctx, "one-time token: it names the tenant"), a.client, onetimetoken.Table,
+	redeemed, err := database.DeleteReturning[*OneTimeToken](principal.System(ctx, "one-time token: it names the tenant"), a.client, onetimetoken.Table,
 		[]string{onetimetoken.FieldTenantID, onetimetoken.FieldUserID, onetimetoken.FieldPayload}, sql.And(
 			sql.EQ(onetimetoken.FieldTokenHash, tokenHash(token)), sql.EQ(onetimetoken.FieldPurpose, purpose),
 			sql.GT(onetimetoken.FieldExpiresAt, a.opts.Clock()), sql.NotNull(onetimetoken.FieldUserID),

@@ -115,7 +115,7 @@ func (l *changeLog) read(ctx context.Context) (keys []uuid.UUID, everything bool
 	if err != nil {
 		switch {
 		case errors.Is(err, errNotPrimary):
-			l.leave()
+			l.reconnect()
 		case errors.Is(err, errMixed):
 			err = l.pool.fail(err)
 		}
@@ -126,7 +126,7 @@ func (l *changeLog) read(ctx context.Context) (keys []uuid.UUID, everything bool
 	}
 	last := l.last
 	if last != nil && last.server != now.server {
-		l.leave()
+		l.reconnect()
 	}
 	everything = last == nil || !now.continues(last) || time.Since(l.readAt) > maxGap || slices.Contains(keys, uuid.Nil)
 	l.last, l.readAt = now, began
@@ -135,7 +135,7 @@ func (l *changeLog) read(ctx context.Context) (keys []uuid.UUID, everything bool
 
 // leave closes the connection of the reader and lets those of the pool be replaced, so that both
 // find the primary.
-func (l *changeLog) leave() {
+func (l *changeLog) reconnect() {
 	l.pool.discard()
 	l.db.SetMaxIdleConns(0) // closes the connection
 	l.db.SetMaxIdleConns(1)

@@ -14,8 +14,8 @@ const (
 	// keepChanges is how long a row of the change log stays after an instance has seen it: twice as
 	// long as a reader may pause.
 	keepChanges = 60 * time.Second
-	// trimmedAtOnce is how many rows one statement deletes.
-	trimmedAtOnce = 1000
+	// trimBatch is how many rows one statement deletes.
+	trimBatch = 1000
 )
 
 // ChangeTrimmer deletes the rows of the change log that every reader has read.
@@ -83,14 +83,14 @@ func (t *ChangeTrimmer) delete(ctx context.Context, old seenChanges) error {
 		if err != nil {
 			return fmt.Errorf("trim the change log: %w", err)
 		}
-		if n < trimmedAtOnce {
+		if n < trimBatch {
 			return nil
 		}
 		from = last
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(expiredRest * time.Since(began)):
+		case <-time.After(restFactor * time.Since(began)):
 		}
 	}
 }
@@ -99,7 +99,7 @@ func (t *ChangeTrimmer) delete(ctx context.Context, old seenChanges) error {
 // earlier batches have deleted, and returns their number and the last transaction.
 func (t *ChangeTrimmer) deleteBatch(ctx context.Context, old seenChanges, from int64) (n int, last int64, err error) {
 	statement := fmt.Sprintf(`DELETE FROM changes WHERE id IN (SELECT id FROM changes WHERE id <= %d ORDER BY id LIMIT %d) RETURNING xid`,
-		old.last, trimmedAtOnce)
+		old.last, trimBatch)
 	if t.db.Dialect() == dialect.Postgres {
 		running := ""
 		if len(old.running) > 0 {
@@ -107,10 +107,10 @@ func (t *ChangeTrimmer) deleteBatch(ctx context.Context, old seenChanges, from i
 		}
 		statement = fmt.Sprintf(`DELETE FROM changes WHERE id = ANY (ARRAY(
 	SELECT id FROM changes WHERE xid >= %d AND xid < %d%s ORDER BY xid LIMIT %d FOR UPDATE SKIP LOCKED
-)) RETURNING xid`, from, old.xmax, running, trimmedAtOnce)
+)) RETURNING xid`, from, old.xmax, running, trimBatch)
 	}
 	last = from
-	err = Rows(WithoutInvalidation(PlanAnew(ctx)), t.db.Client, statement, nil, func(rows *sql.Rows) error {
+	err = Rows(WithoutInvalidation(ReplanEachTime(ctx)), t.db.Client, statement, nil, func(rows *sql.Rows) error {
 		var xid int64
 		if err := rows.Scan(&xid); err != nil {
 			return err

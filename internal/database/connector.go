@@ -142,7 +142,7 @@ func (c *connector) open(ctx context.Context, h host) (pqConn, error) {
 	if c.unfit == "" {
 		return whole, nil
 	}
-	unfit, err := asked(ctx, whole, c.unfit)
+	unfit, err := queryBool(ctx, whole, c.unfit)
 	if err == nil && unfit {
 		err = errNotWritable
 	}
@@ -153,8 +153,8 @@ func (c *connector) open(ctx context.Context, h host) (pqConn, error) {
 	return whole, nil
 }
 
-// asked runs a query that returns one boolean.
-func asked(ctx context.Context, conn driver.QueryerContext, query string) (answer bool, err error) {
+// queryBool runs a query that returns one boolean.
+func queryBool(ctx context.Context, conn driver.QueryerContext, query string) (answer bool, err error) {
 	rows, err := conn.QueryContext(ctx, query, nil)
 	if err != nil {
 		return false, err

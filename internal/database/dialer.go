@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// dialer makes connections on which no answer is waited for without end.
+// dialer opens connections whose reads have a deadline.
 type dialer struct {
 	net.Dialer
 	patience time.Duration
@@ -55,8 +55,8 @@ func (c *guarded) Write(b []byte) (int, error) {
 		if err := c.Conn.SetDeadline(time.Now().Add(c.patience)); err != nil {
 			return 0, err
 		}
-		if c.lost() {
-			return 0, errLost
+		if c.closed() {
+			return 0, errClosed
 		}
 	}
 	return c.Conn.Write(b)
@@ -71,15 +71,15 @@ func (c *guarded) Read(b []byte) (int, error) {
 	return n, err
 }
 
-var errLost = errors.New("the server has closed the connection")
+var errClosed = errors.New("the server has closed the connection")
 
-// lost looks, without waiting, whether the server has said anything unasked. It does when it takes
-// leave; what else it might say (a parameter was changed) costs no more than a connection.
-func (c *guarded) lost() bool {
+// closed reports, without waiting, whether the server has closed the connection or sent data that
+// no statement has requested, such as a changed parameter. The latter only costs a new connection.
+func (c *guarded) closed() bool {
 	raw, ok := c.Conn.(syscall.Conn)
 	if !ok {
 		return false
 	}
 	socket, err := raw.SyscallConn()
-	return err != nil || !silent(socket)
+	return err != nil || !connCheck(socket)
 }

@@ -18,7 +18,7 @@ import (
 type pool struct {
 	db         *sql.DB
 	statements *statements
-	slots      slots
+	permits    permits
 	// system is what the database is called in traces.
 	system attribute.KeyValue
 	// deadline ends a statement where the database has no statement_timeout of its own. Zero is none.
@@ -29,7 +29,7 @@ type pool struct {
 
 // newPool returns the pool of a *sql.DB whose number of connections is set. A connection is waited for as long as patience.
 func newPool(db *sql.DB, system attribute.KeyValue, prepared bool, patience time.Duration) (*pool, error) {
-	p := &pool{db: db, system: system, slots: slots{make(chan struct{}, db.Stats().MaxOpenConnections), patience}, written: func() {}}
+	p := &pool{db: db, system: system, permits: permits{make(chan struct{}, db.Stats().MaxOpenConnections), patience}, written: func() {}}
 	if !prepared {
 		return p, nil
 	}
@@ -60,7 +60,7 @@ func (p *pool) ExecContext(ctx context.Context, query string, args ...any) (sql.
 
 func (p *pool) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	return run(ctx, p, query, args, func(ctx context.Context, args []any) (*sql.Rows, error) {
-		if p.statements == nil || planAnew(ctx) {
+		if p.statements == nil || replans(ctx) {
 			return p.db.QueryContext(ctx, query, args...)
 		}
 		stmt, err := p.statements.prepare(ctx, query) //nolint:sqlclosecheck // the cache closes it
@@ -119,7 +119,7 @@ func run[T any](ctx context.Context, p *pool, query string, args []any, statemen
 		return answer, err
 	}
 	defer Count(ctx, time.Now())
-	ctx, span := p.traced(ctx, query)
+	ctx, span := p.startSpan(ctx, query)
 	defer func() { endSpan(span, err) }()
 	ctx = context.WithoutCancel(ctx)
 	if p.deadline > 0 {
@@ -200,7 +200,7 @@ func (d *entDriver) Tx(ctx context.Context) (dialect.Tx, error) { return d.Begin
 
 // BeginTx begins a transaction with options. It outlives a client that hangs up, as every statement does.
 func (d *entDriver) BeginTx(ctx context.Context, opts *sql.TxOptions) (dialect.Tx, error) {
-	release, err := d.pools.write.slots.take(ctx)
+	release, err := d.pools.write.permits.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +211,7 @@ func (d *entDriver) BeginTx(ctx context.Context, opts *sql.TxOptions) (dialect.T
 	}
 	t := &transaction{pool: d.pools.write, tx: tx}
 	conn := entsql.NewDriver(d.Dialect(), entsql.Conn{ExecQuerier: t}).Conn
-	return slotTx{&entsql.Tx{Conn: conn, Tx: tx}, t, release}, nil
+	return permitTx{&entsql.Tx{Conn: conn, Tx: tx}, t, release}, nil
 }
 
 // Close closes both pools. Connections that the server has closed already are no error.
@@ -220,7 +220,7 @@ func (d *entDriver) Close() error {
 	if d.pools.read != d.pools.write {
 		err = errors.Join(err, d.pools.read.db.Close())
 	}
-	if errors.Is(err, errLost) {
+	if errors.Is(err, errClosed) {
 		return nil
 	}
 	return err

@@ -28,7 +28,8 @@ func Unavailable(err error) bool {
 	return ok && (e.Severity == pqerror.SeverityFatal || refusesSession(string(e.Code)))
 }
 
-// refusesSession reports whether a SQLSTATE refuses a connection until an operator changes something.
+// refusesSession reports whether a SQLSTATE refuses a connection until an operator changes
+// something.
 func refusesSession(code string) bool {
 	return strings.HasPrefix(code, "28") || // invalid authorization
 		code == "3D000" // the database does not exist
@@ -84,9 +85,9 @@ func temporaryPostgres(e *pq.Error) bool {
 	return false
 }
 
-// undone reports whether err says that Postgres has rolled the transaction back for another one's sake, so that it may be
-// run again (PostgreSQL §13.5).
-func undone(err error) bool {
+// rolledBack reports whether err is a deadlock or a serialization failure, after which the
+// transaction may be repeated (PostgreSQL §13.5).
+func rolledBack(err error) bool {
 	e, ok := errors.AsType[*pq.Error](err)
 	return ok && (e.Code == "40001" || e.Code == "40P01")
 }

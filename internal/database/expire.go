@@ -15,13 +15,13 @@ import (
 )
 
 const (
-	// expiredAtOnce is how many rows one statement deletes, so that it holds its locks, and a core that a request may wait for, for two
+	// expiredBatch is how many rows one statement deletes, so that it holds its locks, and a core that a request may wait for, for two
 	// or three milliseconds where commits reach the disk.
-	expiredAtOnce = 50
-	// expiredRest is for how many times its own time a batch is rested after, so that an instance deletes for a twentieth of the time. A
+	expiredBatch = 50
+	// restFactor is for how many times its own time a batch is rested after, so that an instance deletes for a twentieth of the time. A
 	// number of rows a second would be too many for one machine and too few for another; a share of the time is the same for all, and
 	// gives way by itself when the database is slow.
-	expiredRest = 19
+	restFactor = 19
 )
 
 // deleteExpired deletes a batch of what expired from $1 on and before $2, the oldest first. It goes by the index, and not from its
@@ -51,7 +51,7 @@ func (db *DB) DeleteExpired(ctx context.Context, table string, now time.Time) it
 					return
 				}
 			}
-			if len(deleted) < expiredAtOnce {
+			if len(deleted) < expiredBatch {
 				return
 			}
 			from = slices.MaxFunc(deleted, time.Time.Compare)
@@ -59,7 +59,7 @@ func (db *DB) DeleteExpired(ctx context.Context, table string, now time.Time) it
 			case <-ctx.Done():
 				yield(0, ctx.Err())
 				return
-			case <-time.After(expiredRest * time.Since(begun)):
+			case <-time.After(restFactor * time.Since(begun)):
 			}
 		}
 	}
@@ -83,9 +83,9 @@ func (db *DB) deleteExpired(ctx context.Context, table string, from, now time.Ti
 
 func (db *DB) expiredStatement(table string) string {
 	if db.Dialect() == dialect.SQLite {
-		return fmt.Sprintf(deleteExpiredSQLite, table, expiredAtOnce)
+		return fmt.Sprintf(deleteExpiredSQLite, table, expiredBatch)
 	}
-	return fmt.Sprintf(deleteExpired, table, expiredAtOnce)
+	return fmt.Sprintf(deleteExpired, table, expiredBatch)
 }
 
 // CountExpired returns how many rows of a table had expired at a time, of every tenant, and no more than limit.

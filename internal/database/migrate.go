@@ -256,7 +256,7 @@ func (m *Migrator) lock(ctx context.Context) (func() error, error) {
 		case errors.Is(err, fs.ErrPermission):
 			return nil, fmt.Errorf("lock the data folder: %w", ExplainAccess(err, m.opts.DataDir))
 		case err != nil:
-			return nil, fmt.Errorf("lock the data folder: the file system of %s does not support file locks%s", m.opts.DataDir, elsewhere(err))
+			return nil, fmt.Errorf("lock the data folder: the file system of %s does not support file locks%s", m.opts.DataDir, dataFolderAdvice(err))
 		}
 		return file.Unlock, nil
 	}

@@ -7,7 +7,7 @@ import (
 	"tenantry/ent"
 )
 
-// Rows runs a statement that was written by hand and passes each row to read.
+// Rows runs a hand-written statement and passes each row to read.
 func Rows(ctx context.Context, client *ent.Client, statement string, args []any, read func(*sql.Rows) error) error {
 	return withRows(ctx, client, statement, args, func(rows *sql.Rows) error {
 		for rows.Next() {
@@ -19,11 +19,12 @@ func Rows(ctx context.Context, client *ent.Client, statement string, args []any,
 	})
 }
 
-// withRows runs a statement that was written by hand, passes its rows to read, and gives the connection back after that.
+// withRows runs a hand-written statement, passes its rows to read, and then releases the
+// connection.
 func withRows(ctx context.Context, client *ent.Client, statement string, args []any, read func(*sql.Rows) error) error {
-	held := &slot{release: func() {}}
+	held := &permit{release: func() {}}
 	defer func() { held.release() }()
-	rows, err := client.QueryContext(context.WithValue(ctx, slotKey{}, held), statement, args...) //nolint:rowserrcheck // read does
+	rows, err := client.QueryContext(context.WithValue(ctx, permitKey{}, held), statement, args...) //nolint:rowserrcheck // read does
 	if err != nil {
 		return err
 	}
@@ -31,20 +32,20 @@ func withRows(ctx context.Context, client *ent.Client, statement string, args []
 	return read(rows)
 }
 
-// slot is the place of a connection, until whoever reads the rows has closed them.
-type slot struct{ release func() }
+// permit is the permit of a connection. withRows releases it after it has closed the rows.
+type permit struct{ release func() }
 
-type slotKey struct{}
+type permitKey struct{}
 
-// QueryContext waits for a connection and runs a statement that was written by hand. Its rows are those of database/sql, which tell nobody
-// when they are closed; withRows does.
+// QueryContext waits for a connection and runs a hand-written statement. Its rows are those of
+// database/sql, which have no hook for their end, so withRows releases the permit.
 func (d *entDriver) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	release, err := d.pools.of(query).slots.take(ctx)
+	release, err := d.pools.of(query).permits.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
 	rows, err := d.Driver.QueryContext(ctx, query, args...)
-	if held, ok := ctx.Value(slotKey{}).(*slot); ok && err == nil {
+	if held, ok := ctx.Value(permitKey{}).(*permit); ok && err == nil {
 		held.release = release
 	} else {
 		release()

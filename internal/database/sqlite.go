@@ -90,7 +90,7 @@ func checkWAL(ctx context.Context, writer *sql.DB, dir string) error {
 		err = writer.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables)
 	}
 	if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == sqlite3.SQLITE_IOERR || err == nil && mode != "wal" {
-		return fmt.Errorf("open SQLite: the file system of %s does not support SQLite's write-ahead log%s", dir, elsewhere(err))
+		return fmt.Errorf("open SQLite: the file system of %s does not support SQLite's write-ahead log%s", dir, dataFolderAdvice(err))
 	}
 	if err != nil {
 		return fmt.Errorf("open SQLite: %w", err)
@@ -98,8 +98,8 @@ func checkWAL(ctx context.Context, writer *sql.DB, dir string) error {
 	return nil
 }
 
-// elsewhere ends the message about a file system that lacks what SQLite needs, because of err.
-func elsewhere(err error) string {
+// dataFolderAdvice ends the message about a file system that lacks what SQLite needs, because of err.
+func dataFolderAdvice(err error) string {
 	cause := ""
 	if err != nil {
 		cause = " (" + err.Error() + ")"

@@ -9,15 +9,16 @@ import (
 )
 
 const (
-	// maxStatements bounds what a connection keeps prepared. The application has far fewer distinct statements; lists of
-	// varying length are what could grow without it.
+	// maxStatements bounds what a connection keeps prepared. The application has far fewer distinct
+	// statements; lists of varying length are what could grow without it.
 	maxStatements = 256
-	// closeAfter is how long an evicted statement is kept, since a request may just be about to run it.
+	// closeAfter is how long an evicted statement is kept, since a request may just be about to run
+	// it.
 	closeAfter = time.Minute
 )
 
-// statements prepares each distinct query once: ent prepares nothing itself, and an unprepared query with parameters
-// costs lib/pq a second round trip.
+// statements prepares each distinct query once: ent prepares nothing itself, and an unprepared
+// query with parameters costs lib/pq a second round trip.
 type statements struct {
 	db    *sql.DB
 	cache *lru.Cache[string, *sql.Stmt]
@@ -43,7 +44,7 @@ func (s *statements) prepare(ctx context.Context, query string) (*sql.Stmt, erro
 		return nil, err
 	}
 	if winner, found, _ := s.cache.PeekOrAdd(query, stmt); found {
-		_ = stmt.Close() //nolint:sqlclosecheck // the other one was faster, and serves whatever becomes of this one
+		_ = stmt.Close() //nolint:sqlclosecheck // the concurrent call was faster, and its statement is used
 		return winner, nil
 	}
 	return stmt, nil
@@ -52,13 +53,14 @@ func (s *statements) prepare(ctx context.Context, query string) (*sql.Stmt, erro
 // prepared returns the prepared form of query if there is one already.
 func (s *statements) prepared(query string) (*sql.Stmt, bool) { return s.cache.Get(query) }
 
-type planAnewKey struct{}
+type replanKey struct{}
 
-// PlanAnew returns a context whose queries are planned each time, for the values that they have. A prepared statement that was
-// run a few times gets one plan for all values, which suits a tenant of average size: to one that is a thousand times larger it
-// may cost a thousand times as much. It costs a second round trip and the planning.
-func PlanAnew(ctx context.Context) context.Context {
-	return context.WithValue(ctx, planAnewKey{}, true)
+// ReplanEachTime returns a context whose queries are planned for their values each time. A prepared
+// statement that was run a few times gets one plan for all values, which suits a tenant of average
+// size: to one that is a thousand times larger it may cost a thousand times as much. It costs a
+// second round trip and the planning.
+func ReplanEachTime(ctx context.Context) context.Context {
+	return context.WithValue(ctx, replanKey{}, true)
 }
 
-func planAnew(ctx context.Context) bool { return ctx.Value(planAnewKey{}) != nil }
+func replans(ctx context.Context) bool { return ctx.Value(replanKey{}) != nil }

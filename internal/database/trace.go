@@ -9,9 +9,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// traced begins the span of a statement, below that of who asks, which must have one that is kept. The statement is told as it is
-// prepared: values have placeholders. It ends when the database answers, which for many rows is the first.
-func (p *pool) traced(ctx context.Context, query string) (context.Context, trace.Span) {
+// startSpan starts the span of a statement as a child of the span of ctx, if that one is recorded.
+// It contains the parameterised SQL, without values. It ends at the first row.
+func (p *pool) startSpan(ctx context.Context, query string) (context.Context, trace.Span) {
 	asking := trace.SpanFromContext(ctx)
 	if !asking.IsRecording() {
 		return ctx, asking // whose end means nothing
@@ -21,7 +21,7 @@ func (p *pool) traced(ctx context.Context, query string) (context.Context, trace
 		trace.WithAttributes(p.system, semconv.DBOperationName(operation), semconv.DBQueryText(query)))
 }
 
-// endSpan ends the span of a statement. What went wrong is in the log, since it may name values.
+// endSpan ends the span of a statement. The error is only logged, since it may contain values.
 func endSpan(span trace.Span, err error) {
 	if err != nil {
 		span.SetStatus(codes.Error, "")

@@ -13,21 +13,22 @@ import (
 	"tenantry/ent"
 )
 
-// maxTries is how often a transaction is run that Postgres rolls back for another one's sake.
+// maxTries is how often a transaction runs that Postgres rolls back for a deadlock or a
+// serialization failure.
 const maxTries = 3
 
-// WithTx runs fn in one transaction of the client and commits if fn returns nil. What must survive an error that the
-// client is to see does not belong in fn, nor what must not happen twice: after a deadlock or a serialization failure,
-// and after nothing else, fn is run again from its beginning.
+// WithTx runs fn in one transaction of the client and commits if fn returns nil. What must survive
+// an error that the client is to see does not belong in fn, nor what must not happen twice: after a
+// deadlock or a serialization failure, and after nothing else, fn is run again from its beginning.
 func WithTx(ctx context.Context, client *ent.Client, fn func(tx *ent.Client) error) error {
-	return again(ctx, func() error { return withTx(ctx, client, fn) })
+	return retry(ctx, func() error { return withTx(ctx, client, fn) })
 }
 
-// again runs what Postgres may roll back for another one's sake.
-func again(ctx context.Context, run func() error) error {
+// retry repeats run after a deadlock or a serialization failure, up to maxTries runs in all.
+func retry(ctx context.Context, run func() error) error {
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := run()
-		if err != nil && !undone(err) {
+		if err != nil && !rolledBack(err) {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
@@ -66,8 +67,9 @@ func KeepRow(s *sql.Selector) {
 	}
 }
 
-// LockRow makes a query of a transaction keep others from changing the rows that it reads. The keys of the rows stay free for
-// those who refer to them. On SQLite a transaction is the one writer from its beginning.
+// LockRow makes a query of a transaction keep others from changing the rows that it reads. The keys
+// of the rows stay free for those who refer to them. On SQLite a transaction is the one writer from
+// its beginning.
 func LockRow(s *sql.Selector) {
 	if s.Dialect() == dialect.Postgres {
 		s.For("NO KEY UPDATE")

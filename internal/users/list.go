@@ -79,7 +79,7 @@ func (u *Users) List(ctx context.Context, filter Filter, window Window, related 
 		q.Modify(func(s *sql.Selector) { s.AppendSelectExprAs(counting(s.Dialect(), wanted), "total") })
 	}
 	if filter.Role != nil || filter.Query != nil {
-		ctx = database.PlanAnew(ctx) // how many have a role, or a name, differs more than tenants do
+		ctx = database.ReplanEachTime(ctx) // how many have a role, or a name, differs more than tenants do
 	}
 	items, err := q.All(ctx)
 	if err != nil {

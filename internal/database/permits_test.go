@@ -65,7 +65,7 @@ func TestPool_that_is_full_refuses(t *testing.T) {
 			"statement by hand": func() error { _, err := db.Client.ExecContext(ctx, "DELETE FROM tenants"); return err }(),
 			"transaction":       database.WithTx(ctx, db.Client, func(*ent.Client) error { return nil }),
 			"take": func() error {
-				_, err := database.Take[struct{}](ctx, db.Client, "roles", []string{"id"}, entsql.EQ("name", "none"))
+				_, err := database.DeleteReturning[struct{}](ctx, db.Client, "roles", []string{"id"}, entsql.EQ("name", "none"))
 				return err
 			}(),
 			"rows": database.Rows(ctx, db.Client, "SELECT 1", nil, func(*sql.Rows) error { return nil }),

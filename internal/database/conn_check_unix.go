@@ -7,8 +7,9 @@ import (
 	"syscall"
 )
 
-// silent reports whether a socket is open and has nothing to read. It does not wait, and takes nothing.
-func silent(socket syscall.RawConn) (nothing bool) {
+// connCheck reports whether a socket is open and has no data to read. It does not wait, and
+// consumes nothing.
+func connCheck(socket syscall.RawConn) (nothing bool) {
 	err := socket.Read(func(fd uintptr) bool {
 		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		nothing = errors.Is(err, syscall.EAGAIN)
