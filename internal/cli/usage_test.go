@@ -16,16 +16,16 @@ import (
 // run runs a command line and returns what it has printed, with its error, and its exit status.
 func run(t *testing.T, args ...string) (printed string, exit int) {
 	t.Helper()
-	var out bytes.Buffer
+	var out, errs bytes.Buffer // of their own: the log writes beside the command
 	cmd := environment(os.Environ()).root()
 	cmd.SetArgs(args)
 	cmd.SetOut(&out)
-	cmd.SetErr(&out)
+	cmd.SetErr(&errs)
 	if err := execute(t.Context(), cmd); err != nil {
-		fmt.Fprintln(&out, err)
+		fmt.Fprintln(&errs, err)
 		exit = ExitStatus(err)
 	}
-	return out.String(), exit
+	return out.String() + errs.String(), exit
 }
 
 // A job whose command is misspelt fails, and is told what it may have meant.
