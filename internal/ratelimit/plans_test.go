@@ -1,10 +1,7 @@
 package ratelimit
 
 import (
-	"errors"
 	"regexp"
-	"strconv"
-	"strings"
 	"testing"
 
 	"entgo.io/ent/dialect"
@@ -33,21 +30,10 @@ func TestHot_statements_use_indexes(t *testing.T) {
 				return try.settle(ctx, true)
 			},
 		} {
-			err := run()
-			statements := hot.Statements()
-			if !errors.Is(err, dbtest.ErrRecorded) || len(statements) != 1 {
-				t.Fatalf("%s: %v, %v", name, statements, err)
-			}
-			plan := dbtest.Plan(t, db, statements[0].Query, statements[0].Args...)
-			if sequential.MatchString(intermediate.ReplaceAllString(plan, "")) {
-				t.Errorf("%s reads a whole table:\n%s\n%s", name, statements[0].Query, plan)
-			}
+			dbtest.CheckIndexes(t, db, hot, name, run, intermediate)
 		}
 	})
 }
-
-// sequential is a plan that reads a table without an index, in the words of either database.
-var sequential = regexp.MustCompile(`Seq Scan|SCAN `)
 
 // intermediate is how SQLite reads the results of a part of a statement.
 var intermediate = regexp.MustCompile(`SCAN (counted|settled|CONSTANT ROW)(\n|$)`)
@@ -61,14 +47,5 @@ func fill(t *testing.T, db *database.DB) {
 		counters = 2_000 // its planner goes by the statistics' shape, and the race detector makes it slow
 	}
 	query := "INSERT INTO throttles (id, excess, blocked_until, expires_at) SELECT 'counter-' || n, 0, 0, n FROM " + series
-	// In parts, each of which a busy machine does before the deadline of statements.
-	for first := 0; first < counters; first += 1_000 {
-		part := strings.NewReplacer(":first", strconv.Itoa(first), ":last", strconv.Itoa(first+999)).Replace(query)
-		if _, err := db.Client.ExecContext(t.Context(), part); err != nil {
-			t.Fatalf("%s: %v", part, err)
-		}
-	}
-	if _, err := db.Client.ExecContext(t.Context(), "ANALYZE"); err != nil {
-		t.Fatal(err)
-	}
+	dbtest.Fill(t, db, query, counters)
 }

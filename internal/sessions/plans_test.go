@@ -1,11 +1,8 @@
 package sessions
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -73,21 +70,10 @@ func TestHot_statements_use_indexes(t *testing.T) {
 			"delete sessions of a user":   func() error { return DeleteOfUser(ctx, client, id) },
 			"delete sessions of a tenant": func() error { return DeleteOfTenant(ctx, client, id) },
 		} {
-			err := run()
-			statements := hot.Statements()
-			if !errors.Is(err, dbtest.ErrRecorded) || len(statements) != 1 {
-				t.Fatalf("%s: %v, %v", name, statements, err)
-			}
-			plan := dbtest.Plan(t, db, statements[0].Query, statements[0].Args...)
-			if sequential.MatchString(intermediate.ReplaceAllString(plan, "")) {
-				t.Errorf("%s reads a whole table:\n%s\n%s", name, statements[0].Query, plan)
-			}
+			dbtest.CheckIndexes(t, db, hot, name, run, intermediate)
 		}
 	})
 }
-
-// sequential is a plan that reads a table without an index, in the words of either database.
-var sequential = regexp.MustCompile(`Seq Scan|SCAN `)
 
 // intermediate is how SQLite reads the results of a part of a statement.
 var intermediate = regexp.MustCompile(`SCAN (beyond|counted|CONSTANT ROW)(\n|$)`)
@@ -123,15 +109,6 @@ func fill(t *testing.T, db *database.DB) {
 		if i < 3 {
 			rows = 1_000
 		}
-		// In parts, each of which a busy machine does before the deadline of statements.
-		for first := 0; first < rows; first += 1_000 {
-			part := strings.NewReplacer(":first", strconv.Itoa(first), ":last", strconv.Itoa(first+999)).Replace(query)
-			if _, err := db.Client.ExecContext(t.Context(), part); err != nil {
-				t.Fatalf("%s: %v", part, err)
-			}
-		}
-	}
-	if _, err := db.Client.ExecContext(t.Context(), "ANALYZE"); err != nil {
-		t.Fatal(err)
+		dbtest.Fill(t, db, query, rows)
 	}
 }
