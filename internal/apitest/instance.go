@@ -68,7 +68,7 @@ func StartAt(t testing.TB, opts database.Options, clock func() time.Time, change
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts := server.Parts{Config: cfg, Secret: []byte(cfg.Secret), DB: db, Hasher: hasher, Clock: clock, Log: log, Tracer: tracer}
+	parts := server.Parts{Config: cfg, DB: db, Hasher: hasher, Clock: clock, Log: log, Tracer: tracer}
 	if err := server.Bootstrap(t.Context(), parts, io.Discard); err != nil {
 		t.Fatal(err)
 	}

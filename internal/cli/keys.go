@@ -89,7 +89,7 @@ func (i *invocation) withKeys(ctx context.Context, do func(*signing.Keys) error)
 		return err
 	}
 	return i.inDatabase(ctx, func(db *database.DB) error {
-		keys, err := signing.Open(ctx, db.Client, server.SigningOptions(cfg, []byte(cfg.Secret), server.Clock))
+		keys, err := signing.Open(ctx, db.Client, server.SigningOptions(cfg, server.Clock))
 		if err != nil {
 			return err
 		}

@@ -53,7 +53,7 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 		return err
 	}
 	defer endTraces()
-	parts := Parts{Config: cfg, Secret: []byte(cfg.Secret), DB: db, Hasher: NewHasher(cfg), Clock: Clock, Log: log, Tracer: tracer}
+	parts := Parts{Config: cfg, DB: db, Hasher: NewHasher(cfg), Clock: Clock, Log: log, Tracer: tracer}
 	s, err := New(ctx, parts)
 	if err != nil {
 		return err

@@ -77,9 +77,8 @@ type (
 
 // Parts are what a server is made of.
 type Parts struct {
+	// Config has a secret: see WithSecret.
 	Config config.Config
-	// Secret is what every key is derived from.
-	Secret []byte
 	// DB is open and migrated.
 	DB     *database.DB
 	Hasher *password.Hasher
@@ -93,7 +92,7 @@ type Parts struct {
 // New wires a server.
 func New(ctx context.Context, parts Parts) (*Server, error) {
 	cfg, db, log := parts.Config, parts.DB, parts.Log
-	opts := sessionOptions(cfg, parts.Secret, parts.Clock, log)
+	opts := sessionOptions(cfg, parts.Clock, log)
 	opts.Cache = cache.New(cfg.CacheMemory << 10)
 	db.ReportWrites(opts.Cache)
 	if err := share(ctx, cfg, opts, db); err != nil {
@@ -165,7 +164,7 @@ type access struct {
 
 func newAccess(ctx context.Context, parts Parts, opts sessions.Options) (a access, err error) {
 	cfg, client := parts.Config, parts.DB.Client
-	if a.keys, err = signing.Open(ctx, client, SigningOptions(cfg, parts.Secret, parts.Clock)); err != nil {
+	if a.keys, err = signing.Open(ctx, client, SigningOptions(cfg, parts.Clock)); err != nil {
 		return a, err
 	}
 	if a.limiter, err = ratelimit.New(client, limits(cfg, opts.Keyring, parts.Clock)); err != nil {
@@ -226,10 +225,15 @@ func share(ctx context.Context, cfg config.Config, opts sessions.Options, db *da
 	})
 }
 
+// serverKeyring returns the keyring of the secrets of a configuration.
+func serverKeyring(cfg config.Config) keyring.Keyring {
+	return keyring.New([]byte(cfg.Secret), []byte(cfg.SecretPrevious))
+}
+
 // sessionOptions are the rules of sessions of a configuration.
-func sessionOptions(cfg config.Config, secret []byte, clock func() time.Time, log *slog.Logger) sessions.Options {
+func sessionOptions(cfg config.Config, clock func() time.Time, log *slog.Logger) sessions.Options {
 	return sessions.Options{
-		Keyring: keyring.New(secret, []byte(cfg.SecretPrevious)), Issuer: cfg.PublicURL,
+		Keyring: serverKeyring(cfg), Issuer: cfg.PublicURL,
 		Lifetimes:    sessions.Lifetimes{AccessToken: cfg.AccessTokenTTL, RefreshToken: cfg.RefreshTokenTTL, RefreshIdle: cfg.RefreshIdleTTL},
 		RefreshGrace: cfg.RefreshGrace, PerUser: cfg.SessionsPerUser,
 		Clock: clock, Log: log,
@@ -237,9 +241,9 @@ func sessionOptions(cfg config.Config, secret []byte, clock func() time.Time, lo
 }
 
 // SigningOptions are the rules of signing keys of a configuration.
-func SigningOptions(cfg config.Config, secret []byte, clock func() time.Time) signing.Options {
+func SigningOptions(cfg config.Config, clock func() time.Time) signing.Options {
 	return signing.Options{
-		Keyring: keyring.New(secret, []byte(cfg.SecretPrevious)), Algorithm: cfg.JWTAlgorithm, Rotation: cfg.KeyRotation, Clock: clock,
+		Keyring: serverKeyring(cfg), Algorithm: cfg.JWTAlgorithm, Rotation: cfg.KeyRotation, Clock: clock,
 	}
 }
 
