@@ -15,7 +15,8 @@ import (
 const module = "tenantry"
 
 const (
-	// testOnly is above every level: what has it may be imported by tests and tools, and by nothing that is shipped.
+	// testOnly is above every level: what has it may be imported by tests and tools, and by nothing
+	// that is shipped.
 	testOnly = 100
 	// apiTest may import the other packages of tests.
 	apiTest = testOnly + 1
@@ -23,7 +24,8 @@ const (
 	tool = apiTest + 1
 )
 
-// layers are the levels of the design: imports go down only, and packages of one level do not know each other.
+// layers are the levels of the design: imports go down only, and packages of one level do not know
+// each other.
 var layers = map[string]layer{
 	"internal/batch":      {level: -1},
 	"internal/weburl":     {level: -1},
@@ -194,7 +196,8 @@ func TestForbidden(t *testing.T) {
 	}
 }
 
-// importsOf returns, for each package below root that is not all tests, what it imports from this module.
+// importsOf returns, for each package below root that is not all tests, what it imports from this
+// module.
 func importsOf(t *testing.T, root string) map[string][]string {
 	t.Helper()
 	imports := map[string][]string{}

@@ -11,8 +11,8 @@ import (
 //go:embed postgres sqlite
 var files embed.FS
 
-// Dir returns the folder of a database, "postgres" or "sqlite", with its atlas.sum. The caller may change what it gets
-// without harm to others.
+// Dir returns the folder of a database, "postgres" or "sqlite", with its atlas.sum. The caller may
+// change what it gets without harm to others.
 func Dir(database string) (migrate.Dir, error) {
 	entries, err := files.ReadDir(database)
 	if err != nil {

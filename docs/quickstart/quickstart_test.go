@@ -37,7 +37,8 @@ func product(t *testing.T) string {
 	address := listener.Addr().String()
 	listener.Close()
 	cfg, err := config.LoadServer(pflag.NewFlagSet("serve", pflag.ContinueOnError), []string{
-		"TENANTRY_LISTEN=" + address, "TENANTRY_DATA_DIR=" + t.TempDir(), "TENANTRY_BOOTSTRAP_EMAIL=" + email, "TENANTRY_BOOTSTRAP_PASSWORD=" + password,
+		"TENANTRY_LISTEN=" + address, "TENANTRY_DATA_DIR=" + t.TempDir(), "TENANTRY_BOOTSTRAP_EMAIL=" + email,
+		"TENANTRY_BOOTSTRAP_PASSWORD=" + password,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +93,8 @@ func installed(t *testing.T, example string) string {
 		t.Fatal(err)
 	}
 	// The cache of packages makes a second run work without the registry.
-	cmd := exec.CommandContext(t.Context(), npm, "install", "--no-package-lock", "--no-audit", "--no-fund", "--prefer-offline")
+	cmd := exec.CommandContext(t.Context(), npm, "install", "--no-package-lock", "--no-audit", "--no-fund",
+		"--prefer-offline")
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		missing(t, "npm install: "+string(out))
@@ -151,7 +153,8 @@ func python(t *testing.T) string {
 func goService(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "orders")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", path, "./go").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", path,
+		"./go").CombinedOutput(); err != nil {
 		t.Fatalf("build: %s", out)
 	}
 	return path
@@ -198,7 +201,8 @@ func TestBrowser_tabsShareASession(t *testing.T) {
 	orders := service(t, ".", issuer, goService(t))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, node, "testdata/tabs.mjs", session, issuer, orders, "default", email, password).CombinedOutput()
+	out, err := exec.CommandContext(ctx, node, "testdata/tabs.mjs", session, issuer, orders, "default", email,
+		password).CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}

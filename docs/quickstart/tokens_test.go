@@ -32,7 +32,8 @@ func signIn(t *testing.T, issuer string) tokens {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, issuer+"/api/v1/auth/login", bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, issuer+"/api/v1/auth/login",
+		bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,8 +50,8 @@ func signIn(t *testing.T, issuer string) tokens {
 	return got
 }
 
-// refuse asks a service with a token of the product, and with tokens that are wrong in one thing each. The latter are of an issuer of
-// the test, which the same service trusts.
+// refuse asks a service with a token of the product, and with tokens that are wrong in one thing
+// each. The latter are of an issuer of the test, which the same service trusts.
 func refuse(t *testing.T, start func(*testing.T, string) string, product string, real tokens) {
 	t.Helper()
 	orders := start(t, product) + "/orders"
@@ -65,10 +66,12 @@ func refuse(t *testing.T, start func(*testing.T, string) string, product string,
 	if got.Tenant != real.User.TenantID || got.User != real.User.ID || !slices.Equal(got.Roles, []string{"owner"}) {
 		t.Errorf("%+v, of %+v", got, real.User)
 	}
-	head, signature := real.AccessToken[:strings.LastIndexByte(real.AccessToken, '.')+1], []byte(real.AccessToken[strings.LastIndexByte(real.AccessToken, '.')+1:])
+	head, signature := real.AccessToken[:strings.LastIndexByte(real.AccessToken, '.')+1],
+		[]byte(real.AccessToken[strings.LastIndexByte(real.AccessToken, '.')+1:])
 	signature[10] ^= 1
 	for name, authorization := range map[string]string{
-		"none": "", "basic": "Basic " + real.AccessToken, "refresh token": "Bearer " + real.RefreshToken, "altered": "Bearer " + head + string(signature),
+		"none": "", "basic": "Basic " + real.AccessToken, "refresh token": "Bearer " + real.RefreshToken,
+		"altered": "Bearer " + head + string(signature),
 	} {
 		expect(t, name, http.StatusUnauthorized, orders, authorization)
 	}
@@ -80,7 +83,8 @@ func refuse(t *testing.T, start func(*testing.T, string) string, product string,
 	}
 	away := httptest.NewServer(http.NotFoundHandler())
 	defer away.Close()
-	expect(t, "keys cannot be fetched", http.StatusServiceUnavailable, start(t, away.URL)+"/orders", "Bearer "+real.AccessToken)
+	expect(t, "keys cannot be fetched", http.StatusServiceUnavailable, start(t, away.URL)+"/orders", "Bearer "+
+		real.AccessToken)
 }
 
 func expect(t *testing.T, name string, want int, url, authorization string) {
@@ -113,13 +117,15 @@ func newIssuer(t *testing.T) *issuer {
 
 func (i *issuer) claims() map[string]any {
 	return map[string]any{
-		"iss": i.url, "aud": i.url, "exp": time.Now().Add(time.Minute).Unix(), "iat": time.Now().Unix(), "sub": "ada", "tid": "acme", "roles": []string{},
+		"iss": i.url, "aud": i.url, "exp": time.Now().Add(time.Minute).Unix(), "iat": time.Now().Unix(), "sub": "ada",
+		"tid": "acme", "roles": []string{},
 	}
 }
 
 func (i *issuer) token(t *testing.T, typ string, claims map[string]any) string {
 	t.Helper()
-	return sign(t, jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: i.key, KeyID: "key-1"}}, typ, claims)
+	return sign(t, jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: i.key, KeyID: "key-1"}}, typ,
+		claims)
 }
 
 func sign(t *testing.T, key jose.SigningKey, typ string, claims map[string]any) string {
@@ -143,14 +149,19 @@ func (i *issuer) wrong(t *testing.T) map[string]string {
 		t.Fatal(err)
 	}
 	found := map[string]string{
-		"another type":  i.token(t, "JWT", i.claims()),
-		"another key":   sign(t, jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: other, KeyID: "key-1"}}, "at+jwt", i.claims()),
-		"unknown key":   sign(t, jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: i.key, KeyID: "key-2"}}, "at+jwt", i.claims()),
-		"shared secret": sign(t, jose.SigningKey{Algorithm: jose.HS256, Key: jose.JSONWebKey{Key: []byte(strings.Repeat("k", 32)), KeyID: "key-1"}}, "at+jwt", i.claims()),
-		"not signed":    "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0Iiwia2lkIjoia2V5LTEifQ." + strings.Split(i.token(t, "at+jwt", i.claims()), ".")[1] + ".",
-		"no token":      "x",
+		"another type": i.token(t, "JWT", i.claims()),
+		"another key": sign(t, jose.SigningKey{Algorithm: jose.ES256,
+			Key: jose.JSONWebKey{Key: other, KeyID: "key-1"}}, "at+jwt", i.claims()),
+		"unknown key": sign(t, jose.SigningKey{Algorithm: jose.ES256,
+			Key: jose.JSONWebKey{Key: i.key, KeyID: "key-2"}}, "at+jwt", i.claims()),
+		"shared secret": sign(t, jose.SigningKey{Algorithm: jose.HS256,
+			Key: jose.JSONWebKey{Key: []byte(strings.Repeat("k", 32)), KeyID: "key-1"}}, "at+jwt", i.claims()),
+		"not signed": "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0Iiwia2lkIjoia2V5LTEifQ." +
+			strings.Split(i.token(t, "at+jwt", i.claims()), ".")[1] + ".",
+		"no token": "x",
 	}
-	for name, value := range map[string]any{"iss": "https://other.test", "aud": "https://other.test", "exp": time.Now().Add(-time.Minute).Unix()} {
+	for name, value := range map[string]any{"iss": "https://other.test", "aud": "https://other.test",
+		"exp": time.Now().Add(-time.Minute).Unix()} {
 		claims := i.claims()
 		claims[name] = value
 		found["wrong "+name] = i.token(t, "at+jwt", claims)

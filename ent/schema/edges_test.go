@@ -105,7 +105,8 @@ func TestOffences_reportsEachOffence(t *testing.T) {
 		"_, err := tx.ExecContext(ctx, q)":             1,
 		"db.SQL.QueryRowContext(ctx, q)":               1,
 	} {
-		file, err := parser.ParseFile(token.NewFileSet(), "", "package p\nfunc f() {"+source+"}", parser.SkipObjectResolution)
+		file, err := parser.ParseFile(token.NewFileSet(), "", "package p\nfunc f() {"+source+"}",
+			parser.SkipObjectResolution)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,8 +121,9 @@ type offence struct {
 	what string
 }
 
-// ownsSQL reports whether a file may have SQL of its own, which no policy filters: the database package, the tools, the test harness,
-// and files with a statement that ent has no builder for, which names its tenant itself or reads a table without tenants.
+// ownsSQL reports whether a file may have SQL of its own, which no policy filters: the database
+// package, the tools, the test harness, and files with a statement that ent has no builder for,
+// which names its tenant itself or reads a table without tenants.
 func ownsSQL(root, path string) bool {
 	inside, err := filepath.Rel(root, path)
 	if err != nil {
@@ -153,7 +155,8 @@ func offences(file *ast.File, ownsSQL bool) (found []offence) {
 			case name == "Edges" && !byOrErr[n]:
 				found = append(found, offence{n.Sel.Pos(), "an edge that was not loaded reads as nil: use its OrErr"})
 			case strings.HasPrefix(name, "OnConflict") && calls(n.X, "Create", "CreateBulk", "MapCreateBulk"):
-				found = append(found, offence{n.Sel.Pos(), "an upsert changes rows of other tenants: no policy filters it"})
+				found = append(found, offence{n.Sel.Pos(),
+					"an upsert changes rows of other tenants: no policy filters it"})
 			case !ownsSQL && slices.Contains([]string{"ExecContext", "QueryContext", "QueryRowContext"}, name):
 				found = append(found, offence{n.Sel.Pos(), "raw SQL reaches every tenant: no policy filters it"})
 			case isPackage(n.X, "privacy") && strings.Contains(name, "Allow"):

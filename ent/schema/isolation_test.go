@@ -33,7 +33,8 @@ func TestTables_eachTableWithTenantHasACase(t *testing.T) {
 	if slices.Sort(owned); !slices.Equal(owned, slices.Sorted(maps.Keys(tables))) {
 		t.Errorf("tables with a tenant_id: %v; tables with a case: %v", owned, slices.Sorted(maps.Keys(tables)))
 	}
-	if slices.Sort(shared); !slices.Equal(shared, []string{"changes", "settings", "signing_keys", "tenants", "throttles"}) {
+	if slices.Sort(shared); !slices.Equal(shared, []string{"changes", "settings", "signing_keys", "tenants",
+		"throttles"}) {
 		t.Errorf("tables without a tenant_id: %v", shared)
 	}
 }

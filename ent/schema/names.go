@@ -103,7 +103,8 @@ func checkRoleName(ctx context.Context, m *gen.RoleMutation, name string) error 
 	if _, err := lock.Select(tenant.FieldID).Strings(ctx); err != nil {
 		return fmt.Errorf("lock tenant of role: %w", err)
 	}
-	others, err := client.Role.Query().Where(role.TenantID(tenantID)).Select(role.FieldID, role.FieldName, role.FieldIsSystem).All(ctx)
+	others, err := client.Role.Query().Where(role.TenantID(tenantID)).Select(role.FieldID, role.FieldName,
+		role.FieldIsSystem).All(ctx)
 	if err != nil {
 		return fmt.Errorf("read names of roles: %w", err)
 	}

@@ -22,23 +22,27 @@ func TestNames_everyCallerStoresVisibleText(t *testing.T) {
 		ctx := principal.NewContext(system, principal.InTenant(home.ID))
 		ada := db.Client.User.Create().SetEmail("ada@acme.test").SetFullName(" Ada\u00a0King").SaveX(ctx)
 		support := db.Client.Role.Create().SetName(" support\u2003").SetDescription(" helps ").SaveX(ctx)
-		provider := db.Client.OAuthProvider.Create().SetName("p").SetKind("oidc").SetLabel(" P ").SetClientID("id").SaveX(ctx)
-		if home.Name != "Caf\u00e9" || ada.FullName != "Ada King" || ada.FullNameFolded != "ada king" || support.Name != "support" ||
+		provider := db.Client.OAuthProvider.Create().SetName("p").SetKind("oidc").SetLabel(" P ").SetClientID("id").
+			SaveX(ctx)
+		if home.Name != "Caf\u00e9" || ada.FullName != "Ada King" || ada.FullNameFolded != "ada king" ||
+			support.Name != "support" ||
 			support.Description != "helps" || provider.Label != "P" {
-			t.Errorf("stored %+q, %+q, %+q, %+q, %+q, %+q", home.Name, ada.FullName, ada.FullNameFolded, support.Name, support.Description, provider.Label)
+			t.Errorf("stored %+q, %+q, %+q, %+q, %+q, %+q", home.Name, ada.FullName, ada.FullNameFolded, support.Name,
+				support.Description, provider.Label)
 		}
 		const hidden = "Ad\u200ba"
 		for what, err := range map[string]error{
-			"name of a new tenant":    db.Client.Tenant.Create().SetSlug("beta").SetName(hidden).Exec(system),
-			"name of a tenant":        db.Client.Tenant.UpdateOne(home).SetName(hidden).Exec(system),
-			"name of tenants":         db.Client.Tenant.Update().SetName(hidden).Exec(system),
-			"name of a user":          db.Client.User.UpdateOne(ada).SetFullName(hidden).Exec(ctx),
-			"name of a new role":      db.Client.Role.Create().SetName(hidden).Exec(ctx),
-			"name of a role":          db.Client.Role.UpdateOne(support).SetName(hidden).Exec(ctx),
-			"description of a role":   db.Client.Role.UpdateOne(support).SetDescription(hidden).Exec(ctx),
-			"description of roles":    db.Client.Role.Update().SetDescription(hidden).Exec(ctx),
-			"label of a provider":     db.Client.OAuthProvider.UpdateOne(provider).SetLabel(hidden).Exec(ctx),
-			"label of a new provider": db.Client.OAuthProvider.Create().SetName("q").SetKind("oidc").SetLabel(hidden).SetClientID("id").Exec(ctx),
+			"name of a new tenant":  db.Client.Tenant.Create().SetSlug("beta").SetName(hidden).Exec(system),
+			"name of a tenant":      db.Client.Tenant.UpdateOne(home).SetName(hidden).Exec(system),
+			"name of tenants":       db.Client.Tenant.Update().SetName(hidden).Exec(system),
+			"name of a user":        db.Client.User.UpdateOne(ada).SetFullName(hidden).Exec(ctx),
+			"name of a new role":    db.Client.Role.Create().SetName(hidden).Exec(ctx),
+			"name of a role":        db.Client.Role.UpdateOne(support).SetName(hidden).Exec(ctx),
+			"description of a role": db.Client.Role.UpdateOne(support).SetDescription(hidden).Exec(ctx),
+			"description of roles":  db.Client.Role.Update().SetDescription(hidden).Exec(ctx),
+			"label of a provider":   db.Client.OAuthProvider.UpdateOne(provider).SetLabel(hidden).Exec(ctx),
+			"label of a new provider": db.Client.OAuthProvider.Create().SetName("q").SetKind("oidc").SetLabel(hidden).
+				SetClientID("id").Exec(ctx),
 		} {
 			if err == nil || !strings.Contains(err.Error(), "U+200B") {
 				t.Errorf("%s: %v", what, err)
@@ -64,7 +68,8 @@ func TestRole_everyCallerStoresDistinctNames(t *testing.T) {
 		second := db.Client.Role.Create().SetName("second").SaveX(ctx)
 		for _, name := range []string{"SUPPORT", "support", "Owner", "0wner", "\u00f3wner"} {
 			for what, err := range map[string]error{
-				"create": db.Client.Role.Create().SetName(name).Exec(ctx), "rename": db.Client.Role.UpdateOne(second).SetName(name).Exec(ctx),
+				"create":               db.Client.Role.Create().SetName(name).Exec(ctx),
+				"rename":               db.Client.Role.UpdateOne(second).SetName(name).Exec(ctx),
 				"create as the system": db.Client.Role.Create().SetTenantID(home.ID).SetName(name).Exec(system),
 				"rename as the system": db.Client.Role.UpdateOneID(second.ID).SetName(name).Exec(system),
 			} {

@@ -163,7 +163,8 @@ func newRole(c *ent.Client, r row) *ent.RoleCreate {
 }
 
 func newOAuthProvider(c *ent.Client, r row) *ent.OAuthProviderCreate {
-	return named(c.OAuthProvider.Create().SetID(r.id).SetName("p"+strings.ToLower(rand.Text())).SetKind("oidc").SetLabel("Provider").SetClientID("id"), r)
+	return named(c.OAuthProvider.Create().SetID(r.id).SetName("p"+
+		strings.ToLower(rand.Text())).SetKind("oidc").SetLabel("Provider").SetClientID("id"), r)
 }
 
 func newAssignment(c *ent.Client, r row) *ent.RoleAssignmentCreate {

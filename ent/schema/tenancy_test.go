@@ -99,7 +99,9 @@ func TestEagerLoading_returnsNoRowsOfAnotherTenant(t *testing.T) {
 		}
 		force(w.row(t, w.b), "user_id", a.user)
 		force(w.row(t, w.b), "role_id", a.role)
-		w.client.RefreshToken.UpdateOneID(a.id).Modify(func(u *sql.UpdateBuilder) { u.Set("user_id", b.user) }).ExecX(w.system)
+		w.client.RefreshToken.UpdateOneID(a.id).Modify(func(u *sql.UpdateBuilder) {
+			u.Set("user_id", b.user)
+		}).ExecX(w.system)
 
 		if n := w.client.User.GetX(w.system, a.user).QueryRoles().CountX(w.system); n != 2 {
 			t.Fatalf("the system sees %d roles of the user, the foreign one among them", n)

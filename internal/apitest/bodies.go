@@ -4,7 +4,8 @@ import (
 	"maps"
 )
 
-// MePath is the path of the caller's own user, ProvidersPath that of the OAuth providers of a tenant.
+// MePath is the path of the caller's own user, ProvidersPath that of the OAuth providers of a
+// tenant.
 const (
 	MePath        = "/api/v1/users/me"
 	ProvidersPath = "/api/v1/oauth-providers"
@@ -12,12 +13,14 @@ const (
 
 // ProviderBody returns a valid provider, with other or more members.
 func ProviderBody(name string, more map[string]any) map[string]any {
-	p := map[string]any{"name": name, "kind": "oidc", "client_id": "acme", "client_secret": "a secret of the provider", "issuer": "https://id.example.com/realm"}
+	p := map[string]any{"name": name, "kind": "oidc", "client_id": "acme", "client_secret": "a secret of the provider",
+		"issuer": "https://id.example.com/realm"}
 	maps.Copy(p, more)
 	return p
 }
 
 // TenantBody returns a valid tenant and its owner.
 func TenantBody(slug string) map[string]any {
-	return map[string]any{"slug": slug, "name": "Tenant " + slug, "owner": map[string]any{"email": "owner@" + slug + ".test", "password": OwnerPassword}}
+	return map[string]any{"slug": slug, "name": "Tenant " + slug,
+		"owner": map[string]any{"email": "owner@" + slug + ".test", "password": OwnerPassword}}
 }

@@ -9,14 +9,15 @@ import (
 	"strings"
 )
 
-// PublicHost is the host of the server's public URL, ApplicationURL is where a sign-in at a provider ends.
+// PublicHost is the host of the server's public URL, ApplicationURL is where a sign-in at a
+// provider ends.
 const (
 	PublicHost     = "id.acme.test"
 	ApplicationURL = "https://app.acme.test/signed-in"
 )
 
-// Browser is a client with cookies. It reaches the server under its public URL, follows redirects as browsers do, and stops where
-// an application begins.
+// Browser is a client with cookies. It reaches the server under its public URL, follows redirects
+// as browsers do, and stops where an application begins.
 type Browser struct {
 	*Instance
 	*http.Client
@@ -33,7 +34,8 @@ func (s *Instance) Browser() *Browser {
 	}
 	b := &Browser{Instance: s}
 	b.Client = &http.Client{Jar: jar, Transport: b, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
-		if strings.HasSuffix(r.URL.Host, ".test") && r.URL.Host != PublicHost || strings.Contains(r.URL.Scheme, ".") || r.URL.Hostname() == "localhost" {
+		if strings.HasSuffix(r.URL.Host, ".test") && r.URL.Host != PublicHost || strings.Contains(r.URL.Scheme, ".") ||
+			r.URL.Hostname() == "localhost" {
 			return http.ErrUseLastResponse
 		}
 		return nil
@@ -41,7 +43,8 @@ func (s *Instance) Browser() *Browser {
 	return b
 }
 
-// RoundTrip sends what is for the public URL to the server, and holds its answers against the contract.
+// RoundTrip sends what is for the public URL to the server, and holds its answers against the
+// contract.
 func (b *Browser) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Host != PublicHost {
 		return http.DefaultTransport.RoundTrip(r)
@@ -123,7 +126,8 @@ func (a Answer) RedirectQuery(b *Browser) url.Values {
 // AuthorizePath begins a sign-in at the provider "corporate".
 const AuthorizePath = "/api/v1/auth/oauth/corporate/authorize"
 
-// UntilCallback follows a browser to the provider and back, and returns the path of the callback, which is not called yet.
+// UntilCallback follows a browser to the provider and back, and returns the path of the callback,
+// which is not called yet.
 func (b *Browser) UntilCallback(path string) string {
 	b.Helper()
 	held := *b.Client

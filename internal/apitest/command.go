@@ -16,14 +16,16 @@ import (
 // PasswordFromStdin is the flag with which a command reads a password from standard input.
 const PasswordFromStdin = "--password-stdin"
 
-// RunCommand runs a command line on the database of a configuration, with a text as its standard input. It returns what the
-// command has printed, even with an error.
-func RunCommand(ctx context.Context, cfg config.Config, log io.Writer, in string, args ...string) (printed string, err error) {
+// RunCommand runs a command line on the database of a configuration, with a text as its standard
+// input. It returns what the command has printed, even with an error.
+func RunCommand(ctx context.Context, cfg config.Config, log io.Writer, in string, args ...string) (printed string,
+	err error) {
 	var out bytes.Buffer
 	err = cli.Run(ctx, cli.Process{
 		Args: args, In: strings.NewReader(in), Out: &out, Err: log,
 		Environ: []string{
-			"TENANTRY_DATABASE_URL=" + cfg.DatabaseURL, "TENANTRY_DATA_DIR=" + cfg.DataDir, "TENANTRY_SECRET=" + cfg.Secret,
+			"TENANTRY_DATABASE_URL=" + cfg.DatabaseURL, "TENANTRY_DATA_DIR=" + cfg.DataDir, "TENANTRY_SECRET=" +
+				cfg.Secret,
 			"TENANTRY_PUBLIC_URL=" + cfg.PublicURL, "TENANTRY_DEFAULT_TENANT=" + cfg.DefaultTenant,
 			"TENANTRY_DB_POOL_SIZE=4", "TENANTRY_DB_MAX_OVERFLOW=4", "TENANTRY_PASSWORD_HASH_CONCURRENCY=2",
 		},
@@ -37,8 +39,8 @@ func RunCommand(ctx context.Context, cfg config.Config, log io.Writer, in string
 // errUsage is no refusal that a test may expect.
 var errUsage = errors.New("the command line is wrong")
 
-// Command returns what runs commands of an operator on a database, with a text as standard input, and fails the test if one is
-// not a command.
+// Command returns what runs commands of an operator on a database, with a text as standard input,
+// and fails the test if one is not a command.
 func Command(t testing.TB, opts database.Options) func(in string, args ...string) (printed string, err error) {
 	return func(in string, args ...string) (string, error) {
 		t.Helper()

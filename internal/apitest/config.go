@@ -9,7 +9,8 @@ import (
 	"tenantry/internal/database"
 )
 
-// OwnerEmail and OwnerPassword are the credentials of the first user. Secret is the secret of every server.
+// OwnerEmail and OwnerPassword are the credentials of the first user. Secret is the secret of every
+// server.
 const (
 	OwnerEmail    = "owner@acme.test"
 	OwnerPassword = "correct horse battery staple"
@@ -21,14 +22,16 @@ func Config(opts database.Options) config.Config {
 	return config.Config{
 		PublicURL: "https://id.acme.test", DatabaseURL: opts.URL, DataDir: opts.DataDir, Secret: Secret,
 		AccessTokenTTL: 15 * time.Minute, RefreshTokenTTL: 720 * time.Hour, RefreshIdleTTL: 168 * time.Hour,
-		RefreshGrace: 10 * time.Second, SessionsPerUser: 100, JWTAlgorithm: "ES256", KeyRotation: 720 * time.Hour, PasswordHashConcurrency: 2, DefaultTenant: "acme",
+		RefreshGrace: 10 * time.Second, SessionsPerUser: 100, JWTAlgorithm: "ES256", KeyRotation: 720 * time.Hour,
+		PasswordHashConcurrency: 2, DefaultTenant: "acme",
 		SignInAccountAttempts: 10, SignInAddressAttempts: 100, PasswordHashMemory: 19456, PasswordHashTime: 2,
 		CacheMemory: 16384, DBPoolSize: 4, DBMaxOverflow: 4, DBPrepared: true, ServerTiming: true,
 		BootstrapEmail: OwnerEmail, BootstrapPassword: OwnerPassword,
 	}
 }
 
-// Long is the flag -long: tests of many requests, clients and rows run at the size that is promised.
+// Long is the flag -long: tests of many requests, clients and rows run at the size that is
+// promised.
 var Long = flag.Bool("long", false, "as many malformed requests and slow clients as are promised to be borne")
 
 // AllowLoopback lets providers be on this machine.

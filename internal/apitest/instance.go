@@ -82,7 +82,8 @@ func StartAt(t testing.TB, opts database.Options, clock func() time.Time, change
 	var work sync.WaitGroup
 	work.Go(func() { s.Work(working) })
 	i := &Instance{
-		TB: t, Options: opts, DB: db, Server: s, URL: web.URL, Logs: logs, Routes: ContractRoutes(t), FlushTraces: handOver, Secrets: &Secrets{},
+		TB: t, Options: opts, DB: db, Server: s, URL: web.URL, Logs: logs, Routes: ContractRoutes(t),
+		FlushTraces: handOver, Secrets: &Secrets{},
 		StopJobs: func() { stop(); work.Wait() },
 	}
 	t.Cleanup(func() {

@@ -28,7 +28,8 @@ var invariants = map[string]string{
 	"a tenant with superusers and without roles": `SELECT u.id FROM users u WHERE u.is_superuser AND NOT EXISTS (SELECT 1 FROM roles r WHERE r.tenant_id = u.tenant_id)`,
 }
 
-// LiveSessionOfInactive is the invariant that does not hold where a test deactivates a user past the API.
+// LiveSessionOfInactive is the invariant that does not hold where a test deactivates a user past
+// the API.
 const LiveSessionOfInactive = "a live session of a user who is not active"
 
 // checkInvariants fails the test if a row contradicts the invariants, except some.
@@ -46,7 +47,8 @@ func checkInvariants(t testing.TB, db *database.DB, except []string) {
 			continue
 		}
 		var found int
-		err := db.SQL.QueryRow("SELECT count(*) FROM (" + strings.ReplaceAll(query, "{now}", now) + ") AS found").Scan(&found)
+		err := db.SQL.QueryRow("SELECT count(*) FROM (" + strings.ReplaceAll(query, "{now}", now) +
+			") AS found").Scan(&found)
 		if err != nil || found > 0 {
 			t.Errorf("%s: %d rows, error %v", what, found, err)
 		}

@@ -20,7 +20,8 @@ import (
 	"tenantry/internal/config"
 )
 
-// Issuer is an OpenID provider of the tests' own, which can be made to lie. Everybody who arrives has signed in already.
+// Issuer is an OpenID provider of the tests' own, which can be made to lie. Everybody who arrives
+// has signed in already.
 type Issuer struct {
 	testing.TB
 	*httptest.Server
@@ -41,7 +42,8 @@ type Issuer struct {
 	Grant func(document map[string]any)
 	// Handlers takes the place of what a path answers.
 	Handlers map[string]http.HandlerFunc
-	// ResponseIssuer is what the answer by way of the browser says of who sends it; AnnouncesIssuer announces it.
+	// ResponseIssuer is what the answer by way of the browser says of who sends it; AnnouncesIssuer
+	// announces it.
 	ResponseIssuer  string
 	AnnouncesIssuer bool
 	// Keys are published; the user information endpoint exists if Userinfo is not nil.
@@ -56,7 +58,8 @@ func NewIssuer(t testing.TB) *Issuer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := &Issuer{TB: t, Key: key, Clock: time.Now, flows: map[string]url.Values{}, calls: map[string]int{}, Handlers: map[string]http.HandlerFunc{}}
+	i := &Issuer{TB: t, Key: key, Clock: time.Now, flows: map[string]url.Values{}, calls: map[string]int{},
+		Handlers: map[string]http.HandlerFunc{}}
 	i.Keys = []jose.JSONWebKey{{Key: &key.PublicKey, KeyID: "k1", Algorithm: "ES256", Use: "sig"}}
 	i.Claims = map[string]any{"sub": "sub-1", "email": "ada@acme.test", "email_verified": true, "name": "Ada"}
 	i.Server = httptest.NewServer(i)
@@ -68,7 +71,8 @@ func NewIssuer(t testing.TB) *Issuer {
 func (i *Issuer) Configure(name string) func(*config.Config) {
 	return func(c *config.Config) {
 		AllowLoopback(c)
-		c.OAuthProviders = append(c.OAuthProviders, config.OAuthProvider{Name: name, Kind: "oidc", ClientID: "tenantry", ClientSecret: "a secret of the provider", Issuer: i.URL})
+		c.OAuthProviders = append(c.OAuthProviders, config.OAuthProvider{Name: name, Kind: "oidc", ClientID: "tenantry",
+			ClientSecret: "a secret of the provider", Issuer: i.URL})
 	}
 }
 
@@ -101,8 +105,10 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/.well-known/openid-configuration":
 		document := map[string]any{
-			"issuer": i.URL, "authorization_endpoint": i.URL + "/authorize", "token_endpoint": i.URL + "/token", "jwks_uri": i.URL + "/keys",
-			"id_token_signing_alg_values_supported": []string{"ES256", "none", "HS256"}, "authorization_response_iss_parameter_supported": i.AnnouncesIssuer,
+			"issuer": i.URL, "authorization_endpoint": i.URL + "/authorize", "token_endpoint": i.URL + "/token",
+			"jwks_uri":                                       i.URL + "/keys",
+			"id_token_signing_alg_values_supported":          []string{"ES256", "none", "HS256"},
+			"authorization_response_iss_parameter_supported": i.AnnouncesIssuer,
 		}
 		if i.Userinfo != nil {
 			document["userinfo_endpoint"] = i.URL + "/userinfo"
@@ -137,7 +143,8 @@ func (i *Issuer) Exchange(w http.ResponseWriter, r *http.Request) {
 	flow, known := i.flows[r.PostFormValue("code")]
 	delete(i.flows, r.PostFormValue("code"))
 	challenge := sha256.Sum256([]byte(r.PostFormValue("code_verifier")))
-	if !known || flow.Get("code_challenge") != base64.RawURLEncoding.EncodeToString(challenge[:]) || flow.Get("code_challenge_method") != "S256" ||
+	if !known || flow.Get("code_challenge") != base64.RawURLEncoding.EncodeToString(challenge[:]) ||
+		flow.Get("code_challenge_method") != "S256" ||
 		r.PostFormValue("redirect_uri") != flow.Get("redirect_uri") {
 		w.WriteHeader(http.StatusBadRequest)
 		i.Write(w, map[string]string{"error": "invalid_grant"})
@@ -149,7 +156,8 @@ func (i *Issuer) Exchange(w http.ResponseWriter, r *http.Request) {
 	now := i.Clock()
 	header := map[string]any{"alg": "ES256", "kid": "k1", "typ": "JWT"}
 	claims := map[string]any{
-		"iss": i.URL, "aud": "tenantry", "nonce": flow.Get("nonce"), "iat": now.Unix(), "exp": now.Add(time.Minute).Unix(),
+		"iss": i.URL, "aud": "tenantry", "nonce": flow.Get("nonce"), "iat": now.Unix(),
+		"exp": now.Add(time.Minute).Unix(),
 	}
 	maps.Copy(claims, i.Claims)
 	if i.Alter != nil {
@@ -159,7 +167,8 @@ func (i *Issuer) Exchange(w http.ResponseWriter, r *http.Request) {
 	if i.Sign != nil {
 		sign = i.Sign
 	}
-	document := map[string]any{"access_token": "access", "token_type": "Bearer", "expires_in": 60, "id_token": sign(header, claims)}
+	document := map[string]any{"access_token": "access", "token_type": "Bearer", "expires_in": 60,
+		"id_token": sign(header, claims)}
 	if i.Grant != nil {
 		i.Grant(document)
 	}

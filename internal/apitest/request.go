@@ -54,7 +54,8 @@ func (a Answer) Field(t testing.TB, name string) string {
 	return s
 }
 
-// Call sends a request and holds the answer against the contract. A body that is not a string is sent as JSON.
+// Call sends a request and holds the answer against the contract. A body that is not a string is
+// sent as JSON.
 func (s *Instance) Call(method, path, token string, body any) Answer {
 	s.Helper()
 	var reader io.Reader = http.NoBody
@@ -82,7 +83,8 @@ func (s *Instance) Call(method, path, token string, body any) Answer {
 	return s.Send(r)
 }
 
-// Send sends a request, follows redirects, and checks the answer against the contract. Its secrets must not be in the log.
+// Send sends a request, follows redirects, and checks the answer against the contract. Its secrets
+// must not be in the log.
 func (s *Instance) Send(r *http.Request) Answer {
 	s.Helper()
 	response, err := http.DefaultClient.Do(r)
@@ -118,8 +120,9 @@ func (s *Instance) CheckContract(r *http.Request, a Answer) {
 		return // not an operation of the contract
 	}
 	err = openapi3filter.ValidateResponse(s.Context(), &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: r, PathParams: parameters, Route: route},
-		Status:                 a.Status, Header: a.Header, Body: io.NopCloser(bytes.NewReader(a.Body)),
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: r, PathParams: parameters,
+			Route: route},
+		Status: a.Status, Header: a.Header, Body: io.NopCloser(bytes.NewReader(a.Body)),
 		Options: &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true, ExcludeResponseBody: head},
 	})
 	if err != nil {

@@ -22,7 +22,8 @@ type Secrets struct {
 
 // secretMembers are the members of requests and answers whose values are secret.
 var secretMembers = []string{
-	"access_token", "client_secret", "code", "code_verifier", "current_password", "device_token", "new_password", "password", "refresh_token",
+	"access_token", "client_secret", "code", "code_verifier", "current_password", "device_token", "new_password",
+	"password", "refresh_token",
 }
 
 // observe collects the secrets of a JSON object, whose members may be objects, and of headers.
@@ -75,7 +76,8 @@ func (c *Secrets) add(value string) {
 // publicValue matches problem codes, which have the member name of an authorization code.
 var publicValue = regexp.MustCompile(`^[a-z]+(_[a-z]+)+$`)
 
-// AssertAbsent fails the test if a secret that was sent or received is in a text, such as the log (L-01).
+// AssertAbsent fails the test if a secret that was sent or received is in a text, such as the log
+// (L-01).
 func (c *Secrets) AssertAbsent(t testing.TB, text string) {
 	t.Helper()
 	c.mu.Lock()

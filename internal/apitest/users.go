@@ -30,14 +30,17 @@ func (s *Instance) CreateTenant(slug string) {
 	}
 }
 
-// CreateUser makes a user of a tenant, with a system role or none, who signs in with the owner's password.
+// CreateUser makes a user of a tenant, with a system role or none, who signs in with the owner's
+// password.
 func (s *Instance) CreateUser(slug, email, role string) Account {
 	s.Helper()
 	ctx := principal.System(s.Context(), "test")
 	home := s.DB.Client.Tenant.Query().Where(tenant.Slug(slug)).OnlyX(ctx)
-	u := s.DB.Client.User.Create().SetTenantID(home.ID).SetEmail(email).SetPasswordHash(*s.Owner().PasswordHash).SaveX(ctx)
+	u := s.DB.Client.User.Create().SetTenantID(home.ID).SetEmail(email).SetPasswordHash(*s.Owner().PasswordHash).
+		SaveX(ctx)
 	if role != "" {
-		if err := roles.AssignSystem(principal.NewContext(ctx, principal.InTenant(home.ID)), s.DB.Client, u.ID, role); err != nil {
+		if err := roles.AssignSystem(principal.NewContext(ctx, principal.InTenant(home.ID)), s.DB.Client, u.ID,
+			role); err != nil {
 			s.Fatal(err)
 		}
 	}
@@ -70,7 +73,8 @@ func (s *Instance) CreateRole(access, name string, permissions ...string) string
 func (s *Instance) Sessions(access string) []api.Session {
 	s.Helper()
 	var list api.Sessions
-	if err := json.Unmarshal(s.Expect(http.StatusOK, s.Call("GET", "/api/v1/auth/sessions", access, nil)).Body, &list); err != nil {
+	if err := json.Unmarshal(s.Expect(http.StatusOK, s.Call("GET", "/api/v1/auth/sessions", access, nil)).Body,
+		&list); err != nil {
 		s.Fatal(err)
 	}
 	return list.Items

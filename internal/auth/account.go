@@ -21,15 +21,16 @@ type Account struct {
 	Superuser bool
 }
 
-// PreparedAccount is an account that was checked and whose password is hashed, so that no connection waits for the hash.
+// PreparedAccount is an account that was checked and whose password is hashed, so that no
+// connection waits for the hash.
 type PreparedAccount struct {
 	account Account
 	email   string
 	hash    *string
 }
 
-// Prepare checks the account by the rules of its tenant and hashes its password: 422, with every member that is not
-// acceptable, or 503 when the hasher is busy.
+// Prepare checks the account by the rules of its tenant and hashes its password: 422, with every
+// member that is not acceptable, or 503 when the hasher is busy.
 func (a Account) Prepare(ctx context.Context, hasher *password.Hasher, home *ent.Tenant) (*PreparedAccount, error) {
 	var fields []problem.Field
 	email, err := CanonicalEmail(a.Email)
@@ -61,7 +62,8 @@ func (a Account) Prepare(ctx context.Context, hasher *password.Hasher, home *ent
 // PasswordHash is what is stored of the password, nil if there is none.
 func (p *PreparedAccount) PasswordHash() *string { return p.hash }
 
-// Insert stores the user, without a role, in the tenant that the context acts for: 409 if the address is taken there.
+// Insert stores the user, without a role, in the tenant that the context acts for: 409 if the
+// address is taken there.
 func (p *PreparedAccount) Insert(ctx context.Context, tx *ent.Client) (*ent.User, error) {
 	u, err := tx.User.Create().SetEmail(p.email).SetNillablePasswordHash(p.hash).SetFullName(p.account.FullName).
 		SetIsSuperuser(p.account.Superuser).Save(ctx)
@@ -71,7 +73,8 @@ func (p *PreparedAccount) Insert(ctx context.Context, tx *ent.Client) (*ent.User
 	return u, nil
 }
 
-// EmailTaken is the error of a write that gives an e-mail address to a user: 409 if another user of the tenant has it.
+// EmailTaken is the error of a write that gives an e-mail address to a user: 409 if another user of
+// the tenant has it.
 func EmailTaken(err error, doing string) error {
 	if sqlgraph.IsUniqueConstraintError(err) {
 		return problem.Conflict("email_taken", "There is an account with this e-mail address.")

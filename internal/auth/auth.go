@@ -34,7 +34,8 @@ func New(client *ent.Client, opts Options) (*Auth, error) {
 	return &Auth{
 		client: client, devices: deviceTokens{devices}, opts: opts,
 		signIns: outcomes.NewCounters(
-			outcomes.OK, outcomes.WrongCredentials, outcomes.Disabled, outcomes.Throttled, outcomes.Busy, outcomes.Failed,
+			outcomes.OK, outcomes.WrongCredentials, outcomes.Disabled, outcomes.Throttled, outcomes.Busy,
+			outcomes.Failed,
 		),
 	}, nil
 }
@@ -42,10 +43,13 @@ func New(client *ent.Client, opts Options) (*Auth, error) {
 // SignIns returns how sign-ins with a password have ended so far.
 func (a *Auth) SignIns() outcomes.Counters { return a.signIns }
 
-// Register makes an account in a tenant that is open for it, and signs in. An empty slug means the default tenant. What is
-// refused counts against the address; 429 also for a network that has registered too many.
-func (a *Auth) Register(ctx context.Context, slug string, account Account, from sessions.Origin) (*sessions.Tokens, error) {
-	leave, err := a.opts.Hasher.Admit(ctx, password.Share{Network: from.IP, Tenant: a.slug(slug), Account: accountOf(a.slug(slug), account.Email)})
+// Register makes an account in a tenant that is open for it, and signs in. An empty slug means the
+// default tenant. What is refused counts against the address; 429 also for a network that has
+// registered too many.
+func (a *Auth) Register(ctx context.Context, slug string, account Account, from sessions.Origin) (*sessions.Tokens,
+	error) {
+	leave, err := a.opts.Hasher.Admit(ctx, password.Share{Network: from.IP, Tenant: a.slug(slug),
+		Account: accountOf(a.slug(slug), account.Email)})
 	if err != nil {
 		return nil, err
 	}
@@ -71,9 +75,10 @@ func (a *Auth) Register(ctx context.Context, slug string, account Account, from 
 	})
 }
 
-// Enroll makes an account by the rules of a tenant, as store keeps it in one transaction, and signs in. What is refused
-// counts against the address. The caller has been admitted.
-func (a *Auth) Enroll(ctx context.Context, home *ent.Tenant, account Account, from sessions.Origin, store func(*ent.Client, *PreparedAccount) (*ent.User, error)) (*sessions.Tokens, error) {
+// Enroll makes an account by the rules of a tenant, as store keeps it in one transaction, and signs
+// in. What is refused counts against the address. The caller has been admitted.
+func (a *Auth) Enroll(ctx context.Context, home *ent.Tenant, account Account, from sessions.Origin,
+	store func(*ent.Client, *PreparedAccount) (*ent.User, error)) (*sessions.Tokens, error) {
 	system := principal.System(ctx, "registration: nobody is known yet")
 	try, err := a.opts.Limiter.SpendAddress(system, from.IP)
 	if err != nil {

@@ -26,9 +26,11 @@ type PasswordChange struct {
 	UnlinkIdentities bool
 }
 
-// ChangePassword replaces the password of a user who knows the current one, and ends every session but the one that asks
-// (ASVS 6.2.3, 7.4.3): 422 if either password is not acceptable, 409 if the password was changed meanwhile.
-func (a *Auth) ChangePassword(ctx context.Context, me *sessions.Projection, change PasswordChange, from sessions.Origin) error {
+// ChangePassword replaces the password of a user who knows the current one, and ends every session
+// but the one that asks (ASVS 6.2.3, 7.4.3): 422 if either password is not acceptable, 409 if the
+// password was changed meanwhile.
+func (a *Auth) ChangePassword(ctx context.Context, me *sessions.Projection, change PasswordChange,
+	from sessions.Origin) error {
 	leave, err := a.opts.Hasher.Admit(ctx, ShareOf(ctx))
 	if err != nil {
 		return err
@@ -65,15 +67,16 @@ func (a *Auth) ChangePassword(ctx context.Context, me *sessions.Projection, chan
 	if err != nil {
 		return err
 	}
-	err = replacePassword(ctx, a.client, u, replacement{hash: hash, keep: me.SessionID, unlink: change.UnlinkIdentities})
+	err = replacePassword(ctx, a.client, u,
+		replacement{hash: hash, keep: me.SessionID, unlink: change.UnlinkIdentities})
 	if err == nil && change.UnlinkIdentities {
 		LogUnlinked(ctx, a.opts.Log, u, "user")
 	}
 	return err
 }
 
-// LogUnlinked logs that the identity of a user, if there was one, was removed with the password, and by which actor: "user" or
-// "operator".
+// LogUnlinked logs that the identity of a user, if there was one, was removed with the password,
+// and by which actor: "user" or "operator".
 func LogUnlinked(ctx context.Context, log *slog.Logger, u *ent.User, by string) {
 	if u.OauthProvider == nil {
 		return
@@ -83,10 +86,11 @@ func LogUnlinked(ctx context.Context, log *slog.Logger, u *ent.User, by string) 
 		"provider", provider, "by", by, "with_password", true)
 }
 
-// SetPassword replaces the password of a user for somebody who need not know the current one, ends every session, and removes the
-// identity at a provider, which is another way in: 422 if the password is not acceptable. The
-// caller calls LogUnlinked.
-func SetPassword(ctx context.Context, client *ent.Client, hasher *password.Hasher, home *ent.Tenant, u *ent.User, next string) error {
+// SetPassword replaces the password of a user for somebody who need not know the current one, ends
+// every session, and removes the identity at a provider, which is another way in: 422 if the
+// password is not acceptable. The caller calls LogUnlinked.
+func SetPassword(ctx context.Context, client *ent.Client, hasher *password.Hasher, home *ent.Tenant, u *ent.User,
+	next string) error {
 	if err := password.Check(next, home, u.Email); err != nil {
 		return problem.Invalid(problem.Field{Pointer: "/password", Detail: err.Error()})
 	}
@@ -97,7 +101,8 @@ func SetPassword(ctx context.Context, client *ent.Client, hasher *password.Hashe
 	return replacePassword(ctx, client, u, replacement{hash: hash, unlink: true})
 }
 
-// replacement is a new password hash, the session that stays live, if any, and whether the identity at a provider is removed.
+// replacement is a new password hash, the session that stays live, if any, and whether the identity
+// at a provider is removed.
 type replacement struct {
 	hash   string
 	keep   uuid.UUID

@@ -30,7 +30,8 @@ func TestAccessToken_claimsAreDocumentedAndImpersonal(t *testing.T) {
 		if got := slices.Sorted(maps.Keys(claims)); !slices.Equal(got, want) {
 			t.Errorf("claims %v, want %v", got, want)
 		}
-		ada.User = s.DB.Client.User.UpdateOne(ada.User).SetEmail("lovelace@acme.test").SetFullName("Ada Lovelace").SaveX(principal.System(t.Context(), "test"))
+		ada.User = s.DB.Client.User.UpdateOne(ada.User).SetEmail("lovelace@acme.test").SetFullName("Ada Lovelace").
+			SaveX(principal.System(t.Context(), "test"))
 		_, renamed := decoded(t, s.SignIn("acme", ada.User).Access)
 		if claims["client_id"] != claims["tid"] {
 			t.Errorf("client %v of the tenant %v", claims["client_id"], claims["tid"])
@@ -70,7 +71,8 @@ func TestSignIn_adoptsNoSessionOfTheClient(t *testing.T) {
 		access, refresh := s.Login()
 		_, before := decoded(t, access)
 		body := fmt.Sprintf(`{"tenant":"acme","email":%q,"password":%q`, apitest.OwnerEmail, apitest.OwnerPassword)
-		r, err := http.NewRequestWithContext(t.Context(), "POST", s.URL+"/api/v1/auth/login", strings.NewReader(body+"}"))
+		r, err := http.NewRequestWithContext(t.Context(), "POST", s.URL+"/api/v1/auth/login",
+			strings.NewReader(body+"}"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,8 +88,10 @@ func TestSignIn_adoptsNoSessionOfTheClient(t *testing.T) {
 			t.Errorf("session %v is used again", after["sid"])
 		}
 		for _, member := range []string{"sid", "session_id", "refresh_token", "id"} {
-			s.Expect(http.StatusUnprocessableEntity, s.Call("POST", "/api/v1/auth/login", "", body+fmt.Sprintf(`,%q:%q}`, member, before["sid"])))
-			s.Expect(http.StatusBadRequest, s.Call("POST", fmt.Sprintf("/api/v1/auth/login?%s=%v", member, before["sid"]), "", body+"}"))
+			s.Expect(http.StatusUnprocessableEntity,
+				s.Call("POST", "/api/v1/auth/login", "", body+fmt.Sprintf(`,%q:%q}`, member, before["sid"])))
+			s.Expect(http.StatusBadRequest,
+				s.Call("POST", fmt.Sprintf("/api/v1/auth/login?%s=%v", member, before["sid"]), "", body+"}"))
 		}
 	})
 }

@@ -21,15 +21,20 @@ func TestOwner_getsInFromAKnownDeviceDuringAnAttack(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		clock, few := apitest.StoppedClock(), func(c *config.Config) { c.SignInAddressAttempts = 20 }
-		s, other := apitest.StartAt(t, opts, clock, apitest.BehindProxy, few), apitest.StartAt(t, opts, clock, apitest.BehindProxy, few)
+		s, other := apitest.StartAt(t, opts, clock, apitest.BehindProxy, few),
+			apitest.StartAt(t, opts, clock, apitest.BehindProxy, few)
 		s.CreateUser("acme", "mallory@acme.test", "member")
 		with := func(email, password, device string) map[string]string {
 			body := maps.Clone(apitest.Credentials(email, password))
 			body["device_token"] = device
 			return body
 		}
-		device := s.Expect(http.StatusOK, from(s, "203.0.113.7", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword))).Field(t, "device_token")
-		others := s.Expect(http.StatusOK, from(s, "203.0.113.9", apitest.Credentials("mallory@acme.test", apitest.OwnerPassword))).Field(t, "device_token")
+		device := s.Expect(http.StatusOK,
+			from(s, "203.0.113.7", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword))).Field(t,
+			"device_token")
+		others := s.Expect(http.StatusOK,
+			from(s, "203.0.113.9", apitest.Credentials("mallory@acme.test", apitest.OwnerPassword))).Field(t,
+			"device_token")
 		attacking, stop := context.WithCancel(t.Context())
 		var attack sync.WaitGroup
 		begun := make(chan struct{})
@@ -60,8 +65,10 @@ func TestOwner_getsInFromAKnownDeviceDuringAnAttack(t *testing.T) {
 			}
 		}
 		exhaust()
-		for name, token := range map[string]string{"none": "", "another account's": others, "a forged one": "_" + device[1:]} {
-			if a := from(s, elsewhere, with(apitest.OwnerEmail, apitest.OwnerPassword, token)); a.Status != http.StatusTooManyRequests {
+		for name, token := range map[string]string{"none": "", "another account's": others, "a forged one": "_" +
+			device[1:]} {
+			if a := from(s, elsewhere, with(apitest.OwnerEmail, apitest.OwnerPassword,
+				token)); a.Status != http.StatusTooManyRequests {
 				t.Errorf("with %s: %d", name, a.Status)
 			}
 		}
@@ -69,7 +76,8 @@ func TestOwner_getsInFromAKnownDeviceDuringAnAttack(t *testing.T) {
 		for range 10 {
 			s.Expect(http.StatusUnauthorized, from(s, elsewhere, with(apitest.OwnerEmail, "a guess", device)))
 		}
-		s.Expect(http.StatusTooManyRequests, from(s, elsewhere, with(apitest.OwnerEmail, apitest.OwnerPassword, device)))
+		s.Expect(http.StatusTooManyRequests,
+			from(s, elsewhere, with(apitest.OwnerEmail, apitest.OwnerPassword, device)))
 		waited(s)
 		s.Expect(http.StatusOK, from(s, "203.0.113.50", with(apitest.OwnerEmail, apitest.OwnerPassword, device)))
 		stop()
@@ -77,7 +85,8 @@ func TestOwner_getsInFromAKnownDeviceDuringAnAttack(t *testing.T) {
 		exhaust()
 		// A token that is older than the password is ignored.
 		s.DB.Client.User.UpdateOne(s.Owner()).AddPasswordVersion(1).ExecX(principal.System(t.Context(), "test"))
-		s.Expect(http.StatusTooManyRequests, from(s, "203.0.113.60", with(apitest.OwnerEmail, apitest.OwnerPassword, device)))
+		s.Expect(http.StatusTooManyRequests,
+			from(s, "203.0.113.60", with(apitest.OwnerEmail, apitest.OwnerPassword, device)))
 		s.Expect(http.StatusOK, from(s, "203.0.113.7", with(apitest.OwnerEmail, apitest.OwnerPassword, device)))
 	})
 }

@@ -21,20 +21,25 @@ import (
 
 const (
 	drainRounds = 20
-	// drainGrowth is how much slower the slowest hundredth of sign-ins may be while expired rows are removed.
+	// drainGrowth is how much slower the slowest hundredth of sign-ins may be while expired rows
+	// are removed.
 	drainGrowth = 1.1
 )
 
-// BenchmarkSignInWhileDraining compares sign-in on Postgres with and without the removal of expired sessions, of which there are a million,
-// in turns and in one run. It prints how long a batch takes from the first to the last, which what is dead already must not change.
+// BenchmarkSignInWhileDraining compares sign-in on Postgres with and without the removal of expired
+// sessions, of which there are a million, in turns and in one run. It prints how long a batch takes
+// from the first to the last, which what is dead already must not change.
 func BenchmarkSignInWhileDraining(b *testing.B) {
 	expired, perRound := 20_000, 20
 	if *apitest.Long {
 		expired, perRound = 1_000_000, 200
 	}
 	opts := dbtest.Postgres(b)
-	// The server's own job sees the past, in which nothing has expired: the benchmark says when rows are removed.
-	s := apitest.StartAt(b, opts, func() time.Time { return time.Now().UTC().Add(-48 * time.Hour) }, func(c *config.Config) { c.ServerTiming = false })
+	// The server's own job sees the past, in which nothing has expired: the benchmark says when
+	// rows are removed.
+	s := apitest.StartAt(b, opts, func() time.Time {
+		return time.Now().UTC().Add(-48 * time.Hour)
+	}, func(c *config.Config) { c.ServerTiming = false })
 	s.Logs.Discard()
 	owner := s.Owner()
 	expireSessions(b, opts.URL, owner.TenantID, owner.ID, expired)
@@ -53,9 +58,11 @@ func BenchmarkSignInWhileDraining(b *testing.B) {
 			}
 		}
 		ratio := float64(at(busy, .99)) / float64(at(quiet, .99))
-		fmt.Fprintf(os.Stdout, "%s: %d sign-ins each; p50 %s, p99 %s; while expired rows are removed p50 %s, p99 %s: %.3f times\n", b.Name(), len(quiet),
+		fmt.Fprintf(os.Stdout, "%s: %d sign-ins each; p50 %s, p99 %s; while expired rows are removed p50 %s, p99 %s: "+
+			"%.3f times\n", b.Name(), len(quiet),
 			at(quiet, .5), at(quiet, .99), at(busy, .5), at(busy, .99), ratio)
-		fmt.Fprintf(os.Stdout, "  %d of %d rows removed in %s; a batch took", d.rows, expired, d.took.Round(time.Millisecond))
+		fmt.Fprintf(os.Stdout, "  %d of %d rows removed in %s; a batch took", d.rows, expired,
+			d.took.Round(time.Millisecond))
 		for tenth := range slices.Chunk(d.batches, max(1, (len(d.batches)+9)/10)) {
 			fmt.Fprintf(os.Stdout, " %s", at(tenth, .5).Round(10*time.Microsecond))
 		}
@@ -107,13 +114,15 @@ func (d *drain) begin() (stop func()) {
 func timeOwnerSignIns(s *apitest.Instance, n int) (took []time.Duration) {
 	for range n {
 		begun := time.Now()
-		s.Expect(http.StatusOK, s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)))
+		s.Expect(http.StatusOK, s.Call("POST", "/api/v1/auth/login", "",
+			apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)))
 		took = append(took, time.Since(begun))
 	}
 	return took
 }
 
-// expireSessions gives a user sessions that are over, past the triggers and the references, which would cost more than the rows.
+// expireSessions gives a user sessions that are over, past the triggers and the references, which
+// would cost more than the rows.
 func expireSessions(b *testing.B, url string, tenant, user uuid.UUID, n int) {
 	b.Helper()
 	db, err := sql.Open("postgres", url)

@@ -27,12 +27,14 @@ func TestGuesses_fromNetworksOfOtherUsersShareOneCount(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		clock := apitest.StoppedClock()
-		instances := []*apitest.Instance{apitest.StartAt(t, opts, clock, apitest.BehindProxy), apitest.StartAt(t, opts, clock, apitest.BehindProxy)}
+		instances := []*apitest.Instance{apitest.StartAt(t, opts, clock, apitest.BehindProxy),
+			apitest.StartAt(t, opts, clock, apitest.BehindProxy)}
 		instances[0].CreateUser("acme", "mallory@acme.test", "member")
 		networks := make([]string, 20)
 		for i := range networks {
 			networks[i] = fmt.Sprintf("192.0.2.%d", i)
-			instances[0].Expect(http.StatusOK, from(instances[0], networks[i], apitest.Credentials("mallory@acme.test", apitest.OwnerPassword)))
+			instances[0].Expect(http.StatusOK,
+				from(instances[0], networks[i], apitest.Credentials("mallory@acme.test", apitest.OwnerPassword)))
 		}
 		answers := make([]apitest.Answer, 260)
 		for first := 0; first < len(answers); first += 20 {

@@ -16,7 +16,8 @@ type HTTP struct{ *Auth }
 // Login answers POST /api/v1/auth/login.
 func (h HTTP) Login(ctx context.Context, r api.LoginRequestObject) (api.LoginResponseObject, error) {
 	tokens, err := h.Auth.Login(ctx, Credentials{
-		Tenant: optional(r.Body.Tenant), Email: r.Body.Email, Password: r.Body.Password, Device: optional(r.Body.DeviceToken),
+		Tenant: optional(r.Body.Tenant), Email: r.Body.Email, Password: r.Body.Password,
+		Device: optional(r.Body.DeviceToken),
 	}, sessions.OriginOf(ctx))
 	if err != nil {
 		return nil, err
@@ -36,7 +37,8 @@ func (h HTTP) Register(ctx context.Context, r api.RegisterRequestObject) (api.Re
 }
 
 // ChangePassword answers POST /api/v1/auth/password.
-func (h HTTP) ChangePassword(ctx context.Context, r api.ChangePasswordRequestObject) (api.ChangePasswordResponseObject, error) {
+func (h HTTP) ChangePassword(ctx context.Context, r api.ChangePasswordRequestObject) (api.ChangePasswordResponseObject,
+	error) {
 	me, err := sessions.FromContext(ctx)
 	if err != nil {
 		return nil, err

@@ -50,7 +50,8 @@ func published(s *apitest.Instance) (set jose.JSONWebKeySet, age time.Duration) 
 	return set, age
 }
 
-// verifier is another service: it keeps the key set as long as it may, and asks for no key that it does not find there.
+// verifier is another service: it keeps the key set as long as it may, and asks for no key that it
+// does not find there.
 type verifier struct {
 	s     *apitest.Instance
 	set   jose.JSONWebKeySet
@@ -70,8 +71,8 @@ func (v *verifier) verify(access string) bool {
 	return len(found) == 1 && token.Claims(found[0], &map[string]any{}) == nil
 }
 
-// Each instance signs while the keys change every two seconds, and each verifies the other's tokens, old and new, as does
-// a service that keeps the key set.
+// Each instance signs while the keys change every two seconds, and each verifies the other's
+// tokens, old and new, as does a service that keeps the key set.
 func TestKeys_rotate_and_nobody_notices(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -144,7 +145,10 @@ func TestKey_is_published_before_it_signs(t *testing.T) {
 		if age != 5*time.Minute || time.Until(begins) < age-time.Second {
 			t.Errorf("the set may be kept for %s, and the key signs in %s", age, time.Until(begins))
 		}
-		apitest.Eventually(t, "the next key is published", func() bool { set, _ := published(s); return len(set.Key(next)) == 1 })
+		apitest.Eventually(t, "the next key is published", func() bool {
+			set, _ := published(s)
+			return len(set.Key(next)) == 1
+		})
 		if again, _ := s.Login(); kid(t, again) != kid(t, access) {
 			t.Error("it signs before its time")
 		}
@@ -183,7 +187,8 @@ func TestRevoked_key_refuses_its_tokens_within_a_second(t *testing.T) {
 			t.Error("the revoked key signs")
 		}
 		instances[0].Expect(http.StatusOK, instances[0].Call("GET", "/api/v1/users/me", next, nil))
-		if out, err := command("", "keys", "list"); err != nil || strings.Contains(out, kid(t, access)) || !strings.Contains(out, "active") {
+		if out, err := command("", "keys", "list"); err != nil || strings.Contains(out, kid(t, access)) ||
+			!strings.Contains(out, "active") {
 			t.Errorf("%v\n%s", err, out)
 		}
 	})
@@ -199,7 +204,8 @@ func TestKey_that_has_retired_is_gone(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", access, nil))
-		s.DB.Client.SigningKey.Update().Where(signingkey.StateEQ(signingkey.StateRetiring)).SetRetireAt(time.Now().Add(-time.Second)).
+		s.DB.Client.SigningKey.Update().Where(signingkey.StateEQ(signingkey.StateRetiring)).
+			SetRetireAt(time.Now().Add(-time.Second)).
 			ExecX(principal.System(t.Context(), "test"))
 		apitest.Eventually(t, "its tokens are refused", func() bool {
 			return s.Call("GET", "/api/v1/users/me", access, nil).Status == http.StatusUnauthorized
@@ -216,7 +222,10 @@ func TestAlgorithm_that_was_changed_makes_the_next_key(t *testing.T) {
 	s := apitest.Start(t, dbtest.SQLite(t))
 	before := s.DB.Client.SigningKey.Query().OnlyX(principal.System(t.Context(), "test"))
 	opts := signing.Options{
-		Keyring: keyring.New([]byte(apitest.Secret), nil), Algorithm: "EdDSA", Rotation: time.Hour, Clock: func() time.Time { return time.Now().UTC() },
+		Keyring: keyring.New([]byte(apitest.Secret), nil), Algorithm: "EdDSA", Rotation: time.Hour,
+		Clock: func() time.Time {
+			return time.Now().UTC()
+		},
 	}
 	changed, err := signing.Open(t.Context(), s.DB.Client, opts)
 	if err != nil {
@@ -225,14 +234,16 @@ func TestAlgorithm_that_was_changed_makes_the_next_key(t *testing.T) {
 	if err := changed.Maintain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	next := s.DB.Client.SigningKey.Query().Where(signingkey.StateEQ(signingkey.StatePending)).OnlyX(principal.System(t.Context(), "test"))
-	if next.Alg != signingkey.AlgEdDSA || before.Alg != signingkey.AlgES256 || time.Until(next.NotBefore) < changed.MaxAge() {
+	next := s.DB.Client.SigningKey.Query().Where(signingkey.StateEQ(signingkey.StatePending)).
+		OnlyX(principal.System(t.Context(), "test"))
+	if next.Alg != signingkey.AlgEdDSA || before.Alg != signingkey.AlgES256 ||
+		time.Until(next.NotBefore) < changed.MaxAge() {
 		t.Errorf("%v after %v", next, before)
 	}
 }
 
-// The secret is changed on one instance after the other: first each learns of the new one, then each uses it, then the old
-// one goes.
+// The secret is changed on one instance after the other: first each learns of the new one, then
+// each uses it, then the old one goes.
 func TestSecret_is_rotated_while_instances_serve(t *testing.T) {
 	t.Parallel()
 	const next = "the next secret for tests, long enough too"

@@ -22,8 +22,8 @@ type Credentials struct {
 	Device string
 }
 
-// Login signs a user in with a password. Every failure is the same 401, at the cost of the same hashes, whatever it was
-// that failed (ASVS 6.3.8). The tokens come with one of the device.
+// Login signs a user in with a password. Every failure is the same 401, at the cost of the same
+// hashes, whatever it was that failed (ASVS 6.3.8). The tokens come with one of the device.
 func (a *Auth) Login(ctx context.Context, c Credentials, from sessions.Origin) (*sessions.Tokens, error) {
 	tokens, err := a.login(ctx, c, from)
 	a.signIns.Count(passwordOutcome(err))
@@ -95,15 +95,17 @@ func accountOf(slug, email string) string {
 // only a sign-in that would be refused needs.
 func (a *Auth) admit(ctx context.Context, share password.Share) (leave func(), err error) {
 	leave, err = a.opts.Hasher.Admit(ctx, share)
-	if share.Known || !errors.Is(err, password.ErrBusy) || !a.opts.Limiter.KnowsNetwork(ctx, share.Network, share.Account) {
+	if share.Known || !errors.Is(err, password.ErrBusy) || !a.opts.Limiter.KnowsNetwork(ctx, share.Network,
+		share.Account) {
 		return leave, err
 	}
 	share.Known = true
 	return a.opts.Hasher.Admit(ctx, share)
 }
 
-// spend counts an attempt to sign in to an account, and returns its user, or nil for an account that
-// does not exist. A known device has a counter of its own, unless the password was changed since.
+// spend counts an attempt to sign in to an account, and returns its user, or nil for an account
+// that does not exist. A known device has a counter of its own, unless the password was changed
+// since.
 func (a *Auth) spend(
 	ctx context.Context, c Credentials, account string, d device, known bool, from sessions.Origin,
 ) (try *ratelimit.Attempt, p *sessions.Projection, err error) {
@@ -131,8 +133,9 @@ func (a *Auth) spend(
 	return try, p, err
 }
 
-// renewHash stores the password under the parameters of today if it was hashed under lower ones (OWASP Password Storage
-// Cheat Sheet). A failure is logged and not returned: the next sign-in tries again.
+// renewHash stores the password under the parameters of today if it was hashed under lower ones
+// (OWASP Password Storage Cheat Sheet). A failure is logged and not returned: the next sign-in
+// tries again.
 func (a *Auth) renewHash(ctx context.Context, p *sessions.Projection, password string) {
 	old := *p.PasswordHash
 	if !a.opts.Hasher.Outdated(old) {
@@ -143,6 +146,7 @@ func (a *Auth) renewHash(ctx context.Context, p *sessions.Projection, password s
 		err = a.client.User.Update().Where(user.ID(p.ID), user.PasswordHash(old)).SetPasswordHash(hash).Exec(ctx)
 	}
 	if err != nil {
-		a.opts.Log.WarnContext(ctx, "password not hashed under the configured parameters, retrying at the next sign-in", "user_id", p.ID, "error", err)
+		a.opts.Log.WarnContext(ctx, "password not hashed under the configured parameters, retrying at the next sign-in",
+			"user_id", p.ID, "error", err)
 	}
 }

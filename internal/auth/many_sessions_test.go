@@ -42,7 +42,8 @@ var signOuts = []struct {
 	}},
 	{"password", func(s *apitest.Instance, _ string, of apitest.Account) {
 		s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/auth/password", of.Access,
-			map[string]string{"current_password": apitest.OwnerPassword, "new_password": "another horse battery staple"}))
+			map[string]string{"current_password": apitest.OwnerPassword,
+				"new_password": "another horse battery staple"}))
 	}},
 	{"user_disable", func(s *apitest.Instance, _ string, of apitest.Account) {
 		if _, err := apitest.Command(s.TB, s.Options)("", "user", "disable", "--tenant=acme", of.Email); err != nil {
@@ -51,7 +52,8 @@ var signOuts = []struct {
 	}},
 	{"user_set_password", func(s *apitest.Instance, _ string, of apitest.Account) {
 		const next = "another horse battery staple"
-		if _, err := apitest.Command(s.TB, s.Options)(next, "user", "set-password", "--tenant=acme", of.Email, apitest.PasswordFromStdin); err != nil {
+		if _, err := apitest.Command(s.TB, s.Options)(next, "user", "set-password", "--tenant=acme", of.Email,
+			apitest.PasswordFromStdin); err != nil {
 			s.Fatal(err)
 		}
 	}},
@@ -62,7 +64,8 @@ var signOuts = []struct {
 func revive(s *apitest.Instance, u *ent.User) {
 	s.Helper()
 	s.DB.Client.User.UpdateOne(u).SetIsActive(true).
-		SetPasswordVersion(u.PasswordVersion).SetPasswordHash(*u.PasswordHash).ExecX(principal.System(s.Context(), "test"))
+		SetPasswordVersion(u.PasswordVersion).SetPasswordHash(*u.PasswordHash).ExecX(principal.System(s.Context(),
+		"test"))
 }
 
 // Each operation that revokes the sessions of a user succeeds with any number of sessions, marks a

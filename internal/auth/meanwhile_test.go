@@ -16,8 +16,8 @@ import (
 	"tenantry/internal/principal"
 )
 
-// A sign-in that has found the user active, and is busy with the password while they are made inactive, begins no session that
-// would be there when they may act again.
+// A sign-in that has found the user active, and is busy with the password while they are made
+// inactive, begins no session that would be there when they may act again.
 func TestSignIn_beside_a_deactivation_leaves_no_session(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -25,7 +25,8 @@ func TestSignIn_beside_a_deactivation_leaves_no_session(t *testing.T) {
 		access, _ := s.Login()
 		ada := s.CreateUser("acme", "ada@acme.test", "member")
 		set := func(active bool) {
-			s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/users/"+ada.ID.String(), access, map[string]any{"is_active": active}))
+			s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/users/"+ada.ID.String(), access,
+				map[string]any{"is_active": active}))
 		}
 		for round := range 8 {
 			var hers apitest.Answer
@@ -68,17 +69,22 @@ func TestWhat_is_deleted_beside_a_request_is_no_500(t *testing.T) {
 			s.CreateTenant(slug)
 			ctx := principal.System(t.Context(), "test")
 			home := s.DB.Client.Tenant.Query().Where(tenant.Slug(slug)).OnlyX(ctx)
-			s.DB.Client.Tenant.UpdateOne(home).SetSettings(settings.Tenant{Registration: settings.RegistrationOpen}).ExecX(ctx)
+			s.DB.Client.Tenant.UpdateOne(home).SetSettings(settings.Tenant{Registration: settings.RegistrationOpen}).
+				ExecX(ctx)
 			beside("register", "/api/v1/tenants/"+home.ID.String(), func() apitest.Answer {
-				return s.Call("POST", "/api/v1/auth/register", "", map[string]string{"tenant": slug, "email": "ada@" + slug + ".test", "password": apitest.OwnerPassword})
+				return s.Call("POST", "/api/v1/auth/register", "",
+					map[string]string{"tenant": slug, "email": "ada@" + slug + ".test",
+						"password": apitest.OwnerPassword})
 			}, http.StatusCreated, http.StatusForbidden, http.StatusConflict)
 
 			role := s.CreateRole(access, slug, "users:read")
 			beside("create a user", "/api/v1/roles/"+role, func() apitest.Answer {
-				return s.Call("POST", "/api/v1/users", access, map[string]any{"email": slug + "@acme.test", "role_ids": []string{role}})
+				return s.Call("POST", "/api/v1/users", access, map[string]any{"email": slug + "@acme.test",
+					"role_ids": []string{role}})
 			}, http.StatusCreated, http.StatusUnprocessableEntity)
 
-			ada := s.DB.Client.User.Create().SetTenantID(s.Owner().TenantID).SetEmail("ada@" + slug + ".test").SetPasswordHash(*s.Owner().PasswordHash).SaveX(ctx)
+			ada := s.DB.Client.User.Create().SetTenantID(s.Owner().TenantID).SetEmail("ada@" + slug +
+				".test").SetPasswordHash(*s.Owner().PasswordHash).SaveX(ctx)
 			role = s.CreateRole(access, slug, "users:read")
 			beside("assign a role", "/api/v1/roles/"+role, func() apitest.Answer {
 				return s.Call("PUT", "/api/v1/users/"+ada.ID.String()+"/roles/"+role, access, nil)

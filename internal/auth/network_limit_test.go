@@ -14,15 +14,16 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// The limits hold for an IPv4 address or an IPv6 /64, over all instances, and for each tenant in it.
-// A client that obeys Retry-After is served then.
+// The limits hold for an IPv4 address or an IPv6 /64, over all instances, and for each tenant in
+// it. A client that obeys Retry-After is served then.
 func TestNetworkLimit_isSharedByTenantsAndInstances(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		began, ahead := apitest.StoppedClock()(), atomic.Int64{}
 		clock := func() time.Time { return began.Add(time.Duration(ahead.Load())) }
 		limits := func(c *config.Config) { c.NetworkRegistrations = 6 }
-		instances := []*apitest.Instance{apitest.StartAt(t, opts, clock, apitest.BehindProxy, limits), apitest.StartAt(t, opts, clock, apitest.BehindProxy, limits)}
+		instances := []*apitest.Instance{apitest.StartAt(t, opts, clock, apitest.BehindProxy, limits),
+			apitest.StartAt(t, opts, clock, apitest.BehindProxy, limits)}
 		register := func(ip, tenant string, i int) apitest.Answer {
 			return instances[i%2].CallFrom("POST", "/api/v1/auth/register", ip, map[string]string{
 				"tenant": tenant, "email": "new@acme.test", "password": apitest.OwnerPassword,

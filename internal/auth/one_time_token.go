@@ -23,11 +23,13 @@ type OneTimeToken struct {
 	Payload []byte `sql:"payload"`
 }
 
-// StoreOneTimeToken makes a secret of 256 bits speak for the user of the context, once, for a purpose, as long as ttl. Its hash is
-// stored.
-func (a *Auth) StoreOneTimeToken(ctx context.Context, purpose, token string, payload json.RawMessage, ttl time.Duration) error {
+// StoreOneTimeToken makes a secret of 256 bits speak for the user of the context, once, for a
+// purpose, as long as ttl. Its hash is stored.
+func (a *Auth) StoreOneTimeToken(ctx context.Context, purpose, token string, payload json.RawMessage,
+	ttl time.Duration) error {
 	p, _ := principal.FromContext(ctx)
-	err := a.client.OneTimeToken.Create().SetPurpose(purpose).SetTokenHash(tokenHash(token)).SetUserID(p.UserID).SetPayload(payload).
+	err := a.client.OneTimeToken.Create().SetPurpose(purpose).SetTokenHash(tokenHash(token)).SetUserID(p.UserID).
+		SetPayload(payload).
 		SetExpiresAt(a.opts.Clock().Add(ttl)).Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("store one-time token: %w", err)
@@ -35,9 +37,11 @@ func (a *Auth) StoreOneTimeToken(ctx context.Context, purpose, token string, pay
 	return nil
 }
 
-// RedeemOneTimeToken ends a token and returns what it was issued for, nil if there is no such token any more.
+// RedeemOneTimeToken ends a token and returns what it was issued for, nil if there is no such token
+// any more.
 func (a *Auth) RedeemOneTimeToken(ctx context.Context, purpose, token string) (*OneTimeToken, error) {
-	redeemed, err := database.DeleteReturning[*OneTimeToken](principal.System(ctx, "one-time token: it names the tenant"), a.client, onetimetoken.Table,
+	redeemed, err := database.DeleteReturning[*OneTimeToken](principal.System(ctx,
+		"one-time token: it names the tenant"), a.client, onetimetoken.Table,
 		[]string{onetimetoken.FieldTenantID, onetimetoken.FieldUserID, onetimetoken.FieldPayload}, sql.And(
 			sql.EQ(onetimetoken.FieldTokenHash, tokenHash(token)), sql.EQ(onetimetoken.FieldPurpose, purpose),
 			sql.GT(onetimetoken.FieldExpiresAt, a.opts.Clock()), sql.NotNull(onetimetoken.FieldUserID),

@@ -37,7 +37,8 @@ func TestSignIn_renewsAHashOfLowerCost(t *testing.T) {
 			phc(8192, 1): "$argon2id$v=19$m=19456,t=2,p=1$", phc(40<<10, 3): "$argon2id$v=19$m=40960,t=3,p=1$",
 		} {
 			plant(planted)
-			s.Expect(http.StatusUnauthorized, s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(apitest.OwnerEmail, "a wrong password")))
+			s.Expect(http.StatusUnauthorized,
+				s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(apitest.OwnerEmail, "a wrong password")))
 			if now := *s.Owner().PasswordHash; now != planted {
 				t.Errorf("a wrong password has changed the hash to %s", now)
 			}
@@ -48,21 +49,24 @@ func TestSignIn_renewsAHashOfLowerCost(t *testing.T) {
 			s.Login()
 		}
 		plant(strings.Replace(phc(8192, 1), "m=8192", "m=4194304", 1))
-		s.Expect(http.StatusUnauthorized, s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)))
+		s.Expect(http.StatusUnauthorized,
+			s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)))
 	})
 }
 
-// P-02: at least 128 code points count, every one of them, and a password that is too long is refused
-// before it is hashed.
+// P-02: at least 128 code points count, every one of them, and a password that is too long is
+// refused before it is hashed.
 func TestPassword_countsEveryCharacter(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts, func(c *config.Config) { c.SignInAccountAttempts = 100 })
 		long := strings.Repeat("correct horse ", 9) + "ฬฬ" // 128 code points, 132 bytes
-		for i, password := range []string{long, strings.Repeat("🐎🔋", 64), strings.Repeat("x", 1009) + "correct horse b"} {
+		for i, password := range []string{long, strings.Repeat("🐎🔋", 64), strings.Repeat("x", 1009) +
+			"correct horse b"} {
 			email := fmt.Sprintf("ada%d@acme.test", i)
 			runes := []rune(password)
-			s.Expect(http.StatusCreated, s.Call("POST", "/api/v1/auth/register", "", apitest.Credentials(email, password)))
+			s.Expect(http.StatusCreated,
+				s.Call("POST", "/api/v1/auth/register", "", apitest.Credentials(email, password)))
 			for _, cut := range []string{string(runes[:len(runes)-1]), password[:72], password + "x"} {
 				a := s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(email, cut))
 				if len([]rune(cut)) > 1024 {
@@ -79,7 +83,8 @@ func TestPassword_countsEveryCharacter(t *testing.T) {
 		for path, body := range map[string]any{
 			"/api/v1/auth/login":    apitest.Credentials(apitest.OwnerEmail, tooLong),
 			"/api/v1/auth/register": apitest.Credentials("long@acme.test", tooLong),
-			"/api/v1/auth/password": map[string]string{"current_password": apitest.OwnerPassword, "new_password": tooLong},
+			"/api/v1/auth/password": map[string]string{"current_password": apitest.OwnerPassword,
+				"new_password": tooLong},
 		} {
 			s.Expect(http.StatusUnprocessableEntity, s.Call("POST", path, access, body))
 		}

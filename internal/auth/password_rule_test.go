@@ -11,17 +11,22 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// unusable are passwords that no client can send: JSON may not hold them, or the server refuses them in any text.
+// unusable are passwords that no client can send: JSON may not hold them, or the server refuses
+// them in any text.
 var unusable = map[string]string{
-	"tab": "correct horse\tbattery staple", "newline inside": "correct horse\nbattery staple", "newline before": "\ncorrect horse battery",
-	"NUL": "correct horse\x00battery staple", "delete": "correct horse\x7fbattery staple", "C1": "correct horse\u0085battery staple",
+	"tab": "correct horse\tbattery staple", "newline inside": "correct horse\nbattery staple",
+	"newline before": "\ncorrect horse battery",
+	"NUL":            "correct horse\x00battery staple", "delete": "correct horse\x7fbattery staple",
+	"C1":        "correct horse\u0085battery staple",
 	"not UTF-8": "correct horse\xffbattery staple",
 }
 
 // usable are passwords of which every character counts.
 var usable = map[string]string{
-	"blanks around": "  correct horse battery staple  ", "1,024 characters": strings.Repeat("😀", 1024), "Thai": "รหัสผ่านของฉันยาวมาก",
-	"invisible": "correct horse\u2028\ufeff\u200bbattery staple", "replacement": "correct horse \ufffd battery", "quotes": `correct "horse" \battery\`,
+	"blanks around": "  correct horse battery staple  ", "1,024 characters": strings.Repeat("😀", 1024),
+	"Thai":      "รหัสผ่านของฉันยาวมาก",
+	"invisible": "correct horse\u2028\ufeff\u200bbattery staple", "replacement": "correct horse \ufffd battery",
+	"quotes": `correct "horse" \battery\`,
 }
 
 // A password that one path accepts is accepted by every other, and signs in.
@@ -33,22 +38,26 @@ func TestPassword_oneRuleOnEveryPath(t *testing.T) {
 		command := apitest.Command(t, opts)
 		paths := map[string]func(n int, email, password string) error{
 			"user create": func(_ int, email, password string) error {
-				_, err := command(password+"\n", "user", "create", "--tenant=acme", "--email="+email, apitest.PasswordFromStdin)
+				_, err := command(password+"\n", "user", "create", "--tenant=acme", "--email="+email,
+					apitest.PasswordFromStdin)
 				return err
 			},
 			"user set-password": func(_ int, email, password string) error {
 				if _, err := command("", "user", "create", "--tenant=acme", "--email="+email); err != nil {
 					t.Fatal(err)
 				}
-				_, err := command(password+"\r\n", "user", "set-password", "--tenant=acme", email, apitest.PasswordFromStdin)
+				_, err := command(password+"\r\n", "user", "set-password", "--tenant=acme", email,
+					apitest.PasswordFromStdin)
 				return err
 			},
 			"tenant create": func(n int, email, password string) error {
-				_, err := command(password, "tenant", "create", fmt.Sprintf("tenant-%d", n), "--owner="+email, apitest.PasswordFromStdin)
+				_, err := command(password, "tenant", "create", fmt.Sprintf("tenant-%d", n), "--owner="+email,
+					apitest.PasswordFromStdin)
 				return err
 			},
 			"register": func(_ int, email, password string) error {
-				if a := s.Call("POST", "/api/v1/auth/register", "", map[string]string{"tenant": "acme", "email": email, "password": password}); a.Status >= 300 {
+				if a := s.Call("POST", "/api/v1/auth/register", "", map[string]string{"tenant": "acme", "email": email,
+					"password": password}); a.Status >= 300 {
 					return fmt.Errorf("%d %s", a.Status, a.Body)
 				}
 				return nil
@@ -58,7 +67,8 @@ func TestPassword_oneRuleOnEveryPath(t *testing.T) {
 		for path, create := range paths {
 			for accepted, passwords := range map[bool]map[string]string{true: usable, false: unusable} {
 				for name, password := range passwords {
-					if path == "register" && name == "not UTF-8" || path != "user create" && path != "register" && name != "tab" && name != "blanks around" {
+					if path == "register" && name == "not UTF-8" || path != "user create" && path != "register" &&
+						name != "tab" && name != "blanks around" {
 						continue // JSON cannot hold it; the others are for one command
 					}
 					n++
@@ -73,13 +83,15 @@ func TestPassword_oneRuleOnEveryPath(t *testing.T) {
 					if err != nil || !accepted {
 						continue
 					}
-					if a := s.Call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": tenant, "email": email, "password": password}); a.Status != http.StatusOK {
+					if a := s.Call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": tenant, "email": email,
+						"password": password}); a.Status != http.StatusOK {
 						t.Errorf("%s, %s: sign-in answered %d %s", path, name, a.Status, a.Body)
 					}
 				}
 			}
 		}
-		if _, err := command(unusable["tab"], "demo", "--tenants=1", "--users=1", apitest.PasswordFromStdin); err == nil || !strings.Contains(err.Error(), "control") {
+		if _, err := command(unusable["tab"], "demo", "--tenants=1", "--users=1",
+			apitest.PasswordFromStdin); err == nil || !strings.Contains(err.Error(), "control") {
 			t.Errorf("demo: %v", err)
 		}
 	})

@@ -90,7 +90,8 @@ func TestRefresh_ends_with_the_session(t *testing.T) {
 	t.Parallel()
 	set := map[string]func(*database.DB, *testing.T){
 		"idle": func(db *database.DB, t *testing.T) {
-			db.Client.RefreshToken.Update().SetRotatedAt(time.Now().Add(-168 * time.Hour)).ExecX(principal.System(t.Context(), "test"))
+			db.Client.RefreshToken.Update().SetRotatedAt(time.Now().Add(-168 * time.Hour)).
+				ExecX(principal.System(t.Context(), "test"))
 		},
 		"revoked": func(db *database.DB, t *testing.T) {
 			db.Client.RefreshToken.Update().SetRevoked(true).ExecX(principal.System(t.Context(), "test"))
@@ -134,16 +135,20 @@ func TestRefresh_refuses_every_altered_token(t *testing.T) {
 
 func TestSession_never_outlives_its_end(t *testing.T) {
 	t.Parallel()
-	s := apitest.Start(t, dbtest.SQLite(t), func(c *config.Config) { c.RefreshTokenTTL, c.RefreshIdleTTL = 5*time.Minute, 5*time.Minute })
+	s := apitest.Start(t, dbtest.SQLite(t), func(c *config.Config) {
+		c.RefreshTokenTTL, c.RefreshIdleTTL = 5*time.Minute, 5*time.Minute
+	})
 	access, _ := s.Login()
 	s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", access, nil))
-	a := s.Expect(http.StatusOK, s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)))
+	a := s.Expect(http.StatusOK, s.Call("POST", "/api/v1/auth/login", "",
+		apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)))
 	if !strings.Contains(string(a.Body), `"expires_in":300`) && !strings.Contains(string(a.Body), `"expires_in":299`) {
 		t.Errorf("an access token that outlives its session: %s", a.Body)
 	}
 }
 
-// A client that hears of an outage keeps its token, and the token is still the live one: nothing may fail after it was moved.
+// A client that hears of an outage keeps its token, and the token is still the live one: nothing
+// may fail after it was moved.
 func TestRefresh_moves_the_session_last(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, dbtest.Postgres(t))

@@ -41,11 +41,13 @@ func BenchmarkTimeToRevocation(b *testing.B) {
 				end := underLoad(b, all)
 				measure("load")
 				end()
-				old, err := direct.SQL.BeginTx(b.Context(), &sql.TxOptions{Isolation: sql.LevelRepeatableRead}) // as pg_dump does
+				old, err := direct.SQL.BeginTx(b.Context(),
+					&sql.TxOptions{Isolation: sql.LevelRepeatableRead}) // as pg_dump does
 				if err != nil {
 					b.Fatal(err)
 				}
-				if _, err := old.ExecContext(b.Context(), "SELECT pg_current_xact_id(), count(*) FROM changes"); err != nil {
+				if _, err := old.ExecContext(b.Context(),
+					"SELECT pg_current_xact_id(), count(*) FROM changes"); err != nil {
 					b.Fatal(err)
 				}
 				if _, err := direct.Client.ExecContext(principal.System(b.Context(), "benchmark"),

@@ -15,39 +15,50 @@ import (
 	"tenantry/internal/principal"
 )
 
-// revocations are what takes a right from somebody, as who has it, and the status that the answer has afterwards.
+// revocations are what takes a right from somebody, as who has it, and the status that the answer
+// has afterwards.
 var revocations = []struct {
 	name, path string
 	status     int
 	revoke     func(s *apitest.Instance, root string, of apitest.Account)
 }{
-	{"deactivation", "/api/v1/users/me", http.StatusUnauthorized, func(s *apitest.Instance, root string, of apitest.Account) {
-		s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/users/"+of.ID.String()+"?tenant=other", root, map[string]any{"is_active": false}))
-	}},
+	{"deactivation", "/api/v1/users/me", http.StatusUnauthorized,
+		func(s *apitest.Instance, root string, of apitest.Account) {
+			s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/users/"+of.ID.String()+"?tenant=other", root,
+				map[string]any{"is_active": false}))
+		}},
 	{"role", "/api/v1/users", http.StatusForbidden, func(s *apitest.Instance, root string, of apitest.Account) {
-		s.Expect(http.StatusNoContent, s.Call("DELETE", "/api/v1/users/"+of.ID.String()+"/roles/"+s.SystemRole(of, "admin")+"?tenant=other", root, nil))
+		s.Expect(http.StatusNoContent, s.Call("DELETE", "/api/v1/users/"+of.ID.String()+"/roles/"+
+			s.SystemRole(of, "admin")+"?tenant=other", root, nil))
 	}},
-	{"suspension", "/api/v1/users/me", http.StatusUnauthorized, func(s *apitest.Instance, root string, of apitest.Account) {
-		s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/tenants/"+of.TenantID.String()+"/suspend", root, nil))
-	}},
+	{"suspension", "/api/v1/users/me", http.StatusUnauthorized,
+		func(s *apitest.Instance, root string, of apitest.Account) {
+			s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/tenants/"+of.TenantID.String()+"/suspend", root,
+				nil))
+		}},
 	{"sign_out", "/api/v1/users/me", http.StatusUnauthorized, func(s *apitest.Instance, _ string, of apitest.Account) {
-		s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/auth/logout", "", map[string]string{"refresh_token": of.Refresh}))
+		s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/auth/logout", "",
+			map[string]string{"refresh_token": of.Refresh}))
 	}},
-	{"sign_out_everywhere", "/api/v1/users/me", http.StatusUnauthorized, func(s *apitest.Instance, _ string, of apitest.Account) {
-		s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/auth/logout-all", of.Access, nil))
-	}},
+	{"sign_out_everywhere", "/api/v1/users/me", http.StatusUnauthorized,
+		func(s *apitest.Instance, _ string, of apitest.Account) {
+			s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/auth/logout-all", of.Access, nil))
+		}},
 	{"password", "/api/v1/users/me", http.StatusUnauthorized, func(s *apitest.Instance, _ string, of apitest.Account) {
 		other := s.SignIn("other", of.User)
 		s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/auth/password", other.Access,
-			map[string]string{"current_password": apitest.OwnerPassword, "new_password": "another horse battery staple"}))
+			map[string]string{"current_password": apitest.OwnerPassword,
+				"new_password": "another horse battery staple"}))
 	}},
-	{"deletion", "/api/v1/users/me", http.StatusUnauthorized, func(s *apitest.Instance, root string, of apitest.Account) {
-		s.Expect(http.StatusNoContent, s.Call("DELETE", "/api/v1/users/"+of.ID.String()+"?tenant=other", root, nil))
-	}},
+	{"deletion", "/api/v1/users/me", http.StatusUnauthorized,
+		func(s *apitest.Instance, root string, of apitest.Account) {
+			s.Expect(http.StatusNoContent, s.Call("DELETE", "/api/v1/users/"+of.ID.String()+"?tenant=other", root, nil))
+		}},
 }
 
-// A session that is revoked on one instance is refused by the others within a second, although they have cached it: while they read the
-// change log, while the connection to it is cut at that moment, and while it hangs; with requests under way that began before.
+// A session that is revoked on one instance is refused by the others within a second, although they
+// have cached it: while they read the change log, while the connection to it is cut at that moment,
+// and while it hangs; with requests under way that began before.
 func TestRevocation_is_effective_on_other_instances_within_a_second(t *testing.T) {
 	t.Parallel()
 	testRevocations(t, func(*config.Config) {}, nil)
@@ -64,7 +75,8 @@ func testRevocations(t *testing.T, change func(*config.Config), pause func() (re
 	t.Helper()
 	opts := dbtest.Postgres(t)
 	proxy, disturbed := dbtest.ThroughProxyOf(t, opts, database.ChangeLogName)
-	acting, others := apitest.Start(t, opts, change), []*apitest.Instance{apitest.Start(t, opts, change), apitest.Start(t, disturbed, change)}
+	acting, others := apitest.Start(t, opts, change), []*apitest.Instance{apitest.Start(t, opts, change),
+		apitest.Start(t, disturbed, change)}
 	acting.CreateTenant("other")
 	acting.CreateUser("other", "owner@other.test", "owner")
 	root, _ := acting.Login()
@@ -83,7 +95,8 @@ func testRevocations(t *testing.T, change func(*config.Config), pause func() (re
 		}
 		for _, r := range revocations {
 			n++
-			acting.DB.Client.Tenant.Update().Where(tenant.Slug("other")).SetIsActive(true).ExecX(principal.System(t.Context(), "test"))
+			acting.DB.Client.Tenant.Update().Where(tenant.Slug("other")).SetIsActive(true).
+				ExecX(principal.System(t.Context(), "test"))
 			of := acting.CreateUser("other", "user"+string(rune('a'+n))+"@other.test", "admin")
 			for _, s := range others {
 				s.CatchUp()

@@ -23,9 +23,11 @@ func TestSigningKey_underAnotherSecretAnswers503(t *testing.T) {
 		access, _ := s.Login()
 		ctx := principal.System(t.Context(), "test")
 		key := s.DB.Client.SigningKey.Query().Where(signingkey.StateEQ(signingkey.StateActive)).OnlyX(ctx)
-		s.DB.Client.SigningKey.UpdateOne(key).SetState(signingkey.StateRetiring).SetRetireAt(time.Now().Add(time.Hour)).ExecX(ctx)
+		s.DB.Client.SigningKey.UpdateOne(key).SetState(signingkey.StateRetiring).SetRetireAt(time.Now().Add(time.Hour)).
+			ExecX(ctx)
 		s.DB.Client.SigningKey.Create().SetKid("sealed-elsewhere").SetAlg(key.Alg).SetPublicKey(key.PublicKey).
-			SetPrivateKey([]byte(strings.Repeat("x", 64))).SetState(signingkey.StateActive).SetNotBefore(time.Now()).SaveX(ctx)
+			SetPrivateKey([]byte(strings.Repeat("x",
+				64))).SetState(signingkey.StateActive).SetNotBefore(time.Now()).SaveX(ctx)
 		unknown := withKid(t, access, rand.Text())
 		s.Expect(http.StatusServiceUnavailable, s.Call("GET", apitest.MePath, unknown, nil))
 		if !strings.Contains(s.Logs.String(), "signing key sealed-elsewhere cannot be opened") {

@@ -21,8 +21,11 @@ func TestAuth_check_is_one_statement_in_the_log_of_postgres(t *testing.T) {
 		s.Forget()
 		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", access, nil))
 	})
-	statements = slices.DeleteFunc(statements, func(s string) bool { return strings.Contains(s, `FROM "signing_keys"`) }) // a job's
-	if len(statements) != 1 || !strings.Contains(statements[0], "JOIN") || !strings.Contains(statements[0], "refresh_tokens") {
+	statements = slices.DeleteFunc(statements, func(s string) bool {
+		return strings.Contains(s, `FROM "signing_keys"`)
+	}) // a job's
+	if len(statements) != 1 || !strings.Contains(statements[0], "JOIN") ||
+		!strings.Contains(statements[0], "refresh_tokens") {
 		t.Errorf("%d statements: %q", len(statements), statements)
 	}
 }

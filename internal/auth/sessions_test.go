@@ -20,18 +20,21 @@ func TestSessions(t *testing.T) {
 		s := apitest.Start(t, opts)
 		first, firstRefresh := s.Login()
 		second, _ := s.Login()
-		registered := s.Expect(http.StatusCreated, s.Call("POST", "/api/v1/auth/register", "", apitest.Credentials("ada@acme.test", "fifteen letters")))
+		registered := s.Expect(http.StatusCreated,
+			s.Call("POST", "/api/v1/auth/register", "", apitest.Credentials("ada@acme.test", "fifteen letters")))
 		ada := registered.Field(t, "access_token")
 
 		listed := s.Sessions(second)
-		if len(listed) != 2 || !listed[0].Current || listed[1].Current || listed[0].IP != "127.0.0.1" || listed[0].UserAgent == "" {
+		if len(listed) != 2 || !listed[0].Current || listed[1].Current || listed[0].IP != "127.0.0.1" ||
+			listed[0].UserAgent == "" {
 			t.Fatalf("%+v", listed)
 		}
 		if idle := listed[0].ExpiresAt.Sub(listed[0].LastUsedAt); idle != 168*time.Hour {
 			t.Errorf("it ends %s after its last use", idle)
 		}
 		s.Expect(http.StatusOK, s.Refresh(firstRefresh))
-		if again := s.Sessions(second); again[0].ID != listed[1].ID || !again[0].LastUsedAt.After(listed[1].LastUsedAt) {
+		if again := s.Sessions(second); again[0].ID != listed[1].ID ||
+			!again[0].LastUsedAt.After(listed[1].LastUsedAt) {
 			t.Errorf("the one that was refreshed is not the last used: %+v", again)
 		}
 
@@ -77,7 +80,8 @@ func TestSession_is_idle_or_over_to_the_second(t *testing.T) {
 		if n := s.DB.Client.RefreshToken.Query().CountX(ctx); n != 1 {
 			t.Fatalf("%d rows", n)
 		}
-		// No refresh moves the end of a session, which is why another server gives one a short life.
+		// No refresh moves the end of a session, which is why another server gives one a short
+		// life.
 		short := apitest.Start(t, opts, func(c *config.Config) {
 			c.RefreshTokenTTL, c.RefreshIdleTTL, c.AccessTokenTTL = 2*time.Second, 2*time.Second, time.Second
 		})

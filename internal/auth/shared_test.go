@@ -12,7 +12,8 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// What one instance remembers a new one need not ask the database for. Nothing that is shared says anything to who reads it in Redis.
+// What one instance remembers a new one need not ask the database for. Nothing that is shared says
+// anything to who reads it in Redis.
 func TestShared_sessions_cost_a_new_instance_no_statement(t *testing.T) {
 	t.Parallel()
 	redis := cachetest.Start(t)
@@ -33,7 +34,8 @@ func TestShared_sessions_cost_a_new_instance_no_statement(t *testing.T) {
 	fresh := apitest.Start(t, opts, sharing)
 	// Each session is asked for once, so that what is not read from the database was shared.
 	n := 0
-	for ; fresh.Expect(http.StatusOK, fresh.Call("GET", "/api/v1/users/me", sessions[n].access, nil)).Statements(t) != "0"; n++ {
+	for ; fresh.Expect(http.StatusOK, fresh.Call("GET", "/api/v1/users/me", sessions[n].access,
+		nil)).Statements(t) != "0"; n++ {
 		if n == len(sessions)-10 {
 			t.Fatal("nothing is shared")
 		}

@@ -17,8 +17,9 @@ type Proof struct {
 	Provider         sessions.Provider
 }
 
-// SignIn begins a session of a user who has proved elsewhere who they are: 401 if the version or the
-// generation is another by now, which voids that proof too, or if they, or their tenant, may not act.
+// SignIn begins a session of a user who has proved elsewhere who they are: 401 if the version or
+// the generation is another by now, which voids that proof too, or if they, or their tenant, may
+// not act.
 func (a *Auth) SignIn(ctx context.Context, proof Proof, from sessions.Origin) (*sessions.Tokens, error) {
 	acting := principal.NewContext(ctx, &principal.Principal{TenantID: proof.TenantID, UserID: proof.UserID})
 	p, err := sessions.ProjectionOfUser(acting, a.client, proof.UserID)

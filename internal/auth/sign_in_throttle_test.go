@@ -26,7 +26,8 @@ func from(s *apitest.Instance, ip string, body map[string]string) apitest.Answer
 	if err != nil {
 		s.Fatal(err)
 	}
-	r, err := http.NewRequestWithContext(s.Context(), "POST", s.URL+"/api/v1/auth/login", strings.NewReader(string(encoded)))
+	r, err := http.NewRequestWithContext(s.Context(), "POST", s.URL+"/api/v1/auth/login",
+		strings.NewReader(string(encoded)))
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -42,8 +43,9 @@ func waited(s *apitest.Instance) {
 	s.DB.Client.Throttle.Update().SetBlockedUntil(0).ExecX(principal.System(s.Context(), "test"))
 }
 
-// decided fails unless as many of the answers as want are a decision on the password, and the others a wait. On a machine
-// that is too busy to decide all of them, an answer may be an outage instead of a decision.
+// decided fails unless as many of the answers as want are a decision on the password, and the
+// others a wait. On a machine that is too busy to decide all of them, an answer may be an outage
+// instead of a decision.
 func decided(t *testing.T, want int, answers []apitest.Answer) {
 	t.Helper()
 	n, busy := 0, 0
@@ -68,7 +70,8 @@ func TestGuesses_in_parallel_over_two_instances_are_counted_before_they_are_hash
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		clock := apitest.StoppedClock()
-		instances := []*apitest.Instance{apitest.StartAt(t, opts, clock, apitest.BehindProxy), apitest.StartAt(t, opts, clock, apitest.BehindProxy)}
+		instances := []*apitest.Instance{apitest.StartAt(t, opts, clock, apitest.BehindProxy),
+			apitest.StartAt(t, opts, clock, apitest.BehindProxy)}
 		guess := func(of string, each func(i int) (ip, email string)) {
 			t.Helper()
 			answers := make([]apitest.Answer, 60)
@@ -94,20 +97,25 @@ func TestGuesses_from_one_address_are_counted_whatever_it_says_of_itself(t *test
 		answers := make([]apitest.Answer, 20)
 		for i := range answers {
 			// Nobody is a trusted proxy here.
-			answers[i] = from(s, fmt.Sprintf("192.0.2.%d", i), apitest.Credentials(fmt.Sprintf("user%d@acme.test", i), "a guess"))
+			answers[i] = from(s, fmt.Sprintf("192.0.2.%d", i), apitest.Credentials(fmt.Sprintf("user%d@acme.test", i),
+				"a guess"))
 		}
 		decided(t, 5, answers)
 		if n := s.DB.Client.Throttle.Query().CountX(principal.System(t.Context(), "test")); n != 6 {
 			t.Errorf("%d rows: an address that waits counts against accounts", n)
 		}
 		// It also waits before it may register.
-		s.Expect(http.StatusTooManyRequests, s.Call("POST", "/api/v1/auth/register", "", apitest.Credentials("ada@acme.test", "fifteen letters")))
+		s.Expect(http.StatusTooManyRequests,
+			s.Call("POST", "/api/v1/auth/register", "", apitest.Credentials("ada@acme.test", "fifteen letters")))
 		proxied := apitest.StartAt(t, opts, apitest.StoppedClock(), few, apitest.BehindProxy)
 		for i := range 5 {
-			proxied.Expect(http.StatusUnauthorized, from(proxied, fmt.Sprintf("2001:db8::%d", i), apitest.Credentials(fmt.Sprintf("six%d@acme.test", i), "a guess")))
+			proxied.Expect(http.StatusUnauthorized, from(proxied, fmt.Sprintf("2001:db8::%d", i),
+				apitest.Credentials(fmt.Sprintf("six%d@acme.test", i), "a guess")))
 		}
-		proxied.Expect(http.StatusTooManyRequests, from(proxied, "2001:db8::ffff", apitest.Credentials("six@acme.test", "a guess")))
-		proxied.Expect(http.StatusUnauthorized, from(proxied, "2001:db8:1::1", apitest.Credentials("six@acme.test", "a guess")))
+		proxied.Expect(http.StatusTooManyRequests,
+			from(proxied, "2001:db8::ffff", apitest.Credentials("six@acme.test", "a guess")))
+		proxied.Expect(http.StatusUnauthorized,
+			from(proxied, "2001:db8:1::1", apitest.Credentials("six@acme.test", "a guess")))
 	})
 }
 
@@ -122,7 +130,8 @@ func TestWait_grows_to_a_minute_and_success_ends_it(t *testing.T) {
 		}
 		for i, want := range []string{"1", "2", "4", "8", "16", "32", "60", "60"} {
 			s.Expect(http.StatusUnauthorized, from(s, "", wrong))
-			a := s.Expect(http.StatusTooManyRequests, from(s, "", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)))
+			a := s.Expect(http.StatusTooManyRequests,
+				from(s, "", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)))
 			if got := a.Header.Get("Retry-After"); got != want {
 				t.Errorf("wait %d: %s s, want %s", i, got, want)
 			}
@@ -137,7 +146,8 @@ func TestWait_grows_to_a_minute_and_success_ends_it(t *testing.T) {
 		}
 		s.Expect(http.StatusTooManyRequests, from(s, "", wrong))
 
-		// What waits is not forgotten: the address, the account, the known network and its attempts.
+		// What waits is not forgotten: the address, the account, the known network and its
+		// attempts.
 		ctx := principal.System(t.Context(), "test")
 		if err := s.Server.Limiter.DeleteExpired(t.Context()); err != nil {
 			t.Fatal(err)
@@ -159,7 +169,8 @@ func TestOwner_getsInFromAKnownNetworkDuringAnAttack(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		clock := apitest.StoppedClock()
-		s, other := apitest.StartAt(t, opts, clock, apitest.BehindProxy), apitest.StartAt(t, opts, clock, apitest.BehindProxy)
+		s, other := apitest.StartAt(t, opts, clock, apitest.BehindProxy),
+			apitest.StartAt(t, opts, clock, apitest.BehindProxy)
 		owner := apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)
 		s.Expect(http.StatusOK, from(s, "203.0.113.7", owner))
 		attacking, stop := context.WithCancel(t.Context())
@@ -184,9 +195,11 @@ func TestOwner_getsInFromAKnownNetworkDuringAnAttack(t *testing.T) {
 		for i := range 20 {
 			from(s, fmt.Sprintf("192.0.2.%d", i), apitest.Credentials(apitest.OwnerEmail, "a guess"))
 		}
-		// A known network has ten attempts that need not wait, whose failures look like those of a stranger.
+		// A known network has ten attempts that need not wait, whose failures look like those of a
+		// stranger.
 		for range 10 {
-			s.Expect(http.StatusTooManyRequests, from(s, "203.0.113.7", apitest.Credentials(apitest.OwnerEmail, "a guess")))
+			s.Expect(http.StatusTooManyRequests,
+				from(s, "203.0.113.7", apitest.Credentials(apitest.OwnerEmail, "a guess")))
 		}
 		s.Expect(http.StatusTooManyRequests, from(s, "203.0.113.7", owner))
 	})
@@ -203,7 +216,8 @@ func TestChange_of_password_is_no_way_to_guess_it(t *testing.T) {
 			s.Expect(http.StatusUnprocessableEntity, s.Call("POST", "/api/v1/auth/password", access, guess))
 		}
 		s.Expect(http.StatusTooManyRequests, s.Call("POST", "/api/v1/auth/password", access, guess))
-		rows := s.DB.Client.Throttle.Query().Where(throttle.BlockedUntilGT(clock().UnixMilli())).CountX(principal.System(t.Context(), "test"))
+		rows := s.DB.Client.Throttle.Query().Where(throttle.BlockedUntilGT(clock().UnixMilli())).
+			CountX(principal.System(t.Context(), "test"))
 		if rows != 1 {
 			t.Errorf("%d have to wait", rows)
 		}
@@ -246,11 +260,14 @@ func TestStrangers_do_not_keep_anybody_from_changing_the_password(t *testing.T) 
 		for i := range 12 {
 			from(s, fmt.Sprintf("192.0.2.%d", i), apitest.Credentials(apitest.OwnerEmail, "a guess"))
 		}
-		s.Expect(http.StatusTooManyRequests, from(s, "198.51.100.1", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)))
+		s.Expect(http.StatusTooManyRequests,
+			from(s, "198.51.100.1", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)))
 		s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/auth/password", access,
-			map[string]string{"current_password": apitest.OwnerPassword, "new_password": "another horse, another battery"}))
+			map[string]string{"current_password": apitest.OwnerPassword,
+				"new_password": "another horse, another battery"}))
 		// The right password has reset the failures of the account.
-		s.Expect(http.StatusOK, from(s, "198.51.100.1", apitest.Credentials(apitest.OwnerEmail, "another horse, another battery")))
+		s.Expect(http.StatusOK, from(s, "198.51.100.1",
+			apitest.Credentials(apitest.OwnerEmail, "another horse, another battery")))
 	})
 }
 

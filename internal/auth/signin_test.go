@@ -30,21 +30,26 @@ func TestSign_in_to_sign_out(t *testing.T) {
 			t.Errorf("related objects that nobody asked for: %s", me.Body)
 		}
 		full := s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me?include=roles,tenant", access, nil))
-		if !strings.Contains(string(full.Body), `"name":"owner"`) || !strings.Contains(string(full.Body), `"slug":"acme"`) {
+		if !strings.Contains(string(full.Body), `"name":"owner"`) ||
+			!strings.Contains(string(full.Body), `"slug":"acme"`) {
 			t.Errorf("include was not heard: %s", full.Body)
 		}
-		changed := s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/users/me", access, map[string]string{"full_name": "Zoe\u0308"}))
+		changed := s.Expect(http.StatusOK,
+			s.Call("PATCH", "/api/v1/users/me", access, map[string]string{"full_name": "Zoe\u0308"}))
 		if got := changed.Field(t, "full_name"); got != "Zo\u00eb" {
 			t.Errorf("full name %q is not in NFC", got)
 		}
 		// NFC makes three code points of one.
-		s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/users/me", access, map[string]string{"full_name": strings.Repeat("\ufb2c", 200)}))
+		s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/users/me", access,
+			map[string]string{"full_name": strings.Repeat("\ufb2c", 200)}))
 		next := s.Expect(http.StatusOK, s.Refresh(refresh))
 		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", next.Field(t, "access_token"), nil))
 		for range 2 { // also for a token that is dead already
-			s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/auth/logout", "", map[string]string{"refresh_token": refresh}))
+			s.Expect(http.StatusNoContent,
+				s.Call("POST", "/api/v1/auth/logout", "", map[string]string{"refresh_token": refresh}))
 		}
-		s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/auth/logout", "", map[string]string{"refresh_token": "unknown"}))
+		s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/auth/logout", "",
+			map[string]string{"refresh_token": "unknown"}))
 		s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", access, nil))
 		s.Expect(http.StatusUnauthorized, s.Refresh(next.Field(t, "refresh_token")))
 	})
@@ -59,7 +64,8 @@ func TestRegister(t *testing.T) {
 			return s.Call("POST", "/api/v1/auth/register", "", apitest.Credentials(email, password))
 		}
 		created := s.Expect(http.StatusCreated, register("Ada@Acme.TEST", "fifteen letters"))
-		me := s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me?include=roles", created.Field(t, "access_token"), nil))
+		me := s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me?include=roles", created.Field(t, "access_token"),
+			nil))
 		if me.Field(t, "email") != "ada@acme.test" || !strings.Contains(string(me.Body), `"name":"member"`) {
 			t.Errorf("registered %s", me.Body)
 		}
@@ -69,13 +75,16 @@ func TestRegister(t *testing.T) {
 		s.Expect(http.StatusCreated, register("bob@acme.test", strings.Repeat("😀", 15)))
 		s.Expect(http.StatusUnprocessableEntity, register("carl@acme.test", strings.Repeat("x", 1025)))
 		s.Expect(http.StatusCreated, register("carl@acme.test", strings.Repeat("x", 128)))
-		s.Expect(http.StatusUnauthorized, s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials("carl@acme.test", strings.Repeat("x", 127))))
-		for _, email := range []string{"mi\u212ae@acme.test", "m\u0131ke@acme.test", "mike@acme.test ", "Mike <mike@acme.test>", "mike@localhost", "a@b@acme.test", "mike@acme.test\r\nBcc: x@y.z"} {
+		s.Expect(http.StatusUnauthorized,
+			s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials("carl@acme.test", strings.Repeat("x", 127))))
+		for _, email := range []string{"mi\u212ae@acme.test", "m\u0131ke@acme.test", "mike@acme.test ",
+			"Mike <mike@acme.test>", "mike@localhost", "a@b@acme.test", "mike@acme.test\r\nBcc: x@y.z"} {
 			if a := register(email, apitest.OwnerPassword); a.Status != http.StatusUnprocessableEntity {
 				t.Errorf("%q: %d", email, a.Status)
 			}
 		}
-		for _, member := range []string{"role", "is_superuser", "tenant_id", "id", "password_hash", "Email", "email_verified"} {
+		for _, member := range []string{"role", "is_superuser", "tenant_id", "id", "password_hash", "Email",
+			"email_verified"} {
 			body := map[string]any{"email": "eve@acme.test", "password": apitest.OwnerPassword, member: "x"}
 			if a := s.Call("POST", "/api/v1/auth/register", "", body); a.Status != http.StatusUnprocessableEntity {
 				t.Errorf("member %s: %d", member, a.Status)
@@ -85,14 +94,15 @@ func TestRegister(t *testing.T) {
 		ctx := principal.System(t.Context(), "test")
 		s.DB.Client.Tenant.Create().SetSlug("closed").SetName("Closed").SetSettings(settings.Tenant{}).SaveX(ctx)
 		for _, slug := range []string{"closed", "unknown"} {
-			a := s.Call("POST", "/api/v1/auth/register", "", map[string]string{"tenant": slug, "email": "x@y.test", "password": apitest.OwnerPassword})
+			a := s.Call("POST", "/api/v1/auth/register", "", map[string]string{"tenant": slug, "email": "x@y.test",
+				"password": apitest.OwnerPassword})
 			s.Expect(http.StatusForbidden, a)
 		}
 	})
 }
 
-// failingSignIns makes accounts that cannot sign in and returns a request of each class that must fail like any other
-// (ASVS 6.3.8). It needs the tenant acme with its owner.
+// failingSignIns makes accounts that cannot sign in and returns a request of each class that must
+// fail like any other (ASVS 6.3.8). It needs the tenant acme with its owner.
 func failingSignIns(s *apitest.Instance) map[string]map[string]string {
 	s.Helper()
 	ctx := principal.System(s.Context(), "test")
@@ -102,8 +112,10 @@ func failingSignIns(s *apitest.Instance) map[string]map[string]string {
 	client.User.Create().SetTenantID(owner.TenantID).SetEmail("inactive@acme.test").SetIsActive(false).
 		SetPasswordHash(*owner.PasswordHash).SaveX(ctx)
 	suspended := client.Tenant.Create().SetSlug("suspended").SetName("Suspended").SetIsActive(false).SaveX(ctx)
-	client.User.Create().SetTenantID(suspended.ID).SetEmail(apitest.OwnerEmail).SetPasswordHash(*owner.PasswordHash).SaveX(ctx)
-	client.User.Create().SetTenantID(owner.TenantID).SetEmail("damaged@acme.test").SetPasswordHash("$argon2id$v=19$m=4194304,t=2,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA").SaveX(ctx)
+	client.User.Create().SetTenantID(suspended.ID).SetEmail(apitest.OwnerEmail).SetPasswordHash(*owner.PasswordHash).
+		SaveX(ctx)
+	client.User.Create().SetTenantID(owner.TenantID).SetEmail("damaged@acme.test").
+		SetPasswordHash("$argon2id$v=19$m=4194304,t=2,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA").SaveX(ctx)
 	return map[string]map[string]string{
 		"wrong password":    apitest.Credentials(apitest.OwnerEmail, "wrong password"),
 		"unknown user":      apitest.Credentials("nobody@acme.test", apitest.OwnerPassword),
@@ -139,7 +151,8 @@ func TestFailed_sign_ins_are_alike(t *testing.T) {
 			}
 			return string(both)
 		}
-		want := alike(s.Expect(http.StatusUnauthorized, s.Call("POST", "/api/v1/auth/login", "", failing["wrong password"])))
+		want := alike(s.Expect(http.StatusUnauthorized,
+			s.Call("POST", "/api/v1/auth/login", "", failing["wrong password"])))
 		for name, body := range failing {
 			if got := alike(s.Call("POST", "/api/v1/auth/login", "", body)); got != want {
 				t.Errorf("%s:\n%s\nwant\n%s", name, got, want)
@@ -168,7 +181,8 @@ func TestAccess_token_is_verified_by_another_library(t *testing.T) {
 			if err := token.Claims(keys.Key(token.Headers[0].KeyID)[0], &claims); err != nil {
 				t.Fatal(err)
 			}
-			for _, name := range []string{"iss", "aud", "sub", "exp", "iat", "jti", "client_id", "sid", "tid", "roles"} {
+			for _, name := range []string{"iss", "aud", "sub", "exp", "iat", "jti", "client_id", "sid", "tid",
+				"roles"} {
 				if claims[name] == nil {
 					t.Errorf("no claim %s", name)
 				}
@@ -227,7 +241,8 @@ func TestPassword_is_hashed_anew_when_the_cost_rises(t *testing.T) {
 		old := apitest.Start(t, opts)
 		before := old.Owner()
 		s := apitest.Start(t, opts, func(c *config.Config) { c.PasswordHashMemory = 20 << 10 })
-		s.Expect(http.StatusUnauthorized, s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(apitest.OwnerEmail, "wrong password")))
+		s.Expect(http.StatusUnauthorized,
+			s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(apitest.OwnerEmail, "wrong password")))
 		if after := s.Owner(); *after.PasswordHash != *before.PasswordHash {
 			t.Error("a wrong password was hashed")
 		}

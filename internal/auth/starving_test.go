@@ -82,7 +82,8 @@ func TestFlood_ofOneTenantStopsNoSignInOfAnother(t *testing.T) {
 		stop := flood(s, 180, apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword))
 		errors := 0
 		for range 10 {
-			a := s.Call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": "other", "email": "ada@other.test", "password": apitest.OwnerPassword})
+			a := s.Call("POST", "/api/v1/auth/login", "",
+				map[string]string{"tenant": "other", "email": "ada@other.test", "password": apitest.OwnerPassword})
 			if a.Status != http.StatusOK {
 				errors++
 			}
@@ -116,7 +117,8 @@ func TestFlood_ofOneAccountDoesNotStopItsOwner(t *testing.T) {
 			s.Expect(http.StatusOK, from(s, unknown, withDevice))
 		}
 		for status, n := range stop() {
-			if status != http.StatusUnauthorized && status != http.StatusTooManyRequests && status != http.StatusServiceUnavailable {
+			if status != http.StatusUnauthorized && status != http.StatusTooManyRequests &&
+				status != http.StatusServiceUnavailable {
 				t.Errorf("%d answers of the flood have status %d", n, status)
 			}
 		}

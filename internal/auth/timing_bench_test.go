@@ -23,7 +23,8 @@ import (
 const (
 	timedPerClass = 300
 	reference     = "wrong password"
-	// A class is told apart by either: a difference that can be seen across a network, or one that is not chance.
+	// A class is told apart by either: a difference that can be seen across a network, or one that
+	// is not chance.
 	alikeWithin = 5 * time.Millisecond
 	alikeAbove  = 0.01
 )
@@ -45,8 +46,8 @@ func BenchmarkFailedSignIns(b *testing.B) {
 	})
 }
 
-// timeSignIns returns what the requests of each class took, in milliseconds. They are sent one after another in random
-// order, so that what else the machine does hits every class alike.
+// timeSignIns returns what the requests of each class took, in milliseconds. They are sent one
+// after another in random order, so that what else the machine does hits every class alike.
 func timeSignIns(b *testing.B, url string, classes map[string]map[string]string) map[string][]float64 {
 	b.Helper()
 	var order []string
@@ -84,7 +85,8 @@ func timeSignIns(b *testing.B, url string, classes map[string]map[string]string)
 // judge prints how each class compares with the reference and reports whether all are alike.
 func judge(title string, took map[string][]float64) bool {
 	want := apitest.Median(took[reference])
-	fmt.Fprintf(os.Stdout, "%s: %d requests a class\n%-18s %10s %10s %10s\n", title, timedPerClass, "class", "median ms", "difference", "p (Holm)")
+	fmt.Fprintf(os.Stdout, "%s: %d requests a class\n%-18s %10s %10s %10s\n", title, timedPerClass, "class",
+		"median ms", "difference", "p (Holm)")
 	fmt.Fprintf(os.Stdout, "%-18s %10.3f %10s %10s  the reference\n", reference, want, "", "")
 	p := map[string]float64{}
 	for class, sample := range took {
@@ -103,7 +105,8 @@ func judge(title string, took map[string][]float64) bool {
 		difference := apitest.Median(took[class]) - want
 		alike := max(difference, -difference) <= alikeWithin.Seconds()*1000 && p[class] > alikeAbove
 		all = all && alike
-		fmt.Fprintf(os.Stdout, "%-18s %10.3f %+10.3f %10.4f  %s\n", class, want+difference, difference, p[class], verdict(alike))
+		fmt.Fprintf(os.Stdout, "%-18s %10.3f %+10.3f %10.4f  %s\n", class, want+difference, difference, p[class],
+			verdict(alike))
 	}
 	fmt.Fprintf(os.Stdout, "overall: %s\n\n", verdict(all))
 	return all

@@ -44,8 +44,10 @@ func TestToken_of_one_tenant_is_nothing_in_another(t *testing.T) {
 		if got := s.Expect(http.StatusOK, s.Send(r)).Field(t, "tenant_id"); got != s.Owner().TenantID.String() {
 			t.Errorf("acting in tenant %s", got)
 		}
-		s.Expect(http.StatusBadRequest, s.Call("GET", "/api/v1/users/me?tenant=other&tenant_id="+other.ID.String(), access, nil))
-		// A session whose user is moved to another tenant behind the policy's back authorises nobody.
+		s.Expect(http.StatusBadRequest, s.Call("GET", "/api/v1/users/me?tenant=other&tenant_id="+other.ID.String(),
+			access, nil))
+		// A session whose user is moved to another tenant behind the policy's back authorises
+		// nobody.
 		s.DB.Client.RefreshToken.Delete().ExecX(ctx)
 		s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", access, nil))
 	})
@@ -79,7 +81,8 @@ func newForger(t testing.TB, genuine string) forger {
 	return f
 }
 
-// forge signs what the genuine token says with another key. Its header has more, and not what is nil of it.
+// forge signs what the genuine token says with another key. Its header has more, and not what is
+// nil of it.
 func (f forger) forge(method jwt.SigningMethod, key any, more map[string]any) string {
 	f.Helper()
 	token := jwt.NewWithClaims(method, f.claims)
@@ -152,7 +155,8 @@ func TestToken_under_another_algorithm_is_refused(t *testing.T) {
 	s := apitest.Start(t, dbtest.SQLite(t))
 	access, _ := s.Login()
 	var set jose.JSONWebKeySet
-	if err := json.Unmarshal(s.Expect(http.StatusOK, s.Call("GET", "/.well-known/jwks.json", "", nil)).Body, &set); err != nil {
+	if err := json.Unmarshal(s.Expect(http.StatusOK, s.Call("GET", "/.well-known/jwks.json", "", nil)).Body,
+		&set); err != nil {
 		t.Fatal(err)
 	}
 	der, err := x509.MarshalPKIXPublicKey(set.Keys[0].Key)
@@ -166,11 +170,14 @@ func TestToken_under_another_algorithm_is_refused(t *testing.T) {
 	asPEM := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 	f := newForger(t, access)
 	for name, secret := range map[string][]byte{
-		"DER": der, "PEM": asPEM, "PEM without its last line break": asPEM[:len(asPEM)-1], "JWK": asJWK, "nothing": {}, "kid": []byte(set.Keys[0].KeyID),
+		"DER": der, "PEM": asPEM, "PEM without its last line break": asPEM[:len(asPEM)-1], "JWK": asJWK, "nothing": {},
+		"kid": []byte(set.Keys[0].KeyID),
 	} {
-		for _, method := range []jwt.SigningMethod{jwt.SigningMethodHS256, jwt.SigningMethodHS384, jwt.SigningMethodHS512} {
+		for _, method := range []jwt.SigningMethod{jwt.SigningMethodHS256, jwt.SigningMethodHS384,
+			jwt.SigningMethodHS512} {
 			refuse(s, method.Alg()+" with the public key as "+name, f.forge(method, secret, nil))
-			refuse(s, method.Alg()+" that says ES256, as "+name, f.forge(method, secret, map[string]any{"alg": "ES256"}))
+			refuse(s, method.Alg()+" that says ES256, as "+name,
+				f.forge(method, secret, map[string]any{"alg": "ES256"}))
 		}
 	}
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -181,8 +188,10 @@ func TestToken_under_another_algorithm_is_refused(t *testing.T) {
 		refuse(s, method.Alg(), f.forge(method, rsaKey, nil))
 	}
 	parts := strings.Split(access, ".")
-	for _, alg := range []string{`"none"`, `"None"`, `"nOnE"`, `"NONE"`, `""`, `null`, `["ES256"]`, `"es256"`, `"ES256\u0000"`, `"ES384"`, `"EdDSA"`, `"RS256"`, `"HS256"`, `"ES256"`} {
-		header := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":` + alg + `,"typ":"at+jwt","kid":"` + set.Keys[0].KeyID + `"}`))
+	for _, alg := range []string{`"none"`, `"None"`, `"nOnE"`, `"NONE"`, `""`, `null`, `["ES256"]`, `"es256"`,
+		`"ES256\u0000"`, `"ES384"`, `"EdDSA"`, `"RS256"`, `"HS256"`, `"ES256"`} {
+		header := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":` + alg + `,"typ":"at+jwt","kid":"` +
+			set.Keys[0].KeyID + `"}`))
 		zeros := base64.RawURLEncoding.EncodeToString(make([]byte, 64)) // CVE-2022-21449
 		for _, signature := range []string{"", parts[2], zeros} {
 			refuse(s, "alg "+alg+" with the signature "+signature, header+"."+parts[1]+"."+signature)
@@ -219,7 +228,8 @@ func TestToken_altered_in_any_place_is_refused(t *testing.T) {
 	}
 }
 
-// Not parallel: it counts what is allocated. The limit on headers is the listener's, which is not there.
+// Not parallel: it counts what is allocated. The limit on headers is the listener's, which is not
+// there.
 func TestToken_of_a_million_dots_is_not_looked_at(t *testing.T) {
 	s := apitest.Start(t, dbtest.SQLite(t))
 	r := httptest.NewRequestWithContext(t.Context(), "GET", apitest.MePath, http.NoBody)
@@ -260,15 +270,18 @@ func TestOther_secrets_are_no_access_tokens_and_these_are_nothing_else(t *testin
 		s := apitest.Start(t, opts)
 		access, refresh := s.Login()
 		claims := newForger(t, access).claims
-		secrets := []string{refresh, apitest.OwnerPassword, apitest.Secret, *s.Owner().PasswordHash, strings.ReplaceAll(refresh, ".", ""), refresh + "." + refresh}
+		secrets := []string{refresh, apitest.OwnerPassword, apitest.Secret, *s.Owner().PasswordHash,
+			strings.ReplaceAll(refresh, ".", ""), refresh + "." + refresh}
 		for _, name := range []string{"client_id", "jti", "sid", "sub", "tid"} {
 			secrets = append(secrets, claims[name].(string))
 		}
 		for _, secret := range slices.Concat(secrets, strings.Split(access, "."), strings.Split(refresh, ".")) {
 			refuse(s, secret, secret)
 		}
-		for _, token := range []string{access, access[:512], strings.Join(append(strings.Split(refresh, ".")[:2], strings.Split(access, ".")[2]), ".")} {
-			if a := s.Refresh(token); a.Status != http.StatusUnauthorized && a.Status != http.StatusUnprocessableEntity {
+		for _, token := range []string{access, access[:512],
+			strings.Join(append(strings.Split(refresh, ".")[:2], strings.Split(access, ".")[2]), ".")} {
+			if a := s.Refresh(token); a.Status != http.StatusUnauthorized &&
+				a.Status != http.StatusUnprocessableEntity {
 				t.Errorf("refreshed with %q: %d", token, a.Status)
 			}
 			s.Call("POST", "/api/v1/auth/logout", "", map[string]string{"refresh_token": token})
@@ -281,12 +294,15 @@ func TestTenant_in_a_body_is_no_way_out_of_the_tokens(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
-		other := s.DB.Client.Tenant.Create().SetSlug("other").SetName("Other").SaveX(principal.System(t.Context(), "test"))
+		other := s.DB.Client.Tenant.Create().SetSlug("other").SetName("Other").SaveX(principal.System(t.Context(),
+			"test"))
 		access, _ := s.Login()
 		for _, name := range []string{"tenant", "tenant_id", "Tenant_ID", "tid"} {
-			s.Expect(http.StatusUnprocessableEntity, s.Call("PATCH", apitest.MePath, access, map[string]string{"full_name": "Ada", name: other.ID.String()}))
+			s.Expect(http.StatusUnprocessableEntity,
+				s.Call("PATCH", apitest.MePath, access, map[string]string{"full_name": "Ada", name: other.ID.String()}))
 		}
-		s.Expect(http.StatusBadRequest, s.Call("DELETE", "/api/v1/auth/sessions/"+uuid.NewString()+"?tenant_id="+other.ID.String(), access, nil))
+		s.Expect(http.StatusBadRequest, s.Call("DELETE", "/api/v1/auth/sessions/"+uuid.NewString()+"?tenant_id="+
+			other.ID.String(), access, nil))
 		if u := s.Owner(); u.FullName != "" {
 			t.Errorf("renamed to %q", u.FullName)
 		}

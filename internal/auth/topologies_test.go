@@ -26,7 +26,8 @@ type topology struct {
 var topologies = []topology{
 	{"direct", func(_ testing.TB, opts database.Options) database.Options { return opts }, false},
 	{"pgbouncer_session", func(t testing.TB, opts database.Options) database.Options {
-		return dbtest.ThroughPgBouncer(t, opts, "pool_mode = session", "ignore_startup_parameters = statement_timeout").Options
+		return dbtest.ThroughPgBouncer(t, opts, "pool_mode = session",
+			"ignore_startup_parameters = statement_timeout").Options
 	}, false},
 	{"pgbouncer_transaction", func(t testing.TB, opts database.Options) database.Options {
 		return dbtest.ThroughPgBouncer(t, opts, "pool_mode = transaction").Options
@@ -61,7 +62,8 @@ func signOut(t testing.TB, all []*apitest.Instance) (slowest time.Duration) {
 			s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, access, nil))
 		}
 	}
-	all[0].Expect(http.StatusNoContent, all[0].Call("POST", "/api/v1/auth/logout", "", map[string]string{"refresh_token": refresh}))
+	all[0].Expect(http.StatusNoContent, all[0].Call("POST", "/api/v1/auth/logout", "",
+		map[string]string{"refresh_token": refresh}))
 	revoked := time.Now()
 	var polls sync.WaitGroup
 	took := make([]time.Duration, len(all))
@@ -69,7 +71,8 @@ func signOut(t testing.TB, all []*apitest.Instance) (slowest time.Duration) {
 		polls.Go(func() {
 			for {
 				began := time.Now()
-				if s.Call("GET", apitest.MePath, access, nil).Status == http.StatusUnauthorized || began.Sub(revoked) > 10*time.Second {
+				if s.Call("GET", apitest.MePath, access, nil).Status == http.StatusUnauthorized ||
+					began.Sub(revoked) > 10*time.Second {
 					return
 				}
 				took[i] = time.Since(revoked)
@@ -112,7 +115,8 @@ func TestRevocation_notifyURLOfAnotherDatabaseIsIgnored(t *testing.T) {
 	t.Parallel()
 	opts, elsewhere := dbtest.Postgres(t), dbtest.Postgres(t)
 	deaf := func(c *config.Config) { c.NotifyURL = elsewhere.URL }
-	if took := signOut(t, []*apitest.Instance{apitest.Start(t, opts, deaf), apitest.Start(t, opts, deaf)}); took > time.Second {
+	if took := signOut(t, []*apitest.Instance{apitest.Start(t, opts, deaf),
+		apitest.Start(t, opts, deaf)}); took > time.Second {
 		t.Errorf("accepted for %s after the sign-out", took)
 	}
 }
@@ -132,7 +136,8 @@ func TestRevocation_acrossAFailover(t *testing.T) {
 		s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, kept, nil))
 		s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, ended, nil))
 	}
-	all[0].Expect(http.StatusNoContent, all[0].Call("POST", "/api/v1/auth/logout", "", map[string]string{"refresh_token": refresh}))
+	all[0].Expect(http.StatusNoContent, all[0].Call("POST", "/api/v1/auth/logout", "",
+		map[string]string{"refresh_token": refresh}))
 	primary.Stop(syscall.SIGKILL)
 	killed := time.Now()
 	standby.Promote()

@@ -14,15 +14,16 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// npmPackages returns a folder with the verifiers of testdata and the packages that its package-lock.json pins. Without node or a registry
-// the test is skipped, with CI=true it fails.
+// npmPackages returns a folder with the verifiers of testdata and the packages that its
+// package-lock.json pins. Without node or a registry the test is skipped, with CI=true it fails.
 func npmPackages(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
 	if err := os.CopyFS(folder, os.DirFS(filepath.Join("testdata", "verifiers"))); err != nil {
 		t.Fatal(err)
 	}
-	install := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
+	install := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund",
+		"--prefer-offline")
 	install.Dir = folder
 	if out, err := install.CombinedOutput(); err != nil {
 		if os.Getenv("CI") == "true" {
@@ -33,7 +34,8 @@ func npmPackages(t *testing.T) string {
 	return folder
 }
 
-// Services verify tokens with libraries of others, of which strict ones demand all that RFC 9068 requires.
+// Services verify tokens with libraries of others, of which strict ones demand all that RFC 9068
+// requires.
 func TestVerifiers_ofNpmAcceptTokensAndNothingElse(t *testing.T) {
 	t.Parallel()
 	folder := npmPackages(t)
@@ -47,8 +49,10 @@ func TestVerifiers_ofNpmAcceptTokensAndNothingElse(t *testing.T) {
 			parts := strings.Split(access, ".")
 			stranger := strings.Split(foreign, ".")
 			said := verifiedBy(s, t, folder, map[string]string{
-				"genuine": access, "of_another_key": foreign, "refresh_token": refresh, "without_signature": parts[0] + "." + parts[1] + ".",
-				"with_another_signature": parts[0] + "." + parts[1] + "." + stranger[2], "with_other_claims": parts[0] + "." + stranger[1] + "." + parts[2],
+				"genuine": access, "of_another_key": foreign, "refresh_token": refresh, "without_signature": parts[0] +
+					"." + parts[1] + ".",
+				"with_another_signature": parts[0] + "." + parts[1] + "." + stranger[2], "with_other_claims": parts[0] +
+					"." + stranger[1] + "." + parts[2],
 			})
 			if len(said) != 3 {
 				t.Errorf("%v", said)
@@ -65,9 +69,11 @@ func TestVerifiers_ofNpmAcceptTokensAndNothingElse(t *testing.T) {
 }
 
 // verifiedBy returns what each verifier says of each token, "" if it accepts it.
-func verifiedBy(s *apitest.Instance, t *testing.T, folder string, tokens map[string]string) (said map[string]map[string]string) {
+func verifiedBy(s *apitest.Instance, t *testing.T, folder string,
+	tokens map[string]string) (said map[string]map[string]string) {
 	t.Helper()
-	input, err := json.Marshal(map[string]any{"issuer": "https://id.acme.test", "jwks": s.URL + "/.well-known/jwks.json", "tokens": tokens})
+	input, err := json.Marshal(map[string]any{"issuer": "https://id.acme.test", "jwks": s.URL +
+		"/.well-known/jwks.json", "tokens": tokens})
 	if err != nil {
 		t.Fatal(err)
 	}

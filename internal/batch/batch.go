@@ -7,16 +7,16 @@ import (
 )
 
 // Group answers concurrent questions of one type in shared runs. A question is run alone if fewer
-// than AtOnce runs are in progress; otherwise it waits for the next run. A question is answered by a
-// run that began after it was asked.
+// than AtOnce runs are in progress; otherwise it waits for the next run. A question is answered by
+// a run that began after it was asked.
 type Group[A any] struct {
 	// Max is how many questions one run answers.
 	Max int
 	// AtOnce is how many runs may be in progress before questions wait.
 	AtOnce int
 	// StallTimeout is how long a waiter waits without any run starting. After it the waiter runs
-	// alone. Each such run raises the limit of concurrent runs by one, up to twice AtOnce; each slow
-	// run that ends lowers it again.
+	// alone. Each such run raises the limit of concurrent runs by one, up to twice AtOnce; each
+	// slow run that ends lowers it again.
 	StallTimeout time.Duration
 	// MaxWait is how long a waiter may wait. It bounds the queue under overload.
 	MaxWait time.Duration
@@ -72,8 +72,8 @@ func (b *Group[A]) Answer(asked *A, run func([]*A)) (answered bool) {
 	}
 }
 
-// enqueue adds a question to the queue. It returns nil, and counts a run, if the caller must run the
-// question itself and then call next.
+// enqueue adds a question to the queue. It returns nil, and counts a run, if the caller must run
+// the question itself and then call next.
 func (b *Group[A]) enqueue(asked *A) *waiter[A] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -86,9 +86,10 @@ func (b *Group[A]) enqueue(asked *A) *waiter[A] {
 	return w
 }
 
-// dequeue removes a waiter that timed out. alone reports that no run has started for StallTimeout, so
-// that the waiter must run alone, in addition to the runs in progress. Otherwise it removes a waiter
-// that has waited for MaxWait since began. A waiter that a run has taken stays until that run ends.
+// dequeue removes a waiter that timed out. alone reports that no run has started for StallTimeout,
+// so that the waiter must run alone, in addition to the runs in progress. Otherwise it removes a
+// waiter that has waited for MaxWait since began. A waiter that a run has taken stays until that
+// run ends.
 func (b *Group[A]) dequeue(w *waiter[A], began time.Time) (removed, alone bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -239,10 +239,11 @@ func TestCache_is_bounded(t *testing.T) {
 	visit := func() (found int) {
 		for n := range values {
 			loaded := false
-			_, err := cache.Get(c, cache.Key{Kind: cache.Provider, Name: fmt.Sprint(n)}, func() (cache.Loaded[int], error) {
-				loaded = true
-				return cache.Loaded[int]{Value: n, Rows: []uuid.UUID{{}}, Size: size}, nil
-			})
+			_, err := cache.Get(c, cache.Key{Kind: cache.Provider, Name: fmt.Sprint(n)},
+				func() (cache.Loaded[int], error) {
+					loaded = true
+					return cache.Loaded[int]{Value: n, Rows: []uuid.UUID{{}}, Size: size}, nil
+				})
 			if err != nil {
 				t.Fatal(err)
 			}

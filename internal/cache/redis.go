@@ -105,7 +105,8 @@ func (c *Cache) Share(sharing Sharing) error {
 	opts.MaxRetries, opts.DialerRetries, opts.DisableIdentity = -1, 1, true
 	opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	c.shared = &shared{
-		Sharing: sharing, client: redis.NewClient(opts), queue: make(chan publication, maxQueue), wake: make(chan struct{}, 1),
+		Sharing: sharing, client: redis.NewClient(opts), queue: make(chan publication, maxQueue),
+		wake: make(chan struct{}, 1),
 	}
 	c.shared.reads = batch.Group[lookup]{Max: maxReads, AtOnce: 2, StallTimeout: redisTimeout, MaxWait: redisTimeout}
 	return nil

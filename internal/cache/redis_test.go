@@ -163,7 +163,8 @@ func TestShared_keysDoNotCollide(t *testing.T) {
 	}
 	time.Sleep(time.Second)
 	for _, name := range hostile {
-		if got, loaded := get(t, b.Cache, cache.Key{Kind: cache.Session, Name: name}, "database"); loaded || got != name {
+		if got, loaded := get(t, b.Cache, cache.Key{Kind: cache.Session, Name: name}, "database"); loaded ||
+			got != name {
 			t.Errorf("%q has the value of %q (loaded: %t)", name, got, loaded)
 		}
 	}

@@ -24,7 +24,8 @@ type Process struct {
 	Out, Err io.Writer
 }
 
-// Run runs the command that the arguments name. ExitStatus turns its error into the exit status of the process.
+// Run runs the command that the arguments name. ExitStatus turns its error into the exit status of
+// the process.
 func Run(ctx context.Context, p Process) error {
 	cmd := environment(p.Environ).root()
 	cmd.SetArgs(p.Args)
@@ -49,11 +50,13 @@ func (env environment) value(name string) string {
 
 func (env environment) root() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "tenantry", Short: "Self-hosted, multi-tenant identity API", Version: server.Version(), SilenceUsage: true, SilenceErrors: true,
+		Use: "tenantry", Short: "Self-hosted, multi-tenant identity API", Version: server.Version(), SilenceUsage: true,
+		SilenceErrors:              true,
 		SuggestionsMinimumDistance: 2,
 	}
 	cmd.SetVersionTemplate("{{.Version}}\n") // as the command does
-	cmd.AddCommand(env.migrateCommand(), env.tenantCommand(), env.userCommand(), env.roleCommand(), env.keysCommand(), env.demoCommand(),
+	cmd.AddCommand(env.migrateCommand(), env.tenantCommand(), env.userCommand(), env.roleCommand(), env.keysCommand(),
+		env.demoCommand(),
 		env.loadCommand(), env.healthcheckCommand(), env.serveCommand(), versionCommand())
 	return cmd
 }
@@ -65,9 +68,10 @@ func (env environment) serveCommand() *cobra.Command {
 }
 
 func versionCommand() *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, Run: func(cmd *cobra.Command, _ []string) {
-		fmt.Fprintln(cmd.OutOrStdout(), server.Version())
-	}}
+	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) {
+			fmt.Fprintln(cmd.OutOrStdout(), server.Version())
+		}}
 }
 
 // invocation is what a configured command works with.
@@ -79,8 +83,10 @@ type invocation struct {
 	log    *slog.Logger
 }
 
-// configured is a command that reads the configuration. Its flags are the settings of the groups, or every setting.
-func (env environment) configured(load config.Loader, use, short string, run func(context.Context, *invocation) error, groups ...config.Group) *cobra.Command {
+// configured is a command that reads the configuration. Its flags are the settings of the groups,
+// or every setting.
+func (env environment) configured(load config.Loader, use, short string, run func(context.Context, *invocation) error,
+	groups ...config.Group) *cobra.Command {
 	long := short + "."
 	if secrets := config.Secrets(groups...); secrets != "" {
 		long += "\n\n" + secrets
@@ -100,7 +106,8 @@ func (env environment) configured(load config.Loader, use, short string, run fun
 		for _, unknown := range config.Unknown(env) {
 			log.WarnContext(cmd.Context(), unknown)
 		}
-		return run(cmd.Context(), &invocation{config: cfg, args: args, in: cmd.InOrStdin(), out: cmd.OutOrStdout(), log: log})
+		return run(cmd.Context(), &invocation{config: cfg, args: args, in: cmd.InOrStdin(), out: cmd.OutOrStdout(),
+			log: log})
 	}
 	return cmd
 }

@@ -33,10 +33,13 @@ func TestOperator_manages_tenants_and_users(t *testing.T) {
 			}
 		}
 		login := func(slug, email, password string) apitest.Answer {
-			return s.Call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": slug, "email": email, "password": password})
+			return s.Call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": slug, "email": email,
+				"password": password})
 		}
 
-		if got := printed(command(apitest.OwnerPassword, "tenant", "create", "beta", "--owner=owner@beta.test", apitest.PasswordFromStdin)); !strings.Contains(got, "created tenant beta") || strings.Contains(got, apitest.OwnerPassword) {
+		if got := printed(command(apitest.OwnerPassword, "tenant", "create", "beta", "--owner=owner@beta.test",
+			apitest.PasswordFromStdin)); !strings.Contains(got, "created tenant beta") ||
+			strings.Contains(got, apitest.OwnerPassword) {
 			t.Errorf("created: %s", got)
 		}
 		refused("slug", "", "tenant", "create", "beta", "--owner=owner@beta.test")
@@ -47,7 +50,8 @@ func TestOperator_manages_tenants_and_users(t *testing.T) {
 			Slug   string
 			Active bool
 		}
-		if err := json.Unmarshal([]byte(lines[0]), &newest); err != nil || newest.Slug != "beta" || !newest.Active || len(lines) != 2 {
+		if err := json.Unmarshal([]byte(lines[0]), &newest); err != nil || newest.Slug != "beta" || !newest.Active ||
+			len(lines) != 2 {
 			t.Errorf("listed %v, %v", lines, err)
 		}
 
@@ -59,22 +63,26 @@ func TestOperator_manages_tenants_and_users(t *testing.T) {
 
 		refused("owner", "", "user", "disable", "--tenant=beta", "owner@beta.test")
 		refused("no user", "", "user", "disable", "--tenant=beta", apitest.OwnerEmail)
-		printed(command(apitest.OwnerPassword, "user", "create", "--tenant=beta", "--email=ada@beta.test", "--role=admin", apitest.PasswordFromStdin))
+		printed(command(apitest.OwnerPassword, "user", "create", "--tenant=beta", "--email=ada@beta.test",
+			"--role=admin", apitest.PasswordFromStdin))
 		ada := s.Expect(http.StatusOK, login("beta", "ada@beta.test", apitest.OwnerPassword))
 		printed(command("", "user", "disable", "--tenant=beta", "Ada@Beta.test"))
 		s.Expect(http.StatusUnauthorized, s.Refresh(ada.Field(t, "refresh_token")))
-		if got := printed(command("", "user", "list", "--tenant=beta")); !strings.Contains(got, "ADA") && !strings.Contains(got, "ada@beta.test") {
+		if got := printed(command("", "user", "list", "--tenant=beta")); !strings.Contains(got, "ADA") &&
+			!strings.Contains(got, "ada@beta.test") {
 			t.Errorf("listed %s", got)
 		}
 
-		refused("at least 15", "short", "user", "set-password", "--tenant=beta", "owner@beta.test", apitest.PasswordFromStdin)
+		refused("at least 15", "short", "user", "set-password", "--tenant=beta", "owner@beta.test",
+			apitest.PasswordFromStdin)
 		got := printed(command("", "user", "set-password", "--tenant=beta", "owner@beta.test"))
 		_, password, _ := strings.Cut(strings.TrimSpace(got), "shown this once: ")
 		s.Expect(http.StatusUnauthorized, s.Refresh(signedIn.Field(t, "refresh_token")))
 		s.Expect(http.StatusUnauthorized, login("beta", "owner@beta.test", apitest.OwnerPassword))
 		s.Expect(http.StatusOK, login("beta", "owner@beta.test", password))
 
-		if got := printed(command("", "role", "list", "--tenant=beta", "--json")); strings.Count(got, "\n") != 3 || !strings.Contains(got, `"name":"owner"`) {
+		if got := printed(command("", "role", "list", "--tenant=beta", "--json")); strings.Count(got, "\n") != 3 ||
+			!strings.Contains(got, `"name":"owner"`) {
 			t.Errorf("roles: %s", got)
 		}
 	})
@@ -94,10 +102,12 @@ func TestDemo_needs_an_operator_and_an_acceptable_password(t *testing.T) {
 				t.Errorf("with the password %q: %v", weak, err)
 			}
 		}
-		if out, err := command(apitest.OwnerPassword+"\n", demo...); err != nil || !strings.Contains(out, "made 2 tenants, 5 users") {
+		if out, err := command(apitest.OwnerPassword+"\n", demo...); err != nil ||
+			!strings.Contains(out, "made 2 tenants, 5 users") {
 			t.Fatalf("%v, %s", err, out)
 		}
-		a := s.Expect(http.StatusOK, s.Call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": "demo-1", "email": "owner@demo-1.example", "password": apitest.OwnerPassword}))
+		a := s.Expect(http.StatusOK, s.Call("POST", "/api/v1/auth/login", "",
+			map[string]string{"tenant": "demo-1", "email": "owner@demo-1.example", "password": apitest.OwnerPassword}))
 		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users?role=owner", a.Field(t, "access_token"), nil))
 	})
 }
@@ -114,10 +124,12 @@ func TestCommands(t *testing.T) {
 			}
 			return out
 		}
-		if got := printed(command("", "migrate", "status")); !strings.Contains(got, "applied  init") || !strings.Contains(got, "nothing is pending") {
+		if got := printed(command("", "migrate", "status")); !strings.Contains(got, "applied  init") ||
+			!strings.Contains(got, "nothing is pending") {
 			t.Errorf("status: %s", got)
 		}
-		if out, err := command("", "migrate", "down", "--to=0"); err == nil || !strings.Contains(out, "table users: 1 rows") {
+		if out, err := command("", "migrate", "down", "--to=0"); err == nil ||
+			!strings.Contains(out, "table users: 1 rows") {
 			t.Errorf("down without yes: %v", err)
 		}
 		create := []string{"user", "create"}
@@ -126,7 +138,8 @@ func TestCommands(t *testing.T) {
 		if strings.Contains(got, "a password of Ada's") {
 			t.Errorf("create repeats the password: %s", got)
 		}
-		s.Expect(http.StatusOK, s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials("ada@acme.test", "a password of Ada's")))
+		s.Expect(http.StatusOK, s.Call("POST", "/api/v1/auth/login", "",
+			apitest.Credentials("ada@acme.test", "a password of Ada's")))
 		for name, args := range map[string][]string{
 			"a taken address":   ada,
 			"an unknown tenant": append(create, "--email=b@acme.test", "--role=admin", "--tenant=unknown"),
@@ -142,6 +155,7 @@ func TestCommands(t *testing.T) {
 		if password == nil {
 			t.Fatalf("no password in %q", bob)
 		}
-		s.Expect(http.StatusOK, s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials("bob@acme.test", password[1])))
+		s.Expect(http.StatusOK, s.Call("POST", "/api/v1/auth/login", "",
+			apitest.Credentials("bob@acme.test", password[1])))
 	})
 }

@@ -25,21 +25,23 @@ import (
 func (env environment) demoCommand() *cobra.Command {
 	var opts demo.Options
 	var stdin bool
-	cmd := env.configured(config.Load, "demo", "Fill a database with made-up tenants, to try it at a realistic size", func(ctx context.Context, i *invocation) error {
-		opts.Now = server.Clock().Truncate(24 * time.Hour)
-		if stdin {
-			hash, err := i.demoPassword(ctx)
-			if err != nil {
-				return err
+	cmd := env.configured(config.Load, "demo", "Fill a database with made-up tenants, to try it at a realistic size",
+		func(ctx context.Context, i *invocation) error {
+			opts.Now = server.Clock().Truncate(24 * time.Hour)
+			if stdin {
+				hash, err := i.demoPassword(ctx)
+				if err != nil {
+					return err
+				}
+				opts.PasswordHash = hash
 			}
-			opts.PasswordHash = hash
-		}
-		return i.inDatabase(ctx, func(db *database.DB) error { return i.fill(ctx, db, opts) })
-	}, config.Database, config.Passwords)
+			return i.inDatabase(ctx, func(db *database.DB) error { return i.fill(ctx, db, opts) })
+		}, config.Database, config.Passwords)
 	cmd.Flags().IntVar(&opts.Tenants, "tenants", 100, "how many tenants; the first has a fifth of all users")
 	cmd.Flags().IntVar(&opts.Users, "users", 10_000, "how many users")
 	cmd.Flags().Uint64Var(&opts.Seed, "seed", 1, "equal seeds make equal data on one day")
-	cmd.Flags().BoolVar(&stdin, "password-stdin", false, "read the password of every user from standard input (default: nobody has one)")
+	cmd.Flags().BoolVar(&stdin, "password-stdin", false,
+		"read the password of every user from standard input (default: nobody has one)")
 	return cmd
 }
 
@@ -65,8 +67,10 @@ func (i *invocation) fill(ctx context.Context, db *database.DB, opts demo.Option
 	if !started {
 		return errors.New("start the server once before: it makes the first tenant and its owner on an empty database")
 	}
-	bar := progressbar.NewOptions(opts.Users, progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetDescription("users"),
-		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("users"), progressbar.OptionClearOnFinish(),
+	bar := progressbar.NewOptions(opts.Users, progressbar.OptionSetWriter(os.Stderr),
+		progressbar.OptionSetDescription("users"),
+		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("users"),
+		progressbar.OptionClearOnFinish(),
 		progressbar.OptionSetVisibility(term.IsTerminal(int(os.Stderr.Fd()))))
 	opts.Progress = func(users int) { _ = bar.Add(users) }
 	began := time.Now()
@@ -76,6 +80,7 @@ func (i *invocation) fill(ctx context.Context, db *database.DB, opts demo.Option
 	}
 	fmt.Fprintf(i.out, "made %d tenants, %d users, %d roles, %d assignments and %d sessions in %s\n",
 		made.Tenants, made.Users, made.Roles, made.Assignments, made.Sessions, time.Since(began).Round(time.Second))
-	fmt.Fprintf(i.out, "the largest tenant is %s with %d users; its owner is %s\n", made.Largest, made.LargestUsers, made.Owner)
+	fmt.Fprintf(i.out, "the largest tenant is %s with %d users; its owner is %s\n", made.Largest, made.LargestUsers,
+		made.Owner)
 	return nil
 }

@@ -59,7 +59,8 @@ func compose(t *testing.T) composeFile {
 	return c
 }
 
-// The image is built once. What serves restarts, has a health check without a shell, and a root that nothing writes to.
+// The image is built once. What serves restarts, has a health check without a shell, and a root
+// that nothing writes to.
 func TestCompose_buildsOnceAndRestarts(t *testing.T) {
 	t.Parallel()
 	c := compose(t)
@@ -83,17 +84,20 @@ func TestCompose_buildsOnceAndRestarts(t *testing.T) {
 			}
 		}
 	}
-	if serve := c.Services["tenantry"]; built != 1 || serve.PullPolicy != "never" || serve.Image != c.Services["migrate"].Image {
+	if serve := c.Services["tenantry"]; built != 1 || serve.PullPolicy != "never" ||
+		serve.Image != c.Services["migrate"].Image {
 		t.Errorf("%d builds; the server has the image %q, %s", built, serve.Image, serve.PullPolicy)
 	}
 	if test := c.Services["tenantry"].Healthcheck.Test; test[1] != "/tenantry" {
 		t.Errorf("the health check is %v", test)
-	} else if printed, exit := run(t, append(test[2:], "--help")...); exit != 0 || !strings.Contains(printed, "/readyz") {
+	} else if printed, exit := run(t, append(test[2:], "--help")...); exit != 0 ||
+		!strings.Contains(printed, "/readyz") {
 		t.Errorf("the health check %v: %s", test, printed)
 	}
 }
 
-// Secrets are files, and each service reads only those that it is given, among which the migration has none of the server's.
+// Secrets are files, and each service reads only those that it is given, among which the migration
+// has none of the server's.
 func TestCompose_secretsAreFilesAndSettingsAreValid(t *testing.T) {
 	t.Parallel()
 	c := compose(t)
@@ -101,11 +105,13 @@ func TestCompose_secretsAreFilesAndSettingsAreValid(t *testing.T) {
 		var environ []string
 		for key, value := range s.Environment {
 			if path, isFile := strings.CutPrefix(value, "/run/secrets/"); isFile {
-				if !strings.HasSuffix(key, "_FILE") || !slices.Contains(s.Secrets, path) || c.Secrets[path].File != "./secrets/"+path {
+				if !strings.HasSuffix(key, "_FILE") || !slices.Contains(s.Secrets, path) ||
+					c.Secrets[path].File != "./secrets/"+path {
 					t.Errorf("%s reads %s=%s of %v", name, key, value, s.Secrets)
 				}
 				value = filepath.Join(t.TempDir(), path)
-				if err := os.WriteFile(value, []byte("postgres://tenantry:4711@postgres:5432/tenantry?sslmode=disable"), 0o600); err != nil {
+				if err := os.WriteFile(value, []byte("postgres://tenantry:4711@postgres:5432/tenantry?sslmode=disable"),
+					0o600); err != nil {
 					t.Fatal(err)
 				}
 			} else if strings.Contains(key, "PASSWORD") || strings.Contains(key, "SECRET") {
@@ -131,10 +137,12 @@ func TestCompose_secretsAreFilesAndSettingsAreValid(t *testing.T) {
 			t.Errorf("%s: %v", name, unknown)
 		}
 	}
-	if got := slices.Collect(maps.Keys(c.Services["migrate"].Environment)); !slices.Equal(got, []string{"TENANTRY_DATABASE_URL_FILE"}) {
+	if got := slices.Collect(maps.Keys(c.Services["migrate"].Environment)); !slices.Equal(got,
+		[]string{"TENANTRY_DATABASE_URL_FILE"}) {
 		t.Errorf("the migration gets %v", got)
 	}
-	if ignored, err := os.ReadFile("../../.gitignore"); err != nil || !strings.Contains(string(ignored), "/deploy/secrets/") {
+	if ignored, err := os.ReadFile("../../.gitignore"); err != nil ||
+		!strings.Contains(string(ignored), "/deploy/secrets/") {
 		t.Errorf("the secrets may be committed: %s, %v", ignored, err)
 	}
 }

@@ -14,5 +14,6 @@ func asLines(cmd *cobra.Command, asJSON *bool) {
 
 // withPassword adds the flag that says where a password comes from.
 func withPassword(cmd *cobra.Command, stdin *bool) {
-	cmd.Flags().BoolVar(stdin, "password-stdin", false, "read the password from standard input (default: one is generated)")
+	cmd.Flags().BoolVar(stdin, "password-stdin", false,
+		"read the password from standard input (default: one is generated)")
 }

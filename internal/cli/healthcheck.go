@@ -19,9 +19,11 @@ func (env environment) healthcheckCommand() *cobra.Command {
 	var ready bool
 	var timeout time.Duration
 	cmd := &cobra.Command{
-		Use: "healthcheck", Short: "Ask the server on this machine whether it is well; exit status 0 or 1", Args: cobra.NoArgs,
+		Use: "healthcheck", Short: "Ask the server on this machine whether it is well; exit status 0 or 1",
+		Args: cobra.NoArgs,
 		Long: "Send GET /healthz, or with --ready GET /readyz, to the listen address of the server on this machine.\n\n" +
-			"The exit status is 0 if the answer is 200, else 1. /healthz asks whether the process answers; /readyz asks also whether\n" +
+			"The exit status is 0 if the answer is 200, else 1. /healthz asks whether the process answers; /readyz " +
+			"asks also whether\n" +
 			"the database accepts writes. Restart a container for the first only: a restart does not mend a database.",
 	}
 	config.AddFlags(cmd.Flags(), config.Listener)
@@ -37,8 +39,8 @@ func (env environment) healthcheckCommand() *cobra.Command {
 	return cmd
 }
 
-// healthcheck asks the server that listens on an address of this machine whether it is alive, or whether it is ready. It
-// returns an error unless the answer is 200.
+// healthcheck asks the server that listens on an address of this machine whether it is alive, or
+// whether it is ready. It returns an error unless the answer is 200.
 func healthcheck(ctx context.Context, listen string, ready bool, timeout time.Duration) error {
 	if _, port, err := net.SplitHostPort(listen); err != nil || port == "0" {
 		return fmt.Errorf("the listen address %q has no port to ask", listen)
@@ -54,15 +56,18 @@ func healthcheck(ctx context.Context, listen string, ready bool, timeout time.Du
 		return err
 	}
 	client := http.Client{
-		// No proxy, and the listen address whatever the URL says: an unspecified one leads to this machine.
-		Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		// No proxy, and the listen address whatever the URL says: an unspecified one leads to this
+		// machine.
+		Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network,
+			_ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, network, listen)
 		}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	answer, err := client.Do(r)
 	if err != nil {
-		return fmt.Errorf("ask %s%s: %w", listen, path, errors.Unwrap(err)) // without the URL, which is not what was called
+		return fmt.Errorf("ask %s%s: %w", listen, path,
+			errors.Unwrap(err)) // without the URL, which is not what was called
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if _, err := io.Copy(io.Discard, io.LimitReader(answer.Body, 64<<10)); err != nil {

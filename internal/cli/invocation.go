@@ -21,8 +21,8 @@ const (
 	listedAtOnce = 500
 )
 
-// open runs do on the configured database. It logs the name first, so that a command without a setting
-// does not work on the SQLite database unseen.
+// open runs do on the configured database. It logs the name first, so that a command without a
+// setting does not work on the SQLite database unseen.
 func (i *invocation) open(ctx context.Context, do func(*database.DB) error) (err error) {
 	opts := server.DatabaseOptions(i.config)
 	if opts.PoolDefault {
@@ -47,8 +47,10 @@ func (i *invocation) inDatabase(ctx context.Context, do func(*database.DB) error
 	})
 }
 
-// inTenant runs do for an operator, who may do everything in the tenant of a slug, or in the default tenant.
-func (i *invocation) inTenant(ctx context.Context, slug string, do func(context.Context, *database.DB, *ent.Tenant) error) error {
+// inTenant runs do for an operator, who may do everything in the tenant of a slug, or in the
+// default tenant.
+func (i *invocation) inTenant(ctx context.Context, slug string,
+	do func(context.Context, *database.DB, *ent.Tenant) error) error {
 	return i.inDatabase(ctx, func(db *database.DB) error {
 		home, err := i.tenant(ctx, db, slug)
 		if err != nil {

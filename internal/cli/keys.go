@@ -33,26 +33,28 @@ func (env environment) rotateKeys() *cobra.Command {
 			return nil
 		})
 	}, config.Database, config.Keys)
-	cmd.Flags().BoolVar(&now, "now", false, "let it sign at once; verifiers that keep the key set refuse its tokens until they fetch it again")
+	cmd.Flags().BoolVar(&now, "now", false,
+		"let it sign at once; verifiers that keep the key set refuse its tokens until they fetch it again")
 	return cmd
 }
 
 // revokeKey deletes a signing key: every token that it has signed is refused within a second.
 func (env environment) revokeKey() *cobra.Command {
-	cmd := env.configured(config.LoadServer, "revoke KID", "Delete a key; every token that it has signed is refused", func(ctx context.Context, i *invocation) error {
-		return i.withKeys(ctx, func(keys *signing.Keys) error {
-			kid := i.args[0]
-			found, err := keys.Revoke(ctx, kid)
-			if err == nil && !found {
-				err = fmt.Errorf("there is no signing key %s", kid)
-			}
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(i.out, "revoked %s\n", kid)
-			return nil
-		})
-	}, config.Database, config.Keys)
+	cmd := env.configured(config.LoadServer, "revoke KID", "Delete a key; every token that it has signed is refused",
+		func(ctx context.Context, i *invocation) error {
+			return i.withKeys(ctx, func(keys *signing.Keys) error {
+				kid := i.args[0]
+				found, err := keys.Revoke(ctx, kid)
+				if err == nil && !found {
+					err = fmt.Errorf("there is no signing key %s", kid)
+				}
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(i.out, "revoked %s\n", kid)
+				return nil
+			})
+		}, config.Database, config.Keys)
 	cmd.Args = cobra.ExactArgs(1)
 	return cmd
 }

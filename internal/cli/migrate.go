@@ -13,102 +13,110 @@ import (
 )
 
 func (env environment) migrateCommand() *cobra.Command {
-	return group("migrate", "Bring the schema of the database up or down", env.migrateDown(), env.migrateFinish(), env.migrateUp(), env.migrateStatus())
+	return group("migrate", "Bring the schema of the database up or down", env.migrateDown(), env.migrateFinish(),
+		env.migrateUp(), env.migrateStatus())
 }
 
 func (env environment) migrateUp() *cobra.Command {
-	return env.configured(config.Load, "up", "Apply every pending migration", func(ctx context.Context, i *invocation) error {
-		return i.withMigrator(ctx, func(m *database.Migrator) error {
-			applied, err := m.Up(ctx)
-			for _, v := range applied {
-				fmt.Fprintf(i.out, "applied %s %s\n", v.Version, v.Name)
-			}
-			if err == nil && len(applied) == 0 {
-				fmt.Fprintln(i.out, "nothing is pending")
-			}
-			return err
-		})
-	}, config.Database)
+	return env.configured(config.Load, "up", "Apply every pending migration",
+		func(ctx context.Context, i *invocation) error {
+			return i.withMigrator(ctx, func(m *database.Migrator) error {
+				applied, err := m.Up(ctx)
+				for _, v := range applied {
+					fmt.Fprintf(i.out, "applied %s %s\n", v.Version, v.Name)
+				}
+				if err == nil && len(applied) == 0 {
+					fmt.Fprintln(i.out, "nothing is pending")
+				}
+				return err
+			})
+		}, config.Database)
 }
 
 func (env environment) migrateStatus() *cobra.Command {
-	return env.configured(config.Load, "status", "List the migrations and whether they are applied", func(ctx context.Context, i *invocation) error {
-		return i.withMigrator(ctx, func(m *database.Migrator) error {
-			versions, err := m.Status(ctx)
-			if err != nil {
-				return err
-			}
-			pending := 0
-			for _, v := range versions {
-				state := "applied"
-				if !v.Applied {
-					state = "pending"
-					pending++
+	return env.configured(config.Load, "status", "List the migrations and whether they are applied",
+		func(ctx context.Context, i *invocation) error {
+			return i.withMigrator(ctx, func(m *database.Migrator) error {
+				versions, err := m.Status(ctx)
+				if err != nil {
+					return err
 				}
-				fmt.Fprintf(i.out, "%s  %s  %s\n", v.Version, state, v.Name)
-			}
-			if pending == 0 {
-				fmt.Fprintln(i.out, "nothing is pending")
-			} else {
-				fmt.Fprintf(i.out, "%d pending\n", pending)
-			}
-			return nil
-		})
-	}, config.Database)
+				pending := 0
+				for _, v := range versions {
+					state := "applied"
+					if !v.Applied {
+						state = "pending"
+						pending++
+					}
+					fmt.Fprintf(i.out, "%s  %s  %s\n", v.Version, state, v.Name)
+				}
+				if pending == 0 {
+					fmt.Fprintln(i.out, "nothing is pending")
+				} else {
+					fmt.Fprintf(i.out, "%d pending\n", pending)
+				}
+				return nil
+			})
+		}, config.Database)
 }
 
 // migrateDown prints the way back to a version, and goes it if the operator has said yes.
 func (env environment) migrateDown() *cobra.Command {
 	var to, devURL string
 	var yes bool
-	cmd := env.configured(config.Load, "down", "Go back to an older version", func(ctx context.Context, i *invocation) error {
-		return i.withMigrator(ctx, func(m *database.Migrator) error {
-			plan, err := m.PlanDown(ctx, to, devURL)
-			if err != nil {
-				return err
-			}
-			if len(plan.Statements) == 0 {
-				fmt.Fprintln(i.out, "there is nothing to undo")
+	cmd := env.configured(config.Load, "down", "Go back to an older version",
+		func(ctx context.Context, i *invocation) error {
+			return i.withMigrator(ctx, func(m *database.Migrator) error {
+				plan, err := m.PlanDown(ctx, to, devURL)
+				if err != nil {
+					return err
+				}
+				if len(plan.Statements) == 0 {
+					fmt.Fprintln(i.out, "there is nothing to undo")
+					return nil
+				}
+				fmt.Fprintln(i.out, strings.Join(plan.Statements, ";\n")+";")
+				if len(plan.Losses) > 0 {
+					fmt.Fprintln(i.out, "\nThis data is lost:\n  "+strings.Join(plan.Losses, "\n  "))
+				}
+				if !yes {
+					return errors.New("nothing was done: add --yes to run this plan")
+				}
+				if err := m.Down(ctx, plan); err != nil {
+					return err
+				}
+				fmt.Fprintln(i.out, "\ndone")
 				return nil
-			}
-			fmt.Fprintln(i.out, strings.Join(plan.Statements, ";\n")+";")
-			if len(plan.Losses) > 0 {
-				fmt.Fprintln(i.out, "\nThis data is lost:\n  "+strings.Join(plan.Losses, "\n  "))
-			}
-			if !yes {
-				return errors.New("nothing was done: add --yes to run this plan")
-			}
-			if err := m.Down(ctx, plan); err != nil {
-				return err
-			}
-			fmt.Fprintln(i.out, "\ndone")
-			return nil
-		})
-	}, config.Database)
+			})
+		}, config.Database)
 	cmd.Flags().StringVar(&to, "to", "", "version to go back to; 0 is an empty database")
-	cmd.Flags().StringVar(&devURL, "dev-url", "", "empty Postgres database to plan in (default: one is made and dropped)")
+	cmd.Flags().StringVar(&devURL, "dev-url", "",
+		"empty Postgres database to plan in (default: one is made and dropped)")
 	cmd.Flags().BoolVar(&yes, "yes", false, "run the plan and lose the data that it names")
 	_ = cmd.MarkFlagRequired("to")
 	return cmd
 }
 
-// migrateFinish ends what instances of the previous version need: the notifications of the change log.
+// migrateFinish ends what instances of the previous version need: the notifications of the change
+// log.
 func (env environment) migrateFinish() *cobra.Command {
 	var force bool
-	cmd := env.configured(config.Load, "finish", "End what instances of the previous version need, once none of them runs", func(ctx context.Context, i *invocation) error {
-		return i.inDatabase(ctx, func(db *database.DB) error {
-			ended, err := db.FinishChangeLog(ctx, force)
-			if err != nil {
-				return err
-			}
-			if ended {
-				fmt.Fprintln(i.out, "notifications for instances of the previous version have ended")
-			} else {
-				fmt.Fprintln(i.out, "nothing to finish")
-			}
-			return nil
-		})
-	}, config.Database)
+	cmd := env.configured(config.Load, "finish",
+		"End what instances of the previous version need, once none of them runs",
+		func(ctx context.Context, i *invocation) error {
+			return i.inDatabase(ctx, func(db *database.DB) error {
+				ended, err := db.FinishChangeLog(ctx, force)
+				if err != nil {
+					return err
+				}
+				if ended {
+					fmt.Fprintln(i.out, "notifications for instances of the previous version have ended")
+				} else {
+					fmt.Fprintln(i.out, "nothing to finish")
+				}
+				return nil
+			})
+		}, config.Database)
 	cmd.Flags().BoolVar(&force, "force", false, "do not look for running instances of the previous version")
 	return cmd
 }

@@ -19,13 +19,16 @@ func TestCommands_namesAreTrimmedAndNormalisedOrRefused(t *testing.T) {
 		s := apitest.Start(t, opts)
 		command := apitest.Command(t, opts)
 		create := func(tenant, fullName string) (err error) {
-			_, err = command(apitest.OwnerPassword, "tenant", "create", "t-"+uuid.NewString()[:8], "--name="+tenant, "--owner=owner@beta.test", apitest.PasswordFromStdin)
+			_, err = command(apitest.OwnerPassword, "tenant", "create", "t-"+uuid.NewString()[:8], "--name="+tenant,
+				"--owner=owner@beta.test", apitest.PasswordFromStdin)
 			if err == nil {
-				_, err = command(apitest.OwnerPassword, "user", "create", "--tenant=acme", "--email="+uuid.NewString()+"@acme.test", "--full-name="+fullName, apitest.PasswordFromStdin)
+				_, err = command(apitest.OwnerPassword, "user", "create", "--tenant=acme", "--email="+uuid.NewString()+
+					"@acme.test", "--full-name="+fullName, apitest.PasswordFromStdin)
 			}
 			return err
 		}
-		for _, wrong := range [][]string{{"Be\u200bta", "Ada"}, {"Beta", "Ad\u202ea"}, {"Beta\x1b[31m", "Ada"}, {"Beta", "Ada\nBob"}} {
+		for _, wrong := range [][]string{{"Be\u200bta", "Ada"}, {"Beta", "Ad\u202ea"}, {"Beta\x1b[31m", "Ada"},
+			{"Beta", "Ada\nBob"}} {
 			if err := create(wrong[0], wrong[1]); err == nil || !strings.Contains(err.Error(), "U+") {
 				t.Errorf("%+q: %v", wrong, err)
 			}

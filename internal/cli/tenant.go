@@ -29,26 +29,27 @@ func (env environment) tenantCommand() *cobra.Command {
 func (env environment) createTenant() *cobra.Command {
 	var name, owner string
 	var stdin bool
-	cmd := env.configured(config.Load, "create SLUG", "Create a tenant with its first owner", func(ctx context.Context, i *invocation) error {
-		password, err := i.password(stdin)
-		if err != nil {
-			return err
-		}
-		slug := i.args[0]
-		if name == "" {
-			name = slug
-		}
-		return i.inDatabase(ctx, func(db *database.DB) error {
-			created, err := tenants.New(db.Client, tenants.Options{Hasher: server.NewHasher(i.config)}).
-				Create(ctx, slug, name, auth.Account{Email: owner, Password: &password})
+	cmd := env.configured(config.Load, "create SLUG", "Create a tenant with its first owner",
+		func(ctx context.Context, i *invocation) error {
+			password, err := i.password(stdin)
 			if err != nil {
-				return errors.New(problem.Sentences(err))
+				return err
 			}
-			fmt.Fprintf(i.out, "created tenant %s, id %s\n", created.Slug, created.ID)
-			i.show(password, !stdin)
-			return nil
-		})
-	}, config.Database, config.Passwords)
+			slug := i.args[0]
+			if name == "" {
+				name = slug
+			}
+			return i.inDatabase(ctx, func(db *database.DB) error {
+				created, err := tenants.New(db.Client, tenants.Options{Hasher: server.NewHasher(i.config)}).
+					Create(ctx, slug, name, auth.Account{Email: owner, Password: &password})
+				if err != nil {
+					return errors.New(problem.Sentences(err))
+				}
+				fmt.Fprintf(i.out, "created tenant %s, id %s\n", created.Slug, created.ID)
+				i.show(password, !stdin)
+				return nil
+			})
+		}, config.Database, config.Passwords)
 	cmd.Args = cobra.ExactArgs(1)
 	cmd.Flags().StringVar(&name, "name", "", "name (default: the slug)")
 	cmd.Flags().StringVar(&owner, "owner", "", "e-mail address of the first owner")
@@ -59,26 +60,28 @@ func (env environment) createTenant() *cobra.Command {
 
 func (env environment) listTenants() *cobra.Command {
 	var asJSON bool
-	cmd := env.configured(config.Load, "list", "List the tenants, the newest first", func(ctx context.Context, i *invocation) error {
-		return i.inDatabase(ctx, func(db *database.DB) error {
-			list := i.list(asJSON, "id", "slug", "name", "active")
-			last := uuid.Max
-			for {
-				some, err := db.Client.Tenant.Query().Where(tenant.IDLT(last)).Order(tenant.ByID(sql.OrderDesc())).Limit(listedAtOnce).
-					All(principal.System(ctx, "command line: the operator lists every tenant"))
-				if err != nil {
-					return fmt.Errorf("list tenants: %w", err)
+	cmd := env.configured(config.Load, "list", "List the tenants, the newest first",
+		func(ctx context.Context, i *invocation) error {
+			return i.inDatabase(ctx, func(db *database.DB) error {
+				list := i.list(asJSON, "id", "slug", "name", "active")
+				last := uuid.Max
+				for {
+					some, err := db.Client.Tenant.Query().Where(tenant.IDLT(last)).Order(tenant.ByID(sql.OrderDesc())).
+						Limit(listedAtOnce).
+						All(principal.System(ctx, "command line: the operator lists every tenant"))
+					if err != nil {
+						return fmt.Errorf("list tenants: %w", err)
+					}
+					for _, t := range some {
+						list.add(t.ID, t.Slug, t.Name, t.IsActive)
+						last = t.ID
+					}
+					if len(some) < listedAtOnce {
+						return list.end()
+					}
 				}
-				for _, t := range some {
-					list.add(t.ID, t.Slug, t.Name, t.IsActive)
-					last = t.ID
-				}
-				if len(some) < listedAtOnce {
-					return list.end()
-				}
-			}
-		})
-	}, config.Database)
+			})
+		}, config.Database)
 	asLines(cmd, &asJSON)
 	return cmd
 }

@@ -12,7 +12,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// exitUsage is the exit status of a command line that names no command, or one in the wrong way, as shells have it.
+// exitUsage is the exit status of a command line that names no command, or one in the wrong way, as
+// shells have it.
 const exitUsage = 2
 
 // errUsage marks errors of a command line, after which nothing was begun.
@@ -31,7 +32,8 @@ func ExitStatus(err error) int {
 	return 1
 }
 
-// execute runs the command that the arguments name. Every error that comes before its own is one of the command line.
+// execute runs the command that the arguments name. Every error that comes before its own is one of
+// the command line.
 func execute(ctx context.Context, root *cobra.Command) error {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd("") // the arguments that it looks for are of no concern
@@ -75,8 +77,8 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// requireSubcommand makes a command fail unless a subcommand follows. Cobra prints the help and succeeds, which hides a
-// misspelt command in a job.
+// requireSubcommand makes a command fail unless a subcommand follows. Cobra prints the help and
+// succeeds, which hides a misspelt command in a job.
 func requireSubcommand(cmd *cobra.Command, template string) {
 	cmd.FParseErrWhitelist.UnknownFlags = true // they are of the command that was meant
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
@@ -127,7 +129,8 @@ func names(cmd *cobra.Command) []string {
 // flagError is an error of a flag without the words of Go's library.
 func flagError(cmd *cobra.Command, err error) error {
 	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		return fmt.Errorf("--%s: %q is not %s", invalid.GetFlag().Name, invalid.GetValue(), kind(invalid.GetFlag().Value.Type()))
+		return fmt.Errorf("--%s: %q is not %s", invalid.GetFlag().Name, invalid.GetValue(),
+			kind(invalid.GetFlag().Value.Type()))
 	}
 	if missing, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		if near := nearest(cmd.Flags(), missing.GetSpecifiedName()); near != "" {

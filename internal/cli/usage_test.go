@@ -69,7 +69,8 @@ func TestCommandLine_thatIsWrongIsStatus2(t *testing.T) {
 
 func TestCommandLine_helpAndVersionSucceed(t *testing.T) {
 	t.Parallel()
-	for _, line := range []string{"", "--help", "help", "help migrate up", "migrate --help", "help migrate", "completion bash", "version", "--version"} {
+	for _, line := range []string{"", "--help", "help", "help migrate up", "migrate --help", "help migrate",
+		"completion bash", "version", "--version"} {
 		if printed, exit := run(t, strings.Fields(line)...); exit != 0 || printed == "" {
 			t.Errorf("%s: status %d\n%s", line, exit, printed)
 		}
@@ -95,7 +96,8 @@ func TestHelp_hasTheFlagsOfTheCommand(t *testing.T) {
 			t.Errorf("%s does not listen", cmd.CommandPath())
 		}
 	})
-	if printed, _ := run(t, "migrate", "--help"); strings.Contains(printed, "tenantry migrate [flags]") || !strings.Contains(printed, "tenantry migrate [command]") {
+	if printed, _ := run(t, "migrate", "--help"); strings.Contains(printed, "tenantry migrate [flags]") ||
+		!strings.Contains(printed, "tenantry migrate [command]") {
 		t.Errorf("printed %s", printed)
 	}
 	if printed, _ := run(t, "migrate", "up", "--help"); !strings.Contains(printed, "tenantry migrate up [flags]") {
@@ -108,7 +110,8 @@ func TestStatus_ofAnErrorOfACommandIs1(t *testing.T) {
 	if got := ExitStatus(errors.New("the database is down")); got != 1 {
 		t.Errorf("status %d", got)
 	}
-	if printed, exit := run(t, "healthcheck", "--listen=nowhere"); exit != 1 || !strings.Contains(printed, "TENANTRY_LISTEN: ") {
+	if printed, exit := run(t, "healthcheck", "--listen=nowhere"); exit != 1 ||
+		!strings.Contains(printed, "TENANTRY_LISTEN: ") {
 		t.Errorf("status %d\n%s", exit, printed)
 	}
 }

@@ -25,7 +25,8 @@ import (
 )
 
 func (env environment) userCommand() *cobra.Command {
-	return group("user", "Manage users on the database itself", env.createUser(), env.listUsers(), env.disableUser(), env.setPassword())
+	return group("user", "Manage users on the database itself", env.createUser(), env.listUsers(), env.disableUser(),
+		env.setPassword())
 }
 
 // newUser is what createUser makes an account of.
@@ -57,7 +58,8 @@ func (env environment) createUser() *cobra.Command {
 	return cmd
 }
 
-func (i *invocation) createUser(ctx context.Context, db *database.DB, u newUser, password string, generated bool) error {
+func (i *invocation) createUser(ctx context.Context, db *database.DB, u newUser, password string,
+	generated bool) error {
 	home, err := i.tenant(ctx, db, u.tenant)
 	if err != nil {
 		return err
@@ -85,29 +87,31 @@ func (i *invocation) createUser(ctx context.Context, db *database.DB, u newUser,
 func (env environment) listUsers() *cobra.Command {
 	var slug string
 	var asJSON bool
-	cmd := env.configured(config.Load, "list", "List the users of a tenant, the newest first", func(ctx context.Context, i *invocation) error {
-		return i.inTenant(ctx, slug, func(ctx context.Context, db *database.DB, _ *ent.Tenant) error {
-			list := i.list(asJSON, "id", "email", "full_name", "active", "superuser", "roles")
-			last := uuid.Max
-			for {
-				some, err := db.Client.User.Query().Where(user.IDLT(last)).Order(user.ByID(sql.OrderDesc())).Limit(listedAtOnce).WithRoles().All(ctx)
-				if err != nil {
-					return fmt.Errorf("list users: %w", err)
-				}
-				for _, u := range some {
-					assigned, err := u.Edges.RolesOrErr()
+	cmd := env.configured(config.Load, "list", "List the users of a tenant, the newest first",
+		func(ctx context.Context, i *invocation) error {
+			return i.inTenant(ctx, slug, func(ctx context.Context, db *database.DB, _ *ent.Tenant) error {
+				list := i.list(asJSON, "id", "email", "full_name", "active", "superuser", "roles")
+				last := uuid.Max
+				for {
+					some, err := db.Client.User.Query().Where(user.IDLT(last)).Order(user.ByID(sql.OrderDesc())).
+						Limit(listedAtOnce).WithRoles().All(ctx)
 					if err != nil {
-						return err
+						return fmt.Errorf("list users: %w", err)
 					}
-					list.add(u.ID, u.Email, u.FullName, u.IsActive, u.IsSuperuser, roleNames(assigned))
-					last = u.ID
+					for _, u := range some {
+						assigned, err := u.Edges.RolesOrErr()
+						if err != nil {
+							return err
+						}
+						list.add(u.ID, u.Email, u.FullName, u.IsActive, u.IsSuperuser, roleNames(assigned))
+						last = u.ID
+					}
+					if len(some) < listedAtOnce {
+						return list.end()
+					}
 				}
-				if len(some) < listedAtOnce {
-					return list.end()
-				}
-			}
-		})
-	}, config.Database, config.Tenant)
+			})
+		}, config.Database, config.Tenant)
 	inTenant(cmd, &slug)
 	asLines(cmd, &asJSON)
 	return cmd
@@ -124,16 +128,19 @@ func roleNames(all []*ent.Role) string {
 // disableUser makes a user inactive and signs them out everywhere. A tenant keeps an owner.
 func (env environment) disableUser() *cobra.Command {
 	var slug string
-	cmd := env.configured(config.Load, "disable EMAIL", "Make a user inactive, and sign them out everywhere", func(ctx context.Context, i *invocation) error {
-		return i.withUser(ctx, slug, i.args[0], func(ctx context.Context, db *database.DB, _ *ent.Tenant, u *ent.User) error {
-			inactive := false
-			if _, err := users.New(db.Client, nil, nil, page.Cursors{}).Update(ctx, u.ID, users.Change{IsActive: &inactive}); err != nil {
-				return errors.New(problem.Sentences(err))
-			}
-			fmt.Fprintf(i.out, "%s is inactive\n", u.Email)
-			return nil
-		})
-	}, config.Database, config.Tenant)
+	cmd := env.configured(config.Load, "disable EMAIL", "Make a user inactive, and sign them out everywhere",
+		func(ctx context.Context, i *invocation) error {
+			return i.withUser(ctx, slug, i.args[0], func(ctx context.Context, db *database.DB, _ *ent.Tenant,
+				u *ent.User) error {
+				inactive := false
+				if _, err := users.New(db.Client, nil, nil, page.Cursors{}).Update(ctx, u.ID,
+					users.Change{IsActive: &inactive}); err != nil {
+					return errors.New(problem.Sentences(err))
+				}
+				fmt.Fprintf(i.out, "%s is inactive\n", u.Email)
+				return nil
+			})
+		}, config.Database, config.Tenant)
 	cmd.Args = cobra.ExactArgs(1)
 	inTenant(cmd, &slug)
 	return cmd
@@ -148,7 +155,8 @@ func (env environment) setPassword() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return i.withUser(ctx, slug, i.args[0], func(ctx context.Context, db *database.DB, home *ent.Tenant, u *ent.User) error {
+		return i.withUser(ctx, slug, i.args[0], func(ctx context.Context, db *database.DB, home *ent.Tenant,
+			u *ent.User) error {
 			if err := auth.SetPassword(ctx, db.Client, server.NewHasher(i.config), home, u, password); err != nil {
 				return errors.New(problem.Sentences(err))
 			}
@@ -168,7 +176,8 @@ func (env environment) setPassword() *cobra.Command {
 }
 
 // withUser runs do on a user of a tenant, for an operator, who may do everything.
-func (i *invocation) withUser(ctx context.Context, slug, email string, do func(context.Context, *database.DB, *ent.Tenant, *ent.User) error) error {
+func (i *invocation) withUser(ctx context.Context, slug, email string,
+	do func(context.Context, *database.DB, *ent.Tenant, *ent.User) error) error {
 	canonical, err := auth.CanonicalEmail(email)
 	if err != nil {
 		return fmt.Errorf("the e-mail address %w", err)

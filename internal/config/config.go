@@ -9,9 +9,9 @@ import (
 	"tenantry/internal/weburl"
 )
 
-// Config is the configuration of a server. A field's env tag is its name; its flag is the name in lower case without the
-// prefix. Fields tagged secret have no flag, since every user of the machine could read it. The group names the commands
-// beside `serve` that use a field.
+// Config is the configuration of a server. A field's env tag is its name; its flag is the name in
+// lower case without the prefix. Fields tagged secret have no flag, since every user of the machine
+// could read it. The group names the commands beside `serve` that use a field.
 type Config struct {
 	Listen           string         `env:"LISTEN" group:"listener" envDefault:"127.0.0.1:8080" help:"address to listen on"`
 	PublicURL        string         `env:"PUBLIC_URL" help:"URL under which clients reach the server; issuer and audience of its tokens (default: http:// and the listen address)"`
@@ -37,7 +37,8 @@ type Config struct {
 	DBPoolSize    int    `env:"DB_POOL_SIZE" group:"database" envDefault:"25" help:"Postgres connections"`
 	DBMaxOverflow int    `env:"DB_MAX_OVERFLOW" group:"database" envDefault:"50" help:"further connections under load"`
 	DBPrepared    bool   `env:"DB_PREPARED" group:"database" envDefault:"true" help:"prepare statements; turn off for PgBouncer in transaction mode"`
-	// DBPoolDefault says that neither DBPoolSize nor DBMaxOverflow is set, so that they may be lowered.
+	// DBPoolDefault says that neither DBPoolSize nor DBMaxOverflow is set, so that they may be
+	// lowered.
 	DBPoolDefault bool `env:"-"`
 	// PublicURLDefault says that PublicURL is not set, but made of Listen.
 	PublicURLDefault bool `env:"-"`

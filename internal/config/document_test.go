@@ -40,8 +40,8 @@ func TestDocument_listsEverySettingWithItsDefault(t *testing.T) {
 	}
 }
 
-// other are variables that are no settings: those of tests and of the load command, of OAuth providers, and those that Kubernetes sets for a
-// service of the product's name.
+// other are variables that are no settings: those of tests and of the load command, of OAuth
+// providers, and those that Kubernetes sets for a service of the product's name.
 var other = regexp.MustCompile(`^TEST_|^LOAD_PASSWORD$|^OAUTH_|^SERVICE_HOST$|PORT$`)
 
 // A document or a file of deploy/ that names a variable names one that there is.

@@ -11,11 +11,12 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// elsewhere are variables with the prefix that are no setting of the server: those of `tenantry load` and of the tests.
+// elsewhere are variables with the prefix that are no setting of the server: those of `tenantry
+// load` and of the tests.
 var elsewhere = []string{Prefix + "LOAD_PASSWORD", Prefix + "TEST_POSTGRES_URL"}
 
-// environment returns the variables of an environment that are set for this program, without the newlines at their end. An
-// empty one counts as unset: compose files write ${X:-}.
+// environment returns the variables of an environment that are set for this program, without the
+// newlines at their end. An empty one counts as unset: compose files write ${X:-}.
 func environment(environ []string) map[string]string {
 	values := map[string]string{}
 	for key, value := range env.ToMap(environ) {
@@ -27,7 +28,8 @@ func environment(environ []string) map[string]string {
 	return values
 }
 
-// Trim returns a value without the newlines at its end, which editors and commands add. Everything else counts, blanks too.
+// Trim returns a value without the newlines at its end, which editors and commands add. Everything
+// else counts, blanks too.
 func Trim(value string) string { return strings.TrimRight(value, "\r\n") }
 
 var (
@@ -35,14 +37,16 @@ var (
 	serviceURL      = regexp.MustCompile(`^(tcp|udp|sctp)://`)
 )
 
-// ofService reports whether Kubernetes sets a variable in every container, for a service whose name begins as the prefix does.
+// ofService reports whether Kubernetes sets a variable in every container, for a service whose name
+// begins as the prefix does.
 func ofService(key, value string) bool {
 	return serviceVariable.MatchString(key) || (strings.HasSuffix(key, "_PORT") && serviceURL.MatchString(value))
 }
 
-// Unknown returns a sentence for each variable of an environment that has the prefix and is no setting, with the nearest
-// name, and for DATABASE_URL, which other programs read, where no variable names the database. A variable that begins like a
-// setting of an OAuth provider is refused by Load.
+// Unknown returns a sentence for each variable of an environment that has the prefix and is no
+// setting, with the nearest name, and for DATABASE_URL, which other programs read, where no
+// variable names the database. A variable that begins like a setting of an OAuth provider is
+// refused by Load.
 func Unknown(environ []string) []string {
 	known := slices.Clone(elsewhere)
 	for f := range fields() {
@@ -53,8 +57,10 @@ func Unknown(environ []string) []string {
 	}
 	var sentences []string
 	given := environment(environ)
-	if given[Prefix+"DATABASE_URL"]+given[Prefix+"DATABASE_URL_FILE"] == "" && env.ToMap(environ)["DATABASE_URL"] != "" {
-		sentences = append(sentences, "DATABASE_URL is ignored: the database is that of "+Prefix+"DATABASE_URL or --database-url, or else SQLite")
+	if given[Prefix+"DATABASE_URL"]+given[Prefix+"DATABASE_URL_FILE"] == "" &&
+		env.ToMap(environ)["DATABASE_URL"] != "" {
+		sentences = append(sentences, "DATABASE_URL is ignored: the database is that of "+Prefix+
+			"DATABASE_URL or --database-url, or else SQLite")
 	}
 	for _, key := range slices.Sorted(maps.Keys(given)) {
 		if !slices.Contains(known, key) && !strings.HasPrefix(key, Prefix+oauthPrefix) {

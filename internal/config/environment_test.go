@@ -12,7 +12,8 @@ import (
 	"tenantry/internal/config"
 )
 
-// A secret that a file or a command has given with a newline is the secret without it, however it comes.
+// A secret that a file or a command has given with a newline is the secret without it, however it
+// comes.
 func TestVariable_newlineAtTheEndIsNoPartOfTheValue(t *testing.T) {
 	t.Parallel()
 	for _, s := range settings {
@@ -24,7 +25,8 @@ func TestVariable_newlineAtTheEndIsNoPartOfTheValue(t *testing.T) {
 		}
 	}
 	c, err := load(t, nil, "TENANTRY_OAUTH_GOOGLE_CLIENT_ID=id\n", "TENANTRY_OAUTH_GOOGLE_CLIENT_SECRET=canary\r\n")
-	if err != nil || len(c.OAuthProviders) != 1 || c.OAuthProviders[0].ClientID != "id" || c.OAuthProviders[0].ClientSecret != "canary" {
+	if err != nil || len(c.OAuthProviders) != 1 || c.OAuthProviders[0].ClientID != "id" ||
+		c.OAuthProviders[0].ClientSecret != "canary" {
 		t.Errorf("%+v, %v", c.OAuthProviders, err)
 	}
 }
@@ -45,7 +47,8 @@ func TestSecret_withNewlineIsThePreviousOne(t *testing.T) {
 		t.Errorf("%q, %q, %v", c.Secret, c.SecretPrevious, err)
 	}
 	const other = "another secret that is long enough 4711"
-	if c, err = load(t, nil, "TENANTRY_SECRET="+goodSecret+"\n", "TENANTRY_SECRET_PREVIOUS="+other); err != nil || c.SecretPrevious != other {
+	if c, err = load(t, nil, "TENANTRY_SECRET="+goodSecret+"\n", "TENANTRY_SECRET_PREVIOUS="+other); err != nil ||
+		c.SecretPrevious != other {
 		t.Errorf("%q, %v", c.SecretPrevious, err)
 	}
 	if c, err = load(t, nil, "TENANTRY_SECRET="+goodSecret); err != nil || c.SecretPrevious != "" {
@@ -53,13 +56,16 @@ func TestSecret_withNewlineIsThePreviousOne(t *testing.T) {
 	}
 }
 
-// kubernetes are the variables of services named tenantry, tenantry-oauth and tenantry-oauth-google.
+// kubernetes are the variables of services named tenantry, tenantry-oauth and
+// tenantry-oauth-google.
 func kubernetes() []string {
 	var all []string
 	for _, service := range []string{"TENANTRY", "TENANTRY_OAUTH", "TENANTRY_OAUTH_GOOGLE", "TENANTRY_LISTEN"} {
 		for _, v := range []string{
-			"_SERVICE_HOST=10.0.0.7", "_SERVICE_PORT=8080", "_SERVICE_PORT_HTTP=8080", "_PORT=tcp://10.0.0.7:8080", "_PORT_8080_TCP=tcp://10.0.0.7:8080",
-			"_PORT_8080_TCP_PROTO=tcp", "_PORT_8080_TCP_PORT=8080", "_PORT_8080_TCP_ADDR=10.0.0.7", "_PORT_53_UDP=udp://10.0.0.7:53", "_PORT_53_UDP_PROTO=udp",
+			"_SERVICE_HOST=10.0.0.7", "_SERVICE_PORT=8080", "_SERVICE_PORT_HTTP=8080", "_PORT=tcp://10.0.0.7:8080",
+			"_PORT_8080_TCP=tcp://10.0.0.7:8080",
+			"_PORT_8080_TCP_PROTO=tcp", "_PORT_8080_TCP_PORT=8080", "_PORT_8080_TCP_ADDR=10.0.0.7",
+			"_PORT_53_UDP=udp://10.0.0.7:53", "_PORT_53_UDP_PROTO=udp",
 		} {
 			all = append(all, service+v)
 		}
@@ -75,7 +81,8 @@ func TestVariable_ofAKubernetesServiceOrEmptyIsIgnored(t *testing.T) {
 	}
 	for name, environ := range map[string][]string{
 		"kubernetes": kubernetes(),
-		"empty":      {"TENANTRY_OAUTH_GOOGLE_CLIENT_ID=", "TENANTRY_OAUTH_GOOGLE_CLIENT_SECRET=", "TENANTRY_OAUTH_GOOGLE_CLIENT_SECRET_FILE=", "TENANTRY_OAUTH_X=", "TENANTRY_SECRET_FILE="},
+		"empty": {"TENANTRY_OAUTH_GOOGLE_CLIENT_ID=", "TENANTRY_OAUTH_GOOGLE_CLIENT_SECRET=",
+			"TENANTRY_OAUTH_GOOGLE_CLIENT_SECRET_FILE=", "TENANTRY_OAUTH_X=", "TENANTRY_SECRET_FILE="},
 	} {
 		if c, err := load(t, nil, environ...); err != nil || !reflect.DeepEqual(c, unset) {
 			t.Errorf("%s: %+v, %v", name, c, err)
@@ -89,59 +96,63 @@ var goNames = regexp.MustCompile(`strconv|slog|netip|\[\]|time\.|url\.|\bint\b|\
 func TestMistake_namesNoGoType(t *testing.T) {
 	t.Parallel()
 	for _, s := range settings {
-		for _, value := range []string{"no such value", "10.0.0.1", "::ffff:10.0.0.0/200", "10.0.0.0/33", "99999999999999999999", "1e999", "http://[::1", "https://a b:x/%zz"} {
-			if _, err := load(t, nil, append(companions(s.name), "TENANTRY_"+s.name+"="+value)...); err != nil && goNames.MatchString(strings.ReplaceAll(err.Error(), value, "")) {
+		for _, value := range []string{"no such value", "10.0.0.1", "::ffff:10.0.0.0/200", "10.0.0.0/33",
+			"99999999999999999999", "1e999", "http://[::1", "https://a b:x/%zz"} {
+			if _, err := load(t, nil, append(companions(s.name), "TENANTRY_"+s.name+"="+value)...); err != nil &&
+				goNames.MatchString(strings.ReplaceAll(err.Error(), value, "")) {
 				t.Errorf("%v", err)
 			}
 		}
 	}
 }
 
-// A value that is compared with what clients send, and that no client can send, is refused with the form that would match.
+// A value that is compared with what clients send, and that no client can send, is refused with the
+// form that would match.
 func TestMistake_namesTheFormThatWouldMatch(t *testing.T) {
 	t.Parallel()
 	for environ, want := range map[string]string{
-		"PUBLIC_URL=https://id.acme.test/":              "write https://id.acme.test",
-		"PUBLIC_URL=https://Id.Acme.Test":               "write https://id.acme.test",
-		"PUBLIC_URL=HTTPS://id.acme.test:443/auth/":     "write https://id.acme.test/auth",
-		"PUBLIC_URL=https://id.acme.test?tenant=acme":   "write https://id.acme.test",
-		"PUBLIC_URL=https://id.acme.test/auth#top":      "write https://id.acme.test/auth",
-		"PUBLIC_URL=https://id.acme.test?":              "write https://id.acme.test",
-		"PUBLIC_URL=https://id.acme.test#":              "write https://id.acme.test",
-		"PUBLIC_URL=https://ada:hunter2@id.acme.test":   "write https://id.acme.test",
-		"PUBLIC_URL=https://id.acme.test/a/../b":        "write https://id.acme.test/b",
-		"PUBLIC_URL=https://id.acme.test//auth":         "write https://id.acme.test/auth",
-		"PUBLIC_URL=https://bücher.example":             "write https://xn--bcher-kva.example",
-		"PUBLIC_URL=http://[::ffff:127.0.0.1]:8080":     "write http://127.0.0.1:8080",
-		"PUBLIC_URL=http://0.0.0.0:8080":                "no client",
-		"CORS_ORIGINS=https://App.acme.test":            "write https://app.acme.test",
-		"CORS_ORIGINS=https://app.acme.test:443":        "write https://app.acme.test",
-		"CORS_ORIGINS=http://localhost:80":              "write http://localhost",
-		"CORS_ORIGINS=https://app.acme.test/":           "write https://app.acme.test",
-		"CORS_ORIGINS=https://app.acme.test/path?q":     "write https://app.acme.test",
-		"CORS_ORIGINS=https://a.test, https://b.test":   "write https://b.test",
-		"CORS_ORIGINS=https://bücher.example":           "write https://xn--bcher-kva.example",
-		"CORS_ORIGINS=http://[0:0::1]:3000":             "write http://[::1]:3000",
-		"TRUSTED_PROXIES=10.1.2.3/8":                    "write 10.0.0.0/8",
-		"TRUSTED_PROXIES=fd00::7/8":                     "write fd00::/8",
-		"TRUSTED_PROXIES=::ffff:10.0.0.0/104":           "write 10.0.0.0/8",
-		"TRUSTED_PROXIES=::ffff:10.1.2.3/104":           "write 10.0.0.0/8",
-		"TRUSTED_PROXIES=10.0.0.1":                      "write 10.0.0.1/32",
-		"TRUSTED_PROXIES=fd00::7":                       "write fd00::7/128",
-		"TRUSTED_PROXIES=::ffff:10.0.0.1":               "write 10.0.0.1/32",
-		"TRUSTED_PROXIES=10.0.0.0/8, 192.168.0.0/16":    "write 192.168.0.0/16",
-		"OUTBOUND_NETWORKS=127.0.0.1/8":                 "write 127.0.0.0/8",
-		"OUTBOUND_NETWORKS=::ffff:127.0.0.0/104":        "write 127.0.0.0/8",
-		"LISTEN=127.0.0.1:http":                         "port",
-		"LISTEN=127.0.0.1:99999":                        "port",
-		"OPERATIONS_LISTEN=127.0.0.1:metrics":           "port",
-		"OTLP_ENDPOINT=http://collector:99999":          "OTLP_ENDPOINT",
-		"PUBLIC_URL=https://id.acme.test:0":             "PUBLIC_URL",
-		"PUBLIC_URL=https://id.acme.test:99999":         "PUBLIC_URL",
-		"DEFAULT_TENANT=Acme":                           "write acme",
-		"DATABASE_URL=host=db user=tenantry":            "postgres://",
-		"OAUTH_GOOGLE_CLIENTID=x":                       "did you mean TENANTRY_OAUTH_GOOGLE_CLIENT_ID?",
-		"OAUTH_CORPORATE_SSO_AUTHORISATION_ENDPOINT=x":  "did you mean TENANTRY_OAUTH_CORPORATE_SSO_AUTHORIZATION_ENDPOINT?",
+		"PUBLIC_URL=https://id.acme.test/":            "write https://id.acme.test",
+		"PUBLIC_URL=https://Id.Acme.Test":             "write https://id.acme.test",
+		"PUBLIC_URL=HTTPS://id.acme.test:443/auth/":   "write https://id.acme.test/auth",
+		"PUBLIC_URL=https://id.acme.test?tenant=acme": "write https://id.acme.test",
+		"PUBLIC_URL=https://id.acme.test/auth#top":    "write https://id.acme.test/auth",
+		"PUBLIC_URL=https://id.acme.test?":            "write https://id.acme.test",
+		"PUBLIC_URL=https://id.acme.test#":            "write https://id.acme.test",
+		"PUBLIC_URL=https://ada:hunter2@id.acme.test": "write https://id.acme.test",
+		"PUBLIC_URL=https://id.acme.test/a/../b":      "write https://id.acme.test/b",
+		"PUBLIC_URL=https://id.acme.test//auth":       "write https://id.acme.test/auth",
+		"PUBLIC_URL=https://bücher.example":           "write https://xn--bcher-kva.example",
+		"PUBLIC_URL=http://[::ffff:127.0.0.1]:8080":   "write http://127.0.0.1:8080",
+		"PUBLIC_URL=http://0.0.0.0:8080":              "no client",
+		"CORS_ORIGINS=https://App.acme.test":          "write https://app.acme.test",
+		"CORS_ORIGINS=https://app.acme.test:443":      "write https://app.acme.test",
+		"CORS_ORIGINS=http://localhost:80":            "write http://localhost",
+		"CORS_ORIGINS=https://app.acme.test/":         "write https://app.acme.test",
+		"CORS_ORIGINS=https://app.acme.test/path?q":   "write https://app.acme.test",
+		"CORS_ORIGINS=https://a.test, https://b.test": "write https://b.test",
+		"CORS_ORIGINS=https://bücher.example":         "write https://xn--bcher-kva.example",
+		"CORS_ORIGINS=http://[0:0::1]:3000":           "write http://[::1]:3000",
+		"TRUSTED_PROXIES=10.1.2.3/8":                  "write 10.0.0.0/8",
+		"TRUSTED_PROXIES=fd00::7/8":                   "write fd00::/8",
+		"TRUSTED_PROXIES=::ffff:10.0.0.0/104":         "write 10.0.0.0/8",
+		"TRUSTED_PROXIES=::ffff:10.1.2.3/104":         "write 10.0.0.0/8",
+		"TRUSTED_PROXIES=10.0.0.1":                    "write 10.0.0.1/32",
+		"TRUSTED_PROXIES=fd00::7":                     "write fd00::7/128",
+		"TRUSTED_PROXIES=::ffff:10.0.0.1":             "write 10.0.0.1/32",
+		"TRUSTED_PROXIES=10.0.0.0/8, 192.168.0.0/16":  "write 192.168.0.0/16",
+		"OUTBOUND_NETWORKS=127.0.0.1/8":               "write 127.0.0.0/8",
+		"OUTBOUND_NETWORKS=::ffff:127.0.0.0/104":      "write 127.0.0.0/8",
+		"LISTEN=127.0.0.1:http":                       "port",
+		"LISTEN=127.0.0.1:99999":                      "port",
+		"OPERATIONS_LISTEN=127.0.0.1:metrics":         "port",
+		"OTLP_ENDPOINT=http://collector:99999":        "OTLP_ENDPOINT",
+		"PUBLIC_URL=https://id.acme.test:0":           "PUBLIC_URL",
+		"PUBLIC_URL=https://id.acme.test:99999":       "PUBLIC_URL",
+		"DEFAULT_TENANT=Acme":                         "write acme",
+		"DATABASE_URL=host=db user=tenantry":          "postgres://",
+		"OAUTH_GOOGLE_CLIENTID=x":                     "did you mean TENANTRY_OAUTH_GOOGLE_CLIENT_ID?",
+		"OAUTH_CORPORATE_SSO_AUTHORISATION_ENDPOINT=x": "did you mean " +
+			"TENANTRY_OAUTH_CORPORATE_SSO_AUTHORIZATION_ENDPOINT?",
 		"OAUTH_GOOGLE_CLIENT_SECRETFILE=/run/secrets/x": "did you mean TENANTRY_OAUTH_GOOGLE_CLIENT_SECRET_FILE?",
 	} {
 		_, err := load(t, nil, "TENANTRY_"+environ)
@@ -151,7 +162,8 @@ func TestMistake_namesTheFormThatWouldMatch(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: the error repeats the password: %v", environ, err)
 		}
-		if name, _, _ := strings.Cut(environ, "="); err != nil && !strings.Contains(err.Error(), "TENANTRY_"+name+": ") {
+		if name, _, _ := strings.Cut(environ, "="); err != nil &&
+			!strings.Contains(err.Error(), "TENANTRY_"+name+": ") {
 			t.Errorf("%s: the error names another setting: %v", environ, err)
 		}
 	}
@@ -160,7 +172,8 @@ func TestMistake_namesTheFormThatWouldMatch(t *testing.T) {
 func TestPublicURL_ofAListenAddressIsCanonical(t *testing.T) {
 	t.Parallel()
 	for listen, want := range map[string]string{
-		"192.0.2.7:80": "http://192.0.2.7", "0.0.0.0:8080": "http://localhost:8080", "[::]:0": "http://localhost:0", "MyHost:8080": "http://myhost:8080",
+		"192.0.2.7:80": "http://192.0.2.7", "0.0.0.0:8080": "http://localhost:8080", "[::]:0": "http://localhost:0",
+		"MyHost:8080": "http://myhost:8080",
 	} {
 		c, err := load(t, nil, "TENANTRY_LISTEN="+listen)
 		if err != nil || c.PublicURL != want {
@@ -182,7 +195,8 @@ func TestUnknown_namesTheNearestSetting(t *testing.T) {
 		"TENANTRY_ISSUER=https://x":          "is no setting and is ignored",
 	} {
 		got := config.Unknown([]string{given, "PATH=/bin", "OTHER_TENANTRY_X=1"})
-		if name, _, _ := strings.Cut(given, "="); len(got) != 1 || !strings.HasPrefix(got[0], name+" is no setting") || !strings.Contains(got[0], want) {
+		if name, _, _ := strings.Cut(given, "="); len(got) != 1 || !strings.HasPrefix(got[0], name+" is no setting") ||
+			!strings.Contains(got[0], want) {
 			t.Errorf("%s: %q, want %q", given, got, want)
 		}
 	}
@@ -198,10 +212,12 @@ func TestUnknown_namesTheNearestSetting(t *testing.T) {
 func TestUnknown_namesDATABASE_URLWhereTheDatabaseIsNotConfigured(t *testing.T) {
 	t.Parallel()
 	got := config.Unknown([]string{"DATABASE_URL=postgres://canary@db/app"})
-	if len(got) != 1 || !strings.HasPrefix(got[0], "DATABASE_URL is ignored") || !strings.Contains(got[0], "TENANTRY_DATABASE_URL") || strings.Contains(got[0], "canary") {
+	if len(got) != 1 || !strings.HasPrefix(got[0], "DATABASE_URL is ignored") ||
+		!strings.Contains(got[0], "TENANTRY_DATABASE_URL") || strings.Contains(got[0], "canary") {
 		t.Errorf("%q", got)
 	}
-	for _, set := range []string{"TENANTRY_DATABASE_URL=postgres://db/app", "TENANTRY_DATABASE_URL_FILE=/run/secrets/url"} {
+	for _, set := range []string{"TENANTRY_DATABASE_URL=postgres://db/app",
+		"TENANTRY_DATABASE_URL_FILE=/run/secrets/url"} {
 		if got := config.Unknown([]string{"DATABASE_URL=postgres://db/app", set}); len(got) > 0 {
 			t.Errorf("%s: %q", set, got)
 		}
@@ -210,7 +226,8 @@ func TestUnknown_namesDATABASE_URLWhereTheDatabaseIsNotConfigured(t *testing.T) 
 
 func TestUnknown_settingsServicesAndEmptyVariablesAreNone(t *testing.T) {
 	t.Parallel()
-	environ := append(kubernetes(), "TENANTRY_LISTN=", "TENANTRY_LOAD_PASSWORD=x", "TENANTRY_OAUTH_GOOGLE_CLIENT_ID=x", "TENANTRY_SECRET_FILE=/run/x")
+	environ := append(kubernetes(), "TENANTRY_LISTN=", "TENANTRY_LOAD_PASSWORD=x", "TENANTRY_OAUTH_GOOGLE_CLIENT_ID=x",
+		"TENANTRY_SECRET_FILE=/run/x")
 	for _, s := range settings {
 		environ = append(environ, "TENANTRY_"+s.name+"="+s.other)
 	}
@@ -234,16 +251,19 @@ func TestFlags_ofACommandAreItsOwn(t *testing.T) {
 		return n
 	}
 	all, database := count(), count(config.Database)
-	if database > 8 || all < 35 || count(config.Database, config.Tenant) != database+1 || count(config.Database, config.Passwords) != database+3 || count(config.Listener) != 1 {
+	if database > 8 || all < 35 || count(config.Database, config.Tenant) != database+1 ||
+		count(config.Database, config.Passwords) != database+3 || count(config.Listener) != 1 {
 		t.Errorf("%d of all, %d of the database", all, database)
 	}
 	if got := config.Secrets(config.Database); got != "" {
 		t.Errorf("the database has secrets: %s", got)
 	}
-	if got := config.Secrets(config.Database, config.Keys); !strings.Contains(got, "TENANTRY_SECRET") || strings.Contains(got, "BOOTSTRAP") {
+	if got := config.Secrets(config.Database, config.Keys); !strings.Contains(got, "TENANTRY_SECRET") ||
+		strings.Contains(got, "BOOTSTRAP") {
 		t.Errorf("secrets of the keys: %s", got)
 	}
-	if got := config.Secrets(); !strings.Contains(got, "TENANTRY_SECRET_FILE") || !strings.Contains(got, "TENANTRY_BOOTSTRAP_PASSWORD") {
+	if got := config.Secrets(); !strings.Contains(got, "TENANTRY_SECRET_FILE") ||
+		!strings.Contains(got, "TENANTRY_BOOTSTRAP_PASSWORD") {
 		t.Errorf("secrets: %s", got)
 	}
 }

@@ -38,7 +38,8 @@ func unreadable(t reflect.Type, text string) error {
 	return fmt.Errorf("%q is not %s", text, want)
 }
 
-// checkNetworks refuses the first of the networks that is not in the form in which addresses are compared with it.
+// checkNetworks refuses the first of the networks that is not in the form in which addresses are
+// compared with it.
 func checkNetworks(list string) error {
 	for text := range strings.SplitSeq(list, ",") {
 		network, err := netip.ParsePrefix(strings.TrimSpace(text))
@@ -55,7 +56,8 @@ func checkNetworks(list string) error {
 	return nil
 }
 
-// canonicalNetwork has no host bits, and is one of IPv4 addresses if it is mapped: addresses of clients are unmapped.
+// canonicalNetwork has no host bits, and is one of IPv4 addresses if it is mapped: addresses of
+// clients are unmapped.
 func canonicalNetwork(n netip.Prefix) netip.Prefix {
 	if bits := n.Bits() - 96; n.Addr().Is4In6() && bits >= 0 {
 		n = netip.PrefixFrom(n.Addr().Unmap(), bits)
@@ -72,7 +74,8 @@ func written(networks []netip.Prefix) string {
 	return strings.Join(texts, ",")
 }
 
-// checkPublicURL refuses a public URL that is not in the form in which issuers and redirect URIs are compared.
+// checkPublicURL refuses a public URL that is not in the form in which issuers and redirect URIs
+// are compared.
 func checkPublicURL(text string) error {
 	u, err := weburl.Canonical(text)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") {
@@ -81,11 +84,13 @@ func checkPublicURL(text string) error {
 	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && ip.IsUnspecified() {
 		return fmt.Errorf("no client can send requests to %s: name the host that clients use", ip)
 	}
-	form := url.URL{Scheme: u.Scheme, Host: u.Host, Path: strings.TrimRight(u.Path, "/"), RawPath: strings.TrimRight(u.RawPath, "/")}
+	form := url.URL{Scheme: u.Scheme, Host: u.Host, Path: strings.TrimRight(u.Path, "/"),
+		RawPath: strings.TrimRight(u.RawPath, "/")}
 	if form.String() == text {
 		return nil
 	}
-	return fmt.Errorf("must be scheme, host and path in the form that clients send, without user, query, fragment and slash at the end, "+
+	return fmt.Errorf("must be scheme, host and path in the form that clients send, without user, query, fragment "+
+		"and slash at the end, "+
 		"since issuers are compared letter by letter: write %s", form.String())
 }
 
@@ -116,7 +121,8 @@ func reason(err error) string {
 	return ": it " + err.Error()
 }
 
-// checkListen refuses an address to listen on that has no number for a port: the public URL is made of it.
+// checkListen refuses an address to listen on that has no number for a port: the public URL is made
+// of it.
 func checkListen(text string) error {
 	_, port, err := net.SplitHostPort(text)
 	if err != nil {
@@ -131,8 +137,10 @@ func checkListen(text string) error {
 // checkCollector refuses an address that cannot be called, and one that has a secret in it.
 func checkCollector(text string) error {
 	u, err := weburl.Canonical(text)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
-		return errors.New("is not an http or https URL without user and query: credentials belong in OTEL_EXPORTER_OTLP_HEADERS")
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil || u.RawQuery != "" || u.ForceQuery ||
+		u.Fragment != "" {
+		return errors.New("is not an http or https URL without user and query: credentials belong in " +
+			"OTEL_EXPORTER_OTLP_HEADERS")
 	}
 	return nil
 }

@@ -15,8 +15,8 @@ import (
 // Prefix begins the name of every variable.
 const Prefix = "TENANTRY_"
 
-// AddFlags gives the set a flag for every setting of the groups that may stand on a command line. No group means every
-// setting.
+// AddFlags gives the set a flag for every setting of the groups that may stand on a command line.
+// No group means every setting.
 func AddFlags(flags *pflag.FlagSet, groups ...Group) {
 	for f := range fields(groups...) {
 		if f.Tag.Get("secret") == "true" {
@@ -34,7 +34,8 @@ func AddFlags(flags *pflag.FlagSet, groups ...Group) {
 	}
 }
 
-// Secrets describes the settings of the groups that have no flag, for the help. It is empty if there are none.
+// Secrets describes the settings of the groups that have no flag, for the help. It is empty if
+// there are none.
 func Secrets(groups ...Group) string {
 	text := ""
 	for f := range fields(groups...) {
@@ -52,18 +53,20 @@ func Secrets(groups ...Group) string {
 // Loader is Load or LoadServer.
 type Loader func(flags *pflag.FlagSet, environ []string) (Config, error)
 
-// Load returns the configuration of a command from the flags that were given, the environment (KEY=value) and the files
-// it names. The error lists every mistake.
+// Load returns the configuration of a command from the flags that were given, the environment
+// (KEY=value) and the files it names. The error lists every mistake.
 func Load(flags *pflag.FlagSet, environ []string) (Config, error) {
 	return load(flags, environ, (*Config).mistakes)
 }
 
-// LoadServer is Load for a command that opens the signing keys, and so cannot do without the secret.
+// LoadServer is Load for a command that opens the signing keys, and so cannot do without the
+// secret.
 func LoadServer(flags *pflag.FlagSet, environ []string) (Config, error) {
 	return load(flags, environ, func(c *Config) []mistake { return append(c.mistakes(), c.noSecret()...) })
 }
 
-// LoadListen returns the listen address alone. It reads no file, so that what asks a running server needs no secret.
+// LoadListen returns the listen address alone. It reads no file, so that what asks a running server
+// needs no secret.
 func LoadListen(flags *pflag.FlagSet, environ []string) (string, error) {
 	f, _ := reflect.TypeFor[Config]().FieldByName("Listen")
 	listen := f.Tag.Get("envDefault")
@@ -102,7 +105,9 @@ func load(flags *pflag.FlagSet, environ []string, rules func(*Config) []mistake)
 	c.DBPoolDefault = values[Prefix+"DB_POOL_SIZE"] == "" && values[Prefix+"DB_MAX_OVERFLOW"] == ""
 	for _, m := range rules(&c) {
 		// A value that could not be read is not held against its rules too.
-		if !slices.ContainsFunc(mistakes, func(known mistake) bool { return strings.TrimSuffix(known.name, "_FILE") == m.name }) {
+		if !slices.ContainsFunc(mistakes, func(known mistake) bool {
+			return strings.TrimSuffix(known.name, "_FILE") == m.name
+		}) {
 			mistakes = append(mistakes, m)
 		}
 	}
@@ -120,8 +125,8 @@ func load(flags *pflag.FlagSet, environ []string, rules func(*Config) []mistake)
 	return c, nil
 }
 
-// WithSecret returns the configuration with a given secret, without the newline at its end. The secret
-// with the newline is accepted as the previous one: it counted before secrets were trimmed.
+// WithSecret returns the configuration with a given secret, without the newline at its end. The
+// secret with the newline is accepted as the previous one: it counted before secrets were trimmed.
 func (c Config) WithSecret(given string) Config {
 	c.Secret = Trim(given)
 	if c.SecretPrevious == "" && c.Secret != "" && given != c.Secret {
@@ -158,7 +163,8 @@ func unparsed(err error, values map[string]string) []mistake {
 	return mistakes
 }
 
-// readFile replaces KEY by the content of the file that KEY_FILE names, without the newline that editors add.
+// readFile replaces KEY by the content of the file that KEY_FILE names, without the newline that
+// editors add.
 func readFile(values map[string]string, key string) error {
 	path := values[key+"_FILE"]
 	if path == "" {

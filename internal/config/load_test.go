@@ -16,7 +16,9 @@ var fileSettings = []struct {
 }{
 	{"DATABASE_URL", "postgres://tenantry:canary@db/tenantry", func(c config.Config) string { return c.DatabaseURL }},
 	{"SECRET", goodSecret, func(c config.Config) string { return c.Secret }},
-	{"BOOTSTRAP_PASSWORD", " correct horse battery staple ", func(c config.Config) string { return c.BootstrapPassword }},
+	{"BOOTSTRAP_PASSWORD", " correct horse battery staple ", func(c config.Config) string {
+		return c.BootstrapPassword
+	}},
 }
 
 func write(t *testing.T, content string) string {
@@ -34,7 +36,8 @@ func TestFile_gives_the_value(t *testing.T) {
 		for ending, name := range map[string]string{"": "plain", "\n": "newline", "\r\n": "carriage_return"} {
 			t.Run(s.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				c, err := load(t, nil, append(companions(s.name), "TENANTRY_"+s.name+"_FILE="+write(t, s.value+ending))...)
+				c, err := load(t, nil, append(companions(s.name), "TENANTRY_"+s.name+"_FILE="+
+					write(t, s.value+ending))...)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -51,8 +54,10 @@ func TestFile_beside_the_variable_is_refused(t *testing.T) {
 	for _, s := range fileSettings {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := load(t, nil, append(companions(s.name), "TENANTRY_"+s.name+"="+s.value, "TENANTRY_"+s.name+"_FILE="+write(t, s.value))...)
-			if err == nil || !strings.Contains(err.Error(), "TENANTRY_"+s.name+" and TENANTRY_"+s.name+"_FILE are both set") {
+			_, err := load(t, nil, append(companions(s.name), "TENANTRY_"+s.name+"="+s.value, "TENANTRY_"+s.name+
+				"_FILE="+write(t, s.value))...)
+			if err == nil || !strings.Contains(err.Error(), "TENANTRY_"+s.name+" and TENANTRY_"+s.name+
+				"_FILE are both set") {
 				t.Fatalf("error %v", err)
 			}
 			if strings.Contains(err.Error(), s.value) {
@@ -67,7 +72,8 @@ func TestFile_that_is_missing_is_an_error(t *testing.T) {
 	for _, s := range fileSettings {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := load(t, nil, append(companions(s.name), "TENANTRY_"+s.name+"_FILE="+filepath.Join(t.TempDir(), "none"))...)
+			_, err := load(t, nil, append(companions(s.name), "TENANTRY_"+s.name+"_FILE="+
+				filepath.Join(t.TempDir(), "none"))...)
 			if err == nil || !strings.Contains(err.Error(), "TENANTRY_"+s.name+"_FILE: ") {
 				t.Errorf("error %v", err)
 			}
@@ -94,7 +100,8 @@ func TestFlag_goes_before_the_file(t *testing.T) {
 
 func TestFlag_at_its_default_goes_before_the_environment(t *testing.T) {
 	t.Parallel()
-	c, err := load(t, []string{"--listen=127.0.0.1:8080", "--server-timing=false"}, "TENANTRY_LISTEN=192.0.2.7:80", "TENANTRY_SERVER_TIMING=true")
+	c, err := load(t, []string{"--listen=127.0.0.1:8080", "--server-timing=false"}, "TENANTRY_LISTEN=192.0.2.7:80",
+		"TENANTRY_SERVER_TIMING=true")
 	if err != nil || c.Listen != "127.0.0.1:8080" || c.ServerTiming {
 		t.Errorf("%q, %v, %v", c.Listen, c.ServerTiming, err)
 	}
@@ -108,13 +115,16 @@ func TestLoad_reports_every_mistake_at_once(t *testing.T) {
 		want    []string
 	}{
 		{"values_that_parse",
-			[]string{"LISTEN=nowhere", "JWT_ALGORITHM=none", "SECRET=hunter2", "LOG_FORMAT=xml", "DB_POOL_SIZE=-1", "REFRESH_GRACE=1h"},
+			[]string{"LISTEN=nowhere", "JWT_ALGORITHM=none", "SECRET=hunter2", "LOG_FORMAT=xml", "DB_POOL_SIZE=-1",
+				"REFRESH_GRACE=1h"},
 			[]string{"LISTEN", "JWT_ALGORITHM", "SECRET", "LOG_FORMAT", "DB_POOL_SIZE", "REFRESH_GRACE"}},
 		{"values_that_do_not_parse",
-			[]string{"ACCESS_TOKEN_TTL=soon", "DB_POOL_SIZE=many", "LOG_LEVEL=loud", "TRUSTED_PROXIES=everyone", "SERVER_TIMING=perhaps"},
+			[]string{"ACCESS_TOKEN_TTL=soon", "DB_POOL_SIZE=many", "LOG_LEVEL=loud", "TRUSTED_PROXIES=everyone",
+				"SERVER_TIMING=perhaps"},
 			[]string{"ACCESS_TOKEN_TTL", "DB_POOL_SIZE", "LOG_LEVEL", "TRUSTED_PROXIES", "SERVER_TIMING"}},
 		{"both_and_a_file",
-			[]string{"LISTEN=nowhere", "REFRESH_GRACE=soon", "JWT_ALGORITHM=none", "SECRET=hunter2", "DATABASE_URL_FILE=/does/not/exist"},
+			[]string{"LISTEN=nowhere", "REFRESH_GRACE=soon", "JWT_ALGORITHM=none", "SECRET=hunter2",
+				"DATABASE_URL_FILE=/does/not/exist"},
 			[]string{"LISTEN", "REFRESH_GRACE", "JWT_ALGORITHM", "SECRET", "DATABASE_URL_FILE"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

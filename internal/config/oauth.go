@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// OAuthProvider is an OAuth provider that the server offers to every tenant, from the variables that begin with
-// TENANTRY_OAUTH_ and its name.
+// OAuthProvider is an OAuth provider that the server offers to every tenant, from the variables
+// that begin with TENANTRY_OAUTH_ and its name.
 type OAuthProvider struct {
 	// Name is that of the variables, in lower case and with hyphens.
 	Name string
@@ -40,7 +40,8 @@ var oauthSettings = map[string]func(*OAuthProvider, string){
 
 var oauthName = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,31}$`)
 
-// oauthProviders reads the providers by name. Whether they are complete is for those to say who know the kinds.
+// oauthProviders reads the providers by name. Whether they are complete is for those to say who
+// know the kinds.
 func oauthProviders(values map[string]string) (providers []OAuthProvider, mistakes []mistake) {
 	settings := slices.Collect(maps.Keys(oauthSettings))
 	named := map[string]*OAuthProvider{}
@@ -61,7 +62,9 @@ func oauthProviders(values map[string]string) (providers []OAuthProvider, mistak
 			return strings.HasSuffix(name, "_"+s) && oauthName.MatchString(strings.TrimSuffix(name, "_"+s))
 		})
 		if i < 0 {
-			mistakes = append(mistakes, mistake{short, fmt.Errorf("is no setting of an OAuth provider, such as %sOAUTH_GOOGLE_CLIENT_ID%s", Prefix, meantOAuth(key))})
+			mistakes = append(mistakes, mistake{short,
+				fmt.Errorf("is no setting of an OAuth provider, such as %sOAUTH_GOOGLE_CLIENT_ID%s", Prefix,
+					meantOAuth(key))})
 			continue
 		}
 		of := strings.TrimSuffix(name, "_"+settings[i])
@@ -73,14 +76,16 @@ func oauthProviders(values map[string]string) (providers []OAuthProvider, mistak
 	}
 	for _, of := range slices.Sorted(maps.Keys(named)) {
 		if named[of].ClientID == "" {
-			mistakes = append(mistakes, mistake{oauthPrefix + of + "_CLIENT_ID", fmt.Errorf("is required for the provider %s", named[of].Name)})
+			mistakes = append(mistakes, mistake{oauthPrefix + of + "_CLIENT_ID",
+				fmt.Errorf("is required for the provider %s", named[of].Name)})
 		}
 		providers = append(providers, *named[of])
 	}
 	return providers, mistakes
 }
 
-// meantOAuth asks for the nearest setting of an OAuth provider: the one whose end is nearest to that of the name.
+// meantOAuth asks for the nearest setting of an OAuth provider: the one whose end is nearest to
+// that of the name.
 func meantOAuth(key string) string {
 	parts := strings.Split(strings.TrimPrefix(key, Prefix+oauthPrefix), "_")
 	var names []string

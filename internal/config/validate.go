@@ -18,7 +18,8 @@ const minKeyRotation = 2 * time.Second
 // maxPool is more connections than any Postgres takes.
 const maxPool = 10_000
 
-// maxOfNetwork keeps a millisecond and more between two requests of a network that has used its limit up.
+// maxOfNetwork keeps a millisecond and more between two requests of a network that has used its
+// limit up.
 const maxOfNetwork = 100_000
 
 // maxSessions bounds what a sign-in has to count.
@@ -30,8 +31,10 @@ var slug = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,61}[a-z0-9]$`)
 // minSecretBytes is the least length of a secret: the size of the keys that are derived from it.
 const minSecretBytes = 32
 
-// examples are secrets that stand in documentation, ours or others', and are therefore known to everybody.
-var examples = []string{"change-me", "changeme", "example", "your-secret", "your_secret", "secret-key", "replace-me", "0123456789abcdef0123456789abcdef"}
+// examples are secrets that stand in documentation, ours or others', and are therefore known to
+// everybody.
+var examples = []string{"change-me", "changeme", "example", "your-secret", "your_secret", "secret-key", "replace-me",
+	"0123456789abcdef0123456789abcdef"}
 
 // mistakes holds the values against their rules.
 func (c *Config) mistakes() []mistake {
@@ -44,27 +47,36 @@ func (c *Config) mistakes() []mistake {
 	check := func(name string, err error) { wrong(err != nil, name, "%w", err) }
 	c.checkAddresses(check)
 	wrong(!(c.OTLPSample >= 0 && c.OTLPSample <= 1), "OTLP_SAMPLE", "must be from 0 to 1")
-	wrong(c.DatabaseURL != "" && !strings.HasPrefix(c.DatabaseURL, "postgres://") && !strings.HasPrefix(c.DatabaseURL, "postgresql://"),
+	wrong(c.DatabaseURL != "" && !strings.HasPrefix(c.DatabaseURL, "postgres://") &&
+		!strings.HasPrefix(c.DatabaseURL, "postgresql://"),
 		"DATABASE_URL", "is not of the form postgres://user:password@host:port/database")
 	wrong(c.CacheMemory < 0 || c.CacheMemory > 1<<20, "CACHE_MEMORY", "must be from 0 to 1048576")
 	wrong(c.RedisURL != "" && !strings.HasPrefix(c.RedisURL, "redis://") && !strings.HasPrefix(c.RedisURL, "rediss://"),
 		"REDIS_URL", "is not of the form redis://user:password@host:port/number")
 	check("DEFAULT_TENANT", checkSlug(c.DefaultTenant))
-	wrong(c.ProxyHeader != "X-Forwarded-For" && c.ProxyHeader != "Forwarded", "PROXY_HEADER", "%q is not X-Forwarded-For or Forwarded", c.ProxyHeader)
-	wrong(c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json", "LOG_FORMAT", "%q is not text or json", c.LogFormat)
+	wrong(c.ProxyHeader != "X-Forwarded-For" && c.ProxyHeader != "Forwarded", "PROXY_HEADER",
+		"%q is not X-Forwarded-For or Forwarded", c.ProxyHeader)
+	wrong(c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json", "LOG_FORMAT", "%q is not text or json",
+		c.LogFormat)
 	wrong(c.DBPoolSize < 1 || c.DBPoolSize > maxPool, "DB_POOL_SIZE", "must be from 1 to %d", maxPool)
 	wrong(c.DBMaxOverflow < 0 || c.DBMaxOverflow > maxPool, "DB_MAX_OVERFLOW", "must be from 0 to %d", maxPool)
-	wrong(c.AccessTokenTTL < time.Second || c.AccessTokenTTL > maxAccessTokenTTL, "ACCESS_TOKEN_TTL", "must be from 1s to %s", maxAccessTokenTTL)
-	wrong(c.RefreshIdleTTL < c.AccessTokenTTL, "REFRESH_IDLE_TTL", "must not be shorter than the access token's lifetime")
+	wrong(c.AccessTokenTTL < time.Second || c.AccessTokenTTL > maxAccessTokenTTL, "ACCESS_TOKEN_TTL",
+		"must be from 1s to %s", maxAccessTokenTTL)
+	wrong(c.RefreshIdleTTL < c.AccessTokenTTL, "REFRESH_IDLE_TTL",
+		"must not be shorter than the access token's lifetime")
 	wrong(c.RefreshTokenTTL < c.RefreshIdleTTL, "REFRESH_TOKEN_TTL", "must not be shorter than the idle lifetime")
 	wrong(c.RefreshGrace < 0 || c.RefreshGrace > time.Minute, "REFRESH_GRACE", "must be from 0s to 1m")
-	wrong(c.SessionsPerUser < 1 || c.SessionsPerUser > maxSessions, "SESSIONS_PER_USER", "must be from 1 to %d", maxSessions)
-	wrong(!slices.Contains([]string{"ES256", "EdDSA", "RS256"}, c.JWTAlgorithm), "JWT_ALGORITHM", "%q is not ES256, EdDSA or RS256", c.JWTAlgorithm)
+	wrong(c.SessionsPerUser < 1 || c.SessionsPerUser > maxSessions, "SESSIONS_PER_USER", "must be from 1 to %d",
+		maxSessions)
+	wrong(!slices.Contains([]string{"ES256", "EdDSA", "RS256"}, c.JWTAlgorithm), "JWT_ALGORITHM",
+		"%q is not ES256, EdDSA or RS256", c.JWTAlgorithm)
 	wrong(c.SignInAccountAttempts < 2, "SIGN_IN_ACCOUNT_ATTEMPTS", "must be at least 2")
 	wrong(c.SignInAddressAttempts < 2, "SIGN_IN_ADDRESS_ATTEMPTS", "must be at least 2")
 	wrong(c.NetworkFlows < 0 || c.NetworkFlows > maxOfNetwork, "NETWORK_FLOWS", "must be from 0 to %d", maxOfNetwork)
-	wrong(c.NetworkRegistrations < 0 || c.NetworkRegistrations > maxOfNetwork, "NETWORK_REGISTRATIONS", "must be from 0 to %d", maxOfNetwork)
-	wrong(c.PasswordHashMemory < 19456 || c.PasswordHashMemory > 262144, "PASSWORD_HASH_MEMORY", "must be from 19456 to 262144")
+	wrong(c.NetworkRegistrations < 0 || c.NetworkRegistrations > maxOfNetwork, "NETWORK_REGISTRATIONS",
+		"must be from 0 to %d", maxOfNetwork)
+	wrong(c.PasswordHashMemory < 19456 || c.PasswordHashMemory > 262144, "PASSWORD_HASH_MEMORY",
+		"must be from 19456 to 262144")
 	wrong(c.PasswordHashTime < 2 || c.PasswordHashTime > 16, "PASSWORD_HASH_TIME", "must be from 2 to 16")
 	wrong(c.PasswordHashConcurrency < 0, "PASSWORD_HASH_CONCURRENCY", "must be at least 1")
 	wrong(c.Signup != SignupOpen && c.Signup != "closed", "SIGNUP", "%q is not open or closed", c.Signup)
@@ -128,7 +140,8 @@ func (c *Config) noSecret() []mistake {
 // CheckSecret refuses a secret that is short or publicly known. The error does not repeat it.
 func CheckSecret(secret string) error {
 	if len(secret) < minSecretBytes {
-		return fmt.Errorf("has %d bytes and needs at least %d: try `openssl rand -base64 48`", len(secret), minSecretBytes)
+		return fmt.Errorf("has %d bytes and needs at least %d: try `openssl rand -base64 48`", len(secret),
+			minSecretBytes)
 	}
 	lower := strings.ToLower(secret)
 	for _, known := range examples {

@@ -72,7 +72,8 @@ func TestLoad_accepts(t *testing.T) {
 	t.Parallel()
 	for _, environ := range []string{
 		"LISTEN=:8080", "LISTEN=[::]:0", "PUBLIC_URL=https://acme.test/id", "PUBLIC_URL=http://localhost:8080",
-		"CORS_ORIGINS=http://localhost:5173", "TRUSTED_PROXIES=10.1.2.3/32", "ACCESS_TOKEN_TTL=1s", "REFRESH_GRACE=1m", "REFRESH_GRACE=0",
+		"CORS_ORIGINS=http://localhost:5173", "TRUSTED_PROXIES=10.1.2.3/32", "ACCESS_TOKEN_TTL=1s", "REFRESH_GRACE=1m",
+		"REFRESH_GRACE=0",
 		"JWT_ALGORITHM=RS256", "LOG_LEVEL=WARN", "LOG_FORMAT=text", "UNKNOWN=is not ours to judge",
 	} {
 		t.Run(environ, func(t *testing.T) {
@@ -131,7 +132,8 @@ func TestSecret_in_a_file_is_held_to_the_same_rules(t *testing.T) {
 func TestSecret_file_that_is_empty_is_refused(t *testing.T) {
 	t.Parallel()
 	for _, database := range []string{"", "postgres://db/tenantry"} {
-		if _, err := load(t, nil, "TENANTRY_SECRET_FILE="+write(t, "\n"), "TENANTRY_DATABASE_URL="+database); err == nil {
+		if _, err := load(t, nil, "TENANTRY_SECRET_FILE="+write(t, "\n"), "TENANTRY_DATABASE_URL="+
+			database); err == nil {
 			t.Errorf("with database %q, an empty secret is accepted", database)
 		}
 	}

@@ -14,11 +14,12 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// cliSupports is the newest PostgreSQL that the pinned CLI works with: it reads settings that 16 has
-// removed.
+// cliSupports is the newest PostgreSQL that the pinned CLI works with: it reads settings that 16
+// has removed.
 const cliSupports = 15
 
-// atlas runs the pinned Atlas CLI against the database, as a deployment does, and returns what it prints.
+// atlas runs the pinned Atlas CLI against the database, as a deployment does, and returns what it
+// prints.
 func atlas(t *testing.T, db *database.DB, opts database.Options, args ...string) string {
 	t.Helper()
 	environment, url := "postgres", opts.URL
@@ -26,7 +27,8 @@ func atlas(t *testing.T, db *database.DB, opts database.Options, args ...string)
 		environment, url = "sqlite", "sqlite://"+filepath.Join(opts.DataDir, database.SQLiteFile)+"?_fk=1"
 	}
 	cmd := exec.CommandContext(t.Context(), "go",
-		append([]string{"tool", "-modfile=internal/tools/atlas.mod", "atlas", "migrate", "--env", environment}, args...)...)
+		append([]string{"tool", "-modfile=internal/tools/atlas.mod", "atlas", "migrate", "--env", environment},
+			args...)...)
 	cmd.Dir = filepath.Join("..", "..")
 	cmd.Env = append(os.Environ(), "DATABASE_URL="+url, "ATLAS_DEV_URL=")
 	out, err := cmd.CombinedOutput()
@@ -36,9 +38,9 @@ func atlas(t *testing.T, db *database.DB, opts database.Options, args ...string)
 	return string(out)
 }
 
-// On Postgres it covers the pinned CLI v0.13.1 on PostgreSQL 15 or older. It covers neither a released
-// CLI nor a newer server: no released CLI can be installed by the Go module proxy, and the pinned one
-// fails on newer servers.
+// On Postgres it covers the pinned CLI v0.13.1 on PostgreSQL 15 or older. It covers neither a
+// released CLI nor a newer server: no released CLI can be installed by the Go module proxy, and the
+// pinned one fails on newer servers.
 func TestAtlas_CLI_and_binary_go_on_where_the_other_stopped(t *testing.T) {
 	t.Parallel()
 	test := func(t *testing.T, opts database.Options) {

@@ -17,8 +17,8 @@ type Bulk struct {
 	dialect string
 }
 
-// Load runs load in one transaction, on a connection of its own without statement timeout, and tells the planner afterwards
-// what has changed.
+// Load runs load in one transaction, on a connection of its own without statement timeout, and
+// tells the planner afterwards what has changed.
 func Load(ctx context.Context, db *DB, load func(*Bulk) error) (err error) {
 	conn, err := openMigrations(db.opts)
 	if err != nil {
@@ -56,7 +56,8 @@ func Load(ctx context.Context, db *DB, load func(*Bulk) error) (err error) {
 // Insert writes rows whose values are in the order of the columns: by COPY on Postgres.
 func (b *Bulk) Insert(ctx context.Context, table string, columns []string, rows iter.Seq[[]any]) (err error) {
 	into := table + " (" + strings.Join(columns, ", ") + ")"
-	query := "INSERT INTO " + into + " VALUES (?" + strings.Repeat(", ?", len(columns)-1) + ")" //nolint:gosec // the names are ent's
+	query := "INSERT INTO " + into + " VALUES (?" + strings.Repeat(", ?", len(columns)-1) +
+		")" //nolint:gosec // the names are ent's
 	if b.dialect == dialect.Postgres {
 		query = "COPY " + into + " FROM STDIN"
 	}

@@ -189,7 +189,9 @@ func BenchmarkChangeLogReaders(b *testing.B) {
 			if rate == 0 {
 				continue
 			}
-			if _, err := db.SQL.ExecContext(ctx, `INSERT INTO changes ("key", xid) VALUES ($1, pg_current_xact_id()::text::bigint)`, owner.ID); err != nil {
+			if _, err := db.SQL.ExecContext(ctx,
+				`INSERT INTO changes ("key", xid) VALUES ($1, pg_current_xact_id()::text::bigint)`,
+				owner.ID); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -244,7 +246,8 @@ func selectOne(b *testing.B, db *database.DB, interval time.Duration, done <-cha
 // pg_stat_activity.
 func backends(b *testing.B, db *database.DB, condition string) (pids []int) {
 	b.Helper()
-	rows, err := db.SQL.QueryContext(b.Context(), "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND "+condition)
+	rows, err := db.SQL.QueryContext(b.Context(),
+		"SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND "+condition)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -60,7 +60,8 @@ func (l *sqliteChangeLog) read(ctx context.Context) (keys []uuid.UUID, everythin
 
 // readKeys returns the keys of the rows beyond an ID, and the highest ID.
 func readKeys(ctx context.Context, conn *sql.Conn, after int64) (keys []uuid.UUID, last int64, err error) {
-	rows, err := conn.QueryContext(ctx, `SELECT id, "key" FROM changes WHERE id > ? ORDER BY id LIMIT ?`, after, maxChangesRead+1)
+	rows, err := conn.QueryContext(ctx, `SELECT id, "key" FROM changes WHERE id > ? ORDER BY id LIMIT ?`, after,
+		maxChangesRead+1)
 	if err != nil {
 		return nil, after, err
 	}

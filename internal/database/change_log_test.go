@@ -35,7 +35,8 @@ func populate(t *testing.T, db *database.DB) population {
 	ctx := principal.System(t.Context(), "test")
 	home := db.Client.Tenant.Create().SetSlug("acme").SetName("Acme").SaveX(ctx)
 	p := population{
-		DB: db, tenant: home, role: db.Client.Role.Create().SetTenantID(home.ID).SetName("editor").SetPermissions([]string{}).SaveX(ctx),
+		DB: db, tenant: home, role: db.Client.Role.Create().SetTenantID(home.ID).SetName("editor").
+			SetPermissions([]string{}).SaveX(ctx),
 		user: db.Client.User.Create().SetTenantID(home.ID).SetEmail("ada@acme.test").SaveX(ctx),
 	}
 	p.session = p.signIn(t)
@@ -44,7 +45,8 @@ func populate(t *testing.T, db *database.DB) population {
 
 func (p population) signIn(t *testing.T) *ent.RefreshToken {
 	t.Helper()
-	return p.Client.RefreshToken.Create().SetTenantID(p.tenant.ID).SetUserID(p.user.ID).SetPasswordVersion(p.user.PasswordVersion).
+	return p.Client.RefreshToken.Create().SetTenantID(p.tenant.ID).SetUserID(p.user.ID).
+		SetPasswordVersion(p.user.PasswordVersion).
 		SetExpiresAt(time.Now().UTC().Add(time.Hour)).SaveX(principal.System(t.Context(), "test"))
 }
 
@@ -72,31 +74,46 @@ func TestChangeLog_recordsWhatCachedValuesDependOnAndNothingElse(t *testing.T) {
 			{"nothing", func() {}, nil},
 			{"sign-in", func() { p.signIn(t) }, nil},
 			{"refresh", func() { p.Client.RefreshToken.UpdateOne(p.session).AddCounter(1).ExecX(ctx) }, nil},
-			{"sign-out", func() { p.Client.RefreshToken.UpdateOne(p.session).SetRevoked(true).ExecX(ctx) }, []uuid.UUID{p.session.ID}},
+			{"sign-out", func() {
+				p.Client.RefreshToken.UpdateOne(p.session).SetRevoked(true).ExecX(ctx)
+			}, []uuid.UUID{p.session.ID}},
 			{"sign-out again", func() { p.Client.RefreshToken.UpdateOne(p.session).SetRevoked(true).ExecX(ctx) }, nil},
 			{"deletion of a revoked session", func() { p.Client.RefreshToken.DeleteOne(p.session).ExecX(ctx) }, nil},
 			{"assignment", func() {
-				p.Client.RoleAssignment.Create().SetTenantID(p.tenant.ID).SetUserID(p.user.ID).SetRoleID(p.role.ID).ExecX(ctx)
+				p.Client.RoleAssignment.Create().SetTenantID(p.tenant.ID).SetUserID(p.user.ID).SetRoleID(p.role.ID).
+					ExecX(ctx)
 			}, []uuid.UUID{p.user.ID}},
-			{"role", func() { p.Client.Role.UpdateOne(p.role).SetDescription("x").ExecX(ctx) }, []uuid.UUID{p.tenant.ID}},
-			{"unassignment", func() { p.Client.RoleAssignment.Delete().Where(roleassignment.UserID(p.user.ID)).ExecX(ctx) }, []uuid.UUID{p.user.ID}},
+			{"role", func() {
+				p.Client.Role.UpdateOne(p.role).SetDescription("x").ExecX(ctx)
+			}, []uuid.UUID{p.tenant.ID}},
+			{"unassignment", func() {
+				p.Client.RoleAssignment.Delete().Where(roleassignment.UserID(p.user.ID)).ExecX(ctx)
+			}, []uuid.UUID{p.user.ID}},
 			{"deletion of a role", func() { p.Client.Role.DeleteOne(p.role).ExecX(ctx) }, []uuid.UUID{p.tenant.ID}},
 			{"user", func() { p.Client.User.UpdateOne(p.user).SetFullName("Ada").ExecX(ctx) }, []uuid.UUID{p.user.ID}},
-			{"tenant", func() { p.Client.Tenant.UpdateOne(p.tenant).SetIsActive(false).ExecX(ctx) }, []uuid.UUID{p.tenant.ID}},
+			{"tenant", func() {
+				p.Client.Tenant.UpdateOne(p.tenant).SetIsActive(false).ExecX(ctx)
+			}, []uuid.UUID{p.tenant.ID}},
 			{"provider", func() {
 				p.Client.OAuthProvider.Create().SetTenantID(p.tenant.ID).SetName("idp").SetKind("oidc").SetLabel("IdP").
 					SetClientID("id").SetClientSecret([]byte("x")).SetScopes([]string{}).ExecX(ctx)
 			}, []uuid.UUID{p.tenant.ID}},
 			{"deletion of a provider", func() { p.Client.OAuthProvider.Delete().ExecX(ctx) }, []uuid.UUID{p.tenant.ID}},
-			{"deletion of a user with a session", func() { p.Client.User.DeleteOne(p.user).ExecX(ctx) }, []uuid.UUID{p.user.ID}},
-			{"deletion of a tenant", func() { p.Client.Tenant.DeleteOne(p.tenant).ExecX(ctx) }, []uuid.UUID{p.tenant.ID}},
+			{"deletion of a user with a session", func() {
+				p.Client.User.DeleteOne(p.user).ExecX(ctx)
+			}, []uuid.UUID{p.user.ID}},
+			{"deletion of a tenant", func() {
+				p.Client.Tenant.DeleteOne(p.tenant).ExecX(ctx)
+			}, []uuid.UUID{p.tenant.ID}},
 		}
 		for _, step := range steps {
 			step.do()
 			keys, everything := reader.Read(t)
 			if db.Dialect() == dialect.SQLite {
 				// Its triggers do not look at other tables: the session goes with its user.
-				keys = slices.DeleteFunc(keys, func(id uuid.UUID) bool { return step.name == "deletion of a user with a session" && id != p.user.ID })
+				keys = slices.DeleteFunc(keys, func(id uuid.UUID) bool {
+					return step.name == "deletion of a user with a session" && id != p.user.ID
+				})
 			}
 			if everything || !slices.Equal(slices.Compact(keys), step.want) {
 				t.Errorf("%s: %v, want %v (everything: %t)", step.name, keys, step.want, everything)
@@ -169,7 +186,8 @@ func TestChangeLog_manyRowsAreRecordedAsTheirTenants(t *testing.T) {
 	reader := database.NewChangeReader(t, p.DB)
 	reader.Read(t)
 	for _, statement := range []string{
-		`INSERT INTO user_roles (tenant_id, user_id, role_id, created_at, updated_at) SELECT tenant_id, id, '` + p.role.ID.String() + `', now(), now() FROM users`,
+		`INSERT INTO user_roles (tenant_id, user_id, role_id, created_at, updated_at) SELECT tenant_id, id, '` +
+			p.role.ID.String() + `', now(), now() FROM users`,
 		`UPDATE users SET full_name = 'x'`, `DELETE FROM roles`, `DELETE FROM refresh_tokens`,
 	} {
 		p.exec(t, statement)
@@ -235,7 +253,8 @@ func TestChangeLog_temporaryTablesDoNotHideChanges(t *testing.T) {
 	}
 	defer conn.Close()
 	for _, statement := range []string{
-		`CREATE TEMPORARY TABLE users (id uuid, password_version bigint)`, `CREATE TEMPORARY TABLE changes ("key" uuid, xid bigint)`,
+		`CREATE TEMPORARY TABLE users (id uuid, password_version bigint)`,
+		`CREATE TEMPORARY TABLE changes ("key" uuid, xid bigint)`,
 		`CREATE TEMPORARY TABLE settings (name text, value text)`, `UPDATE refresh_tokens SET revoked = true`,
 		`DROP TABLE pg_temp.users, pg_temp.changes, pg_temp.settings`,
 	} {
@@ -269,11 +288,13 @@ func TestChangeLog_readOnlyServerIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.exec(t, "ALTER DATABASE "+name+" SET default_transaction_read_only = on")
-	p.exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = '"+database.ChangeLogName+"'")
+	p.exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND "+
+		"application_name = '"+database.ChangeLogName+"'")
 	for reader.ReadError(t) == nil || !strings.Contains(reader.ReadError(t).Error(), "read-only") {
 		time.Sleep(time.Millisecond)
 	}
-	if _, err := writable.ExecContext(t.Context(), "ALTER DATABASE "+name+" RESET default_transaction_read_only"); err != nil {
+	if _, err := writable.ExecContext(t.Context(), "ALTER DATABASE "+name+
+		" RESET default_transaction_read_only"); err != nil {
 		t.Fatal(err)
 	}
 	if _, everything := reader.Read(t); !everything {
@@ -376,7 +397,8 @@ func TestFinishChangeLog_endsNotificationsOnceNoInstanceListens(t *testing.T) {
 	for began := time.Now(); time.Since(began) < 2100*time.Millisecond; time.Sleep(100 * time.Millisecond) {
 		beat()
 	}
-	if _, err := p.FinishChangeLog(t.Context(), false); err == nil || !strings.Contains(err.Error(), "previous version") {
+	if _, err := p.FinishChangeLog(t.Context(), false); err == nil ||
+		!strings.Contains(err.Error(), "previous version") {
 		t.Errorf("finished beside a listener: %v", err)
 	}
 	if ended, err := p.FinishChangeLog(t.Context(), true); err != nil || !ended {

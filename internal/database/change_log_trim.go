@@ -55,7 +55,8 @@ func (t *ChangeTrimmer) Trim(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the position of the change log: %w", err)
 	}
-	if n := len(t.seen); n > 0 && (t.seen[n-1].server != now.server || t.seen[n-1].file != now.file || t.seen[n-1].xmax > now.xmax) {
+	if n := len(t.seen); n > 0 && (t.seen[n-1].server != now.server || t.seen[n-1].file != now.file ||
+		t.seen[n-1].xmax > now.xmax) {
 		t.seen = nil // another history, which may use the same transaction IDs
 	}
 	t.seen = append(t.seen, now)
@@ -73,7 +74,8 @@ func (t *ChangeTrimmer) delete(ctx context.Context, old seenChanges) error {
 	if t.db.Dialect() == dialect.Postgres {
 		// Rows that were restored from a dump of another server may have transaction IDs of the
 		// future, and be read until then.
-		if _, err := t.db.driver.ExecContext(ctx, `DELETE FROM changes WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint`); err != nil {
+		if _, err := t.db.driver.ExecContext(ctx,
+			`DELETE FROM changes WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint`); err != nil {
 			return fmt.Errorf("delete changes of another server: %w", err)
 		}
 	}
@@ -140,9 +142,11 @@ func (db *DB) FinishChangeLog(ctx context.Context, force bool) (ended bool, err 
 		return false, fmt.Errorf("look for instances of the previous version: %w", err)
 	case force:
 	case listeners > 0:
-		return false, errors.New("an instance of the previous version is still running: stop it first, or add --force if you know better")
+		return false, errors.New("an instance of the previous version is still running: stop it first, or add " +
+			"--force if you know better")
 	case hidden > 0:
-		return false, errors.New("other roles are connected, and this role may not see whether they are instances of the previous version: " +
+		return false, errors.New("other roles are connected, and this role may not see whether they are instances of " +
+			"the previous version: " +
 			"run this as the role of the server, or make sure that none runs and add --force")
 	}
 	result, err := db.driver.ExecContext(ctx, `DELETE FROM settings WHERE name = 'change_log.notify'`)

@@ -14,7 +14,8 @@ import (
 
 // DeleteReturning deletes the matching rows of a table, of every tenant, and returns the columns of
 // the deleted rows. It is one statement: of two concurrent calls, one gets the row.
-func DeleteReturning[T any](ctx context.Context, client *ent.Client, table string, columns []string, where *sql.Predicate) (deleted []T, err error) {
+func DeleteReturning[T any](ctx context.Context, client *ent.Client, table string, columns []string,
+	where *sql.Predicate) (deleted []T, err error) {
 	// Both databases accept the quoting and placeholders of Postgres.
 	statement, args := sql.Dialect(dialect.Postgres).Delete(table).Where(where).Query()
 	deleted, err = Returning[T](ctx, client, statement+" RETURNING "+strings.Join(columns, ", "), args)
@@ -27,6 +28,8 @@ func DeleteReturning[T any](ctx context.Context, client *ent.Client, table strin
 // Returning runs a hand-written statement and returns its rows. The columns have the names of T's
 // sql tags.
 func Returning[T any](ctx context.Context, client *ent.Client, statement string, args []any) (returned []T, err error) {
-	err = withRows(ctx, client, statement, args, func(rows *stdsql.Rows) error { return sql.ScanSlice(rows, &returned) })
+	err = withRows(ctx, client, statement, args, func(rows *stdsql.Rows) error {
+		return sql.ScanSlice(rows, &returned)
+	})
 	return returned, err
 }

@@ -13,7 +13,8 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// A statement that meets a dead connection fails, for nobody can tell whether it was run. It must not meet one.
+// A statement that meets a dead connection fails, for nobody can tell whether it was run. It must
+// not meet one.
 func TestConnections_that_died_while_idle_are_not_used(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.Postgres(t)

@@ -21,16 +21,17 @@ const nothing = "0"
 type DownPlan struct {
 	// Statements in their order.
 	Statements []string
-	// Losses name the tables and columns that would go, with the number of rows that have something in them.
+	// Losses name the tables and columns that would go, with the number of rows that have something
+	// in them.
 	Losses []string
 
 	from   string
 	undone []string
 }
 
-// PlanDown plans the way back to a version, or to an empty database if to is nothing. Atlas replays the folder to both
-// versions in a scratch database and compares the two schemas. On Postgres devURL names that database; if it is empty,
-// one is made and dropped again.
+// PlanDown plans the way back to a version, or to an empty database if to is nothing. Atlas replays
+// the folder to both versions in a scratch database and compares the two schemas. On Postgres
+// devURL names that database; if it is empty, one is made and dropped again.
 func (m *Migrator) PlanDown(ctx context.Context, to, devURL string) (_ *DownPlan, err error) {
 	versions, err := m.Status(ctx)
 	if err != nil {
@@ -70,11 +71,14 @@ func (m *Migrator) PlanDown(ctx context.Context, to, devURL string) (_ *DownPlan
 	if err != nil {
 		return nil, fmt.Errorf("compare the schemas of %s and %s: %w", plan.from, to, err)
 	}
-	steps, err := drv.PlanChanges(ctx, "down", changes, func(o *migrate.PlanOptions) { o.SchemaQualifier = new(string) })
+	steps, err := drv.PlanChanges(ctx, "down", changes, func(o *migrate.PlanOptions) {
+		o.SchemaQualifier = new(string)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("plan the way down: %w", err)
 	}
-	// Triggers are dropped first: they may name dropped columns, and SQLite drops the triggers of a table that it rebuilds.
+	// Triggers are dropped first: they may name dropped columns, and SQLite drops the triggers of a
+	// table that it rebuilds.
 	plan.Statements = append(plan.Statements, before.drop...)
 	for _, step := range steps.Changes {
 		plan.Statements = append(plan.Statements, step.Cmd)
@@ -101,7 +105,8 @@ func resolve(versions []Version, to string) (string, error) {
 	return "", fmt.Errorf("there is no migration %q: `tenantry migrate status` lists them", to)
 }
 
-// Down runs a plan in one transaction with the history. It refuses a plan that the database has moved away from.
+// Down runs a plan in one transaction with the history. It refuses a plan that the database has
+// moved away from.
 func (m *Migrator) Down(ctx context.Context, plan *DownPlan) (err error) {
 	unlock, err := m.lock(ctx)
 	if err != nil {
@@ -135,8 +140,10 @@ func (m *Migrator) Down(ctx context.Context, plan *DownPlan) (err error) {
 	})
 }
 
-// replay returns the schema and the triggers that the folder makes up to a version. The scratch database is empty before and after.
-func (m *Migrator) replay(ctx context.Context, scratch *sql.DB, version string) (_ *schema.Schema, all triggers, err error) {
+// replay returns the schema and the triggers that the folder makes up to a version. The scratch
+// database is empty before and after.
+func (m *Migrator) replay(ctx context.Context, scratch *sql.DB, version string) (_ *schema.Schema, all triggers,
+	err error) {
 	drv, err := m.atlas(scratch)
 	if err != nil {
 		return nil, all, err
@@ -181,7 +188,8 @@ func (m *Migrator) scratch(ctx context.Context, devURL string) (_ *sql.DB, drop 
 	if devURL == "" {
 		name = "tenantry_scratch_" + strings.ToLower(rand.Text())
 		if _, err := m.db.ExecContext(ctx, "CREATE DATABASE "+name); err != nil {
-			return nil, nil, fmt.Errorf("make a scratch database (name an empty one with --dev-url if you may not): %w", err)
+			return nil, nil, fmt.Errorf("make a scratch database (name an empty one with --dev-url if you may not): %w",
+				err)
 		}
 		devURL = m.opts.URL
 	}
@@ -229,7 +237,8 @@ func (m *Migrator) losses(ctx context.Context, changes []schema.Change) ([]strin
 				if !ok {
 					continue
 				}
-				if err := add("column "+c.T.Name+"."+drop.C.Name, `SELECT count("`+drop.C.Name+`") FROM "`+c.T.Name+`"`); err != nil {
+				if err := add("column "+c.T.Name+"."+drop.C.Name, `SELECT count("`+drop.C.Name+`") FROM "`+c.T.Name+
+					`"`); err != nil {
 					return nil, err
 				}
 			}

@@ -41,7 +41,8 @@ func TestDown_and_up_again(t *testing.T) {
 		if keys, everything := reader.Read(t); len(keys) != 1 || everything {
 			t.Errorf("the change log has %v after down and up", keys)
 		}
-		if plan := down("init"); !slices.Contains(plan.Losses, "column users.password_version: 1 rows") || pending(t, m) != all-1 {
+		if plan := down("init"); !slices.Contains(plan.Losses, "column users.password_version: 1 rows") ||
+			pending(t, m) != all-1 {
 			t.Fatalf("down to init loses %v", plan.Losses)
 		}
 		if n := db.Client.User.Query().CountX(ctx); n != 1 {

@@ -21,15 +21,18 @@ type pool struct {
 	permits    permits
 	// system is what the database is called in traces.
 	system attribute.KeyValue
-	// deadline ends a statement where the database has no statement_timeout of its own. Zero is none.
+	// deadline ends a statement where the database has no statement_timeout of its own. Zero is
+	// none.
 	deadline time.Duration
 	// written is called after each write that may have changed cached data.
 	written func()
 }
 
-// newPool returns the pool of a *sql.DB whose number of connections is set. A connection is waited for as long as patience.
+// newPool returns the pool of a *sql.DB whose number of connections is set. A connection is waited
+// for as long as patience.
 func newPool(db *sql.DB, system attribute.KeyValue, prepared bool, patience time.Duration) (*pool, error) {
-	p := &pool{db: db, system: system, permits: permits{make(chan struct{}, db.Stats().MaxOpenConnections), patience}, written: func() {}}
+	p := &pool{db: db, system: system, permits: permits{make(chan struct{}, db.Stats().MaxOpenConnections), patience},
+		written: func() {}}
 	if !prepared {
 		return p, nil
 	}
@@ -38,7 +41,8 @@ func newPool(db *sql.DB, system attribute.KeyValue, prepared bool, patience time
 	return p, err
 }
 
-// wrote reports a statement that may have changed cached data, even if it has failed: it may have committed.
+// wrote reports a statement that may have changed cached data, even if it has failed: it may have
+// committed.
 func (p *pool) wrote(ctx context.Context, query string) {
 	if invalidates(ctx, query) {
 		p.written()
@@ -71,8 +75,9 @@ func (p *pool) QueryContext(ctx context.Context, query string, args ...any) (*sq
 	})
 }
 
-// transaction runs statements on the connection of one transaction. It uses what is prepared already and prepares
-// nothing: that would need a second connection while this one is held, and a full pool would wait for itself.
+// transaction runs statements on the connection of one transaction. It uses what is prepared
+// already and prepares nothing: that would need a second connection while this one is held, and a
+// full pool would wait for itself.
 type transaction struct {
 	*pool
 	tx *sql.Tx
@@ -111,10 +116,11 @@ func (t *transaction) prepared(ctx context.Context, query string) (*sql.Stmt, bo
 	return t.tx.StmtContext(ctx, stmt), true
 }
 
-// run is what every statement has in common. A client that hangs up does not interrupt it: lib/pq would give up the
-// connection with it, and rude clients would empty the pool. What takes too long is ended by the server's
-// statement_timeout, or by the deadline.
-func run[T any](ctx context.Context, p *pool, query string, args []any, statement func(context.Context, []any) (T, error)) (answer T, err error) {
+// run is what every statement has in common. A client that hangs up does not interrupt it: lib/pq
+// would give up the connection with it, and rude clients would empty the pool. What takes too long
+// is ended by the server's statement_timeout, or by the deadline.
+func run[T any](ctx context.Context, p *pool, query string, args []any,
+	statement func(context.Context, []any) (T, error)) (answer T, err error) {
 	if err := ctx.Err(); err != nil {
 		return answer, err
 	}
@@ -134,9 +140,10 @@ func run[T any](ctx context.Context, p *pool, query string, args []any, statemen
 // idLength is the length of a UUID as text (RFC 9562 §4).
 const idLength = 36
 
-// portable brings values to the one form that both databases keep. Times are UTC, in microseconds: SQLite compares them as
-// text. JSON is text: as bytes SQLite would take it for its own binary form, and so would Postgres, since parameters are
-// binary. So is an ID that ent has read as bytes and passes on.
+// portable brings values to the one form that both databases keep. Times are UTC, in microseconds:
+// SQLite compares them as text. JSON is text: as bytes SQLite would take it for its own binary
+// form, and so would Postgres, since parameters are binary. So is an ID that ent has read as bytes
+// and passes on.
 func portable(args []any) []any {
 	for i, arg := range args {
 		switch v := arg.(type) {
@@ -198,7 +205,8 @@ func newDriver(name string, pools *router) *entDriver {
 // Tx begins a transaction.
 func (d *entDriver) Tx(ctx context.Context) (dialect.Tx, error) { return d.BeginTx(ctx, nil) }
 
-// BeginTx begins a transaction with options. It outlives a client that hangs up, as every statement does.
+// BeginTx begins a transaction with options. It outlives a client that hangs up, as every statement
+// does.
 func (d *entDriver) BeginTx(ctx context.Context, opts *sql.TxOptions) (dialect.Tx, error) {
 	release, err := d.pools.write.permits.acquire(ctx)
 	if err != nil {

@@ -80,7 +80,9 @@ func TestClient_that_hung_up_before_starts_nothing(t *testing.T) {
 		if err := db.Client.Tenant.UpdateOneID(acme).SetName("Changed").Exec(gone); !errors.Is(err, context.Canceled) {
 			t.Errorf("update: %v", err)
 		}
-		if err := database.WithTx(gone, db.Client, func(*ent.Client) error { return nil }); !errors.Is(err, context.Canceled) {
+		if err := database.WithTx(gone, db.Client, func(*ent.Client) error {
+			return nil
+		}); !errors.Is(err, context.Canceled) {
 			t.Errorf("transaction: %v", err)
 		}
 		late, cancel := context.WithDeadline(ctx, time.Unix(0, 0))
@@ -98,7 +100,8 @@ func TestClient_that_hangs_up_does_not_interrupt_a_statement(t *testing.T) {
 	t.Parallel()
 	slow := map[string]string{
 		dialect.Postgres: "SELECT pg_sleep(0.2)",
-		dialect.SQLite: "SELECT count(*) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) " +
+		dialect.SQLite: "SELECT count(*) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE " +
+			"i < 50000) " +
 			"SELECT i FROM n)",
 	}
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
@@ -145,20 +148,25 @@ func TestTimes_compare_alike_in_every_zone(t *testing.T) {
 		ctx, acme := newTenant(t, db)
 		owner := db.Client.User.Create().SetTenantID(acme).SetEmail("a@acme.test").SaveX(ctx).ID
 		now := time.Now()
-		// Whole and half seconds are written with fewer digits, which is where texts could sort otherwise than times.
+		// Whole and half seconds are written with fewer digits, which is where texts could sort
+		// otherwise than times.
 		for _, now := range []time.Time{
-			now, now.Truncate(time.Second), now.Truncate(time.Second).Add(time.Second / 2), now.Truncate(time.Second).Add(-1),
-			time.Date(2030, 12, 31, 23, 59, 59, 999_999_999, time.UTC), time.Date(2031, 1, 1, 0, 0, 0, 123_456_789, east),
+			now, now.Truncate(time.Second), now.Truncate(time.Second).Add(time.Second / 2),
+			now.Truncate(time.Second).Add(-1),
+			time.Date(2030, 12, 31, 23, 59, 59, 999_999_999, time.UTC),
+			time.Date(2031, 1, 1, 0, 0, 0, 123_456_789, east),
 		} {
 			for _, zone := range []*time.Location{time.UTC, time.Local, east, west} {
 				expires := now.Add(time.Second).In(zone)
-				id := db.Client.RefreshToken.Create().SetTenantID(acme).SetUserID(owner).SetExpiresAt(expires).SaveX(ctx).ID
+				id := db.Client.RefreshToken.Create().SetTenantID(acme).SetUserID(owner).SetExpiresAt(expires).
+					SaveX(ctx).ID
 				stored := db.Client.RefreshToken.GetX(ctx, id).ExpiresAt
 				if want := expires.UTC().Truncate(time.Microsecond); !stored.Equal(want) {
 					t.Errorf("stored %s, read %s", want, stored)
 				}
 				live := func(at time.Time) bool {
-					return db.Client.RefreshToken.Query().Where(refreshtoken.ID(id), refreshtoken.ExpiresAtGT(at)).ExistX(ctx)
+					return db.Client.RefreshToken.Query().Where(refreshtoken.ID(id),
+						refreshtoken.ExpiresAtGT(at)).ExistX(ctx)
 				}
 				for _, other := range []*time.Location{time.UTC, time.Local, east, west} {
 					if !live(now.In(other)) {
@@ -183,7 +191,8 @@ func TestTimes_sort_as_they_are(t *testing.T) {
 		owner := db.Client.User.Create().SetTenantID(acme).SetEmail("a@acme.test").SaveX(ctx).ID
 		start := time.Date(2029, 12, 31, 23, 59, 59, 0, time.UTC)
 		var want []time.Time
-		for _, micros := range []int{0, 1, 9, 10, 99, 100, 100_000, 123_456, 500_000, 500_001, 999_999, 1_000_000, 3_600_000_000} {
+		for _, micros := range []int{0, 1, 9, 10, 99, 100, 100_000, 123_456, 500_000, 500_001, 999_999, 1_000_000,
+			3_600_000_000} {
 			want = append(want, start.Add(time.Duration(micros)*time.Microsecond))
 		}
 		for i := range want {
@@ -213,7 +222,8 @@ func TestMore_statements_than_the_cache_holds(t *testing.T) {
 		for worker := range 4 {
 			wait.Go(func() {
 				for i := range 300 {
-					// ent writes limits and the length of lists into the statement. Each worker is at another one.
+					// ent writes limits and the length of lists into the statement. Each worker is
+					// at another one.
 					n := (7*i+75*worker)%300 + 1
 					list := slices.Repeat(ids, n/20+1)
 					find := func(c *ent.Client) error {
@@ -263,7 +273,8 @@ func query(ctx context.Context, db *database.DB, statement string, values ...any
 	return rows.Err()
 }
 
-// backend returns the process at the other end of the connection that is used next, if there is one.
+// backend returns the process at the other end of the connection that is used next, if there is
+// one.
 func backend(t *testing.T, db *database.DB) (pid int) {
 	t.Helper()
 	if db.Dialect() == dialect.Postgres {

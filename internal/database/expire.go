@@ -15,18 +15,20 @@ import (
 )
 
 const (
-	// expiredBatch is how many rows one statement deletes, so that it holds its locks, and a core that a request may wait for, for two
-	// or three milliseconds where commits reach the disk.
+	// expiredBatch is how many rows one statement deletes, so that it holds its locks, and a core
+	// that a request may wait for, for two or three milliseconds where commits reach the disk.
 	expiredBatch = 50
-	// restFactor is for how many times its own time a batch is rested after, so that an instance deletes for a twentieth of the time. A
-	// number of rows a second would be too many for one machine and too few for another; a share of the time is the same for all, and
-	// gives way by itself when the database is slow.
+	// restFactor is for how many times its own time a batch is rested after, so that an instance
+	// deletes for a twentieth of the time. A number of rows a second would be too many for one
+	// machine and too few for another; a share of the time is the same for all, and gives way by
+	// itself when the database is slow.
 	restFactor = 19
 )
 
-// deleteExpired deletes a batch of what expired from $1 on and before $2, the oldest first. It goes by the index, and not from its
-// beginning: until Postgres has vacuumed, each batch would walk once more over all that those before it have deleted. The ids are an
-// array because it is computed once; a subquery may be run anew for each row, and take other rows each time.
+// deleteExpired deletes a batch of what expired from $1 on and before $2, the oldest first. It goes
+// by the index, and not from its beginning: until Postgres has vacuumed, each batch would walk once
+// more over all that those before it have deleted. The ids are an array because it is computed
+// once; a subquery may be run anew for each row, and take other rows each time.
 const (
 	deleteExpired = `DELETE FROM %[1]s WHERE id = ANY (ARRAY(
 	SELECT id FROM %[1]s WHERE expires_at >= $1 AND expires_at < $2 ORDER BY expires_at LIMIT %[2]d FOR UPDATE SKIP LOCKED
@@ -36,9 +38,10 @@ const (
 ) RETURNING expires_at`
 )
 
-// DeleteExpired deletes what has expired of a table that says when its rows do, of every tenant, in batches, and yields how many rows each
-// had. It rests after each, and ends when there is nothing left, with an error, or soon after ctx is done. Any number of instances may do
-// it at once: each takes what no other has taken.
+// DeleteExpired deletes what has expired of a table that says when its rows do, of every tenant, in
+// batches, and yields how many rows each had. It rests after each, and ends when there is nothing
+// left, with an error, or soon after ctx is done. Any number of instances may do it at once: each
+// takes what no other has taken.
 func (db *DB) DeleteExpired(ctx context.Context, table string, now time.Time) iter.Seq2[int64, error] {
 	// A cached session is checked against its end at each use.
 	ctx = WithoutInvalidation(principal.System(ctx, "housekeeping: expired rows of every tenant"))
@@ -88,9 +91,11 @@ func (db *DB) expiredStatement(table string) string {
 	return fmt.Sprintf(deleteExpired, table, expiredBatch)
 }
 
-// CountExpired returns how many rows of a table had expired at a time, of every tenant, and no more than limit.
+// CountExpired returns how many rows of a table had expired at a time, of every tenant, and no more
+// than limit.
 func (db *DB) CountExpired(ctx context.Context, table string, now time.Time, limit int) (int64, error) {
-	expired := sql.Dialect(db.Dialect()).Select("id").From(sql.Table(table)).Where(sql.LT("expires_at", now)).Limit(limit).As("expired")
+	expired := sql.Dialect(db.Dialect()).Select("id").From(sql.Table(table)).Where(sql.LT("expires_at",
+		now)).Limit(limit).As("expired")
 	return db.count(ctx, table, sql.Dialect(db.Dialect()).Select(sql.Count("*")).From(expired))
 }
 

@@ -21,7 +21,8 @@ import (
 	"tenantry/internal/principal"
 )
 
-// Two instances that clean up at once remove what has expired in every tenant, each row once, and nothing else.
+// Two instances that clean up at once remove what has expired in every tenant, each row once, and
+// nothing else.
 func TestExpired_rows_go_in_batches_and_once(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -99,7 +100,8 @@ func TestExpired_rows_are_left_by_who_is_told_to_stop(t *testing.T) {
 	})
 }
 
-// A batch is found by the index, from where the last has ended: not from the beginning, where Postgres keeps what is dead.
+// A batch is found by the index, from where the last has ended: not from the beginning, where
+// Postgres keeps what is dead.
 func TestExpired_rows_are_found_by_the_index(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
@@ -120,7 +122,8 @@ func TestExpired_rows_are_found_by_the_index(t *testing.T) {
 	})
 }
 
-// Nobody is told of a session that is over by itself, however many there are, and everybody of one that was not.
+// Nobody is told of a session that is over by itself, however many there are, and everybody of one
+// that was not.
 func TestExpired_sessions_are_no_news(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.Postgres(t)
@@ -152,14 +155,16 @@ func TestExpired_sessions_are_no_news(t *testing.T) {
 	}
 	ctx := principal.System(t.Context(), "test")
 	owner := db.Client.User.Query().FirstX(ctx)
-	live := db.Client.RefreshToken.Create().SetTenantID(owner.TenantID).SetUserID(owner.ID).SetExpiresAt(now.Add(time.Hour)).SaveX(ctx)
+	live := db.Client.RefreshToken.Create().SetTenantID(owner.TenantID).SetUserID(owner.ID).
+		SetExpiresAt(now.Add(time.Hour)).SaveX(ctx)
 	db.Client.RefreshToken.DeleteOne(live).ExecX(ctx)
 	if heard := caughtUp() - before; heard != 1 {
 		t.Errorf("%d changes were heard", heard)
 	}
 }
 
-// sessions makes sessions in two tenants: dead ones that were over just before now, one after the other, and others that are over now.
+// sessions makes sessions in two tenants: dead ones that were over just before now, one after the
+// other, and others that are over now.
 func sessions(t *testing.T, db *database.DB, now time.Time, dead, alive int) {
 	t.Helper()
 	ctx := principal.System(t.Context(), "test")

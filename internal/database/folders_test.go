@@ -52,7 +52,8 @@ func TestFolders_have_no_drift(t *testing.T) {
 		if err := migrate.WriteSumFile(dir, sum); err != nil {
 			t.Fatal(err)
 		}
-		differ, err := schema.NewMigrate(database.EntDriver(db), schema.WithDir(dir), schema.WithMigrationMode(schema.ModeReplay),
+		differ, err := schema.NewMigrate(database.EntDriver(db), schema.WithDir(dir),
+			schema.WithMigrationMode(schema.ModeReplay),
 			schema.WithDropColumn(true), schema.WithDropIndex(true))
 		if err != nil {
 			t.Fatal(err)

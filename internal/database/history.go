@@ -15,8 +15,8 @@ import (
 	"github.com/lib/pq"
 )
 
-// historyTable is where Atlas keeps which migrations were applied. Its shape is the CLI's, so that either may go on where
-// the other stopped.
+// historyTable is where Atlas keeps which migrations were applied. Its shape is the CLI's, so that
+// either may go on where the other stopped.
 const historyTable = "atlas_schema_revisions"
 
 // createHistory has the columns that Atlas' CLI gives the table on each database.
@@ -34,11 +34,13 @@ var createHistory = map[string]string{
 }
 
 var historyColumns = []string{
-	"version", "description", "type", "applied", "total", "executed_at", "execution_time", "error", "error_stmt", "hash",
+	"version", "description", "type", "applied", "total", "executed_at", "execution_time", "error", "error_stmt",
+	"hash",
 	"partial_hashes", "operator_version",
 }
 
-// history is Atlas' table of applied revisions, read and written through a connection or a transaction.
+// history is Atlas' table of applied revisions, read and written through a connection or a
+// transaction.
 type history struct {
 	schema.ExecQuerier
 	dialect string
@@ -58,8 +60,8 @@ const findHistory = `SELECT CASE WHEN relnamespace = n.oid THEN '' ELSE relnames
 		AND (relnamespace = n.oid OR relnamespace = to_regnamespace('` + historyTable + `'))
 	ORDER BY relnamespace = n.oid DESC LIMIT 1`
 
-// openHistory finds the table: in the connection's schema, or in the one that Atlas' CLI makes for itself when its URL
-// names none. exists is false on a database that was never migrated.
+// openHistory finds the table: in the connection's schema, or in the one that Atlas' CLI makes for
+// itself when its URL names none. exists is false on a database that was never migrated.
 func openHistory(ctx context.Context, conn schema.ExecQuerier, name string) (h *history, exists bool, err error) {
 	h = &history{ExecQuerier: conn, dialect: name}
 	query := "SELECT '', true FROM sqlite_master WHERE type = 'table' AND name = '" + historyTable + "'"
@@ -82,7 +84,8 @@ func openHistory(ctx context.Context, conn schema.ExecQuerier, name string) (h *
 		}
 	}
 	if !readable {
-		return nil, false, fmt.Errorf("the role of the database URL may not read the migration history (permission denied): "+
+		return nil, false, fmt.Errorf("the role of the database URL may not read the migration history (permission "+
+			"denied): "+
 			"run GRANT SELECT ON %s TO the role; docs/migrations.md lists every right that it needs", historyTable)
 	}
 	return h, exists, rows.Err()
@@ -102,7 +105,8 @@ func (h *history) checkSchema(ctx context.Context) (err error) {
 		}
 	}
 	if !usable {
-		return fmt.Errorf("the role of the database URL may use no schema of its search_path (%s): create the schema, or "+
+		return fmt.Errorf("the role of the database URL may use no schema of its search_path (%s): create the "+
+			"schema, or "+
 			"run GRANT USAGE ON SCHEMA … TO the role", path)
 	}
 	return rows.Err()
@@ -116,7 +120,8 @@ func (h *history) create(ctx context.Context) error {
 	if _, err := h.ExecContext(ctx, createHistory[h.dialect]); err != nil {
 		err = fmt.Errorf("create the migration history: %w", err)
 		if e, ok := errors.AsType[*pq.Error](err); ok && e.Code == insufficientPrivilege {
-			err = fmt.Errorf("%w: migrate as the owner of the database, or run GRANT CREATE ON SCHEMA … TO the role", err)
+			err = fmt.Errorf("%w: migrate as the owner of the database, or run GRANT CREATE ON SCHEMA … TO the role",
+				err)
 		}
 		return err
 	}
@@ -171,7 +176,8 @@ func (h *history) read(ctx context.Context, where func(*entsql.Selector)) (_ []*
 			failed, stmt  sql.NullString
 			partialHashes []byte
 		)
-		if err := rows.Scan(&r.Version, &r.Description, &r.Type, &r.Applied, &r.Total, &r.ExecutedAt, &took, &failed, &stmt,
+		if err := rows.Scan(&r.Version, &r.Description, &r.Type, &r.Applied, &r.Total, &r.ExecutedAt, &took, &failed,
+			&stmt,
 			&r.Hash, &partialHashes, &r.OperatorVersion); err != nil {
 			return nil, err
 		}
@@ -194,7 +200,8 @@ func (h *history) WriteRevision(ctx context.Context, r *migrate.Revision) error 
 	}
 	query, args := entsql.Dialect(h.dialect).Insert(historyTable).Schema(h.schema).Columns(historyColumns...).
 		Values(r.Version, r.Description, uint(r.Type), r.Applied, r.Total, r.ExecutedAt.UTC(), int64(r.ExecutionTime),
-			entsql.NullString{String: r.Error, Valid: r.Error != ""}, entsql.NullString{String: r.ErrorStmt, Valid: r.ErrorStmt != ""},
+			entsql.NullString{String: r.Error, Valid: r.Error != ""},
+			entsql.NullString{String: r.ErrorStmt, Valid: r.ErrorStmt != ""},
 			r.Hash, string(partialHashes), r.OperatorVersion).
 		OnConflict(entsql.ConflictColumns("version"), entsql.ResolveWithNewValues()).
 		Query()

@@ -26,7 +26,8 @@ func (m *Migrator) check(revisions []*migrate.Revision) error {
 	}
 	for _, r := range revisions {
 		if r.Applied < r.Total {
-			return fmt.Errorf("migration %s is applied in part, %d of %d statements (%s): repair the database by hand, then tell "+
+			return fmt.Errorf("migration %s is applied in part, %d of %d statements (%s): repair the database by "+
+				"hand, then tell "+
 				"the history with `atlas migrate set %s` if you finished it, or delete its row from %s if you undid it",
 				r.Version, r.Applied, r.Total, r.Error, r.Version, historyTable)
 		}
@@ -35,7 +36,8 @@ func (m *Migrator) check(revisions []*migrate.Revision) error {
 				continue
 			}
 			if sum, err := sums.SumByName(f.Name()); err != nil || sum != r.Hash {
-				return fmt.Errorf("migration %s was changed after it had been applied: restore the file that was applied "+
+				return fmt.Errorf("migration %s was changed after it had been applied: restore the file that was "+
+					"applied "+
 					"and put the change in a new migration", f.Name())
 			}
 		}
@@ -43,14 +45,15 @@ func (m *Migrator) check(revisions []*migrate.Revision) error {
 	return nil
 }
 
-// foreign refuses a history that another program keeps. A newer build has applied every migration of
-// this one before its own.
+// foreign refuses a history that another program keeps. A newer build has applied every migration
+// of this one before its own.
 func foreign(revisions []*migrate.Revision, files []migrate.File) error {
 	last := files[len(files)-1].Version()
 	for _, r := range revisions {
 		known := slices.ContainsFunc(files, func(f migrate.File) bool { return f.Version() == r.Version })
 		if !known && (r.Version < last || find(revisions, last) == nil) {
-			return fmt.Errorf("the migration history %s is another program's, it has migration %s %s: give tenantry a database of its own",
+			return fmt.Errorf("the migration history %s is another program's, it has migration %s %s: give tenantry "+
+				"a database of its own",
 				historyTable, r.Version, r.Description)
 		}
 	}

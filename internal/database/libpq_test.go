@@ -23,12 +23,15 @@ func parsed(t *testing.T, dsn string) *url.URL {
 	return u
 }
 
-// Clouds hand out URLs with parameters of libpq. Those that change nothing are not sent to the server, which would refuse them.
+// Clouds hand out URLs with parameters of libpq. Those that change nothing are not sent to the
+// server, which would refuse them.
 func TestConnector_parametersOfLibpqThatDoNoHarmAreDropped(t *testing.T) {
 	t.Parallel()
 	for _, parameters := range []string{
-		"channel_binding=prefer", "channel_binding=disable", "gssencmode=disable", "gssencmode=prefer", "keepalives=1&keepalives_idle=30&keepalives_interval=10&keepalives_count=3",
-		"tcp_user_timeout=5000", "sslcompression=0", "sslcertmode=allow", "gssdelegation=0", "requiressl=0", "replication=false", "gsslib=gssapi",
+		"channel_binding=prefer", "channel_binding=disable", "gssencmode=disable", "gssencmode=prefer",
+		"keepalives=1&keepalives_idle=30&keepalives_interval=10&keepalives_count=3",
+		"tcp_user_timeout=5000", "sslcompression=0", "sslcertmode=allow", "gssdelegation=0", "requiressl=0",
+		"replication=false", "gsslib=gssapi",
 	} {
 		dsn, err := complete(parsed(t, "postgres://db/x?search_path=y&"+parameters), func(url.Values) {})
 		if err != nil {
@@ -45,13 +48,17 @@ func TestConnector_parametersOfLibpqThatDoNoHarmAreDropped(t *testing.T) {
 func TestConnector_parameterThatTheDriverCannotKeepIsExplained(t *testing.T) {
 	t.Parallel()
 	for parameter, want := range map[string]string{
-		"channel_binding=require": "sslmode=verify-full", "gssencmode=require": "sslmode=verify-full", "sslcrl=/x": "revocation", "require_auth=scram-sha-256": "pg_hba.conf",
-		"sslcertmode=require": "sslcert", "requirepeer=postgres": "socket", "sslpassword=canary": "passphrase", "scram_client_key=canary": "password",
-		"servicefile=/x": "PGSERVICEFILE", "requiressl=1": "sslmode=require", "replication=database": "replication",
+		"channel_binding=require": "sslmode=verify-full", "gssencmode=require": "sslmode=verify-full",
+		"sslcrl=/x": "revocation", "require_auth=scram-sha-256": "pg_hba.conf",
+		"sslcertmode=require": "sslcert", "requirepeer=postgres": "socket", "sslpassword=canary": "passphrase",
+		"scram_client_key=canary": "password",
+		"servicefile=/x":          "PGSERVICEFILE", "requiressl=1": "sslmode=require",
+		"replication=database": "replication",
 	} {
 		_, err := newConnector(parsed(t, "postgres://db/x?"+parameter), func(url.Values) {}, 0, false)
 		name, _, _ := strings.Cut(parameter, "=")
-		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "canary") {
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), name) ||
+			strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s: %v", parameter, err)
 		}
 	}
@@ -60,7 +67,8 @@ func TestConnector_parameterThatTheDriverCannotKeepIsExplained(t *testing.T) {
 // The tests of variables change the environment of the process, and so run alone.
 
 func TestVariables_thatDoNoHarmAreDropped(t *testing.T) {
-	for _, v := range []string{"PGCHANNELBINDING=prefer", "PGGSSENCMODE=disable", "PGSSLCOMPRESSION=0", "PGREQUIRESSL=0", "PGSSLCERTMODE=allow", "PGPORT=", "PGSSLMODE=", "PGCONNECT_TIMEOUT=", "PGHOSTADDR="} {
+	for _, v := range []string{"PGCHANNELBINDING=prefer", "PGGSSENCMODE=disable", "PGSSLCOMPRESSION=0",
+		"PGREQUIRESSL=0", "PGSSLCERTMODE=allow", "PGPORT=", "PGSSLMODE=", "PGCONNECT_TIMEOUT=", "PGHOSTADDR="} {
 		name, value, _ := strings.Cut(v, "=")
 		t.Setenv(name, value)
 	}
@@ -71,7 +79,8 @@ func TestVariables_thatDoNoHarmAreDropped(t *testing.T) {
 		t.Error(err)
 	}
 	t.Setenv("PGCHANNELBINDING", "require")
-	if err := DropVariables(); err == nil || !strings.Contains(err.Error(), "PGCHANNELBINDING=require") || !strings.Contains(err.Error(), "verify-full") {
+	if err := DropVariables(); err == nil || !strings.Contains(err.Error(), "PGCHANNELBINDING=require") ||
+		!strings.Contains(err.Error(), "verify-full") {
 		t.Errorf("%v", err)
 	}
 }
@@ -79,7 +88,8 @@ func TestVariables_thatDoNoHarmAreDropped(t *testing.T) {
 // What the URL does not say comes from the variables, as with libpq. The URL goes before them.
 func TestVariables_fillInWhatTheURLLeavesOut(t *testing.T) {
 	for name, value := range map[string]string{
-		"PGHOST": "db1,db2", "PGPORT": "5433", "PGUSER": "ada", "PGPASSWORD": "canary", "PGDATABASE": "identity", "PGAPPNAME": "fleet", "PGCONNECT_TIMEOUT": "2", "PGSSLMODE": "disable",
+		"PGHOST": "db1,db2", "PGPORT": "5433", "PGUSER": "ada", "PGPASSWORD": "canary", "PGDATABASE": "identity",
+		"PGAPPNAME": "fleet", "PGCONNECT_TIMEOUT": "2", "PGSSLMODE": "disable",
 	} {
 		t.Setenv(name, value)
 	}
@@ -100,25 +110,29 @@ func TestVariables_fillInWhatTheURLLeavesOut(t *testing.T) {
 		return c, cfg
 	}
 	c, cfg := open("postgres://")
-	if cfg.Host != "db1" || cfg.Port != 5433 || cfg.User != "ada" || cfg.Password != "canary" || cfg.Database != "identity" || cfg.SSLMode != "disable" ||
+	if cfg.Host != "db1" || cfg.Port != 5433 || cfg.User != "ada" || cfg.Password != "canary" ||
+		cfg.Database != "identity" || cfg.SSLMode != "disable" ||
 		cfg.ApplicationName != "fleet" || cfg.ConnectTimeout != 2*time.Second {
 		t.Errorf("%+v", cfg)
 	}
 	if len(c.hosts) != 2 || c.unfit == "" {
 		t.Errorf("%d hosts of PGHOST, of which one must accept writes: %q", len(c.hosts), c.unfit)
 	}
-	if _, cfg = open("postgres://grace@db3:1/x?application_name=a&connect_timeout=7"); cfg.Host != "db3" || cfg.Port != 1 || cfg.User != "grace" || cfg.Database != "x" ||
+	if _, cfg = open("postgres://grace@db3:1/x?application_name=a&connect_timeout=7"); cfg.Host != "db3" ||
+		cfg.Port != 1 || cfg.User != "grace" || cfg.Database != "x" ||
 		cfg.ApplicationName != "a" || cfg.ConnectTimeout != 7*time.Second {
 		t.Errorf("%+v", cfg)
 	}
 }
 
-// A password file is read as libpq reads it: ~/.pgpass, PGPASSFILE or passfile, for the host, port, database and user.
+// A password file is read as libpq reads it: ~/.pgpass, PGPASSFILE or passfile, for the host, port,
+// database and user.
 func TestPasswordFile_givesThePassword(t *testing.T) {
 	server := asksForPassword(t)
 	host, port, _ := net.SplitHostPort(server.address)
 	file := filepath.Join(t.TempDir(), "pgpass")
-	if err := os.WriteFile(file, []byte("other:*:*:*:wrong\n"+host+":"+port+":identity:ada:canary\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("other:*:*:*:wrong\n"+host+":"+port+":identity:ada:canary\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	dsn := "postgres://ada@" + server.address + "/identity?sslmode=disable"
@@ -126,7 +140,8 @@ func TestPasswordFile_givesThePassword(t *testing.T) {
 		"parameter": func() string { return dsn + "&passfile=" + url.QueryEscape(file) },
 		"variable":  func() string { t.Setenv("PGPASSFILE", file); return dsn },
 	} {
-		_, err := Open(t.Context(), Options{URL: open(), PoolSize: 1, ConnectTimeout: time.Second}, slog.New(slog.DiscardHandler))
+		_, err := Open(t.Context(), Options{URL: open(), PoolSize: 1, ConnectTimeout: time.Second},
+			slog.New(slog.DiscardHandler))
 		if got := <-server.passwords; got != "canary" || err == nil {
 			t.Errorf("%s: sent %q, %v", name, got, err)
 		}

@@ -29,13 +29,14 @@ const (
 	// lockTimeout is how long a starter waits for another one that is migrating.
 	lockTimeout = 5 * time.Minute
 	operator    = "tenantry"
-	// lockPause is the pause before a migration tries again to lock its tables, and lockNotAvailable the SQLSTATE of a lock timeout.
+	// lockPause is the pause before a migration tries again to lock its tables, and
+	// lockNotAvailable the SQLSTATE of a lock timeout.
 	lockPause        = 2 * time.Second
 	lockNotAvailable = "55P03"
 )
 
-// Migrator applies the embedded migrations to one database. It keeps Atlas' history, so that the Atlas CLI may be used
-// in any mixture with it.
+// Migrator applies the embedded migrations to one database. It keeps Atlas' history, so that the
+// Atlas CLI may be used in any mixture with it.
 type Migrator struct {
 	db      *sql.DB
 	dialect string
@@ -49,12 +50,12 @@ type Version struct {
 	Applied       bool
 }
 
-// ErrNewer means that a newer build has migrated the database. An older one may go on serving, since migrations only add
-// what it does not use, but cannot plan the way back.
+// ErrNewer means that a newer build has migrated the database. An older one may go on serving,
+// since migrations only add what it does not use, but cannot plan the way back.
 var ErrNewer = errors.New("the database was migrated by a newer build of tenantry: migrate it with that build")
 
-// NewMigrator returns the migrator of an open database, on connections of its own: a migration may take longer than any
-// statement of a request.
+// NewMigrator returns the migrator of an open database, on connections of its own: a migration may
+// take longer than any statement of a request.
 func NewMigrator(db *DB) (*Migrator, error) {
 	dir, err := migrations.Dir(folder[db.Dialect()])
 	if err != nil {
@@ -84,8 +85,9 @@ func newMigrator(db *DB, dir migrate.Dir) (*Migrator, error) {
 	return &Migrator{db: conn, dialect: db.Dialect(), dir: dir, opts: db.opts}, nil
 }
 
-// openMigrations opens a pool without statement timeout, and on SQLite without foreign keys: rebuilding a table drops
-// the old one, and the rows that refer to it must not go with it. They are checked before each commit.
+// openMigrations opens a pool without statement timeout, and on SQLite without foreign keys:
+// rebuilding a table drops the old one, and the rows that refer to it must not go with it. They are
+// checked before each commit.
 func openMigrations(opts Options) (*sql.DB, error) {
 	if opts.URL == "" {
 		db, err := sql.Open("sqlite", sqliteDSN(filepath.Join(opts.DataDir, SQLiteFile)))
@@ -105,7 +107,8 @@ func openMigrations(opts Options) (*sql.DB, error) {
 // Close closes the migrator's connections.
 func (m *Migrator) Close() error { return m.db.Close() }
 
-// Status returns every embedded migration, oldest first. Its error says what to do when the history cannot be trusted.
+// Status returns every embedded migration, oldest first. Its error says what to do when the history
+// cannot be trusted.
 func (m *Migrator) Status(ctx context.Context) ([]Version, error) {
 	h, exists, err := openHistory(ctx, m.db, m.dialect)
 	if err != nil {
@@ -126,7 +129,8 @@ func (m *Migrator) Status(ctx context.Context) ([]Version, error) {
 	}
 	versions := make([]Version, 0, len(files))
 	for _, f := range files {
-		versions = append(versions, Version{Version: f.Version(), Name: f.Desc(), Applied: find(revisions, f.Version()) != nil})
+		versions = append(versions, Version{Version: f.Version(), Name: f.Desc(),
+			Applied: find(revisions, f.Version()) != nil})
 	}
 	if last := len(versions) - 1; len(revisions) > 0 && revisions[len(revisions)-1].Version > versions[last].Version {
 		return versions, ErrNewer
@@ -134,8 +138,8 @@ func (m *Migrator) Status(ctx context.Context) ([]Version, error) {
 	return versions, nil
 }
 
-// Up applies what is pending, each migration in one transaction with its entry in the history, and returns what it
-// applied. Of several callers one works and the others find nothing left to do.
+// Up applies what is pending, each migration in one transaction with its entry in the history, and
+// returns what it applied. Of several callers one works and the others find nothing left to do.
 func (m *Migrator) Up(ctx context.Context) (applied []Version, err error) {
 	unlock, err := m.lock(ctx)
 	if err != nil {
@@ -182,8 +186,8 @@ func (m *Migrator) pending(ctx context.Context, h *history) ([]migrate.File, err
 	return pending, err
 }
 
-// applyOnceFree applies a migration. One that could not lock its tables in time was rolled back, and is tried again: requests wait behind
-// it, so that it must not wait for long at once.
+// applyOnceFree applies a migration. One that could not lock its tables in time was rolled back,
+// and is tried again: requests wait behind it, so that it must not wait for long at once.
 func (m *Migrator) applyOnceFree(ctx context.Context, h *history, f migrate.File) error {
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := m.apply(ctx, h, f)
@@ -224,8 +228,8 @@ func (m *Migrator) inTx(ctx context.Context, fn func(schema.ExecQuerier) error) 
 	return tx.Commit()
 }
 
-// executor is Atlas' own. It may start on a database that holds other tables: who shares one gets an error for a table
-// that exists, and nothing is changed.
+// executor is Atlas' own. It may start on a database that holds other tables: who shares one gets
+// an error for a table that exists, and nothing is changed.
 func (m *Migrator) executor(conn schema.ExecQuerier, h migrate.RevisionReadWriter) (*migrate.Executor, error) {
 	drv, err := m.atlas(conn)
 	if err != nil {
@@ -242,7 +246,8 @@ func (m *Migrator) atlas(conn schema.ExecQuerier) (migrate.Driver, error) {
 	return postgres.Open(conn)
 }
 
-// lock keeps other starters out until the returned function is called. A starter that is killed leaves no lock behind.
+// lock keeps other starters out until the returned function is called. A starter that is killed
+// leaves no lock behind.
 func (m *Migrator) lock(ctx context.Context) (func() error, error) {
 	if m.dialect == dialect.SQLite {
 		// Atlas' own lock for SQLite is a file that outlives a kill; the kernel releases this one.
@@ -256,7 +261,8 @@ func (m *Migrator) lock(ctx context.Context) (func() error, error) {
 		case errors.Is(err, fs.ErrPermission):
 			return nil, fmt.Errorf("lock the data folder: %w", ExplainAccess(err, m.opts.DataDir))
 		case err != nil:
-			return nil, fmt.Errorf("lock the data folder: the file system of %s does not support file locks%s", m.opts.DataDir, dataFolderAdvice(err))
+			return nil, fmt.Errorf("lock the data folder: the file system of %s does not support file locks%s",
+				m.opts.DataDir, dataFolderAdvice(err))
 		}
 		return file.Unlock, nil
 	}

@@ -30,7 +30,8 @@ func TestUp_tableThatIsLockedIsWaitedForWithoutBlockingRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := dump.ExecContext(t.Context(), "LOCK TABLE oauth_providers IN ACCESS SHARE MODE"); err != nil { // as pg_dump does
+	if _, err := dump.ExecContext(t.Context(),
+		"LOCK TABLE oauth_providers IN ACCESS SHARE MODE"); err != nil { // as pg_dump does
 		t.Fatal(err)
 	}
 	migrated := make(chan error)
@@ -63,7 +64,8 @@ func TestFinishChangeLog_refusesWhereOtherRolesAreHidden(t *testing.T) {
 	t.Cleanup(func() { _, _ = p.SQL.Exec("DROP ROLE " + role) })
 	other := opts
 	other.URL = strings.Replace(opts.URL, "postgres@", role+"@", 1)
-	if _, err := dbtest.Open(t, other).FinishChangeLog(t.Context(), false); err == nil || !strings.Contains(err.Error(), "other roles") {
+	if _, err := dbtest.Open(t, other).FinishChangeLog(t.Context(), false); err == nil ||
+		!strings.Contains(err.Error(), "other roles") {
 		t.Errorf("finished: %v", err)
 	}
 }

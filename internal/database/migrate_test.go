@@ -110,11 +110,16 @@ func TestUp_of_many_starters_is_applied_once(t *testing.T) {
 func TestUp_refuses_a_history_that_cannot_be_trusted(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ change, want string }{
-		"half-applied":                     {"UPDATE atlas_schema_revisions SET applied = applied - 1", "applied in part"},
-		"changed":                          {"UPDATE atlas_schema_revisions SET hash = 'other'", "was changed after it had been applied"},
-		"of a program with newer versions": {"UPDATE atlas_schema_revisions SET version = '2099' || version", "another program's"},
-		"of a program with older versions": {"UPDATE atlas_schema_revisions SET version = '2000' || version", "another program's"},
-		"shared with a program":            {"UPDATE atlas_schema_revisions SET version = '2000' || version WHERE description = 'init'", "another program's"},
+		"half-applied": {"UPDATE atlas_schema_revisions SET applied = applied - 1",
+			"applied in part"},
+		"changed": {"UPDATE atlas_schema_revisions SET hash = 'other'",
+			"was changed after it had been applied"},
+		"of a program with newer versions": {"UPDATE atlas_schema_revisions SET version = '2099' || version",
+			"another program's"},
+		"of a program with older versions": {"UPDATE atlas_schema_revisions SET version = '2000' || version",
+			"another program's"},
+		"shared with a program": {"UPDATE atlas_schema_revisions SET version = '2000' || version WHERE " +
+			"description = 'init'", "another program's"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -138,8 +143,10 @@ func TestDatabase_of_a_newer_build_is_told_apart(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		_, m := open(t, opts)
-		newer := "INSERT INTO atlas_schema_revisions SELECT '20990101000000', description, type, applied, total, executed_at, " +
-			"execution_time, error, error_stmt, hash, partial_hashes, operator_version FROM atlas_schema_revisions LIMIT 1"
+		newer := "INSERT INTO atlas_schema_revisions SELECT '20990101000000', description, type, applied, total, " +
+			"executed_at, " +
+			"execution_time, error, error_stmt, hash, partial_hashes, operator_version FROM atlas_schema_revisions " +
+			"LIMIT 1"
 		if err := m.Exec(t.Context(), newer); err != nil {
 			t.Fatal(err)
 		}

@@ -24,16 +24,18 @@ type Options struct {
 	DataDir string
 	// PoolSize and MaxOverflow add up to the number of Postgres connections.
 	PoolSize, MaxOverflow int
-	// PoolDefault says that the operator has set neither, so that Open may lower their sum to what the
-	// server has free.
+	// PoolDefault says that the operator has set neither, so that Open may lower their sum to what
+	// the server has free.
 	PoolDefault bool
 	// Prepared turns prepared statements on. PgBouncer in transaction mode needs it off.
 	Prepared bool
-	// ConnectTimeout bounds how long a database that cannot be reached is waited for. Zero means 30 seconds.
+	// ConnectTimeout bounds how long a database that cannot be reached is waited for. Zero means 30
+	// seconds.
 	ConnectTimeout time.Duration
 }
 
-// Name returns what an operator calls the database, without user and password: the servers and the name, or the file.
+// Name returns what an operator calls the database, without user and password: the servers and the
+// name, or the file.
 func (o Options) Name() string {
 	if o.URL == "" {
 		return filepath.Join(o.DataDir, SQLiteFile)
@@ -156,7 +158,8 @@ func await(ctx context.Context, db *sql.DB, timeout time.Duration, log *slog.Log
 	}
 	_, err := backoff.Retry(ctx, attempt,
 		backoff.WithBackOff(&backoff.ExponentialBackOff{
-			InitialInterval: 100 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 3 * time.Second,
+			InitialInterval: 100 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2,
+			MaxInterval: 3 * time.Second,
 		}),
 		backoff.WithMaxElapsedTime(timeout),
 		backoff.WithNotify(func(err error, wait time.Duration) {

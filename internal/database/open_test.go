@@ -43,7 +43,8 @@ func TestOpen_gives_up_on_a_server_that_is_not_there(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "did not answer within 500ms") || !database.Unavailable(err) {
 		t.Errorf("open: %v", err)
 	}
-	// Generous, because the machine may be busy; one of the 30 seconds that are the default would still be seen.
+	// Generous, because the machine may be busy; one of the 30 seconds that are the default would
+	// still be seen.
 	if took := time.Since(start); took > 10*time.Second {
 		t.Errorf("gave up after %s", took)
 	}
@@ -137,7 +138,8 @@ func TestUnprepared_statements_serve_every_kind_of_column(t *testing.T) {
 		t.Errorf("roles %v, %v", roles, err)
 	}
 	token := db.Client.OneTimeToken.Query().OnlyX(ctx)
-	if len(token.TokenHash) != 32 || !token.ExpiresAt.Equal(expires.UTC().Truncate(time.Microsecond)) || len(token.Payload) == 0 {
+	if len(token.TokenHash) != 32 || !token.ExpiresAt.Equal(expires.UTC().Truncate(time.Microsecond)) ||
+		len(token.Payload) == 0 {
 		t.Errorf("token %v", token)
 	}
 	if n := db.Client.Tenant.Query().Where(tenant.Slug("acme"), tenant.IsActive(true)).CountX(ctx); n != 1 {

@@ -10,7 +10,8 @@ import (
 	"tenantry/internal/principal"
 )
 
-// A disk that is full is an outage for who writes, and for nobody else; it needs no restart to get over it.
+// A disk that is full is an outage for who writes, and for nobody else; it needs no restart to get
+// over it.
 func TestSQLite_that_is_full_refuses_writes(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, dbtest.SQLite(t))
@@ -23,7 +24,8 @@ func TestSQLite_that_is_full_refuses_writes(t *testing.T) {
 		}
 	}
 	register := func(i int) apitest.Answer {
-		return s.Call("POST", "/api/v1/auth/register", "", apitest.Credentials(fmt.Sprintf("user%d@acme.test", i), apitest.OwnerPassword))
+		return s.Call("POST", "/api/v1/auth/register", "", apitest.Credentials(fmt.Sprintf("user%d@acme.test", i),
+			apitest.OwnerPassword))
 	}
 	pages(1)    // SQLite takes the number that there are
 	stored := 1 // the owner
@@ -59,7 +61,8 @@ func TestPostgres_pool_that_is_full_is_an_outage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a := s.Expect(http.StatusServiceUnavailable, s.Call("GET", "/api/v1/users/me", access, nil)); a.Header.Get("Retry-After") == "" {
+	if a := s.Expect(http.StatusServiceUnavailable,
+		s.Call("GET", "/api/v1/users/me", access, nil)); a.Header.Get("Retry-After") == "" {
 		t.Errorf("no Retry-After: %s", a.Body)
 	}
 	s.Expect(http.StatusOK, s.Call("GET", "/healthz", "", nil))

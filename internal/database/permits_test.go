@@ -31,10 +31,16 @@ func TestClient_that_waits_for_a_connection_gives_up_at_its_deadline(t *testing.
 			late, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 			defer cancel()
 			for what, wait := range map[string]func() error{
-				"statement":   func() error { return db.Client.Tenant.Update().SetName("Late").Exec(late) },
-				"transaction": func() error { return database.WithTx(late, db.Client, func(*ent.Client) error { return nil }) },
+				"statement": func() error { return db.Client.Tenant.Update().SetName("Late").Exec(late) },
+				"transaction": func() error {
+					return database.WithTx(late, db.Client, func(*ent.Client) error {
+						return nil
+					})
+				},
 				"rows": func() error {
-					return database.Rows(late, db.Client, "DELETE FROM roles RETURNING id", nil, func(*sql.Rows) error { return nil })
+					return database.Rows(late, db.Client, "DELETE FROM roles RETURNING id", nil, func(*sql.Rows) error {
+						return nil
+					})
 				},
 			} {
 				if err := wait(); !errors.Is(err, context.DeadlineExceeded) || !database.Unavailable(err) {
@@ -61,11 +67,15 @@ func TestPool_that_is_full_refuses(t *testing.T) {
 	ctx, _ := newTenant(t, db)
 	err := database.WithTx(ctx, db.Client, func(*ent.Client) error {
 		for what, err := range map[string]error{
-			"statement":         db.Client.Tenant.Update().SetName("Late").Exec(ctx),
-			"statement by hand": func() error { _, err := db.Client.ExecContext(ctx, "DELETE FROM tenants"); return err }(),
-			"transaction":       database.WithTx(ctx, db.Client, func(*ent.Client) error { return nil }),
+			"statement": db.Client.Tenant.Update().SetName("Late").Exec(ctx),
+			"statement by hand": func() error {
+				_, err := db.Client.ExecContext(ctx, "DELETE FROM tenants")
+				return err
+			}(),
+			"transaction": database.WithTx(ctx, db.Client, func(*ent.Client) error { return nil }),
 			"take": func() error {
-				_, err := database.DeleteReturning[struct{}](ctx, db.Client, "roles", []string{"id"}, entsql.EQ("name", "none"))
+				_, err := database.DeleteReturning[struct{}](ctx, db.Client, "roles", []string{"id"},
+					entsql.EQ("name", "none"))
 				return err
 			}(),
 			"rows": database.Rows(ctx, db.Client, "SELECT 1", nil, func(*sql.Rows) error { return nil }),
@@ -92,13 +102,14 @@ func TestRows_keep_their_connection_and_give_it_back(t *testing.T) {
 	failed := errors.New("read")
 	for _, want := range []error{nil, failed, nil} {
 		read := 0
-		err := database.Rows(ctx, db.Client, "SELECT generate_series(1, $1::int)", []any{3}, func(rows *sql.Rows) error {
-			read++
-			if err := db.Client.Tenant.Update().SetName("Late").Exec(ctx); !database.Unavailable(err) {
-				t.Errorf("beside the rows: %v", err)
-			}
-			return want
-		})
+		err := database.Rows(ctx, db.Client, "SELECT generate_series(1, $1::int)", []any{3},
+			func(rows *sql.Rows) error {
+				read++
+				if err := db.Client.Tenant.Update().SetName("Late").Exec(ctx); !database.Unavailable(err) {
+					t.Errorf("beside the rows: %v", err)
+				}
+				return want
+			})
 		if !errors.Is(err, want) || (want == nil && read != 3) {
 			t.Errorf("%d rows, %v, want %v", read, err, want)
 		}

@@ -199,8 +199,8 @@ func TestPool_poolerThatRefusesConnectionsIsUnavailable(t *testing.T) {
 	}
 }
 
-// lib/pq describes a statement with parameters before it sends them. A pooler in transaction mode may hand the two to different server
-// connections, although it maps prepared statements.
+// lib/pq describes a statement with parameters before it sends them. A pooler in transaction mode
+// may hand the two to different server connections, although it maps prepared statements.
 func TestPool_unpreparedStatementThroughMappingPoolerIsOneRoundTrip(t *testing.T) {
 	t.Parallel()
 	db := dbtest.Open(t, dbtest.ThroughMappingPooler(t, dbtest.Postgres(t), 3))

@@ -20,8 +20,8 @@ const (
 	statementTimeout = 5 * time.Second
 	// connectTimeout bounds one attempt to reach the server.
 	connectTimeout = 5 * time.Second
-	// answerTimeout ends the wait for a server that was asked and says nothing at all: stopped, or behind a network that
-	// drops. It would have ended the statement itself before.
+	// answerTimeout ends the wait for a server that was asked and says nothing at all: stopped, or
+	// behind a network that drops. It would have ended the statement itself before.
 	answerTimeout = statementTimeout + 2*time.Second
 	// poolTimeout is how long a request waits for a connection before it is refused.
 	poolTimeout = 500 * time.Millisecond
@@ -37,8 +37,8 @@ func openPostgres(ctx context.Context, opts Options, log *slog.Logger) (*router,
 		return nil, errors.New("the database URL is not of the form postgres://user:password@host:port/database")
 	}
 	c, err := newConnector(dsn, func(q url.Values) {
-		// One attempt must not outlast all of them: lib/pq heeds no context once it is connected, and
-		// waits for the first byte.
+		// One attempt must not outlast all of them: lib/pq heeds no context once it is connected,
+		// and waits for the first byte.
 		attempt := min(connectTimeout, max(time.Second, opts.ConnectTimeout))
 		setDefault(q, "connect_timeout", strconv.Itoa(int(attempt.Seconds())))
 		if opts.Prepared {
@@ -83,12 +83,13 @@ func startPool(ctx context.Context, db *sql.DB, c *connector, opts Options, log 
 	return newPool(db, semconv.DBSystemNamePostgreSQL, opts.Prepared, poolTimeout)
 }
 
-// oneRoundTrip makes lib/pq send a statement that is not prepared with its parameters. Otherwise it describes the statement first, and a
-// pooler in transaction mode may run it on another server connection, which does not have it.
+// oneRoundTrip makes lib/pq send a statement that is not prepared with its parameters. Otherwise it
+// describes the statement first, and a pooler in transaction mode may run it on another server
+// connection, which does not have it.
 func oneRoundTrip(q url.Values) { setDefault(q, "binary_parameters", "yes") }
 
-// openDSN opens a pool on a Postgres DSN after change has set further parameters. An answer is waited for as long as
-// patience; zero is for ever.
+// openDSN opens a pool on a Postgres DSN after change has set further parameters. An answer is
+// waited for as long as patience; zero is for ever.
 func openDSN(dsn *url.URL, change func(url.Values), patience time.Duration) (*sql.DB, error) {
 	c, err := newConnector(dsn, change, patience, false)
 	if err != nil {
@@ -97,8 +98,8 @@ func openDSN(dsn *url.URL, change func(url.Values), patience time.Duration) (*sq
 	return sql.OpenDB(c), nil
 }
 
-// complete is a DSN with the parameters that change sets, and those that every connection has, without those of libpq that
-// the driver does not know.
+// complete is a DSN with the parameters that change sets, and those that every connection has,
+// without those of libpq that the driver does not know.
 func complete(dsn *url.URL, change func(url.Values)) (string, error) {
 	q := dsn.Query()
 	if err := dropLibpqParameters(q); err != nil {
@@ -109,8 +110,10 @@ func complete(dsn *url.URL, change func(url.Values)) (string, error) {
 	if os.Getenv("PGAPPNAME") == "" {
 		setDefault(q, "application_name", "tenantry")
 	}
-	if strings.Contains(dsn.Host+q.Get("host"), ",") || (dsn.Host == "" && !q.Has("host") && strings.Contains(os.Getenv("PGHOST"), ",")) {
-		// Otherwise the pool might read a standby that is behind the change log, and cache what it reads.
+	if strings.Contains(dsn.Host+q.Get("host"), ",") ||
+		(dsn.Host == "" && !q.Has("host") && strings.Contains(os.Getenv("PGHOST"), ",")) {
+		// Otherwise the pool might read a standby that is behind the change log, and cache what it
+		// reads.
 		setDefault(q, "target_session_attrs", "read-write")
 	}
 	withParameters := *dsn
@@ -122,7 +125,8 @@ func complete(dsn *url.URL, change func(url.Values)) (string, error) {
 	return withParameters.String(), nil
 }
 
-// splitHosts moves host1:port1,host2:port2 to where lib/pq reads lists: it takes a port from the authority for all only.
+// splitHosts moves host1:port1,host2:port2 to where lib/pq reads lists: it takes a port from the
+// authority for all only.
 func splitHosts(dsn *url.URL, q url.Values) {
 	authority := strings.Split(dsn.Host, ",")
 	if len(authority) == 1 {
@@ -140,7 +144,8 @@ func splitHosts(dsn *url.URL, q url.Values) {
 	q.Set("port", strings.Join(ports, ","))
 }
 
-// variables are those of the parameters that have a default here: the default must not go before them.
+// variables are those of the parameters that have a default here: the default must not go before
+// them.
 var variables = map[string]string{
 	"connect_timeout": "PGCONNECT_TIMEOUT", "target_session_attrs": "PGTARGETSESSIONATTRS",
 }

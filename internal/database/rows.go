@@ -24,7 +24,8 @@ func Rows(ctx context.Context, client *ent.Client, statement string, args []any,
 func withRows(ctx context.Context, client *ent.Client, statement string, args []any, read func(*sql.Rows) error) error {
 	held := &permit{release: func() {}}
 	defer func() { held.release() }()
-	rows, err := client.QueryContext(context.WithValue(ctx, permitKey{}, held), statement, args...) //nolint:rowserrcheck // read does
+	rows, err := client.QueryContext(context.WithValue(ctx, permitKey{}, held), statement,
+		args...) //nolint:rowserrcheck // read does
 	if err != nil {
 		return err
 	}

@@ -24,8 +24,8 @@ const SQLiteFile = "tenantry.db"
 // busyTimeout is how long a writer waits for another, in this process or outside it.
 const busyTimeout = 5 * time.Second
 
-// openSQLite opens two pools on one file: readers, and the one writer that SQLite allows. A second writer would only
-// wait in the busy handler for what it can wait for here, in order.
+// openSQLite opens two pools on one file: readers, and the one writer that SQLite allows. A second
+// writer would only wait in the busy handler for what it can wait for here, in order.
 func openSQLite(ctx context.Context, opts Options, log *slog.Logger) (*router, error) {
 	if err := os.MkdirAll(opts.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("create data folder: %w", ExplainAccess(err, opts.DataDir))
@@ -76,12 +76,14 @@ func ExplainAccess(err error, dir string) error {
 	if !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	return fmt.Errorf("%w: user %d, which runs this program, needs read and write access to %s and its files", err, os.Getuid(), dir)
+	return fmt.Errorf("%w: user %d, which runs this program, needs read and write access to %s and its files", err,
+		os.Getuid(), dir)
 }
 
-// checkWAL opens the first connection and reports why the database cannot be used with a write-ahead
-// log. SQLite needs memory that processes share through a file beside the database, and locks on it,
-// which some network shares and FUSE file systems do not have (https://sqlite.org/wal.html).
+// checkWAL opens the first connection and reports why the database cannot be used with a
+// write-ahead log. SQLite needs memory that processes share through a file beside the database, and
+// locks on it, which some network shares and FUSE file systems do not have
+// (https://sqlite.org/wal.html).
 func checkWAL(ctx context.Context, writer *sql.DB, dir string) error {
 	var mode string
 	err := writer.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode)
@@ -89,8 +91,10 @@ func checkWAL(ctx context.Context, writer *sql.DB, dir string) error {
 		var tables int
 		err = writer.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables)
 	}
-	if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == sqlite3.SQLITE_IOERR || err == nil && mode != "wal" {
-		return fmt.Errorf("open SQLite: the file system of %s does not support SQLite's write-ahead log%s", dir, dataFolderAdvice(err))
+	if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == sqlite3.SQLITE_IOERR || err == nil &&
+		mode != "wal" {
+		return fmt.Errorf("open SQLite: the file system of %s does not support SQLite's write-ahead log%s", dir,
+			dataFolderAdvice(err))
 	}
 	if err != nil {
 		return fmt.Errorf("open SQLite: %w", err)
@@ -98,22 +102,26 @@ func checkWAL(ctx context.Context, writer *sql.DB, dir string) error {
 	return nil
 }
 
-// dataFolderAdvice ends the message about a file system that lacks what SQLite needs, because of err.
+// dataFolderAdvice ends the message about a file system that lacks what SQLite needs, because of
+// err.
 func dataFolderAdvice(err error) string {
 	cause := ""
 	if err != nil {
 		cause = " (" + err.Error() + ")"
 	}
-	return cause + ": set TENANTRY_DATA_DIR to a folder on a local disk or block volume, or TENANTRY_DATABASE_URL to a PostgreSQL database"
+	return cause + ": set TENANTRY_DATA_DIR to a folder on a local disk or block volume, or TENANTRY_DATABASE_URL to " +
+		"a PostgreSQL database"
 }
 
-// sqliteDSN returns the DSN of a file: WAL, commits that outlive a power cut, a busy timeout, transactions that take the
-// write lock at once, and times in one text format that sorts as they do.
+// sqliteDSN returns the DSN of a file: WAL, commits that outlive a power cut, a busy timeout,
+// transactions that take the write lock at once, and times in one text format that sorts as they
+// do.
 func sqliteDSN(file string, pragmas ...string) string {
 	q := url.Values{
 		"_txlock":      {"immediate"},
 		"_time_format": {"sqlite"},
-		"_pragma":      append([]string{fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)"}, pragmas...),
+		"_pragma": append([]string{fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
+			"journal_mode(WAL)", "synchronous(FULL)"}, pragmas...),
 	}
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: q.Encode()}).String()
 }

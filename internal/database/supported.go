@@ -24,7 +24,8 @@ func supported(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 		return fmt.Errorf("read the version of PostgreSQL: %w", err)
 	}
 	if major := number / 10_000; major < minPostgres {
-		return fmt.Errorf("PostgreSQL %s is too old: Tenantry supports PostgreSQL %d to %d", version, minPostgres, maxPostgres)
+		return fmt.Errorf("PostgreSQL %s is too old: Tenantry supports PostgreSQL %d to %d", version, minPostgres,
+			maxPostgres)
 	} else if major > maxPostgres {
 		log.WarnContext(ctx, "PostgreSQL is newer than the versions that this build is tested with",
 			"version", version, "tested", fmt.Sprintf("%d to %d", minPostgres, maxPostgres))

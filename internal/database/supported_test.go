@@ -22,7 +22,8 @@ func TestOpen_refusesDatabaseThatIsNotUTF8(t *testing.T) {
 			opts := c.Options
 			opts.URL = dbtest.ReplaceDatabase(opts.URL, "other")
 			_, err := database.Open(t.Context(), opts, slog.New(slog.DiscardHandler))
-			if err == nil || !strings.Contains(err.Error(), `"other" has the encoding `+encoding) || !strings.Contains(err.Error(), "ENCODING 'UTF8'") {
+			if err == nil || !strings.Contains(err.Error(), `"other" has the encoding `+encoding) ||
+				!strings.Contains(err.Error(), "ENCODING 'UTF8'") {
 				t.Errorf("%v", err)
 			}
 		})
@@ -59,7 +60,8 @@ func TestOpen_refusesPostgresThatIsTooOld(t *testing.T) {
 	opts := dbtest.EmptyPostgres(t)
 	pretend(t, opts, "130014", "13.14")
 	_, err := database.Open(t.Context(), opts, slog.New(slog.DiscardHandler))
-	if err == nil || !strings.Contains(err.Error(), "PostgreSQL 13.14 is too old: Tenantry supports PostgreSQL 14 to 18") {
+	if err == nil || !strings.Contains(err.Error(),
+		"PostgreSQL 13.14 is too old: Tenantry supports PostgreSQL 14 to 18") {
 		t.Errorf("%v", err)
 	}
 }
@@ -74,7 +76,8 @@ func TestOpen_warnsOfPostgresThatIsNewerThanTested(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	if got := log.String(); !strings.Contains(got, "level=WARN") || !strings.Contains(got, "version=19.1") || !strings.Contains(got, `tested="14 to 18"`) {
+	if got := log.String(); !strings.Contains(got, "level=WARN") || !strings.Contains(got, "version=19.1") ||
+		!strings.Contains(got, `tested="14 to 18"`) {
 		t.Errorf("logged %q", got)
 	}
 }
@@ -94,7 +97,8 @@ func TestStatus_roleThatMayNotReadHistoryIsToldSo(t *testing.T) {
 	t.Parallel()
 	c, opts := asApp(t)
 	_, m := open(t, opts)
-	if _, err := m.Status(t.Context()); err == nil || !strings.Contains(err.Error(), "GRANT SELECT ON atlas_schema_revisions") {
+	if _, err := m.Status(t.Context()); err == nil ||
+		!strings.Contains(err.Error(), "GRANT SELECT ON atlas_schema_revisions") {
 		t.Errorf("without SELECT: %v", err)
 	}
 	c.Exec("GRANT SELECT ON atlas_schema_revisions TO app")

@@ -17,7 +17,8 @@ func (p *pool) startSpan(ctx context.Context, query string) (context.Context, tr
 		return ctx, asking // whose end means nothing
 	}
 	operation, _, _ := strings.Cut(query, " ")
-	return asking.TracerProvider().Tracer("tenantry/internal/database").Start(ctx, operation, trace.WithSpanKind(trace.SpanKindClient),
+	return asking.TracerProvider().Tracer("tenantry/internal/database").Start(ctx, operation,
+		trace.WithSpanKind(trace.SpanKindClient),
 		trace.WithAttributes(p.system, semconv.DBOperationName(operation), semconv.DBQueryText(query)))
 }
 

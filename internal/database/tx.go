@@ -33,7 +33,8 @@ func retry(ctx context.Context, run func() error) error {
 		}
 		return struct{}{}, err
 	}, backoff.WithMaxTries(maxTries), backoff.WithBackOff(&backoff.ExponentialBackOff{
-		InitialInterval: 10 * time.Millisecond, RandomizationFactor: 0.9, Multiplier: 3, MaxInterval: 100 * time.Millisecond,
+		InitialInterval: 10 * time.Millisecond, RandomizationFactor: 0.9, Multiplier: 3,
+		MaxInterval: 100 * time.Millisecond,
 	}))
 	return err
 }

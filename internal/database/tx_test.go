@@ -55,7 +55,8 @@ func TestWithTx(t *testing.T) {
 				if n := db.Client.Tenant.Query().CountX(ctx); n != test.stored {
 					t.Errorf("%d tenants, want %d", n, test.stored)
 				}
-				// A transaction left open would keep SQLite's only writer, and on Postgres the row's lock.
+				// A transaction left open would keep SQLite's only writer, and on Postgres the
+				// row's lock.
 				if err := db.Client.Tenant.Update().SetName("Free").Exec(ctx); err != nil {
 					t.Error(err)
 				}
@@ -94,7 +95,8 @@ func TestWithTx_refuses_another_within(t *testing.T) {
 	})
 }
 
-// Postgres rolls a transaction back in which a statement failed, also if the failure was not heeded.
+// Postgres rolls a transaction back in which a statement failed, also if the failure was not
+// heeded.
 func TestWithTx_reports_a_commit_that_was_none(t *testing.T) {
 	t.Parallel()
 	db := dbtest.Open(t, dbtest.Postgres(t))

@@ -14,17 +14,19 @@ import (
 	"tenantry/migrations"
 )
 
-// The migration takes the verification from addresses that only a provider of a tenant has asserted,
-// and from no other. The provider may have been removed before.
+// The migration takes the verification from addresses that only a provider of a tenant has
+// asserted, and from no other. The provider may have been removed before.
 func TestUp_unverifiesAddressesOfTenantProviders(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		ctx := principal.System(t.Context(), "test")
 		home := db.Client.Tenant.Create().SetSlug("acme").SetName("Acme").SaveX(ctx)
-		own := db.Client.OAuthProvider.Create().SetTenantID(home.ID).SetName("corporate").SetKind(oauthprovider.KindOidc).
+		own := db.Client.OAuthProvider.Create().SetTenantID(home.ID).SetName("corporate").
+			SetKind(oauthprovider.KindOidc).
 			SetLabel("x").SetClientID("x").SaveX(ctx).ID.String()
 		create := func(email, provider string, hash *string) uuid.UUID {
-			u := db.Client.User.Create().SetTenantID(home.ID).SetEmail(email).SetNillablePasswordHash(hash).SetEmailVerifiedAt(time.Now().UTC())
+			u := db.Client.User.Create().SetTenantID(home.ID).SetEmail(email).SetNillablePasswordHash(hash).
+				SetEmailVerifiedAt(time.Now().UTC())
 			if provider != "" {
 				u.SetOauthProvider(provider).SetOauthID(email)
 			}

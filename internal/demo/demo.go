@@ -37,19 +37,22 @@ type Options struct {
 // Summary is what Fill has made.
 type Summary struct {
 	Tenants, Users, Roles, Assignments, Sessions int
-	// Largest is the slug of the tenant that has the most users, and Owner the address of its owner.
+	// Largest is the slug of the tenant that has the most users, and Owner the address of its
+	// owner.
 	Largest, Owner string
 	// LargestUsers is how many users it has.
 	LargestUsers int
 }
 
-// Fill makes tenants named demo-1, demo-2 and so on, all in one transaction: the first has a fifth of all users, and the others
-// are the smaller the later. It refuses a database that has such tenants.
+// Fill makes tenants named demo-1, demo-2 and so on, all in one transaction: the first has a fifth
+// of all users, and the others are the smaller the later. It refuses a database that has such
+// tenants.
 func Fill(ctx context.Context, db *database.DB, opts Options) (Summary, error) {
 	if opts.Tenants < 1 || opts.Users < opts.Tenants {
 		return Summary{}, errors.New("there must be at least one tenant, and a user for each")
 	}
-	there, err := db.Client.Tenant.Query().Where(tenant.Slug(slug(0))).Exist(principal.System(ctx, "demo: looks for its tenants"))
+	there, err := db.Client.Tenant.Query().Where(tenant.Slug(slug(0))).Exist(principal.System(ctx,
+		"demo: looks for its tenants"))
 	if err != nil {
 		return Summary{}, fmt.Errorf("look for tenants: %w", err)
 	}
@@ -59,7 +62,8 @@ func Fill(ctx context.Context, db *database.DB, opts Options) (Summary, error) {
 	homes := plan(opts)
 	largest := slices.MaxFunc(homes, func(a, b *home) int { return cmp.Compare(a.users, b.users) })
 	made := Summary{
-		Tenants: opts.Tenants, Users: opts.Users, Largest: slug(largest.number), LargestUsers: largest.users, Owner: ownerEmail(largest.number),
+		Tenants: opts.Tenants, Users: opts.Users, Largest: slug(largest.number), LargestUsers: largest.users,
+		Owner: ownerEmail(largest.number),
 	}
 	err = database.Load(ctx, db, func(b *database.Bulk) error {
 		if err := b.Insert(ctx, tenant.Table, tenantColumns, tenantRows(homes)); err != nil {
@@ -72,10 +76,12 @@ func Fill(ctx context.Context, db *database.DB, opts Options) (Summary, error) {
 			if err := b.Insert(ctx, user.Table, userColumns, userRows(some, opts.PasswordHash)); err != nil {
 				return err
 			}
-			if err := b.Insert(ctx, roleassignment.Table, assignmentColumns, counted(&made.Assignments, assignmentRows(some))); err != nil {
+			if err := b.Insert(ctx, roleassignment.Table, assignmentColumns,
+				counted(&made.Assignments, assignmentRows(some))); err != nil {
 				return err
 			}
-			if err := b.Insert(ctx, refreshtoken.Table, sessionColumns, counted(&made.Sessions, sessionRows(some))); err != nil {
+			if err := b.Insert(ctx, refreshtoken.Table, sessionColumns,
+				counted(&made.Sessions, sessionRows(some))); err != nil {
 				return err
 			}
 			if opts.Progress != nil {

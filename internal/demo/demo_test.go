@@ -70,8 +70,10 @@ func TestFill_keeps_what_the_schemas_demand(t *testing.T) {
 					t.Errorf("%+v", u)
 				}
 				// What the hook would have stored.
-				if again := db.Client.User.UpdateOne(u).SetFullName(u.FullName).SaveX(in); again.FullNameFolded != u.FullNameFolded || again.FullName != u.FullName {
-					t.Errorf("%q is folded to %q, and by the schema to %q", u.FullName, u.FullNameFolded, again.FullNameFolded)
+				if again := db.Client.User.UpdateOne(u).SetFullName(u.FullName).
+					SaveX(in); again.FullNameFolded != u.FullNameFolded || again.FullName != u.FullName {
+					t.Errorf("%q is folded to %q, and by the schema to %q", u.FullName, u.FullNameFolded,
+						again.FullNameFolded)
 				}
 			}
 		}
@@ -176,12 +178,14 @@ func TestFill_of_any_size(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx := principal.System(t.Context(), "test")
-		if tenants, users := db.Client.Tenant.Query().CountX(ctx), db.Client.User.Query().CountX(ctx); tenants != sizes[0] || users != sizes[1] {
+		if tenants, users := db.Client.Tenant.Query().CountX(ctx),
+			db.Client.User.Query().CountX(ctx); tenants != sizes[0] || users != sizes[1] {
 			t.Errorf("%d tenants and %d users, asked for %v", tenants, users, sizes)
 		}
 	}
 	for _, sizes := range [][2]int{{0, 0}, {0, 5}, {5, 4}, {-1, 5}} {
-		if _, err := demo.Fill(t.Context(), dbtest.Open(t, dbtest.SQLite(t)), demo.Options{Tenants: sizes[0], Users: sizes[1]}); err == nil {
+		if _, err := demo.Fill(t.Context(), dbtest.Open(t, dbtest.SQLite(t)),
+			demo.Options{Tenants: sizes[0], Users: sizes[1]}); err == nil {
 			t.Errorf("%v is accepted", sizes)
 		}
 	}

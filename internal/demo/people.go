@@ -63,8 +63,8 @@ func slug(number int) string { return fmt.Sprintf("demo-%d", number+1) }
 
 func ownerEmail(number int) string { return fmt.Sprintf("owner@%s.example", slug(number)) }
 
-// plan returns the tenants and how many users each has: the first a fifth, and of the others the n-th in proportion to 1/n,
-// but nobody less than one.
+// plan returns the tenants and how many users each has: the first a fifth, and of the others the
+// n-th in proportion to 1/n, but nobody less than one.
 func plan(opts Options) []*home {
 	homes := make([]*home, opts.Tenants)
 	rest, weights := opts.Users-opts.Tenants, 0.0
@@ -79,7 +79,8 @@ func plan(opts Options) []*home {
 	for i := range homes {
 		r := rand.New(rand.NewPCG(opts.Seed, uint64(i))) //nolint:gosec // the data must be the same every time
 		created := opts.Now.Add(-history + time.Duration(r.Int64N(int64(history/4))))
-		h := &home{Rand: r, number: i, id: newID(r, created), created: created, active: r.IntN(200) > 0 || i == 0, users: 1}
+		h := &home{Rand: r, number: i, id: newID(r, created), created: created, active: r.IntN(200) > 0 || i == 0,
+			users: 1}
 		if i == 0 {
 			h.users += first
 		} else {
@@ -105,8 +106,10 @@ func (h *home) grantRoles() {
 	}
 	if h.users >= 50 {
 		h.roles = append(h.roles,
-			&homeRole{newID(h.Rand, h.created), "support", "Helps users who cannot sign in", []string{roles.UsersRead, roles.SessionsRead, roles.SessionsWrite}, false},
-			&homeRole{newID(h.Rand, h.created), "auditor", "Reads and changes nothing", []string{roles.UsersRead, roles.RolesRead, roles.TenantRead}, false})
+			&homeRole{newID(h.Rand, h.created), "support", "Helps users who cannot sign in",
+				[]string{roles.UsersRead, roles.SessionsRead, roles.SessionsWrite}, false},
+			&homeRole{newID(h.Rand, h.created), "auditor", "Reads and changes nothing",
+				[]string{roles.UsersRead, roles.RolesRead, roles.TenantRead}, false})
 	}
 }
 
@@ -130,7 +133,8 @@ func people(homes []*home, opts Options) iter.Seq[person] {
 func (h *home) person(i int, joined, now time.Time) person {
 	given, family := names[h.IntN(len(names))], families[h.IntN(len(families))]
 	p := person{
-		home: h, id: newID(h.Rand, joined), created: joined, fullName: given + " " + family, active: i == 0 || h.IntN(100) >= 3,
+		home: h, id: newID(h.Rand, joined), created: joined, fullName: given + " " + family, active: i == 0 ||
+			h.IntN(100) >= 3,
 		email: fmt.Sprintf("%s.%s.%d@%s.example", letters(given), letters(family), i, slug(h.number)),
 	}
 	if h.IntN(10) < 8 {
@@ -203,8 +207,10 @@ var (
 		Okafor Patel Perlman Rossi Sato Schmidt Silva Singh Smith Tanaka Torvalds Turing Wang Wilkes Wirth Yamamoto Zhang`)
 	agents = []string{
 		"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
-		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36",
-		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1",
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 " +
+			"Safari/537.36",
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) " +
+			"Version/18.5 Mobile/15E148 Safari/604.1",
 		"okhttp/4.12.0",
 	}
 )

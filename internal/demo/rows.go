@@ -18,13 +18,15 @@ import (
 // Each list of columns is followed by the rows in its order.
 
 var tenantColumns = []string{
-	tenant.FieldID, tenant.FieldCreatedAt, tenant.FieldUpdatedAt, tenant.FieldSlug, tenant.FieldName, tenant.FieldIsActive, tenant.FieldSettings,
+	tenant.FieldID, tenant.FieldCreatedAt, tenant.FieldUpdatedAt, tenant.FieldSlug, tenant.FieldName,
+	tenant.FieldIsActive, tenant.FieldSettings,
 }
 
 func tenantRows(homes []*home) iter.Seq[[]any] {
 	return func(yield func([]any) bool) {
 		for _, h := range homes {
-			if !yield([]any{h.id, h.created, h.created, slug(h.number), strings.ToUpper(slug(h.number)), h.active, "{}"}) {
+			if !yield([]any{h.id, h.created, h.created, slug(h.number), strings.ToUpper(slug(h.number)), h.active,
+				"{}"}) {
 				return
 			}
 		}
@@ -32,7 +34,8 @@ func tenantRows(homes []*home) iter.Seq[[]any] {
 }
 
 var roleColumns = []string{
-	role.FieldID, role.FieldCreatedAt, role.FieldUpdatedAt, role.FieldName, role.FieldDescription, role.FieldPermissions, role.FieldIsSystem, role.FieldTenantID,
+	role.FieldID, role.FieldCreatedAt, role.FieldUpdatedAt, role.FieldName, role.FieldDescription,
+	role.FieldPermissions, role.FieldIsSystem, role.FieldTenantID,
 }
 
 func roleRows(homes []*home) iter.Seq[[]any] {
@@ -40,7 +43,8 @@ func roleRows(homes []*home) iter.Seq[[]any] {
 		for _, h := range homes {
 			for _, r := range h.roles {
 				permissions, _ := json.Marshal(r.permissions) // strings always can be
-				if !yield([]any{r.id, h.created, h.created, r.name, r.description, string(permissions), r.system, h.id}) {
+				if !yield([]any{r.id, h.created, h.created, r.name, r.description, string(permissions), r.system,
+					h.id}) {
 					return
 				}
 			}
@@ -49,7 +53,8 @@ func roleRows(homes []*home) iter.Seq[[]any] {
 }
 
 var userColumns = []string{
-	user.FieldID, user.FieldCreatedAt, user.FieldUpdatedAt, user.FieldEmail, user.FieldPasswordHash, user.FieldFullName, user.FieldFullNameFolded,
+	user.FieldID, user.FieldCreatedAt, user.FieldUpdatedAt, user.FieldEmail, user.FieldPasswordHash, user.FieldFullName,
+	user.FieldFullNameFolded,
 	user.FieldIsActive, user.FieldEmailVerifiedAt, user.FieldTenantID,
 }
 
@@ -62,7 +67,8 @@ func userRows(people []person, passwordHash string) iter.Seq[[]any] {
 	return func(yield func([]any) bool) {
 		for _, p := range people {
 			name := norm.NFC.String(p.fullName)
-			if !yield([]any{p.id, p.created, p.created, p.email, hash, name, fold.String(name), p.active, p.verified, p.home.id}) {
+			if !yield([]any{p.id, p.created, p.created, p.email, hash, name, fold.String(name), p.active, p.verified,
+				p.home.id}) {
 				return
 			}
 		}
@@ -70,7 +76,8 @@ func userRows(people []person, passwordHash string) iter.Seq[[]any] {
 }
 
 var assignmentColumns = []string{
-	roleassignment.FieldCreatedAt, roleassignment.FieldUpdatedAt, roleassignment.FieldTenantID, roleassignment.FieldUserID, roleassignment.FieldRoleID,
+	roleassignment.FieldCreatedAt, roleassignment.FieldUpdatedAt, roleassignment.FieldTenantID,
+	roleassignment.FieldUserID, roleassignment.FieldRoleID,
 }
 
 func assignmentRows(people []person) iter.Seq[[]any] {
@@ -86,8 +93,10 @@ func assignmentRows(people []person) iter.Seq[[]any] {
 }
 
 var sessionColumns = []string{
-	refreshtoken.FieldID, refreshtoken.FieldCreatedAt, refreshtoken.FieldUpdatedAt, refreshtoken.FieldCounter, refreshtoken.FieldRotatedAt,
-	refreshtoken.FieldRevoked, refreshtoken.FieldRevokedReason, refreshtoken.FieldExpiresAt, refreshtoken.FieldUserAgent, refreshtoken.FieldIP,
+	refreshtoken.FieldID, refreshtoken.FieldCreatedAt, refreshtoken.FieldUpdatedAt, refreshtoken.FieldCounter,
+	refreshtoken.FieldRotatedAt,
+	refreshtoken.FieldRevoked, refreshtoken.FieldRevokedReason, refreshtoken.FieldExpiresAt,
+	refreshtoken.FieldUserAgent, refreshtoken.FieldIP,
 	refreshtoken.FieldTenantID, refreshtoken.FieldUserID,
 }
 
@@ -100,7 +109,8 @@ func sessionRows(people []person) iter.Seq[[]any] {
 					reason = v.revoked
 				}
 				if !yield([]any{
-					v.id, v.begun, v.rotated, v.counter, v.rotated, reason != nil, reason, v.begun.Add(session), v.agent, v.ip, p.home.id, p.id,
+					v.id, v.begun, v.rotated, v.counter, v.rotated, reason != nil, reason, v.begun.Add(session),
+					v.agent, v.ip, p.home.id, p.id,
 				}) {
 					return
 				}

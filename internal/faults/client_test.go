@@ -65,7 +65,8 @@ func signedIn(t testing.TB, p *process) *client {
 	return c
 }
 
-// call sends a request, with the access token if there is one. The error is that of a request which was not answered.
+// call sends a request, with the access token if there is one. The error is that of a request which
+// was not answered.
 func (c *client) call(ctx context.Context, method, path string, body any) (answer, error) {
 	content, err := json.Marshal(body)
 	if err != nil {

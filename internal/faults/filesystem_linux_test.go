@@ -19,8 +19,8 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// refusals are filters of system calls (seccomp(2)). The kernel answers the calls with the error of a
-// file system that lacks the feature.
+// refusals are filters of system calls (seccomp(2)). The kernel answers the calls with the error of
+// a file system that lacks the feature.
 var refusals = map[string][]unix.SockFilter{
 	// exFAT and many network shares have no hard links.
 	"hard links": refuse(unix.SYS_LINKAT, unix.EPERM),
@@ -62,7 +62,8 @@ func TestRestrictedProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	if err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0); err != nil {
+	if err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0,
+		0); err != nil {
 		t.Fatal(err)
 	}
 	path := os.Getenv("TEST_PROGRAM")
@@ -112,7 +113,8 @@ func TestDataFolder_withoutHardLinksServes(t *testing.T) {
 func TestDataFolder_newlineIsNotPartOfTheSecret(t *testing.T) {
 	t.Parallel()
 	const secret = "a secret for tests that is long enough 4711"
-	for _, change := range []struct{ before, after string }{{secret, secret + "\n"}, {secret + "\n", secret}, {secret + "\n", secret + "\n"}} {
+	for _, change := range []struct{ before, after string }{{secret, secret + "\n"}, {secret + "\n", secret},
+		{secret + "\n", secret + "\n"}} {
 		opts := dbtest.EmptySQLite(t)
 		file := filepath.Join(opts.DataDir, "secret")
 		var owner *client
@@ -126,7 +128,8 @@ func TestDataFolder_newlineIsNotPartOfTheSecret(t *testing.T) {
 			}
 			owner.url = p.url
 			if got, err := owner.refresh(t.Context()); err != nil || got.status != http.StatusOK {
-				t.Errorf("%q, then %q: the refresh is answered with %d, %v", change.before, change.after, got.status, err)
+				t.Errorf("%q, then %q: the refresh is answered with %d, %v", change.before, change.after, got.status,
+					err)
 			}
 			if err := p.cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
@@ -159,7 +162,8 @@ func TestDataFolder_withoutWhatSQLiteNeedsEndsTheProgram(t *testing.T) {
 	}
 }
 
-// A data folder of another user, as volumes often are at first, is refused with the user that needs it.
+// A data folder of another user, as volumes often are at first, is refused with the user that needs
+// it.
 func TestDataFolder_ofAnotherUserNamesTheServersUser(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {
@@ -180,7 +184,8 @@ func TestDataFolder_ofAnotherUserNamesTheServersUser(t *testing.T) {
 		case <-time.After(15 * time.Second):
 			t.Fatalf("it has not ended:\n%s", p.logged())
 		}
-		if want := "user 65532, which runs this program, needs read and write access to " + opts.DataDir; !strings.Contains(p.logged(), want) {
+		if want := "user 65532, which runs this program, needs read and write access to " +
+			opts.DataDir; !strings.Contains(p.logged(), want) {
 			t.Errorf("%q is missing in:\n%s", want, p.logged())
 		}
 	}

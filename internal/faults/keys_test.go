@@ -15,7 +15,8 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// service is a service beside the server: it keeps the key set for as long as it may, and knows no other key.
+// service is a service beside the server: it keeps the key set for as long as it may, and knows no
+// other key.
 type service struct {
 	process *process
 	set     jose.JSONWebKeySet
@@ -33,7 +34,8 @@ func (s *service) accepts(t *testing.T, access string) bool {
 			return false
 		}
 		defer response.Body.Close()
-		kept, err := time.ParseDuration(maxAge.FindStringSubmatch(response.Header.Get("Cache-Control") + " max-age=0")[1] + "s")
+		kept, err := time.ParseDuration(maxAge.FindStringSubmatch(response.Header.Get("Cache-Control") +
+			" max-age=0")[1] + "s")
 		if err == nil {
 			s.set = jose.JSONWebKeySet{}
 			err = json.NewDecoder(response.Body).Decode(&s.set)
@@ -59,8 +61,9 @@ func parse(t *testing.T, access string) (*jwt.JSONWebToken, string) {
 	return token, token.Headers[0].KeyID
 }
 
-// The keys change every two seconds while each process signs, and nobody refuses what the other has signed: neither the
-// other process, nor a service that keeps the key set. A key that is revoked takes its tokens with it.
+// The keys change every two seconds while each process signs, and nobody refuses what the other has
+// signed: neither the other process, nor a service that keeps the key set. A key that is revoked
+// takes its tokens with it.
 func TestKeys_that_rotate_under_load_refuse_nobody(t *testing.T) {
 	opts := dbtest.Postgres(t)
 	processes := []*process{serve(t, opts, "TENANTRY_KEY_ROTATION=2s"), serve(t, opts, "TENANTRY_KEY_ROTATION=2s")}

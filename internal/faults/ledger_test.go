@@ -16,7 +16,8 @@ type ledger struct {
 	entries  int
 }
 
-// account is a user whose registration was acknowledged. The client writes numbers as its name, one after the other.
+// account is a user whose registration was acknowledged. The client writes numbers as its name, one
+// after the other.
 type account struct {
 	client
 	email string
@@ -61,7 +62,8 @@ func (l *ledger) rename(ctx context.Context, a *account) (answer, error) {
 	return got, err
 }
 
-// holdAgainst demands that a process shows everything that was acknowledged, from the account of the number on.
+// holdAgainst demands that a process shows everything that was acknowledged, from the account of
+// the number on.
 func (l *ledger) holdAgainst(t testing.TB, p *process, from int) {
 	t.Helper()
 	for _, a := range l.accounts[from:] {
@@ -69,7 +71,8 @@ func (l *ledger) holdAgainst(t testing.TB, p *process, from int) {
 		got := expect(t, http.StatusOK)(a.me(t.Context()))
 		name, _ := strconv.Atoi(got.FullName) // none is 0
 		if got.Email != a.email || name < a.acknowledged || name > a.attempted {
-			t.Fatalf("%s called %q, want %s called a number from %d to %d", got.Email, got.FullName, a.email, a.acknowledged, a.attempted)
+			t.Fatalf("%s called %q, want %s called a number from %d to %d", got.Email, got.FullName, a.email,
+				a.acknowledged, a.attempted)
 		}
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// load is clients at work. What they must never see fails the test: no answer, an outage that does not say when to come
-// back, or any other failure.
+// load is clients at work. What they must never see fails the test: no answer, an outage that does
+// not say when to come back, or any other failure.
 type load struct {
 	t      *testing.T
 	ctx    context.Context
@@ -55,8 +55,8 @@ func (l *load) repeat(operation string, do func(context.Context) (answer, error)
 	})
 }
 
-// pause is what each client does nothing for between two requests: it is their number that counts, and not how many of
-// them wait for a processor.
+// pause is what each client does nothing for between two requests: it is their number that counts,
+// and not how many of them wait for a processor.
 const pause = 5 * time.Millisecond
 
 func (l *load) judge(operation string, a answer, err error) {

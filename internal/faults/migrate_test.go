@@ -32,7 +32,9 @@ func TestMigrateUp_killedGoesOnInTheNextRun(t *testing.T) {
 			if err := killed.Start(); err != nil {
 				t.Fatal(err)
 			}
-			timer := time.AfterFunc(whole*time.Duration(round+1)/time.Duration(rounds+1), func() { _ = killed.Process.Kill() })
+			timer := time.AfterFunc(whole*time.Duration(round+1)/time.Duration(rounds+1), func() {
+				_ = killed.Process.Kill()
+			})
 			_ = killed.Wait() // it has ended by itself, or was killed
 			timer.Stop()
 			out, err := migrate(t, path, env, "up").CombinedOutput()

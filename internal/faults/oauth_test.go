@@ -28,8 +28,10 @@ func TestCallbacks_at_once_over_two_processes_begin_one_session(t *testing.T) {
 	}))
 	t.Cleanup(provider.Close)
 	env := []string{
-		"TENANTRY_OUTBOUND_NETWORKS=127.0.0.0/8", "TENANTRY_OAUTH_LOCAL_KIND=oauth2", "TENANTRY_OAUTH_LOCAL_CLIENT_ID=tenantry",
-		"TENANTRY_OAUTH_LOCAL_AUTHORIZATION_ENDPOINT=" + provider.URL + "/authorize", "TENANTRY_OAUTH_LOCAL_TOKEN_ENDPOINT=" + provider.URL + "/token",
+		"TENANTRY_OUTBOUND_NETWORKS=127.0.0.0/8", "TENANTRY_OAUTH_LOCAL_KIND=oauth2",
+		"TENANTRY_OAUTH_LOCAL_CLIENT_ID=tenantry",
+		"TENANTRY_OAUTH_LOCAL_AUTHORIZATION_ENDPOINT=" + provider.URL + "/authorize",
+		"TENANTRY_OAUTH_LOCAL_TOKEN_ENDPOINT=" + provider.URL + "/token",
 		"TENANTRY_OAUTH_LOCAL_USERINFO_ENDPOINT=" + provider.URL + "/userinfo",
 	}
 	instances := []*process{serve(t, opts, env...), serve(t, opts, env...)}
@@ -75,7 +77,8 @@ func TestCallbacks_at_once_over_two_processes_begin_one_session(t *testing.T) {
 		var all sync.WaitGroup
 		for n := range 50 {
 			all.Go(func() {
-				switch response := visit(instances[n%2].url+"/api/v1/auth/oauth/local/callback?"+answer, begun.Cookies()[0]); response.StatusCode { //nolint:bodyclose // visit does
+				switch response := visit(instances[n%2].url+"/api/v1/auth/oauth/local/callback?"+answer,
+					begun.Cookies()[0]); response.StatusCode { //nolint:bodyclose // visit does
 				case http.StatusOK:
 					signedIn.Add(1)
 				case http.StatusBadRequest:
@@ -85,7 +88,8 @@ func TestCallbacks_at_once_over_two_processes_begin_one_session(t *testing.T) {
 		}
 		all.Wait()
 		if signedIn.Load() != 50 || refused.Load() != 0 || sessions() != before+1 || exchanges.Load() != asked+1 {
-			t.Fatalf("round %d: %d signed in, %d refused, %d sessions, %d codes exchanged", round, signedIn.Load(), refused.Load(), sessions()-before, exchanges.Load()-asked)
+			t.Fatalf("round %d: %d signed in, %d refused, %d sessions, %d codes exchanged", round, signedIn.Load(),
+				refused.Load(), sessions()-before, exchanges.Load()-asked)
 		}
 	}
 }

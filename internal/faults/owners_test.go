@@ -16,7 +16,8 @@ import (
 	"tenantry/internal/roles"
 )
 
-// Two owners who take the role of each other, on two processes: one of them is too late, and the tenant keeps an owner.
+// Two owners who take the role of each other, on two processes: one of them is too late, and the
+// tenant keeps an owner.
 func TestOwners_who_remove_each_other_leave_one(t *testing.T) {
 	opts := dbtest.Postgres(t)
 	db := dbtest.Open(t, opts)
@@ -43,7 +44,8 @@ func TestOwners_who_remove_each_other_leave_one(t *testing.T) {
 		statuses := make([]int, 2)
 		for i, c := range []*client{one, two} {
 			both.Go(func() {
-				a, err := c.call(t.Context(), http.MethodDelete, "/api/v1/users/"+ids[1-i].String()+"/roles/"+owner.ID.String(), nil)
+				a, err := c.call(t.Context(), http.MethodDelete, "/api/v1/users/"+ids[1-i].String()+"/roles/"+
+					owner.ID.String(), nil)
 				if err != nil {
 					t.Error(err)
 				}
@@ -53,7 +55,8 @@ func TestOwners_who_remove_each_other_leave_one(t *testing.T) {
 		both.Wait()
 		left := db.Client.RoleAssignment.Query().Where(roleassignment.RoleID(owner.ID)).CountX(ctx)
 		slices.Sort(statuses)
-		if left != 1 || statuses[0] != http.StatusNoContent || (statuses[1] != http.StatusForbidden && statuses[1] != http.StatusConflict) {
+		if left != 1 || statuses[0] != http.StatusNoContent ||
+			(statuses[1] != http.StatusForbidden && statuses[1] != http.StatusConflict) {
 			t.Fatalf("round %d: statuses %v, %d owners are left", round, statuses, left)
 		}
 	}

@@ -16,7 +16,8 @@ var outages = []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL}
 
 func TestPostgres_outage_is_503_and_loses_nothing(t *testing.T) {
 	cluster := dbtest.OwnCluster(t)
-	// Who refreshed when the database went may ask again when it is back, however long that takes on a busy machine.
+	// Who refreshed when the database went may ask again when it is back, however long that takes
+	// on a busy machine.
 	p := serve(t, cluster.Options, "TENANTRY_REFRESH_GRACE=1m")
 	openRegistration(t, p)
 	book := &ledger{}
@@ -53,7 +54,8 @@ func TestPostgres_outage_is_503_and_loses_nothing(t *testing.T) {
 	}
 	l.stop()
 	book.holdAgainst(t, p, 0)
-	t.Logf("%d writes, of %d accounts, were acknowledged%s\nWhy requests failed:%s", book.count(), len(book.accounts), counts, p.causes())
+	t.Logf("%d writes, of %d accounts, were acknowledged%s\nWhy requests failed:%s", book.count(), len(book.accounts),
+		counts, p.causes())
 }
 
 // holdOut watches a process whose database is down: it lives, is not ready, and goes on answering.
@@ -81,13 +83,15 @@ func TestPostgres_backends_terminated_fail_few_requests(t *testing.T) {
 	terminated := terminate(t, dbtest.Open(t, opts).SQL, size(5*time.Second, time.Minute))
 	l.stop()
 	bad, every := counts.count(failed), counts.count(all)
-	t.Logf("%d backends were terminated, and %d of %d requests failed:%s\nWhy:%s", terminated, bad, every, counts, p.causes())
+	t.Logf("%d backends were terminated, and %d of %d requests failed:%s\nWhy:%s", terminated, bad, every, counts,
+		p.causes())
 	if bad*100 > every {
 		t.Errorf("%.1f %% of the requests failed", 100*float64(bad)/float64(every))
 	}
 }
 
-// terminate ends every backend of the database but its own, again and again, and returns how many they were.
+// terminate ends every backend of the database but its own, again and again, and returns how many
+// they were.
 func terminate(t *testing.T, db *sql.DB, duration time.Duration) int {
 	t.Helper()
 	total := 0

@@ -57,7 +57,8 @@ const version = "v1.2.3-faults"
 // binary builds the program, once, as the image does: without a repository.
 var binary = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(scratch, "tenantry")
-	out, err := exec.Command("go", "build", "-buildvcs=false", "-ldflags=-s -w -X tenantry/internal/server.version="+version, "-o", path, "tenantry/cmd/tenantry").CombinedOutput()
+	out, err := exec.Command("go", "build", "-buildvcs=false", "-ldflags=-s -w -X tenantry/internal/server.version="+
+		version, "-o", path, "tenantry/cmd/tenantry").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build the program: %w\n%s", err, out)
 	}
@@ -77,7 +78,8 @@ type process struct {
 	answered int
 }
 
-// serve starts the program on a database and waits until it serves. What env sets wins over the settings of these tests.
+// serve starts the program on a database and waits until it serves. What env sets wins over the
+// settings of these tests.
 func serve(t testing.TB, opts database.Options, env ...string) *process {
 	t.Helper()
 	path, err := binary()
@@ -121,7 +123,8 @@ func settings(opts database.Options) []string {
 		"TENANTRY_LISTEN=127.0.0.1:0", "TENANTRY_PUBLIC_URL=https://id.acme.test", "TENANTRY_LOG_FORMAT=json",
 		"TENANTRY_DATABASE_URL=" + opts.URL, "TENANTRY_DATA_DIR=" + opts.DataDir, "TENANTRY_MIGRATE=true",
 		"TENANTRY_SECRET=a secret for tests that is long enough 4711",
-		"TENANTRY_DEFAULT_TENANT=acme", "TENANTRY_BOOTSTRAP_EMAIL=" + ownerEmail, "TENANTRY_BOOTSTRAP_PASSWORD=" + password,
+		"TENANTRY_DEFAULT_TENANT=acme", "TENANTRY_BOOTSTRAP_EMAIL=" + ownerEmail, "TENANTRY_BOOTSTRAP_PASSWORD=" +
+			password,
 		// All clients have one address, and one owner.
 		"TENANTRY_SIGN_IN_ACCOUNT_ATTEMPTS=1000000", "TENANTRY_SIGN_IN_ADDRESS_ATTEMPTS=1000000",
 		"TENANTRY_NETWORK_FLOWS=0", "TENANTRY_NETWORK_REGISTRATIONS=0",

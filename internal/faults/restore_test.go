@@ -29,7 +29,8 @@ func transcript(t *testing.T, name string) string {
 	return string(found[1])
 }
 
-// paste runs the commands of a block as an operator would, in a folder, with the program in the path.
+// paste runs the commands of a block as an operator would, in a folder, with the program in the
+// path.
 func paste(t *testing.T, dir, block string, env ...string) {
 	t.Helper()
 	path, err := binary()
@@ -38,13 +39,15 @@ func paste(t *testing.T, dir, block string, env ...string) {
 	}
 	cmd := exec.CommandContext(t.Context(), "sh", "-euc", transcript(t, block))
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), append(env, "PATH="+filepath.Dir(path)+string(filepath.ListSeparator)+os.Getenv("PATH"))...)
+	cmd.Env = append(os.Environ(), append(env, "PATH="+filepath.Dir(path)+string(filepath.ListSeparator)+
+		os.Getenv("PATH"))...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", block, err, out)
 	}
 }
 
-// clientPrograms skips the test where PostgreSQL's client programs are missing or older than the server, which they then do not dump.
+// clientPrograms skips the test where PostgreSQL's client programs are missing or older than the
+// server, which they then do not dump.
 func clientPrograms(t *testing.T, opts database.Options) {
 	t.Helper()
 	if _, err := exec.LookPath("pg_restore"); err != nil {
@@ -53,7 +56,8 @@ func clientPrograms(t *testing.T, opts database.Options) {
 		}
 		t.Skipf("backup and restore are NOT tested: %v", err)
 	}
-	out, err := exec.CommandContext(t.Context(), "pg_dump", "--schema-only", "--file="+os.DevNull, opts.URL).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "pg_dump", "--schema-only", "--file="+os.DevNull,
+		opts.URL).CombinedOutput()
 	if err != nil && bytes.Contains(out, []byte("server version mismatch")) {
 		t.Skipf("backup and restore are NOT tested: %s", out)
 	}

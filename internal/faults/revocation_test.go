@@ -8,7 +8,8 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// Who is shut out on one process is shut out on the other within a second: tokens, refreshes and sign-ins.
+// Who is shut out on one process is shut out on the other within a second: tokens, refreshes and
+// sign-ins.
 func TestSuspension_and_deactivation_reach_the_other_process(t *testing.T) {
 	opts := dbtest.Postgres(t)
 	first, second := serve(t, opts), serve(t, opts)
@@ -19,7 +20,8 @@ func TestSuspension_and_deactivation_reach_the_other_process(t *testing.T) {
 	signIn := func(p *process, email string) (*client, answer) {
 		c := newClient(p)
 		t.Cleanup(c.web.CloseIdleConnections)
-		a, err := c.call(t.Context(), http.MethodPost, loginPath, map[string]string{"tenant": "beta", "email": email, "password": password})
+		a, err := c.call(t.Context(), http.MethodPost, loginPath, map[string]string{"tenant": "beta", "email": email,
+			"password": password})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,7 +41,8 @@ func TestSuspension_and_deactivation_reach_the_other_process(t *testing.T) {
 	}
 
 	owner, _ := signIn(first, "owner@beta.test")
-	ada := expect(t, http.StatusCreated)(owner.call(t.Context(), http.MethodPost, "/api/v1/users", map[string]string{"email": "ada@beta.test", "password": password}))
+	ada := expect(t, http.StatusCreated)(owner.call(t.Context(), http.MethodPost, "/api/v1/users",
+		map[string]string{"email": "ada@beta.test", "password": password}))
 	hers, _ := signIn(second, "ada@beta.test")
 	expect(t, http.StatusOK)(hers.me(t.Context()))
 

@@ -62,8 +62,8 @@ func TestRefresh_over_two_processes_has_one_successor(t *testing.T) {
 	}
 }
 
-// A client may be killed as soon as its request is sent, or when the server has moved the session on and the answer is
-// on its way. Whoever restarts it finds the token of before.
+// A client may be killed as soon as its request is sent, or when the server has moved the session
+// on and the answer is on its way. Whoever restarts it finds the token of before.
 func TestRefresh_of_a_client_that_was_killed_goes_on(t *testing.T) {
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		db := dbtest.Open(t, opts)
@@ -73,7 +73,9 @@ func TestRefresh_of_a_client_that_was_killed_goes_on(t *testing.T) {
 			before := onlySession(t, db).Counter
 			killed := sendRefresh(t, p, c.Refresh)
 			if i%2 == 0 {
-				within(t, 5*time.Second, "the session moves on", func() bool { return onlySession(t, db).Counter > before })
+				within(t, 5*time.Second, "the session moves on", func() bool {
+					return onlySession(t, db).Counter > before
+				})
 			}
 			killed.Close()
 			expect(t, http.StatusOK)(c.refresh(t.Context()))
@@ -94,7 +96,8 @@ func sendRefresh(t testing.TB, p *process, token string) net.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+	if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: "+
+		"application/json\r\nContent-Length: %d\r\n\r\n%s",
 		refreshPath, address, len(body), body); err != nil {
 		t.Fatal(err)
 	}

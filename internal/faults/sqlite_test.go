@@ -43,7 +43,8 @@ func TestSQLite_keeps_what_was_acknowledged_before_SIGKILL(t *testing.T) {
 	checkIntegrity(t, opts)
 }
 
-// write registers new users and renames the writers until it is stopped, or there is nobody who answers.
+// write registers new users and renames the writers until it is stopped, or there is nobody who
+// answers.
 func write(t *testing.T, book *ledger, writers []*account, registrar *client) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wait sync.WaitGroup

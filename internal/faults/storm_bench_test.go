@@ -30,7 +30,8 @@ const (
 	stormSlack  = 20 * time.Millisecond
 )
 
-// However many sign in at once, the server neither grows nor keeps those who are signed in waiting (ASVS 15.1.3, 15.2.2).
+// However many sign in at once, the server neither grows nor keeps those who are signed in waiting
+// (ASVS 15.1.3, 15.2.2).
 func BenchmarkSignInStorm(b *testing.B) {
 	each := func(name string, opts database.Options) {
 		b.Run(name, func(b *testing.B) {
@@ -92,7 +93,8 @@ func measureStorm(b *testing.B, s served) {
 		quiet = append(quiet, s.me(b, access))
 	}
 	bound := 2*p99(quiet) + stormSlack
-	fmt.Fprintf(os.Stdout, "%s: %d sign-ins at once; RSS %.0f MiB after one sign-in; p99 of users/me %s in quiet, bound %s\n",
+	fmt.Fprintf(os.Stdout, "%s: %d sign-ins at once; RSS %.0f MiB after one sign-in; p99 of users/me %s in quiet, "+
+		"bound %s\n",
 		b.Name(), stormSize, base, p99(quiet).Round(10*time.Microsecond), bound.Round(10*time.Microsecond))
 	for round := range stormRounds {
 		begin := time.Now()
@@ -123,7 +125,8 @@ func measureStorm(b *testing.B, s served) {
 	}
 }
 
-// storm signs in to several accounts at once, every second time with a wrong password, and counts the statuses.
+// storm signs in to several accounts at once, every second time with a wrong password, and counts
+// the statuses.
 func (s served) storm(b *testing.B) map[int]int {
 	statuses := map[int]int{}
 	var mu sync.Mutex

@@ -47,7 +47,8 @@ func (a *app) holdHeaders(got answer) {
 	a.Helper()
 	for name, want := range map[string]string{
 		"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
-		"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "Strict-Transport-Security": "max-age=1",
+		"Content-Security-Policy":   "default-src 'none'; frame-ancestors 'none'",
+		"Strict-Transport-Security": "max-age=1",
 	} {
 		if values := got.header.Values(name); len(values) != 1 || values[0] != want {
 			a.Errorf("%d: %s is %q, want %q", got.status, name, values, want)
@@ -68,7 +69,8 @@ func (a *app) holdProblem(got answer) {
 	if err := json.Unmarshal(got.body, &value); err != nil {
 		a.Fatalf("%d %q: %v", got.status, got.body, err)
 	}
-	if err := a.contract.Components.Schemas["Problem"].Value.VisitJSON(value, openapi3.EnableFormatValidation()); err != nil {
+	if err := a.contract.Components.Schemas["Problem"].Value.VisitJSON(value,
+		openapi3.EnableFormatValidation()); err != nil {
 		a.Errorf("the error breaks the contract: %v", err)
 	}
 	p := got.document(a.TB)

@@ -37,7 +37,8 @@ func TestAuthorize_errorsAreRendered(t *testing.T) {
 				s.Authorize = func(context.Context, []string) (context.Context, error) { return nil, test.err }
 			})
 			got := a.expect(test.status, test.code, a.me())
-			if challenge := got.header.Get("WWW-Authenticate"); test.status == 401 && challenge != `Bearer error="invalid_token"` {
+			if challenge := got.header.Get("WWW-Authenticate"); test.status == 401 &&
+				challenge != `Bearer error="invalid_token"` {
 				t.Errorf("challenged with %q", challenge)
 			}
 			if after := got.header.Get("Retry-After"); (after != "") != (test.status == 503) {
@@ -55,7 +56,8 @@ func TestAuthorize_errorsAreRendered(t *testing.T) {
 
 func TestAuthorize_receivesScopesOfOperation(t *testing.T) {
 	t.Parallel()
-	for name, scopes := range map[string][]string{"none": {}, "one": {"users:read"}, "two": {"users:read", "roles:read"}} {
+	for name, scopes := range map[string][]string{"none": {}, "one": {"users:read"},
+		"two": {"users:read", "roles:read"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var asked [][]string
@@ -118,7 +120,8 @@ func TestAuthenticate_outageIs503(t *testing.T) {
 
 func TestAuthenticate_anonymousPrincipalIs401(t *testing.T) {
 	t.Parallel()
-	for name, nobody := range map[string]*principal.Principal{"nil": nil, "zero": {}, "user_without_tenant": {UserID: alice.UserID, Superuser: true}} {
+	for name, nobody := range map[string]*principal.Principal{"nil": nil, "zero": {},
+		"user_without_tenant": {UserID: alice.UserID, Superuser: true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := start(t, func(s *setup) {
@@ -147,7 +150,9 @@ func TestPublicOperation_ignoresCredential(t *testing.T) {
 				}
 				return nil
 			}), func(s *setup) {
-				s.Authorize = func(context.Context, []string) (context.Context, error) { return nil, errors.New("asked") }
+				s.Authorize = func(context.Context, []string) (context.Context, error) {
+					return nil, errors.New("asked")
+				}
 			})
 			a.expect(http.StatusOK, "", a.login(loginBody, headers...))
 			a.expectHandled(1)

@@ -41,15 +41,16 @@ func TestClientAddress_comesFromXForwardedFor(t *testing.T) {
 		said []string
 		want string
 	}{
-		"address":                          {"10.0.0.1:9", []string{"198.51.100.7"}, "198.51.100.7"},
-		"port":                             {"10.0.0.1:9", []string{"198.51.100.7:52311"}, "198.51.100.7"},
-		"ipv6":                             {"10.0.0.1:9", []string{"2001:DB8::7"}, "2001:db8::7"},
-		"brackets":                         {"10.0.0.1:9", []string{"[2001:db8::7]"}, "2001:db8::7"},
-		"brackets_and_port":                {"10.0.0.1:9", []string{"[2001:db8::7]:52311"}, "2001:db8::7"},
-		"mapped":                           {"10.0.0.1:9", []string{"::ffff:198.51.100.7"}, "198.51.100.7"},
-		"mapped_with_port":                 {"10.0.0.1:9", []string{"[::ffff:198.51.100.7]:1"}, "198.51.100.7"},
-		"mapped_peer":                      {"[::ffff:10.0.0.1]:9", []string{"198.51.100.7"}, "198.51.100.7"},
-		"proxies_with_ports":               {"10.0.0.1:9", []string{"198.51.100.7:1, 10.0.0.2:2,[2001:db8:10::3]:3"}, "198.51.100.7"},
+		"address":           {"10.0.0.1:9", []string{"198.51.100.7"}, "198.51.100.7"},
+		"port":              {"10.0.0.1:9", []string{"198.51.100.7:52311"}, "198.51.100.7"},
+		"ipv6":              {"10.0.0.1:9", []string{"2001:DB8::7"}, "2001:db8::7"},
+		"brackets":          {"10.0.0.1:9", []string{"[2001:db8::7]"}, "2001:db8::7"},
+		"brackets_and_port": {"10.0.0.1:9", []string{"[2001:db8::7]:52311"}, "2001:db8::7"},
+		"mapped":            {"10.0.0.1:9", []string{"::ffff:198.51.100.7"}, "198.51.100.7"},
+		"mapped_with_port":  {"10.0.0.1:9", []string{"[::ffff:198.51.100.7]:1"}, "198.51.100.7"},
+		"mapped_peer":       {"[::ffff:10.0.0.1]:9", []string{"198.51.100.7"}, "198.51.100.7"},
+		"proxies_with_ports": {"10.0.0.1:9", []string{"198.51.100.7:1, 10.0.0.2:2,[2001:db8:10::3]:3"},
+			"198.51.100.7"},
 		"mapped_proxy":                     {"10.0.0.1:9", []string{"198.51.100.7, ::ffff:10.0.0.2"}, "198.51.100.7"},
 		"forged_before_what_was_appended":  {"10.0.0.1:9", []string{"203.0.113.1, 198.51.100.7:1"}, "198.51.100.7"},
 		"forged_line_before_the_proxy_s":   {"10.0.0.1:9", []string{"203.0.113.1", "198.51.100.7"}, "198.51.100.7"},
@@ -63,7 +64,8 @@ func TestClientAddress_comesFromXForwardedFor(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := clientOf(t, trusting, test.peer, map[string][]string{"X-Forwarded-For": test.said}); got != test.want {
+			if got := clientOf(t, trusting, test.peer,
+				map[string][]string{"X-Forwarded-For": test.said}); got != test.want {
 				t.Errorf("%s, want %s", got, test.want)
 			}
 		})
@@ -73,9 +75,11 @@ func TestClientAddress_comesFromXForwardedFor(t *testing.T) {
 func TestClientAddress_withoutProxiesIsRemoteAddress(t *testing.T) {
 	t.Parallel()
 	for peer, want := range map[string]string{
-		"192.0.2.1:9": "192.0.2.1", "[::ffff:192.0.2.1]:9": "192.0.2.1", "[2001:DB8::1]:9": "2001:db8::1", "[fe80::1%eth0]:9": "fe80::1",
+		"192.0.2.1:9": "192.0.2.1", "[::ffff:192.0.2.1]:9": "192.0.2.1", "[2001:DB8::1]:9": "2001:db8::1",
+		"[fe80::1%eth0]:9": "fe80::1",
 	} {
-		headers := map[string][]string{"X-Forwarded-For": {"198.51.100.7"}, "Forwarded": {"for=198.51.100.7"}, "X-Real-Ip": {"198.51.100.7"}}
+		headers := map[string][]string{"X-Forwarded-For": {"198.51.100.7"}, "Forwarded": {"for=198.51.100.7"},
+			"X-Real-Ip": {"198.51.100.7"}}
 		if got := clientOf(t, func(*setup) {}, peer, headers); got != want {
 			t.Errorf("%s: %s, want %s", peer, got, want)
 		}
@@ -85,7 +89,8 @@ func TestClientAddress_withoutProxiesIsRemoteAddress(t *testing.T) {
 func TestClientAddress_proxyNetworkInMappedFormIsIPv4(t *testing.T) {
 	t.Parallel()
 	trusting := func(s *setup) { s.TrustedProxies = prefixes("::ffff:10.0.0.0/104") }
-	if got := clientOf(t, trusting, "10.0.0.1:9", map[string][]string{"X-Forwarded-For": {"198.51.100.7"}}); got != "198.51.100.7" {
+	if got := clientOf(t, trusting, "10.0.0.1:9",
+		map[string][]string{"X-Forwarded-For": {"198.51.100.7"}}); got != "198.51.100.7" {
 		t.Errorf("%s", got)
 	}
 }
@@ -99,12 +104,14 @@ func TestClientAddress_comesFromForwardedWhereConfigured(t *testing.T) {
 		said []string
 		want string
 	}{
-		"address":                    {[]string{"for=198.51.100.7"}, "198.51.100.7"},
-		"case_and_other_parameters":  {[]string{"proto=https; FOR=198.51.100.7;by=10.0.0.1;host=\"a,b;c\""}, "198.51.100.7"},
-		"port":                       {[]string{`for="198.51.100.7:4711"`}, "198.51.100.7"},
-		"obfuscated_port":            {[]string{`for="[2001:db8::7]:_x1"`}, "2001:db8::7"},
-		"ipv6":                       {[]string{`for="[2001:db8::7]:4711"`}, "2001:db8::7"},
-		"proxies":                    {[]string{`for=203.0.113.1, for=198.51.100.7;proto=http, for="[2001:db8:10::3]"`}, "198.51.100.7"},
+		"address": {[]string{"for=198.51.100.7"}, "198.51.100.7"},
+		"case_and_other_parameters": {[]string{"proto=https; FOR=198.51.100.7;by=10.0.0.1;host=\"a,b;c\""},
+			"198.51.100.7"},
+		"port":            {[]string{`for="198.51.100.7:4711"`}, "198.51.100.7"},
+		"obfuscated_port": {[]string{`for="[2001:db8::7]:_x1"`}, "2001:db8::7"},
+		"ipv6":            {[]string{`for="[2001:db8::7]:4711"`}, "2001:db8::7"},
+		"proxies": {[]string{`for=203.0.113.1, for=198.51.100.7;proto=http, for="[2001:db8:10::3]"`},
+			"198.51.100.7"},
 		"forged_line":                {[]string{"for=203.0.113.1", "for=198.51.100.7"}, "198.51.100.7"},
 		"unknown":                    {[]string{"for=203.0.113.1, for=unknown"}, "10.0.0.1"},
 		"obfuscated":                 {[]string{"for=203.0.113.1, for=_hidden"}, "10.0.0.1"},
@@ -129,7 +136,8 @@ func TestClientAddress_comesFromForwardedWhereConfigured(t *testing.T) {
 func TestClientAddress_ignoresForwardedByDefault(t *testing.T) {
 	t.Parallel()
 	trusting := func(s *setup) { s.TrustedProxies = prefixes("10.0.0.0/8") }
-	headers := map[string][]string{"Forwarded": {"for=203.0.113.1"}, "X-Forwarded-For": {"198.51.100.7"}, "X-Real-Ip": {"203.0.113.2"}}
+	headers := map[string][]string{"Forwarded": {"for=203.0.113.1"}, "X-Forwarded-For": {"198.51.100.7"},
+		"X-Real-Ip": {"203.0.113.2"}}
 	if got := clientOf(t, trusting, "10.0.0.1:9", headers); got != "198.51.100.7" {
 		t.Errorf("%s", got)
 	}

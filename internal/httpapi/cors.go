@@ -16,10 +16,12 @@ func (r *router) cors() gin.HandlerFunc {
 	policy := cors.New(cors.Options{
 		// Not AllowedOrigins, which folds case and treats * as a pattern.
 		AllowOriginFunc: func(origin string) bool { return slices.Contains(r.CORSOrigins, origin) },
-		AllowedMethods:  []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
+		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
+			http.MethodDelete},
 		// Instrumented front ends add traceparent, tracestate and baggage to every request (W3C
 		// Trace Context, Baggage).
-		AllowedHeaders:   []string{"Authorization", "Content-Type", requestIDHeader, "traceparent", "tracestate", "baggage"},
+		AllowedHeaders: []string{"Authorization", "Content-Type", requestIDHeader, "traceparent", "tracestate",
+			"baggage"},
 		ExposedHeaders:   []string{requestIDHeader, "Retry-After", "Link"},
 		AllowCredentials: true,
 		MaxAge:           600,
@@ -44,7 +46,9 @@ func (r *router) redirectsBrowser(c *gin.Context) bool {
 	// gin matches no route for a preflight request.
 	segments := strings.Split(c.Request.URL.Path, "/")
 	for pattern := range r.redirects {
-		if slices.EqualFunc(strings.Split(pattern, "/"), segments, func(want, got string) bool { return want == got || strings.HasPrefix(want, ":") }) {
+		if slices.EqualFunc(strings.Split(pattern, "/"), segments, func(want, got string) bool {
+			return want == got || strings.HasPrefix(want, ":")
+		}) {
 			return true
 		}
 	}

@@ -12,15 +12,17 @@ import (
 	"tenantry/internal/problem"
 )
 
-// FuzzDecodeStrict holds that the decoder never panics, accepts less than encoding/json and nothing else, and that what it
-// has accepted comes back as it was.
+// FuzzDecodeStrict holds that the decoder never panics, accepts less than encoding/json and nothing
+// else, and that what it has accepted comes back as it was.
 func FuzzDecodeStrict(f *testing.F) {
 	for _, r := range refusals {
 		f.Add([]byte(r.body))
 	}
 	for _, body := range []string{
-		loginBody, `{"refresh_token":"01890000-0000-7000-8000-000000000001.0.AAAA"}`, `{"full_name":"Zo\u00eb \ud83d\ude00"}`,
-		`[1,-0,1.5e-7,1e308,9007199254740993,[],{},"",null,true,false]`, `{"a":{"b":{"a":1},"c":{"a":2}}}`, "\"\u2028<>&\"",
+		loginBody, `{"refresh_token":"01890000-0000-7000-8000-000000000001.0.AAAA"}`,
+		`{"full_name":"Zo\u00eb \ud83d\ude00"}`,
+		`[1,-0,1.5e-7,1e308,9007199254740993,[],{},"",null,true,false]`, `{"a":{"b":{"a":1},"c":{"a":2}}}`,
+		"\"\u2028<>&\"",
 	} {
 		f.Add([]byte(body))
 	}
@@ -28,7 +30,8 @@ func FuzzDecodeStrict(f *testing.F) {
 		value, err := decodeStrict(body)
 		if err != nil {
 			p, ok := err.(*problem.Problem) //nolint:errorlint // it is promised to be one, not to hold one
-			if !ok || (p.Status != http.StatusBadRequest && p.Status != http.StatusUnprocessableEntity) || value != nil {
+			if !ok || (p.Status != http.StatusBadRequest && p.Status != http.StatusUnprocessableEntity) ||
+				value != nil {
 				t.Fatalf("%v and %v", value, err)
 			}
 			return

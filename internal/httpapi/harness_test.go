@@ -42,7 +42,8 @@ var errGone = errors.New("gone")
 var errOutage = errors.New("connection to db.internal refused")
 
 var alice = &principal.Principal{
-	TenantID: uuid.MustParse("01890000-0000-7000-8000-000000000001"), UserID: uuid.MustParse("01890000-0000-7000-8000-000000000002"),
+	TenantID: uuid.MustParse("01890000-0000-7000-8000-000000000001"),
+	UserID:   uuid.MustParse("01890000-0000-7000-8000-000000000002"),
 }
 
 func TestMain(m *testing.M) {
@@ -154,7 +155,8 @@ func (a *app) me(headers ...string) answer {
 // login posts a JSON body to an operation that takes one.
 func (a *app) login(body string, headers ...string) answer {
 	a.Helper()
-	return a.do(a.request(http.MethodPost, loginPath, strings.NewReader(body), append(headers, "Content-Type: application/json")...))
+	return a.do(a.request(http.MethodPost, loginPath, strings.NewReader(body),
+		append(headers, "Content-Type: application/json")...))
 }
 
 // do sends a request and holds what every answer promises.

@@ -14,7 +14,8 @@ func TestHead_answersAsGetWithoutBody(t *testing.T) {
 		path   string
 		status int
 	}{
-		{"/healthz", 200}, {"/readyz", 200}, {"/.well-known/jwks.json", 200}, {mePath, 200}, {mePath + "?include=x", 400}, {"/nothing", 404},
+		{"/healthz", 200}, {"/readyz", 200}, {"/.well-known/jwks.json", 200}, {mePath, 200},
+		{mePath + "?include=x", 400}, {"/nothing", 404},
 	} {
 		t.Run(test.path, func(t *testing.T) {
 			t.Parallel()
@@ -28,14 +29,16 @@ func TestHead_answersAsGetWithoutBody(t *testing.T) {
 					t.Errorf("HEAD: %s is %q, GET: %q", name, head.header[name], want)
 				}
 			}
-			if line := a.lines("request"); test.path == mePath && (len(line) != 2 || line[0]["bytes"] != 0.0 || line[0]["method"] != "HEAD") {
+			if line := a.lines("request"); test.path == mePath && (len(line) != 2 || line[0]["bytes"] != 0.0 ||
+				line[0]["method"] != "HEAD") {
 				t.Errorf("logged %v", line)
 			}
 		})
 	}
 }
 
-// fields sends a request with the good token, and does not hold the answer against the fixed headers.
+// fields sends a request with the good token, and does not hold the answer against the fixed
+// headers.
 func (a *app) fields(method, path string) answer {
 	a.Helper()
 	response, err := http.DefaultClient.Do(a.request(method, path, http.NoBody, "Authorization: Bearer "+goodToken))
@@ -54,7 +57,8 @@ func (a *app) fields(method, path string) answer {
 func TestHead_withoutTokenIs401(t *testing.T) {
 	t.Parallel()
 	a := start(t)
-	if got := a.do(a.request(http.MethodHead, mePath, http.NoBody)); got.status != http.StatusUnauthorized || got.header.Get("WWW-Authenticate") != "Bearer" {
+	if got := a.do(a.request(http.MethodHead, mePath, http.NoBody)); got.status != http.StatusUnauthorized ||
+		got.header.Get("WWW-Authenticate") != "Bearer" {
 		t.Errorf("%d %v", got.status, got.header)
 	}
 	a.expectHandled(0)

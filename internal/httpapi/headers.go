@@ -18,7 +18,8 @@ type header struct {
 // §7.2).
 func fixedHeaders(hsts string) []header {
 	fixed := []header{
-		{"Cache-Control", []string{"no-store"}}, {"X-Content-Type-Options", []string{"nosniff"}}, {"Referrer-Policy", []string{"no-referrer"}},
+		{"Cache-Control", []string{"no-store"}}, {"X-Content-Type-Options", []string{"nosniff"}},
+		{"Referrer-Policy", []string{"no-referrer"}},
 		{"Content-Security-Policy", []string{"default-src 'none'; frame-ancestors 'none'"}},
 	}
 	if hsts != "" {

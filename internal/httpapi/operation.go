@@ -60,9 +60,12 @@ func readOperations(contract *openapi3.T) (map[route]*operation, error) {
 			o := &operation{id: declared.OperationID, probe: slices.Contains(declared.Tags, "Health")}
 			for _, p := range append(item.Parameters, declared.Parameters...) {
 				o.parameters = append(o.parameters, p.Value)
-				o.crossTenant = o.crossTenant || (p.Value.In == openapi3.ParameterInQuery && p.Value.Name == tenantParameter)
+				o.crossTenant = o.crossTenant ||
+					(p.Value.In == openapi3.ParameterInQuery && p.Value.Name == tenantParameter)
 			}
-			o.noRequiredParams = !slices.ContainsFunc(o.parameters, func(p *openapi3.Parameter) bool { return !optional(p) })
+			o.noRequiredParams = !slices.ContainsFunc(o.parameters, func(p *openapi3.Parameter) bool {
+				return !optional(p)
+			})
 			if unknown, ok := declared.Extensions[unknownExtension]; ok {
 				if o.ignoresUnknown = unknown == "ignore"; !o.ignoresUnknown {
 					return nil, fmt.Errorf("contract: %s of %s must be ignore", unknownExtension, o.id)

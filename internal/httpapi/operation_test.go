@@ -45,7 +45,8 @@ func TestReadOperations_refusesIncompleteContract(t *testing.T) {
 				t.Fatal(err)
 			}
 			test.change(contract.Paths.Find(mePath))
-			if _, err := NewRouter(contract, handlers{}, Options{}); err == nil || !strings.Contains(err.Error(), test.want) {
+			if _, err := NewRouter(contract, handlers{}, Options{}); err == nil ||
+				!strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v, want %q", err, test.want)
 			}
 		})
@@ -68,7 +69,8 @@ func TestReadOperations_coversEveryRoute(t *testing.T) {
 	}
 	for _, served := range engine.Routes() {
 		if read[route{served.Method, served.Path}] == nil {
-			t.Errorf("%s %s is served and not in the contract: nothing is validated or authorised", served.Method, served.Path)
+			t.Errorf("%s %s is served and not in the contract: nothing is validated or authorised", served.Method,
+				served.Path)
 		}
 	}
 	if len(engine.Routes()) != len(read) {
@@ -95,7 +97,8 @@ func TestReadOperations_readsSecurity(t *testing.T) {
 	slices.Sort(public)
 	public = slices.Compact(public) // that of HEAD is that of GET
 	if want := []string{
-		"AuthorizeOAuth", "CallBackOAuth", "ExchangeOAuthCode", "GetHealth", "GetJWKS", "GetReadiness", "ListOAuthOffers", "Login", "Logout", "PostOAuthCallback", "Refresh",
+		"AuthorizeOAuth", "CallBackOAuth", "ExchangeOAuthCode", "GetHealth", "GetJWKS", "GetReadiness",
+		"ListOAuthOffers", "Login", "Logout", "PostOAuthCallback", "Refresh",
 		"Register", "SignUp",
 	}; !slices.Equal(public, want) {
 		t.Errorf("public are %v, want %v", public, want)
@@ -109,7 +112,8 @@ func TestReadOperations_includesPathParameters(t *testing.T) {
 		t.Fatal(err)
 	}
 	me := contract.Paths.Find(mePath)
-	me.Parameters = openapi3.Parameters{{Value: openapi3.NewQueryParameter("tenant").WithSchema(openapi3.NewStringSchema())}}
+	me.Parameters = openapi3.Parameters{{Value: openapi3.NewQueryParameter("tenant").
+		WithSchema(openapi3.NewStringSchema())}}
 	read, err := readOperations(contract)
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +127,8 @@ func TestReadOperations_includesPathParameters(t *testing.T) {
 
 func TestGinPath(t *testing.T) {
 	t.Parallel()
-	for path, want := range map[string]string{"/users": "/users", "/users/{id}": "/users/:id", "/a/{b}/c/{d_e}": "/a/:b/c/:d_e"} {
+	for path, want := range map[string]string{"/users": "/users", "/users/{id}": "/users/:id",
+		"/a/{b}/c/{d_e}": "/a/:b/c/:d_e"} {
 		if got := ginPath(path); got != want {
 			t.Errorf("%s became %s, want %s", path, got, want)
 		}

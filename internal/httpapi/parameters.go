@@ -47,7 +47,8 @@ func validateParameters(c *gin.Context, req *request) error {
 	if err := checkText(path, query); err != nil {
 		return err
 	}
-	fields := o.wrongParameters(&openapi3filter.RequestValidationInput{Request: c.Request, PathParams: path, QueryParams: query})
+	fields := o.wrongParameters(&openapi3filter.RequestValidationInput{Request: c.Request, PathParams: path,
+		QueryParams: query})
 	// Without a valid token authorize answers 401, also for unknown parameters (RFC 6750 §3).
 	if o.public || req.authenticated.Principal != nil {
 		fields = append(fields, o.unknownParameters(query)...)
@@ -147,7 +148,8 @@ func checkText(path map[string]string, query url.Values) error {
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		switch {
 		case name == "" || !plain(name):
-			return problem.Malformed("The name of a parameter in the query is empty, or is not UTF-8 without control characters.")
+			return problem.Malformed("The name of a parameter in the query is empty, or is not UTF-8 without control " +
+				"characters.")
 		case slices.ContainsFunc(query[name], func(value string) bool { return !plain(value) }):
 			return problem.Malformed("A parameter is not valid text.", problem.Field{Parameter: name, Detail: notPlain})
 		}

@@ -71,9 +71,11 @@ func TestParameters_that_are_wrong_are_400(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			a := start(t)
-			got := a.expect(http.StatusBadRequest, test.code, a.get(mePath+"?"+test.query, "Authorization: Bearer "+goodToken))
+			got := a.expect(http.StatusBadRequest, test.code, a.get(mePath+"?"+test.query, "Authorization: Bearer "+
+				goodToken))
 			if errs := got.document(t).Errors; test.code == invalid {
-				if errs == nil || len(*errs) != 1 || (*errs)[0].Parameter == nil || *(*errs)[0].Parameter != "include" || (*errs)[0].Pointer != nil {
+				if errs == nil || len(*errs) != 1 || (*errs)[0].Parameter == nil ||
+					*(*errs)[0].Parameter != "include" || (*errs)[0].Pointer != nil {
 					t.Errorf("the parameter is not named: %s", got.body)
 				}
 			}
@@ -103,7 +105,8 @@ func TestPathParameters_areValidatedLikeQuery(t *testing.T) {
 				name := openapi3.NewPathParameter("name").WithSchema(openapi3.NewStringSchema().WithPattern("^[^A-Z]"))
 				s.contract.Paths.Set("/things/{name}", &openapi3.PathItem{
 					Parameters: openapi3.Parameters{{Value: name}},
-					Get:        &openapi3.Operation{OperationID: "GetThing", Security: openapi3.NewSecurityRequirements()},
+					Get: &openapi3.Operation{OperationID: "GetThing",
+						Security: openapi3.NewSecurityRequirements()},
 				})
 				s.engine = func(e *gin.Engine) {
 					e.GET("/things/:name", func(c *gin.Context) { got, called = c.Param("name"), true })
@@ -117,7 +120,8 @@ func TestPathParameters_areValidatedLikeQuery(t *testing.T) {
 	}
 }
 
-// A misspelt parameter would act otherwise than meant, such as ?Tenant=x in the caller's own tenant.
+// A misspelt parameter would act otherwise than meant, such as ?Tenant=x in the caller's own
+// tenant.
 func TestParameters_thatAreUnknownOrRepeatedAre400(t *testing.T) {
 	t.Parallel()
 	for query, want := range map[string]map[string]string{
@@ -133,7 +137,8 @@ func TestParameters_thatAreUnknownOrRepeatedAre400(t *testing.T) {
 		t.Run(query, func(t *testing.T) {
 			t.Parallel()
 			a := start(t)
-			got := a.expect(http.StatusBadRequest, "invalid_parameter", a.get(mePath+"?"+query, "Authorization: Bearer "+goodToken))
+			got := a.expect(http.StatusBadRequest, "invalid_parameter",
+				a.get(mePath+"?"+query, "Authorization: Bearer "+goodToken))
 			found := map[string]string{}
 			if errs := got.document(t).Errors; errs != nil {
 				for _, e := range *errs {
@@ -153,11 +158,13 @@ func TestParameters_thatAreUnknownOrRepeatedAre400(t *testing.T) {
 func TestParameters_ofEveryOperationMustBeKnown(t *testing.T) {
 	t.Parallel()
 	a := start(t)
-	for _, path := range []string{"/healthz", "/readyz", "/.well-known/jwks.json", "/api/v1/auth/oauth/google/authorize"} {
+	for _, path := range []string{"/healthz", "/readyz", "/.well-known/jwks.json",
+		"/api/v1/auth/oauth/google/authorize"} {
 		a.expect(http.StatusBadRequest, "invalid_parameter", a.get(path+"?utm_source=x"))
 	}
 	a.expect(http.StatusBadRequest, "invalid_parameter",
-		a.do(a.request(http.MethodPost, loginPath+"?tenant=other", strings.NewReader(loginBody), "Content-Type: application/json")))
+		a.do(a.request(http.MethodPost, loginPath+"?tenant=other", strings.NewReader(loginBody),
+			"Content-Type: application/json")))
 	a.expectHandled(0)
 }
 
@@ -165,12 +172,16 @@ func TestParameters_ofEveryOperationMustBeKnown(t *testing.T) {
 func TestParameters_ofACallbackMayBeUnknown(t *testing.T) {
 	t.Parallel()
 	var got api.CallBackOAuthRequestObject
-	a := start(t, handling(func(_ context.Context, r any) error { got = r.(api.CallBackOAuthRequestObject); return nil }))
+	a := start(t, handling(func(_ context.Context, r any) error {
+		got = r.(api.CallBackOAuthRequestObject)
+		return nil
+	}))
 	a.do(a.request(http.MethodGet, "/api/v1/auth/oauth/google/callback?state=s&code=c&scope=a&scope=b&authuser=0&session_state=%ff", http.NoBody))
 	if got.Params.State != "s" || got.Params.Code == nil || *got.Params.Code != "c" {
 		t.Errorf("%+v", got)
 	}
-	a.expect(http.StatusBadRequest, "invalid_parameter", a.get("/api/v1/auth/oauth/google/callback?state=s&state=t&code=c"))
+	a.expect(http.StatusBadRequest, "invalid_parameter",
+		a.get("/api/v1/auth/oauth/google/callback?state=s&state=t&code=c"))
 }
 
 // J-13: a token in the query does not authenticate, and a client without one is told so first.
@@ -187,7 +198,8 @@ func TestParameters_thatCannotBeReadAreNamed(t *testing.T) {
 	t.Parallel()
 	a := start(t)
 	for path, want := range map[string][2]string{
-		"/api/v1/users/xyz":                            {"id", "must be a UUID such as 018f3c5e-7c1a-7000-8000-000000000001"},
+		"/api/v1/users/xyz": {"id",
+			"must be a UUID such as 018f3c5e-7c1a-7000-8000-000000000001"},
 		"/api/v1/users?limit=many":                     {"limit", "must be of type integer"},
 		"/api/v1/users?limit=1.5":                      {"limit", "must be of type integer"},
 		"/api/v1/users?limit=1000":                     {"limit", "must be at most 100"},
@@ -200,12 +212,15 @@ func TestParameters_thatCannotBeReadAreNamed(t *testing.T) {
 	} {
 		got := a.get(path, "Authorization: Bearer "+goodToken)
 		errs := got.document(t).Errors
-		if got.status != http.StatusBadRequest || errs == nil || len(*errs) != 1 || *(*errs)[0].Parameter != want[0] || (*errs)[0].Detail != want[1] {
+		if got.status != http.StatusBadRequest || errs == nil || len(*errs) != 1 || *(*errs)[0].Parameter != want[0] ||
+			(*errs)[0].Detail != want[1] {
 			t.Errorf("%s: %s", path, got.body)
 		}
 	}
 	for query, says := range map[string]string{"include=%zz": "%25", "include=roles;x=y": "%3B"} {
-		if got := a.expect(http.StatusBadRequest, "malformed_request", a.get(mePath+"?"+query, "Authorization: Bearer "+goodToken)); !strings.Contains(*got.document(t).Detail, says) {
+		if got := a.expect(http.StatusBadRequest, "malformed_request",
+			a.get(mePath+"?"+query, "Authorization: Bearer "+goodToken)); !strings.Contains(*got.document(t).Detail,
+			says) {
 			t.Errorf("%s: %s", query, got.body)
 		}
 	}

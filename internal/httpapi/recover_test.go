@@ -38,11 +38,13 @@ func TestRecover_panicIs500AndServerContinues(t *testing.T) {
 				t.Fatalf("logged %d times: %v", len(lines), a.log)
 			}
 			cause, _ := lines[0]["error"].(string)
-			if !strings.Contains(cause, "panic: ") || !strings.Contains(cause, "recover_test.go:") || lines[0]["level"] != "ERROR" {
+			if !strings.Contains(cause, "panic: ") || !strings.Contains(cause, "recover_test.go:") ||
+				lines[0]["level"] != "ERROR" {
 				t.Errorf("logged %v", lines[0])
 			}
 			if lines[0]["request_id"] != got.header.Get(requestIDHeader) {
-				t.Errorf("logged with request id %v, answered with %q", lines[0]["request_id"], got.header.Get(requestIDHeader))
+				t.Errorf("logged with request id %v, answered with %q", lines[0]["request_id"],
+					got.header.Get(requestIDHeader))
 			}
 			a.expect(http.StatusOK, "", a.me())
 		})

@@ -20,7 +20,8 @@ import (
 
 func TestHandlerErrors_areRendered(t *testing.T) {
 	t.Parallel()
-	later := problem.Problem{Status: http.StatusTooManyRequests, Code: "too_many_attempts", RetryAfter: 1500 * time.Millisecond}
+	later := problem.Problem{Status: http.StatusTooManyRequests, Code: "too_many_attempts",
+		RetryAfter: 1500 * time.Millisecond}
 	busy := problem.Unavailable(errors.New("queue full"))
 	busy.RetryAfter = 7 * time.Second
 	for _, test := range []struct {
@@ -32,8 +33,10 @@ func TestHandlerErrors_areRendered(t *testing.T) {
 		level      string
 	}{
 		{"problem", problem.NotFound(), 404, "not_found", "", ""},
-		{"wrapped_problem", fmt.Errorf("read user: %w", problem.Conflict("email_taken", "Taken.")), 409, "email_taken", "", ""},
-		{"problem_with_a_cause", problem.Forbidden("forbidden", "No.").Because(errors.New("pq: secret")), 403, "forbidden", "", ""},
+		{"wrapped_problem", fmt.Errorf("read user: %w", problem.Conflict("email_taken", "Taken.")), 409, "email_taken",
+			"", ""},
+		{"problem_with_a_cause", problem.Forbidden("forbidden", "No.").Because(errors.New("pq: secret")), 403,
+			"forbidden", "", ""},
 		{"sign_in_that_failed", problem.Unauthorized("invalid_credentials", "No."), 401, "invalid_credentials", "", ""},
 		{"too_many_attempts", &later, 429, "too_many_attempts", "2", ""},
 		{"outage", fmt.Errorf("read user: %w", errOutage), 503, "unavailable", "1", "WARN"},
@@ -43,7 +46,8 @@ func TestHandlerErrors_areRendered(t *testing.T) {
 		{"full_queue", busy, 503, "unavailable", "7", "WARN"},
 		{"deadline", fmt.Errorf("read user: %w", context.DeadlineExceeded), 503, "unavailable", "1", "WARN"},
 		{"client_that_left", fmt.Errorf("read user: %w", context.Canceled), 503, "unavailable", "1", "WARN"},
-		{"unforeseen", errors.New(`pq: relation "users" does not exist at db.internal`), 500, "internal_error", "", "ERROR"},
+		{"unforeseen", errors.New(`pq: relation "users" does not exist at db.internal`), 500, "internal_error", "",
+			"ERROR"},
 		{"internal", problem.Internal(errors.New("pq: broken")), 500, "internal_error", "", "ERROR"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -72,7 +76,8 @@ func TestHandlerErrors_areRendered(t *testing.T) {
 			if len(lines) != 1 {
 				t.Fatalf("logged %d times: %v", len(lines), a.log)
 			}
-			if lines[0]["level"] != test.level || lines[0]["error"] != test.err.Error() || lines[0]["request_id"] != got.header.Get(requestIDHeader) {
+			if lines[0]["level"] != test.level || lines[0]["error"] != test.err.Error() ||
+				lines[0]["request_id"] != got.header.Get(requestIDHeader) {
 				t.Errorf("logged %v", lines[0])
 			}
 		})
@@ -81,13 +86,16 @@ func TestHandlerErrors_areRendered(t *testing.T) {
 
 func TestUnexpectedErrors_are500WithoutDetail(t *testing.T) {
 	t.Parallel()
-	a := start(t, handling(func(context.Context, any) error { return errors.New("open /etc/tenantry/secret: permission denied") }))
+	a := start(t, handling(func(context.Context, any) error {
+		return errors.New("open /etc/tenantry/secret: permission denied")
+	}))
 	got := a.expect(http.StatusInternalServerError, "internal_error", a.me())
 	var members map[string]any
 	if err := json.Unmarshal(got.body, &members); err != nil {
 		t.Fatal(err)
 	}
-	if names := slices.Sorted(maps.Keys(members)); !slices.Equal(names, []string{"code", "request_id", "status", "title", "type"}) {
+	if names := slices.Sorted(maps.Keys(members)); !slices.Equal(names,
+		[]string{"code", "request_id", "status", "title", "type"}) {
 		t.Errorf("a 500 with %v", names)
 	}
 }
@@ -95,7 +103,8 @@ func TestUnexpectedErrors_are500WithoutDetail(t *testing.T) {
 func TestErrors_name_fields_and_parameters(t *testing.T) {
 	t.Parallel()
 	a := start(t, handling(func(context.Context, any) error {
-		return problem.Invalid(problem.Field{Pointer: "/password", Detail: "is too short"}, problem.Field{Parameter: "size", Detail: "is odd"},
+		return problem.Invalid(problem.Field{Pointer: "/password", Detail: "is too short"},
+			problem.Field{Parameter: "size", Detail: "is odd"},
 			problem.Field{Detail: "is not what it should be"})
 	}))
 	got := a.expect(http.StatusUnprocessableEntity, "invalid_request", a.login(loginBody))

@@ -39,7 +39,8 @@ func TestRequestID_isKeptOnlyIfAcceptable(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			a := start(t)
-			// No HTTP client sends a newline in a header, so the handler is called as a careless front end would.
+			// No HTTP client sends a newline in a header, so the handler is called as a careless
+			// front end would.
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/nothing", http.NoBody)
 			r.Header[requestIDHeader] = []string{test.id}
 			w := httptest.NewRecorder()

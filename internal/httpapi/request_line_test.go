@@ -29,14 +29,17 @@ func lineOf(s *apitest.Instance, a apitest.Answer) map[string]any {
 	return nil
 }
 
-// The line of a request that carries no access token names user and tenant once they have proved themselves, and nobody before.
+// The line of a request that carries no access token names user and tenant once they have proved
+// themselves, and nobody before.
 func TestRequestLine_ofASignInNamesUserTenantAndOperation(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
-		login := s.Expect(http.StatusOK, s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)))
+		login := s.Expect(http.StatusOK,
+			s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)))
 		refresh := s.Expect(http.StatusOK, s.Refresh(login.Field(t, "refresh_token")))
-		registered := s.Expect(http.StatusCreated, s.Call("POST", "/api/v1/auth/register", "", apitest.Credentials("ada@acme.test", apitest.OwnerPassword)))
+		registered := s.Expect(http.StatusCreated,
+			s.Call("POST", "/api/v1/auth/register", "", apitest.Credentials("ada@acme.test", apitest.OwnerPassword)))
 		owner := s.Owner()
 		var ada struct {
 			User struct{ ID uuid.UUID } `json:"user"`
@@ -50,7 +53,8 @@ func TestRequestLine_ofASignInNamesUserTenantAndOperation(t *testing.T) {
 			user      uuid.UUID
 		}{{"Login", login, owner.ID}, {"Refresh", refresh, owner.ID}, {"Register", registered, ada.User.ID}} {
 			line := lineOf(s, test.answer)
-			if line["operation"] != test.operation || line["user_id"] != test.user.String() || line["tenant_id"] != owner.TenantID.String() {
+			if line["operation"] != test.operation || line["user_id"] != test.user.String() ||
+				line["tenant_id"] != owner.TenantID.String() {
 				t.Errorf("%s: %v", test.operation, line)
 			}
 		}

@@ -51,7 +51,8 @@ func (r *router) requestLog(c *gin.Context) {
 			return
 		}
 		l := line{
-			at: now, level: level, operation: operation, requestID: req.id[0], method: c.Request.Method, path: c.Request.URL.Path, status: status, took: now.Sub(req.began),
+			at: now, level: level, operation: operation, requestID: req.id[0], method: c.Request.Method,
+			path: c.Request.URL.Path, status: status, took: now.Sub(req.began),
 			bytes: sent(c), ip: req.client, statements: n, sql: sql, bypassReasons: req.record.BypassReasons(),
 		}
 		if p, ok := principal.FromContext(ctx); ok {
@@ -105,7 +106,8 @@ type line struct {
 func (l *line) record() slog.Record {
 	record := slog.NewRecord(l.at, l.level, "request", 0)
 	record.AddAttrs(
-		slog.String("request_id", l.requestID), slog.String("method", l.method), slog.String("path", l.path), slog.Int("status", l.status),
+		slog.String("request_id", l.requestID), slog.String("method", l.method), slog.String("path", l.path),
+		slog.Int("status", l.status),
 		slog.Int64("duration_us", l.took.Microseconds()), slog.Int("bytes", l.bytes), slog.String("ip", l.ip),
 		slog.Int64("statements", l.statements), slog.Int64("sql_us", l.sql.Microseconds()),
 	)

@@ -30,13 +30,15 @@ func TestRequest_log_names_request_tenant_and_user_and_no_secret(t *testing.T) {
 			}
 		}
 		for _, want := range []string{
-			`"tenant_id":"` + owner.TenantID.String(), `"user_id":"` + owner.ID.String(), `"status":200`, `"duration_us":`, `"statements":3`,
+			`"tenant_id":"` + owner.TenantID.String(), `"user_id":"` + owner.ID.String(), `"status":200`,
+			`"duration_us":`, `"statements":3`,
 		} {
 			if !strings.Contains(line, want) {
 				t.Errorf("%s is not in the line of the request: %s", want, line)
 			}
 		}
-		for _, secret := range []string{apitest.OwnerPassword, "a password of Ada's", "mistyped password", access, refresh, next, apitest.Secret, *owner.PasswordHash,
+		for _, secret := range []string{apitest.OwnerPassword, "a password of Ada's", "mistyped password", access,
+			refresh, next, apitest.Secret, *owner.PasswordHash,
 			access[strings.LastIndex(access, ".")+1:][:8], refresh[strings.LastIndex(refresh, ".")+1:][:8]} {
 			if strings.Contains(logged, secret) {
 				t.Errorf("the log contains %q", secret)

@@ -37,7 +37,8 @@ func testRequestLine(t *testing.T, a *app) {
 	}
 	line := lines[0]
 	for name, want := range map[string]any{
-		"level": "INFO", "operation": "GetMe", "request_id": got.header.Get(requestIDHeader), "method": "GET", "path": mePath, "status": 200.0,
+		"level": "INFO", "operation": "GetMe", "request_id": got.header.Get(requestIDHeader), "method": "GET",
+		"path": mePath, "status": 200.0,
 		"bytes": float64(len(got.body)), "ip": "127.0.0.1", "statements": 3.0, "sql_us": 1500.0,
 		"tenant_id": alice.TenantID.String(), "user_id": alice.UserID.String(),
 	} {
@@ -99,18 +100,22 @@ func TestRequestLog_isOneLineForAnyPath(t *testing.T) {
 func TestRequestLog_directLineEqualsSlogLine(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
-		"plain": "/api/v1/users/me", "quotes": `a"b\c`, "controls": "a\x00\n\x1b\x7f", "not_utf8": "\xff\xc0", "html": "<&>\u2028", "letters": "Zoë 😀", "empty": "",
+		"plain": "/api/v1/users/me", "quotes": `a"b\c`, "controls": "a\x00\n\x1b\x7f", "not_utf8": "\xff\xc0",
+		"html": "<&>\u2028", "letters": "Zoë 😀", "empty": "",
 	} {
 		for _, reasons := range [][]string{nil, {text}, {"one", text}} {
-			l := line{at: time.Now(), path: text, status: -3, bytes: 3, took: 1234567, sql: 2345, ip: "::1", statements: 1, bypassReasons: reasons}
+			l := line{at: time.Now(), path: text, status: -3, bytes: 3, took: 1234567, sql: 2345, ip: "::1",
+				statements: 1, bypassReasons: reasons}
 			if len(reasons) > 0 {
-				l.requestID, l.tenant, l.trace, l.operation, l.level = text, alice.TenantID, text, "GetMe", slog.LevelDebug
+				l.requestID, l.tenant, l.trace, l.operation, l.level = text, alice.TenantID, text, "GetMe",
+					slog.LevelDebug
 			}
 			if len(reasons) > 1 {
 				l.user = alice.UserID
 			}
 			var byLogger, byHand bytes.Buffer
-			if err := slog.NewJSONHandler(&byLogger, &slog.HandlerOptions{Level: slog.LevelDebug}).Handle(t.Context(), l.record()); err != nil {
+			if err := slog.NewJSONHandler(&byLogger, &slog.HandlerOptions{Level: slog.LevelDebug}).Handle(t.Context(),
+				l.record()); err != nil {
 				t.Fatal(err)
 			}
 			if err := l.write(&byHand); err != nil {
@@ -140,7 +145,8 @@ func TestServerTiming(t *testing.T) {
 			if enabled {
 				want = `sql;desc="3 statements";dur=1.500`
 			}
-			logout := a.request(http.MethodPost, "/api/v1/auth/logout", strings.NewReader(`{"refresh_token":"r"}`), "Content-Type: application/json")
+			logout := a.request(http.MethodPost, "/api/v1/auth/logout", strings.NewReader(`{"refresh_token":"r"}`),
+				"Content-Type: application/json")
 			for name, got := range map[string]answer{
 				"answer": a.expect(200, "", a.me()), "error": a.expect(401, "", a.get(mePath)),
 				"empty": a.expect(204, "", a.do(logout)), "unknown_route": a.expect(404, "", a.get("/nothing")),
@@ -164,7 +170,8 @@ func TestRequestLog_hasUserIdentifiedDuringRequest(t *testing.T) {
 	}))
 	a.expect(http.StatusOK, "", a.login(loginBody))
 	lines := a.lines("request")
-	if len(lines) != 1 || lines[0]["tenant_id"] != alice.TenantID.String() || lines[0]["user_id"] != alice.UserID.String() || lines[0]["operation"] != "Login" {
+	if len(lines) != 1 || lines[0]["tenant_id"] != alice.TenantID.String() ||
+		lines[0]["user_id"] != alice.UserID.String() || lines[0]["operation"] != "Login" {
 		t.Errorf("logged %v", lines)
 	}
 }

@@ -90,7 +90,8 @@ func NewRouter(contract *openapi3.T, handlers api.StrictServerInterface, opts Op
 	if err != nil {
 		return nil, err
 	}
-	r := &router{Options: opts, operations: operations, fixed: fixedHeaders(opts.HSTS), proxies: unmapped(opts.TrustedProxies), redirects: map[string]bool{}}
+	r := &router{Options: opts, operations: operations, fixed: fixedHeaders(opts.HSTS),
+		proxies: unmapped(opts.TrustedProxies), redirects: map[string]bool{}}
 	if opts.Observe == nil {
 		r.Observe = func(string) Observer { return func(int, time.Duration, int64) {} }
 	}
@@ -116,7 +117,9 @@ func NewRouter(contract *openapi3.T, handlers api.StrictServerInterface, opts Op
 	engine.NoRoute(func(c *gin.Context) { r.fail(c, problem.NotFound()) })
 	engine.NoMethod(func(c *gin.Context) { r.fail(c, problem.MethodNotAllowed()) })
 	api.RegisterHandlersWithOptions(engine, api.NewStrictHandlerWithOptions(handlers, nil, api.StrictGinServerOptions{
-		RequestErrorHandlerFunc:  func(c *gin.Context, _ error) { r.fail(c, problem.Malformed("The body cannot be read.")) },
+		RequestErrorHandlerFunc: func(c *gin.Context, _ error) {
+			r.fail(c, problem.Malformed("The body cannot be read."))
+		},
 		HandlerErrorFunc:         r.fail,
 		ResponseErrorHandlerFunc: r.fail,
 	}), api.GinServerOptions{

@@ -21,9 +21,11 @@ import (
 
 func TestSteps_are_in_order(t *testing.T) {
 	t.Parallel()
-	want := []string{"request", "trace", "headers", "cors", "request_id", "recover", "tenant_context", "request_log", "limits", "validate", "authorize"}
+	want := []string{"request", "trace", "headers", "cors", "request_id", "recover", "tenant_context", "request_log",
+		"limits", "validate", "authorize"}
 	var got []string
-	for _, s := range (&router{Options: Options{Tracer: noop.Tracer{}, CORSOrigins: []string{"https://app.test"}}}).steps() {
+	for _, s := range (&router{Options: Options{Tracer: noop.Tracer{},
+		CORSOrigins: []string{"https://app.test"}}}).steps() {
 		got = append(got, s.name)
 		if _, err := os.Stat(s.name + ".go"); err != nil {
 			t.Errorf("the step %s has no file of its name: %v", s.name, err)
@@ -63,7 +65,9 @@ func TestSteps_runInOrder(t *testing.T) {
 	t.Run("request_id_and_recover_before_authentication", func(t *testing.T) {
 		t.Parallel()
 		a := start(t, func(s *setup) {
-			s.Authenticate = func(context.Context, string) (*principal.Principal, error) { panic("in the middle of authentication") }
+			s.Authenticate = func(context.Context, string) (*principal.Principal, error) {
+				panic("in the middle of authentication")
+			}
 		})
 		got := a.expect(http.StatusInternalServerError, "internal_error", a.me("X-Request-Id: named-by-a-proxy"))
 		if id := got.document(t).RequestID; id != "named-by-a-proxy" {
@@ -90,7 +94,8 @@ func TestHandler_has_the_principal_and_a_deadline(t *testing.T) {
 func TestRoutes_that_do_not_exist_are_404(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{
-		"/", "/api/v1/users/me/", "/api/v1/auth/LOGIN", "//api/v1/users/me", "/api/v1/auth/login%00", "/api/v1/%ff", "/api/v1/users/%2e%2e/users/me",
+		"/", "/api/v1/users/me/", "/api/v1/auth/LOGIN", "//api/v1/users/me", "/api/v1/auth/login%00", "/api/v1/%ff",
+		"/api/v1/users/%2e%2e/users/me",
 		"/debug/pprof/", "/debug/vars", "/metrics", "/swagger", "/openapi.yaml", "/healthz/../readyz",
 	} {
 		t.Run(path, func(t *testing.T) {
@@ -117,7 +122,8 @@ func TestMethods_that_do_not_exist_are_405_with_Allow(t *testing.T) {
 		t.Run(test.method+test.path, func(t *testing.T) {
 			t.Parallel()
 			a := start(t)
-			got := a.do(a.request(test.method, test.path, http.NoBody, "Authorization: Bearer "+goodToken, "X-Echo: "+canary))
+			got := a.do(a.request(test.method, test.path, http.NoBody, "Authorization: Bearer "+goodToken, "X-Echo: "+
+				canary))
 			if got.status != http.StatusMethodNotAllowed {
 				t.Fatalf("status %d: %s", got.status, got.body)
 			}
@@ -134,7 +140,8 @@ func TestMethods_that_do_not_exist_are_405_with_Allow(t *testing.T) {
 func TestTraceMethod_onUnknownRouteIsRefused(t *testing.T) {
 	t.Parallel()
 	a := start(t)
-	a.expect(http.StatusNotFound, "not_found", a.do(a.request(http.MethodTrace, "/nothing", http.NoBody, "X-Echo: "+canary)))
+	a.expect(http.StatusNotFound, "not_found",
+		a.do(a.request(http.MethodTrace, "/nothing", http.NoBody, "X-Echo: "+canary)))
 }
 
 func TestHeaders_publicDocumentMayReplaceThem(t *testing.T) {
@@ -169,7 +176,8 @@ func TestRoutes_outside_the_contract_pass_every_step(t *testing.T) {
 	}
 }
 
-// A browser ignores Strict-Transport-Security over plain http, and a server must not send it (RFC 6797 §7.2).
+// A browser ignores Strict-Transport-Security over plain http, and a server must not send it (RFC
+// 6797 §7.2).
 func TestHeaders_withoutHSTSHaveNone(t *testing.T) {
 	t.Parallel()
 	a := start(t, func(s *setup) { s.HSTS = "" })

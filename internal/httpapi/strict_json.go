@@ -33,7 +33,8 @@ func decodeStrict(body []byte) (any, error) {
 		if _, err = d.ReadToken(); errors.Is(err, io.EOF) {
 			return value, nil
 		} else if err == nil {
-			return nil, problem.Malformed(fmt.Sprintf("The body is not one JSON value: another begins before byte %d.", d.InputOffset()))
+			return nil, problem.Malformed(fmt.Sprintf("The body is not one JSON value: another begins before byte %d.",
+				d.InputOffset()))
 		}
 	}
 	if p, ok := errors.AsType[*problem.Problem](err); ok {
@@ -44,7 +45,8 @@ func decodeStrict(body []byte) (any, error) {
 	case errors.Is(err, io.EOF):
 		return nil, problem.Malformed("The body is empty. JSON is required.")
 	case located && errors.Is(err, jsontext.ErrDuplicateName):
-		return nil, problem.Malformed("The body names a member twice.", problem.Field{Pointer: string(syntax.JSONPointer), Detail: repeated})
+		return nil, problem.Malformed("The body names a member twice.",
+			problem.Field{Pointer: string(syntax.JSONPointer), Detail: repeated})
 	case located:
 		return nil, problem.Malformed(fmt.Sprintf("The body is not valid JSON at byte %d.", syntax.ByteOffset))
 	default:
@@ -136,7 +138,8 @@ func (d *strictDecoder) object() (any, error) {
 // plain refuses control characters. No operation needs them, and Postgres refuses some of them.
 func (d *strictDecoder) plain(s string) error {
 	if strings.ContainsFunc(s, unicode.IsControl) {
-		return problem.Invalid(problem.Field{Pointer: string(d.StackPointer()), Detail: "must not contain control characters"})
+		return problem.Invalid(problem.Field{Pointer: string(d.StackPointer()),
+			Detail: "must not contain control characters"})
 	}
 	return nil
 }

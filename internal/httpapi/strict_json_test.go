@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// refusals are bodies of a sign-in that are not what they should be (H-03, H-04). The first members are right.
+// refusals are bodies of a sign-in that are not what they should be (H-03, H-04). The first members
+// are right.
 var refusals = []struct {
 	name, body string
 	status     int
@@ -36,17 +37,25 @@ var refusals = []struct {
 	{"byte_order_mark", "\ufeff" + loginBody, 400, nil},
 	{"utf16", "\xff\xfe{\x00}\x00", 400, nil},
 
-	{"duplicate_name", `{"email":"ada@acme.test","password":"` + canary + `","password":"other"}`, 400, []string{"/password"}},
-	{"duplicate_name_and_value", `{"email":"ada@acme.test","email":"ada@acme.test","password":"` + canary + `"}`, 400, []string{"/email"}},
-	{"duplicate_name_escaped", `{"email":"ada@acme.test","password":"` + canary + `","passw\u006frd":"other"}`, 400, []string{"/password"}},
-	{"duplicate_name_inside", `{"email":"ada@acme.test","password":"` + canary + `","tenant":{"a":1,"a":2}}`, 400, []string{"/tenant/a"}},
+	{"duplicate_name", `{"email":"ada@acme.test","password":"` + canary + `","password":"other"}`, 400,
+		[]string{"/password"}},
+	{"duplicate_name_and_value", `{"email":"ada@acme.test","email":"ada@acme.test","password":"` + canary + `"}`, 400,
+		[]string{"/email"}},
+	{"duplicate_name_escaped", `{"email":"ada@acme.test","password":"` + canary + `","passw\u006frd":"other"}`, 400,
+		[]string{"/password"}},
+	{"duplicate_name_inside", `{"email":"ada@acme.test","password":"` + canary + `","tenant":{"a":1,"a":2}}`, 400,
+		[]string{"/tenant/a"}},
 	{"case_variant", `{"Email":"ada@acme.test","password":"` + canary + `"}`, 422, []string{"/Email", "/email"}},
-	{"case_variant_beside", `{"email":"ada@acme.test","password":"` + canary + `","PASSWORD":"other"}`, 422, []string{"/PASSWORD"}},
-	{"case_variant_of_unicode", `{"email":"ada@acme.test","pa` + "\u017f\u017f" + `word":"` + canary + `"}`, 422, []string{"/password", "/pa\u017f\u017fword"}},
-	{"unknown_name", `{"email":"ada@acme.test","password":"` + canary + `","is_superuser":true}`, 422, []string{"/is_superuser"}},
+	{"case_variant_beside", `{"email":"ada@acme.test","password":"` + canary + `","PASSWORD":"other"}`, 422,
+		[]string{"/PASSWORD"}},
+	{"case_variant_of_unicode", `{"email":"ada@acme.test","pa` + "\u017f\u017f" + `word":"` + canary + `"}`, 422,
+		[]string{"/password", "/pa\u017f\u017fword"}},
+	{"unknown_name", `{"email":"ada@acme.test","password":"` + canary + `","is_superuser":true}`, 422,
+		[]string{"/is_superuser"}},
 	{"name_with_nul", `{"email":"ada@acme.test","password":"` + canary + `","a\u0000":1}`, 422, []string{"/a\x00"}},
 	{"empty_name", `{"email":"ada@acme.test","password":"` + canary + `","":1}`, 422, []string{"/"}},
-	{"name_of_a_prototype", `{"email":"ada@acme.test","password":"` + canary + `","__proto__":{}}`, 422, []string{"/__proto__"}},
+	{"name_of_a_prototype", `{"email":"ada@acme.test","password":"` + canary + `","__proto__":{}}`, 422,
+		[]string{"/__proto__"}},
 
 	{"too_deep", `{"email":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}`, 400, nil},
 	{"far_too_deep", strings.Repeat(`{"a":`, 10000), 400, nil},
@@ -141,7 +150,8 @@ func TestDecodeStrict_returnsTypesOfValidator(t *testing.T) {
 	got, err := decodeStrict([]byte(`{"a":[1,-2.5e3,2592001,1e6,1000000.0,0.5,1e21,true,false,null,"\u00e4\"\\\/"],"o":{},"l":[],"":"s"}`))
 	number := func(s string) any { return json.Number(s) }
 	want := map[string]any{"a": []any{
-		number("1"), number("-2500"), number("2592001"), number("1000000"), number("1000000"), number("0.5"), number("1e+21"), true, false, nil, `ä"\/`,
+		number("1"), number("-2500"), number("2592001"), number("1000000"), number("1000000"), number("0.5"),
+		number("1e+21"), true, false, nil, `ä"\/`,
 	}, "o": map[string]any{}, "l": []any{}, "": "s"}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%#v, %v", got, err)
@@ -164,7 +174,8 @@ func TestBody_syntaxErrorHasByteOffset(t *testing.T) {
 			t.Errorf("%.20q: %s", body, got.body)
 		}
 	}
-	twice := a.expect(http.StatusBadRequest, "malformed_request", a.login(`{"email":"x","password":"`+canary+`","email":"y"}`))
+	twice := a.expect(http.StatusBadRequest, "malformed_request",
+		a.login(`{"email":"x","password":"`+canary+`","email":"y"}`))
 	if pointers := twice.pointers(t); len(pointers) != 1 || pointers[0] != "/email" {
 		t.Errorf("%s", twice.body)
 	}

@@ -36,7 +36,8 @@ func TestAuthorization_header(t *testing.T) {
 		{"many_dots", []string{"Authorization: Bearer " + strings.Repeat(".", 100<<10)}, bad, 0},
 		{"8_KiB_and_wrong", []string{"Authorization: Bearer " + strings.Repeat("x", 8<<10-7)}, bad, 1},
 		{"wrong", []string{"Authorization: Bearer bad"}, bad, 1},
-		{"another_header", []string{"X-Authorization: Bearer " + goodToken, "Cookie: access_token=" + goodToken}, nothing, 0},
+		{"another_header", []string{"X-Authorization: Bearer " + goodToken, "Cookie: access_token=" + goodToken},
+			nothing, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -46,7 +47,8 @@ func TestAuthorization_header(t *testing.T) {
 				code = "unauthorized"
 			}
 			got := a.expect(http.StatusUnauthorized, code, a.get(mePath, test.headers...))
-			if challenges := got.header.Values("WWW-Authenticate"); len(challenges) != 1 || challenges[0] != test.challenge {
+			if challenges := got.header.Values("WWW-Authenticate"); len(challenges) != 1 ||
+				challenges[0] != test.challenge {
 				t.Errorf("challenged with %q, want %q", challenges, test.challenge)
 			}
 			if n := a.authenticated.Load(); n != test.asked {
@@ -74,7 +76,8 @@ func TestToken_in_the_query_or_a_form_is_ignored(t *testing.T) {
 			t.Errorf("%s: challenged with %q", name, challenge)
 		}
 	}
-	form := a.request(http.MethodPatch, mePath, strings.NewReader("access_token="+goodToken), "Content-Type: application/x-www-form-urlencoded")
+	form := a.request(http.MethodPatch, mePath, strings.NewReader("access_token="+goodToken),
+		"Content-Type: application/x-www-form-urlencoded")
 	a.expect(http.StatusUnsupportedMediaType, "", a.do(form))
 	if n := a.authenticated.Load(); n != 0 {
 		t.Errorf("verified %d tokens", n)
@@ -89,7 +92,9 @@ func TestToken_isVerifiedOnceAndOnlyWhereRequired(t *testing.T) {
 	}{
 		"private_operation": {func(a *app) answer { return a.me() }, 1},
 		"public_operation":  {func(a *app) answer { return a.login(loginBody, "Authorization: Bearer "+goodToken) }, 0},
-		"with_parameters":   {func(a *app) answer { return a.get(mePath+"?include=roles", "Authorization: Bearer "+goodToken) }, 1},
+		"with_parameters": {func(a *app) answer {
+			return a.get(mePath+"?include=roles", "Authorization: Bearer "+goodToken)
+		}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -112,7 +117,8 @@ func TestTenant_comes_from_the_token_alone(t *testing.T) {
 		return nil
 	}))
 	a.expect(http.StatusOK, "", a.me("X-Tenant: "+other, "X-Tenant-Id: "+other, "Tenant: "+other))
-	a.expect(http.StatusBadRequest, "invalid_parameter", a.get(mePath+"?tenant="+other+"&tenant_id="+other, "Authorization: Bearer "+goodToken))
+	a.expect(http.StatusBadRequest, "invalid_parameter", a.get(mePath+"?tenant="+other+"&tenant_id="+other,
+		"Authorization: Bearer "+goodToken))
 	a.expectHandled(1)
 }
 
@@ -127,14 +133,18 @@ func TestClient_isRemoteAddressOrReportedByTrustedProxy(t *testing.T) {
 	}{
 		{"no_proxy", nil, nil, "127.0.0.1"},
 		{"forged_without_proxies", nil, []string{"X-Forwarded-For: 203.0.113.9"}, "127.0.0.1"},
-		{"forged_otherwise", nil, []string{"X-Real-IP: 203.0.113.9", "Forwarded: for=203.0.113.9", "CF-Connecting-IP: 203.0.113.9"}, "127.0.0.1"},
-		{"proxy_elsewhere", []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, []string{"X-Forwarded-For: 203.0.113.9"}, "127.0.0.1"},
+		{"forged_otherwise", nil, []string{"X-Real-IP: 203.0.113.9", "Forwarded: for=203.0.113.9",
+			"CF-Connecting-IP: 203.0.113.9"}, "127.0.0.1"},
+		{"proxy_elsewhere", []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+			[]string{"X-Forwarded-For: 203.0.113.9"}, "127.0.0.1"},
 		{"trusted", local, []string{"X-Forwarded-For: 203.0.113.9"}, "203.0.113.9"},
 		{"trusted_and_version_6", local, []string{"X-Forwarded-For: 2001:db8::9"}, "2001:db8::9"},
 		{"trusted_without_header", local, nil, "127.0.0.1"},
 		{"forged_before_a_trusted_proxy", local, []string{"X-Forwarded-For: 198.51.100.1, 203.0.113.9"}, "203.0.113.9"},
-		{"forged_in_a_line_of_its_own", local, []string{"X-Forwarded-For: 198.51.100.1", "X-Forwarded-For: 203.0.113.9"}, "203.0.113.9"},
-		{"behind_two_trusted_proxies", local, []string{"X-Forwarded-For: 198.51.100.1, 203.0.113.9, 127.0.0.2"}, "203.0.113.9"},
+		{"forged_in_a_line_of_its_own", local,
+			[]string{"X-Forwarded-For: 198.51.100.1", "X-Forwarded-For: 203.0.113.9"}, "203.0.113.9"},
+		{"behind_two_trusted_proxies", local, []string{"X-Forwarded-For: 198.51.100.1, 203.0.113.9, 127.0.0.2"},
+			"203.0.113.9"},
 		{"not_an_address", local, []string{"X-Forwarded-For: \"; drop table users"}, "127.0.0.1"},
 		{"header_that_no_proxy_was_told_to_set", local, []string{"X-Real-IP: 203.0.113.9"}, "127.0.0.1"},
 	} {

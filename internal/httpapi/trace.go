@@ -26,13 +26,15 @@ func (r *router) trace(c *gin.Context) {
 	if req.operation != nil {
 		name = c.Request.Method + " " + c.FullPath()
 		attributes = []attribute.KeyValue{
-			semconv.HTTPRequestMethodKey.String(c.Request.Method), semconv.HTTPRoute(c.FullPath()), attribute.String("tenantry.operation", req.operation.id),
+			semconv.HTTPRequestMethodKey.String(c.Request.Method), semconv.HTTPRoute(c.FullPath()),
+			attribute.String("tenantry.operation", req.operation.id),
 		}
 	}
 	// Without tracestate: every span would repeat text from the client.
 	carrier := propagation.MapCarrier{"traceparent": c.GetHeader("traceparent")}
 	parent := propagation.TraceContext{}.Extract(req.Context, carrier)
-	ctx, span := r.Tracer.Start(parent, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(req.began), trace.WithAttributes(attributes...))
+	ctx, span := r.Tracer.Start(parent, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(req.began),
+		trace.WithAttributes(attributes...))
 	defer span.End()
 	req.Context = ctx
 	c.Next()

@@ -87,9 +87,11 @@ func (o *operation) readForm(c *gin.Context) (any, error) {
 		switch {
 		case o.body.Properties[name] == nil:
 		case len(values) > 1:
-			return nil, problem.Malformed("The form has a member twice.", problem.Field{Pointer: "/" + name, Detail: repeated})
+			return nil, problem.Malformed("The form has a member twice.",
+				problem.Field{Pointer: "/" + name, Detail: repeated})
 		case !plain(values[0]):
-			return nil, problem.Malformed("The form is not valid text.", problem.Field{Pointer: "/" + name, Detail: notPlain})
+			return nil, problem.Malformed("The form is not valid text.",
+				problem.Field{Pointer: "/" + name, Detail: notPlain})
 		default:
 			members[name] = values[0]
 		}

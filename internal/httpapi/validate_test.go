@@ -21,16 +21,24 @@ func TestBody_names_each_wrong_member_in_order_and_once(t *testing.T) {
 		pointers         []string
 	}{
 		{"nothing", loginPath, `{}`, []string{"/email", "/password"}},
-		{"wrong_types", loginPath, `{"email":{"password":"` + canary + `"},"password":["` + canary + `"],"tenant":4711}`, []string{"/email", "/password", "/tenant"}},
-		{"null_members", loginPath, `{"email":null,"password":null,"tenant":null}`, []string{"/email", "/password", "/tenant"}},
-		{"too_long", loginPath, `{"email":"` + long + `","password":"` + strings.Repeat(canary, 100) + `"}`, []string{"/email", "/password"}},
-		{"unknown_and_missing", loginPath, `{"zeta":1,"alpha":"` + canary + `"}`, []string{"/alpha", "/email", "/password", "/zeta"}},
-		{"names_that_need_escapes", loginPath, `{"email":"ada@acme.test","password":"` + canary + `","a/b":1,"a~b":2,"~1":3}`, []string{"/a~1b", "/a~0b", "/~01"}},
-		{"two_rules_broken_by_one", loginPath, `{"email":"ada@acme.test","password":"` + canary + `","tenant":"A"}`, []string{"/tenant"}},
-		{"pattern", loginPath, `{"email":"ada@acme.test","password":"` + canary + `","tenant":"` + canary + `!"}`, []string{"/tenant"}},
+		{"wrong_types", loginPath, `{"email":{"password":"` + canary + `"},"password":["` + canary +
+			`"],"tenant":4711}`, []string{"/email", "/password", "/tenant"}},
+		{"null_members", loginPath, `{"email":null,"password":null,"tenant":null}`,
+			[]string{"/email", "/password", "/tenant"}},
+		{"too_long", loginPath, `{"email":"` + long + `","password":"` + strings.Repeat(canary, 100) + `"}`,
+			[]string{"/email", "/password"}},
+		{"unknown_and_missing", loginPath, `{"zeta":1,"alpha":"` + canary + `"}`,
+			[]string{"/alpha", "/email", "/password", "/zeta"}},
+		{"names_that_need_escapes", loginPath, `{"email":"ada@acme.test","password":"` + canary +
+			`","a/b":1,"a~b":2,"~1":3}`, []string{"/a~1b", "/a~0b", "/~01"}},
+		{"two_rules_broken_by_one", loginPath, `{"email":"ada@acme.test","password":"` + canary + `","tenant":"A"}`,
+			[]string{"/tenant"}},
+		{"pattern", loginPath, `{"email":"ada@acme.test","password":"` + canary + `","tenant":"` + canary + `!"}`,
+			[]string{"/tenant"}},
 		{"whole_value", mePath, `{}`, []string{""}},
 		{"only_unknown", mePath, `{"email":"` + canary + `"}`, []string{"/email"}},
-		{"register", "/api/v1/auth/register", `{"full_name":"` + long + `","role":"owner"}`, []string{"/email", "/full_name", "/password", "/role"}},
+		{"register", "/api/v1/auth/register", `{"full_name":"` + long + `","role":"owner"}`,
+			[]string{"/email", "/full_name", "/password", "/role"}},
 		{"refresh", "/api/v1/auth/refresh", `{"refresh_token":""}`, []string{"/refresh_token"}},
 		{"logout", "/api/v1/auth/logout", `{"token":"` + canary + `"}`, []string{"/refresh_token", "/token"}},
 	} {
@@ -41,7 +49,8 @@ func TestBody_names_each_wrong_member_in_order_and_once(t *testing.T) {
 			if test.path == mePath {
 				method = http.MethodPatch
 			}
-			r := a.request(method, test.path, strings.NewReader(test.body), "Content-Type: application/json", "Authorization: Bearer "+goodToken)
+			r := a.request(method, test.path, strings.NewReader(test.body), "Content-Type: application/json",
+				"Authorization: Bearer "+goodToken)
 			got := a.expect(http.StatusUnprocessableEntity, "invalid_request", a.do(r))
 			slices.Sort(test.pointers)
 			if pointers := got.pointers(t); !slices.Equal(pointers, test.pointers) {
@@ -61,7 +70,8 @@ func TestBody_errorHasFirstBrokenRule(t *testing.T) {
 	for _, e := range *got.document(t).Errors {
 		details = append(details, *e.Pointer+" "+e.Detail)
 	}
-	want := []string{"/email must have at least 3 characters", "/password is required", "/role is not known", "/tenant must have at least 2 characters"}
+	want := []string{"/email must have at least 3 characters", "/password is required", "/role is not known",
+		"/tenant must have at least 2 characters"}
 	if !slices.Equal(details, want) {
 		t.Errorf("%q, want %q", details, want)
 	}
@@ -128,7 +138,8 @@ func TestBody_over_64_KiB_is_413(t *testing.T) {
 			if test.status != 200 {
 				code = "body_too_large"
 			}
-			a.expect(test.status, code, a.do(a.request(http.MethodPost, loginPath, test.body, "Content-Type: application/json")))
+			a.expect(test.status, code, a.do(a.request(http.MethodPost, loginPath, test.body,
+				"Content-Type: application/json")))
 			a.expectHandled(map[int]int64{200: 1}[test.status])
 		})
 	}
@@ -151,7 +162,8 @@ func TestBody_truncatedIs400AndNotLoggedAsFailure(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"email\":", loginPath)
+	fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "+
+		"100\r\n\r\n{\"email\":", loginPath)
 	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}

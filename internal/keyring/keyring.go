@@ -7,8 +7,8 @@ import (
 	"fmt"
 )
 
-// Purpose is what a derived key is for. The server's secret signs and seals nothing itself: each purpose has a key of its
-// own (RFC 5869), so that what one reveals is of no use to another.
+// Purpose is what a derived key is for. The server's secret signs and seals nothing itself: each
+// purpose has a key of its own (RFC 5869), so that what one reveals is of no use to another.
 type Purpose uint8
 
 // The purposes are all that there are. A number that is none of them has no key.
@@ -30,7 +30,8 @@ const (
 	sharedScope
 )
 
-// infos are the HKDF infos of the purposes. They never change: a new one loses what was made under the old one.
+// infos are the HKDF infos of the purposes. They never change: a new one loses what was made under
+// the old one.
 var infos = [...]string{
 	RefreshToken: "tenantry/refresh-token/v1",
 	SigningKey:   "tenantry/signing-key/v1",
@@ -48,8 +49,8 @@ type Keyring struct {
 	secrets [][]byte
 }
 
-// New returns the keyring of the server's secret, at least 32 bytes. What was made under the previous secret, if there is
-// one, is accepted as well.
+// New returns the keyring of the server's secret, at least 32 bytes. What was made under the
+// previous secret, if there is one, is accepted as well.
 func New(secret, previous []byte) Keyring {
 	if len(previous) == 0 {
 		return Keyring{[][]byte{secret}}
@@ -57,8 +58,8 @@ func New(secret, previous []byte) Keyring {
 	return Keyring{[][]byte{secret, previous}}
 }
 
-// Keys returns the 32-byte key of a purpose under each secret. The first is the one to use; the others belong to secrets
-// that are still, or already, accepted.
+// Keys returns the 32-byte key of a purpose under each secret. The first is the one to use; the
+// others belong to secrets that are still, or already, accepted.
 func (k Keyring) Keys(purpose Purpose) ([][]byte, error) {
 	if purpose == 0 || int(purpose) >= len(infos) {
 		return nil, fmt.Errorf("keyring: no purpose %d", purpose)
@@ -74,8 +75,8 @@ func (k Keyring) Keys(purpose Purpose) ([][]byte, error) {
 	return keys, nil
 }
 
-// Sharing returns what instances that have the current secret share cached values with: the sealer of the values, and the
-// scope that their names begin with. Nobody else can read or make either.
+// Sharing returns what instances that have the current secret share cached values with: the sealer
+// of the values, and the scope that their names begin with. Nobody else can read or make either.
 func (k Keyring) Sharing() (seal *Sealer, scope string, err error) {
 	current := Keyring{k.secrets[:1]}
 	if seal, err = current.Sealer(shared); err != nil {

@@ -31,7 +31,8 @@ var scenarios = map[string]scenario{
 	"list":    func(ctx context.Context, c *client, _ int) error { return c.get(ctx, "/api/v1/users?limit=50") },
 	"login":   func(ctx context.Context, c *client, _ int) error { return c.signIn(ctx) },
 	"refresh": func(ctx context.Context, c *client, _ int) error { return c.renew(ctx) },
-	// What a front-end does: it asks who is there, lists now and then, refreshes, and seldom signs in.
+	// What a front-end does: it asks who is there, lists now and then, refreshes, and seldom signs
+	// in.
 	"mixed": func(ctx context.Context, c *client, n int) error {
 		switch p := (n*37 + c.n) % 100; {
 		case p < 1:
@@ -63,7 +64,8 @@ func (c *client) signIn(ctx context.Context) error {
 	return c.begin(ctx, "/api/v1/auth/login", credentials)
 }
 
-// renew presents the refresh token. One that was presented at the same moment yields the same successor.
+// renew presents the refresh token. One that was presented at the same moment yields the same
+// successor.
 func (c *client) renew(ctx context.Context) error {
 	c.mu.RLock()
 	presented := c.refresh

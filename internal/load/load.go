@@ -19,7 +19,8 @@ type Options struct {
 	Requests int
 	// Concurrency is how many clients there are, each with a session of its own.
 	Concurrency int
-	// Rate is how many requests arrive in a second; 0 is a closed loop. Duration is for how long they do.
+	// Rate is how many requests arrive in a second; 0 is a closed loop. Duration is for how long
+	// they do.
 	Rate     int
 	Duration time.Duration
 	// Progress, if it is there, is told of each answer.
@@ -46,13 +47,15 @@ func (o *Options) Check() error {
 	return nil
 }
 
-// Run signs the clients in and makes the requests. It ends early, with what there is, when ctx does.
+// Run signs the clients in and makes the requests. It ends early, with what there is, when ctx
+// does.
 func Run(ctx context.Context, opts Options) (*Report, error) {
 	if err := opts.Check(); err != nil {
 		return nil, err
 	}
 	web := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
-		MaxIdleConns: opts.Concurrency + maxUnderWay, MaxIdleConnsPerHost: max(opts.Concurrency, 256), IdleConnTimeout: time.Minute,
+		MaxIdleConns: opts.Concurrency + maxUnderWay, MaxIdleConnsPerHost: max(opts.Concurrency, 256),
+		IdleConnTimeout: time.Minute,
 	}}
 	defer web.CloseIdleConnections()
 	clients := make([]*client, opts.Concurrency)
@@ -94,8 +97,8 @@ func closed(ctx context.Context, opts Options, clients []*client, r *recorder) {
 	all.Wait()
 }
 
-// open makes requests when it is their time. How long one takes is counted from then on, so that who waits for its turn behind a slow one
-// is not left out.
+// open makes requests when it is their time. How long one takes is counted from then on, so that
+// who waits for its turn behind a slow one is not left out.
 func open(ctx context.Context, opts Options, clients []*client, r *recorder) {
 	underWay := make(chan struct{}, maxUnderWay)
 	var all sync.WaitGroup

@@ -55,13 +55,15 @@ func (r *recorder) report(opts Options, elapsed time.Duration) *Report {
 		failed += n
 	}
 	return &Report{
-		Scenario: opts.Scenario, Total: len(r.took) + failed, Successful: len(r.took), Failed: failed, Failures: r.failures,
-		Seconds: elapsed.Seconds(), Throughput: float64(len(r.took)) / elapsed.Seconds(),
+		Scenario: opts.Scenario, Total: len(r.took) + failed, Successful: len(r.took), Failed: failed,
+		Failures: r.failures,
+		Seconds:  elapsed.Seconds(), Throughput: float64(len(r.took)) / elapsed.Seconds(),
 		P50: r.percentile(0.50), P90: r.percentile(0.90), P99: r.percentile(0.99), Max: r.percentile(1),
 	}
 }
 
-// percentile returns the time, in milliseconds, within which a share of the sorted requests was answered.
+// percentile returns the time, in milliseconds, within which a share of the sorted requests was
+// answered.
 func (r *recorder) percentile(share float64) float64 {
 	if len(r.took) == 0 {
 		return 0
@@ -72,10 +74,12 @@ func (r *recorder) percentile(share float64) float64 {
 
 // Print writes the report for people.
 func (r *Report) Print(w io.Writer) {
-	fmt.Fprintf(w, "scenario    %s\ntotal       %d\nsuccessful  %d\nfailed      %d\n", r.Scenario, r.Total, r.Successful, r.Failed)
+	fmt.Fprintf(w, "scenario    %s\ntotal       %d\nsuccessful  %d\nfailed      %d\n", r.Scenario, r.Total,
+		r.Successful, r.Failed)
 	for _, what := range slices.Sorted(maps.Keys(r.Failures)) {
 		fmt.Fprintf(w, "            %d × %s\n", r.Failures[what], what)
 	}
-	fmt.Fprintf(w, "duration    %.2f s\nthroughput  %.0f/s\nlatency     p50 %.2f ms, p90 %.2f ms, p99 %.2f ms, max %.2f ms\n",
+	fmt.Fprintf(w, "duration    %.2f s\nthroughput  %.0f/s\nlatency     p50 %.2f ms, p90 %.2f ms, p99 %.2f ms, max "+
+		"%.2f ms\n",
 		r.Seconds, r.Throughput, r.P50, r.P90, r.P99, r.Max)
 }

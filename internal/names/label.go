@@ -45,15 +45,17 @@ func Label(s string) (string, error) {
 	return clean, nil
 }
 
-// besideLatin are the scripts that a word with Latin letters may have (Unicode Technical Standard #39
-// §5.2, highly restrictive).
+// besideLatin are the scripts that a word with Latin letters may have (Unicode Technical Standard
+// #39 §5.2, highly restrictive).
 var besideLatin = []*unicode.RangeTable{
-	unicode.Latin, unicode.Common, unicode.Inherited, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Bopomofo,
+	unicode.Latin, unicode.Common, unicode.Inherited, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul,
+	unicode.Bopomofo,
 }
 
 // alphabets have letters that look like letters of each other.
 var alphabets = []*unicode.RangeTable{
-	unicode.Latin, unicode.Greek, unicode.Cyrillic, unicode.Armenian, unicode.Cherokee, unicode.Coptic, unicode.Lisu, unicode.Deseret,
+	unicode.Latin, unicode.Greek, unicode.Cyrillic, unicode.Armenian, unicode.Cherokee, unicode.Coptic, unicode.Lisu,
+	unicode.Deseret,
 }
 
 // Key returns what labels are compared by: compatible forms and letters of either case are one
@@ -95,7 +97,8 @@ func skeleton(s string) string {
 // lookAlikes are shapes that are read as a letter of "owner", "admin" or "member". Case is folded
 // before.
 var lookAlikes = strings.NewReplacer(
-	"0", "o", "\u03bf", "o", "\u03c3", "o", "\u043e", "o", "\u0585", "o", "\u1d0f", "o", // Greek, Cyrillic, Armenian, small capital
+	"0", "o", "\u03bf", "o", "\u03c3", "o", "\u043e", "o", "\u0585", "o", "\u1d0f",
+	"o", // Greek, Cyrillic, Armenian, small capital
 	"vv", "w", "\u03c9", "w", "\u0461", "w", "\u051d", "w", "\u1d21", "w",
 	"\u03b7", "n", "\u043f", "n", "\u0578", "n", "\u0274", "n",
 	"3", "e", "\u03b5", "e", "\u0435", "e", "\u04bd", "e", "\u1d07", "e",

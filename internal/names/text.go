@@ -24,7 +24,8 @@ func Text(s string) (string, error) {
 		switch {
 		case unicode.Is(unicode.Zs, r):
 			runes[i] = ' '
-		case joiner(r) && i > 0 && i < len(runes)-1 && unicode.In(runes[i-1], joining...) && unicode.In(runes[i+1], joining...):
+		case joiner(r) && i > 0 && i < len(runes)-1 && unicode.In(runes[i-1], joining...) &&
+			unicode.In(runes[i+1], joining...):
 		case invisible(r):
 			return "", fmt.Errorf("must not contain U+%04X, which readers cannot see", r)
 		}
@@ -55,8 +56,10 @@ func Visible(s string) string {
 
 // joining are the scripts whose letters a joiner may stand between.
 var joining = []*unicode.RangeTable{
-	unicode.Arabic, unicode.Syriac, unicode.Mongolian, unicode.Nko, unicode.Devanagari, unicode.Bengali, unicode.Gurmukhi, unicode.Gujarati,
-	unicode.Oriya, unicode.Tamil, unicode.Telugu, unicode.Kannada, unicode.Malayalam, unicode.Sinhala, unicode.Khmer, unicode.Myanmar,
+	unicode.Arabic, unicode.Syriac, unicode.Mongolian, unicode.Nko, unicode.Devanagari, unicode.Bengali,
+	unicode.Gurmukhi, unicode.Gujarati,
+	unicode.Oriya, unicode.Tamil, unicode.Telugu, unicode.Kannada, unicode.Malayalam, unicode.Sinhala, unicode.Khmer,
+	unicode.Myanmar,
 }
 
 // joiner reports whether r is ZERO WIDTH NON-JOINER or ZERO WIDTH JOINER.
@@ -66,5 +69,6 @@ func joiner(r rune) bool { return r == '\u200c' || r == '\u200d' }
 // Cn, Co, Cs, Zl and Zp.
 func invisible(r rune) bool {
 	const brailleBlank = '\u2800' // a symbol by its category
-	return !unicode.IsGraphic(r) || r == brailleBlank || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+	return !unicode.IsGraphic(r) || r == brailleBlank || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point,
+		unicode.Variation_Selector)
 }

@@ -2,7 +2,8 @@ package network
 
 import "net/netip"
 
-// Of returns what an address is counted by: a customer of IPv6 has a whole /64 to write from (RFC 6177).
+// Of returns what an address is counted by: a customer of IPv6 has a whole /64 to write from (RFC
+// 6177).
 func Of(ip string) string { return prefix(ip, 64) }
 
 // SiteOf returns the site of an address. An IPv6 site has a /48 (RFC 6177 §2).

@@ -15,7 +15,8 @@ import (
 	"tenantry/internal/sessions"
 )
 
-// Start is where a browser is led to at the beginning of a flow, and the cookie that it takes along.
+// Start is where a browser is led to at the beginning of a flow, and the cookie that it takes
+// along.
 type Start struct {
 	URL    string
 	Cookie *http.Cookie
@@ -23,11 +24,13 @@ type Start struct {
 
 var errRedirect error = problem.InvalidParameter("redirect_uri", "is not among the redirect_uris of the tenant")
 
-// Authorize begins a sign-in: 404 if the tenant has no such provider, 400 if the address to come back to is not one of its own, 502
-// and 504 for a provider that does not say where to sign in, 429 for a network that begins too many. An empty slug means the
-// default tenant. The challenge is that of the application (RFC 7636), empty if it has none. A tenant that does not exist, or is
+// Authorize begins a sign-in: 404 if the tenant has no such provider, 400 if the address to come
+// back to is not one of its own, 502 and 504 for a provider that does not say where to sign in, 429
+// for a network that begins too many. An empty slug means the default tenant. The challenge is that
+// of the application (RFC 7636), empty if it has none. A tenant that does not exist, or is
 // suspended, is answered for as one that has set up nothing and takes no registrations.
-func (o *OAuth) Authorize(ctx context.Context, slug, provider, redirectURI, challenge string, from sessions.Origin) (*Start, error) {
+func (o *OAuth) Authorize(ctx context.Context, slug, provider, redirectURI, challenge string,
+	from sessions.Origin) (*Start, error) {
 	if challenge != "" && redirectURI == "" {
 		return nil, problem.InvalidParameter("code_challenge", "is of no use without a redirect_uri")
 	}
@@ -43,7 +46,8 @@ func (o *OAuth) Authorize(ctx context.Context, slug, provider, redirectURI, chal
 		return nil, err
 	}
 	h, u := offered.home, offered.upstream
-	return o.start(principal.NewContext(ctx, principal.InTenant(h.id)), h, u, &flow{RedirectURI: redirectURI, CodeChallenge: challenge})
+	return o.start(principal.NewContext(ctx, principal.InTenant(h.id)), h, u,
+		&flow{RedirectURI: redirectURI, CodeChallenge: challenge})
 }
 
 // start begins a flow at a provider of a tenant, for which, or for whose user, the context acts.

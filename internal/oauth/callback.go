@@ -27,8 +27,8 @@ type Answer struct {
 	Name string
 }
 
-// identify holds an answer against its flow and the provider, and asks the provider whose it is. Nothing is sent to a provider before
-// it is known that the answer is its own (RFC 9207 §2.4).
+// identify holds an answer against its flow and the provider, and asks the provider whose it is.
+// Nothing is sent to a provider before it is known that the answer is its own (RFC 9207 §2.4).
 func (o *OAuth) identify(ctx context.Context, u *upstream, f *flow, a Answer) (*identity, error) {
 	ctx, cancel := httpapi.Within(ctx, patience)
 	defer cancel()
@@ -38,7 +38,8 @@ func (o *OAuth) identify(ctx context.Context, u *upstream, f *flow, a Answer) (*
 	}
 	// Who has set up no issuer has nothing to compare it with (RFC 9207 §2.4).
 	if (m.NamesItself || a.Issuer != "") && u.Issuer != "" && a.Issuer != u.Issuer {
-		return nil, &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_issuer", Detail: "The answer is not from the provider that was asked."}
+		return nil, &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_issuer",
+			Detail: "The answer is not from the provider that was asked."}
 	}
 	if a.Error != "" {
 		return nil, refusal(a.Error)
@@ -54,15 +55,18 @@ type codePayload struct {
 	CodeChallenge string `json:"code_challenge,omitempty"`
 	// Version is that of the password when it was found out who has signed in.
 	Version int `json:"version"`
-	// Provider is that of the tenant, if one has found that out, and Generation that of the provider at that time.
+	// Provider is that of the tenant, if one has found that out, and Generation that of the
+	// provider at that time.
 	Provider   uuid.NullUUID `json:"provider,omitzero"`
 	Generation int           `json:"generation,omitempty"`
 }
 
-var errCode = &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_grant", Detail: "The code is not valid, or was exchanged already."}
+var errCode = &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_grant",
+	Detail: "The code is not valid, or was exchanged already."}
 
-// Exchange gives the tokens of a session for a one-time code: 400 if it is none, was exchanged already, is older than a minute, or
-// belongs to another application (RFC 7636 §4.6), 401 if the user may not sign in any more.
+// Exchange gives the tokens of a session for a one-time code: 400 if it is none, was exchanged
+// already, is older than a minute, or belongs to another application (RFC 7636 §4.6), 401 if the
+// user may not sign in any more.
 func (o *OAuth) Exchange(ctx context.Context, code, verifier string, from sessions.Origin) (*sessions.Tokens, error) {
 	tokens, err := o.exchange(ctx, code, verifier, from)
 	o.signIns.Count(signInEnd(err))
@@ -85,7 +89,8 @@ func (o *OAuth) exchange(ctx context.Context, code, verifier string, from sessio
 	if verifier != "" {
 		proof = oauth2.S256ChallengeFromVerifier(verifier)
 	}
-	// A verifier without challenge is refused too: somebody has taken the challenge away (RFC 9700 §4.8.2).
+	// A verifier without challenge is refused too: somebody has taken the challenge away (RFC 9700
+	// §4.8.2).
 	if subtle.ConstantTimeCompare([]byte(proof), []byte(payload.CodeChallenge)) != 1 {
 		return nil, errCode
 	}
@@ -115,14 +120,17 @@ func signInEnd(err error) string {
 
 // standardErrors are those of RFC 6749 §4.1.2.1 and OIDC Core §3.1.2.6.
 var standardErrors = []string{
-	"access_denied", "invalid_request", "invalid_scope", "server_error", "temporarily_unavailable", "unauthorized_client", "unsupported_response_type",
+	"access_denied", "invalid_request", "invalid_scope", "server_error", "temporarily_unavailable",
+	"unauthorized_client", "unsupported_response_type",
 	"interaction_required", "login_required", "account_selection_required", "consent_required",
 }
 
-// cancellations are the codes of providers whose user has cancelled the sign-in: Apple's, LinkedIn's and those of others.
+// cancellations are the codes of providers whose user has cancelled the sign-in: Apple's,
+// LinkedIn's and those of others.
 var cancellations = []string{"user_cancelled_authorize", "user_cancelled_login", "user_cancelled", "user_denied"}
 
-// refusal is the problem of a provider that answers with an error: 502 for one of its own, else 400.
+// refusal is the problem of a provider that answers with an error: 502 for one of its own, else
+// 400.
 func refusal(code string) error {
 	if slices.Contains(cancellations, code) {
 		code = "access_denied"

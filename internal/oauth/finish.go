@@ -18,11 +18,14 @@ import (
 	"tenantry/internal/sessions"
 )
 
-// CallBack ends the flow that an answer belongs to, in the browser that has its cookie. It goes on when the client leaves, since the state
-// and the code of the provider are good once. What goes wrong in a flow that has an address to come back to is told there (RFC 6749
-// §4.1.2.1). A callback that is repeated, at any instance, gets the same outcome, also while the first one is under way. 400 for an answer
-// that belongs to no flow, or proves nothing; 401, 403 and 409 for who may not come in; 502 and 504 for a provider that fails.
-func (o *OAuth) CallBack(ctx context.Context, ref string, a Answer, browser string, from sessions.Origin) (*Outcome, error) {
+// CallBack ends the flow that an answer belongs to, in the browser that has its cookie. It goes on
+// when the client leaves, since the state and the code of the provider are good once. What goes
+// wrong in a flow that has an address to come back to is told there (RFC 6749 §4.1.2.1). A callback
+// that is repeated, at any instance, gets the same outcome, also while the first one is under way.
+// 400 for an answer that belongs to no flow, or proves nothing; 401, 403 and 409 for who may not
+// come in; 502 and 504 for a provider that fails.
+func (o *OAuth) CallBack(ctx context.Context, ref string, a Answer, browser string, from sessions.Origin) (*Outcome,
+	error) {
 	client := ctx
 	ctx, cancel := httpapi.Detached(ctx, finishWithin)
 	defer cancel()
@@ -49,8 +52,10 @@ func (o *OAuth) CallBack(ctx context.Context, ref string, a Answer, browser stri
 		end = outcome{Redirect: f.RedirectURI != "", Failure: failureOf(err)}
 	}
 	o.keep(ctx, f, end)
-	if p, ok := errors.AsType[*problem.Problem](err); ok && p.Unwrap() != nil && p.Status < http.StatusInternalServerError { // others are logged with the answer
-		o.opts.Log.LogAttrs(ctx, slog.LevelWarn, "sign-in at a provider failed", slog.String("provider", ref), slog.Any("error", err))
+	if p, ok := errors.AsType[*problem.Problem](err); ok && p.Unwrap() != nil &&
+		p.Status < http.StatusInternalServerError { // others are logged with the answer
+		o.opts.Log.LogAttrs(ctx, slog.LevelWarn, "sign-in at a provider failed", slog.String("provider", ref),
+			slog.Any("error", err))
 	}
 	return o.answer(ctx, f, end, err)
 }
@@ -68,7 +73,8 @@ func (o *OAuth) end(ctx context.Context, f *flow, ref string, a Answer, from ses
 	if f.RedirectURI != "" && !unread && !slices.Contains(h.settings.RedirectURIs, f.RedirectURI) {
 		f.RedirectURI, err = "", cmp.Or(err, errRedirect)
 	}
-	if errors.Is(err, errNotOffered) || errors.Is(err, errNoTenant) || (err == nil && (u.ref != ref || u.generation != f.Generation)) {
+	if errors.Is(err, errNotOffered) || errors.Is(err, errNoTenant) ||
+		(err == nil && (u.ref != ref || u.generation != f.Generation)) {
 		return outcome{}, sessions.ErrProviderDisabled // since the flow began (O-11)
 	}
 	if err != nil {
@@ -79,7 +85,8 @@ func (o *OAuth) end(ctx context.Context, f *flow, ref string, a Answer, from ses
 		return outcome{}, err
 	}
 	if is.unread != nil {
-		o.opts.Log.LogAttrs(ctx, slog.LevelWarn, "user information was not read", slog.String("provider", ref), slog.Any("error", is.unread))
+		o.opts.Log.LogAttrs(ctx, slog.LevelWarn, "user information was not read", slog.String("provider", ref),
+			slog.Any("error", is.unread))
 	}
 	is.Name = cmp.Or(is.Name, a.Name)
 	if f.linking() {
@@ -92,11 +99,14 @@ func (o *OAuth) end(ctx context.Context, f *flow, ref string, a Answer, from ses
 	return o.admit(ctx, f, h, u, who, from)
 }
 
-// admit lets a user in: with a code for the application of the flow, or with tokens where there is none.
-func (o *OAuth) admit(ctx context.Context, f *flow, h home, u *upstream, who signer, from sessions.Origin) (outcome, error) {
+// admit lets a user in: with a code for the application of the flow, or with tokens where there is
+// none.
+func (o *OAuth) admit(ctx context.Context, f *flow, h home, u *upstream, who signer, from sessions.Origin) (outcome,
+	error) {
 	if f.RedirectURI == "" {
 		tokens, err := o.opts.Auth.SignIn(ctx, auth.Proof{
-			TenantID: h.id, UserID: who.id, Version: who.version, Provider: sessions.Provider{ID: u.id, Generation: u.generation},
+			TenantID: h.id, UserID: who.id, Version: who.version,
+			Provider: sessions.Provider{ID: u.id, Generation: u.generation},
 		}, from)
 		if err != nil {
 			return outcome{}, err
@@ -110,5 +120,6 @@ func (o *OAuth) admit(ctx context.Context, f *flow, h home, u *upstream, who sig
 		return outcome{}, err
 	}
 	acting := principal.NewContext(ctx, &principal.Principal{TenantID: h.id, UserID: who.id})
-	return outcome{Redirect: true, Code: true}, o.opts.Auth.StoreOneTimeToken(acting, purposeCode, f.oneTimeCode(), payload, codeTTL)
+	return outcome{Redirect: true, Code: true}, o.opts.Auth.StoreOneTimeToken(acting, purposeCode, f.oneTimeCode(),
+		payload, codeTTL)
 }

@@ -13,7 +13,8 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// flowCookies returns the names of the cookies of flows that a browser holds, for a path of the server.
+// flowCookies returns the names of the cookies of flows that a browser holds, for a path of the
+// server.
 func flowCookies(b *apitest.Browser) (names []string) {
 	for _, c := range b.Jar.Cookies(&url.URL{Scheme: "https", Host: apitest.PublicHost, Path: "/"}) {
 		if strings.HasPrefix(c.Name, "__Host-tenantry-oauth-") {
@@ -30,7 +31,8 @@ func stopped(b *apitest.Browser) *apitest.Browser {
 	return &apitest.Browser{Instance: b.Instance, Client: &held}
 }
 
-// The cookie of a flow is removed with the callback that ends the flow, however it ends, and not by a callback that ends none.
+// The cookie of a flow is removed with the callback that ends the flow, however it ends, and not by
+// a callback that ends none.
 func TestStateCookie_isRemovedAtTheCallback(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -66,7 +68,8 @@ func TestStateCookie_isRemovedAtTheCallback(t *testing.T) {
 	})
 }
 
-// A browser that begins flows without ending them keeps the last ten, so that its requests stay small.
+// A browser that begins flows without ending them keeps the last ten, so that its requests stay
+// small.
 func TestStateCookie_atMostTenAreKept(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -87,11 +90,13 @@ func TestStateCookie_atMostTenAreKept(t *testing.T) {
 		s.Expect(http.StatusBadRequest, b.Visit(callbacks[0]))
 		s.Expect(http.StatusBadRequest, b.Visit(callbacks[14]))
 
-		// A browser that comes with 200 is brought down in a few steps, each of which has headers of a bounded size.
+		// A browser that comes with 200 is brought down in a few steps, each of which has headers
+		// of a bounded size.
 		full := s.Browser()
 		var many []*http.Cookie
 		for n := range 100 {
-			many = append(many, &http.Cookie{Name: fmt.Sprintf("__Host-tenantry-oauth-%08d", n), Value: strings.Repeat("v", 43), Path: "/", Secure: true})
+			many = append(many, &http.Cookie{Name: fmt.Sprintf("__Host-tenantry-oauth-%08d", n),
+				Value: strings.Repeat("v", 43), Path: "/", Secure: true})
 		}
 		full.Jar.SetCookies(&url.URL{Scheme: "https", Host: apitest.PublicHost, Path: "/"}, many)
 		for range 6 {
@@ -114,12 +119,15 @@ func TestStateCookie_atMostTenAreKept(t *testing.T) {
 	})
 }
 
-// A browser does not send the cookie of localhost to 127.0.0.1: a flow that begins there could not end.
+// A browser does not send the cookie of localhost to 127.0.0.1: a flow that begins there could not
+// end.
 func TestAuthorize_atAnotherNameOfThisMachineSaysSo(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		i := apitest.NewIssuer(t)
-		s := apitest.Start(t, opts, i.Configure("corporate"), func(c *config.Config) { c.PublicURL = "http://127.0.0.1:8080" })
+		s := apitest.Start(t, opts, i.Configure("corporate"), func(c *config.Config) {
+			c.PublicURL = "http://127.0.0.1:8080"
+		})
 		s.ChangeSettings("acme", apitest.OpenToProviders)
 		access, _ := s.Login()
 		begin := func(method, path, host string) apitest.Answer {
@@ -141,7 +149,8 @@ func TestAuthorize_atAnotherNameOfThisMachineSaysSo(t *testing.T) {
 		for _, host := range []string{"localhost:8080", "[::1]:8080", "127.0.0.2:8080"} {
 			for method, path := range map[string]string{"GET": apitest.AuthorizePath, "POST": apitest.LinkPath} {
 				a := s.Expect(http.StatusBadRequest, begin(method, path, host))
-				if a.Field(t, "code") != "wrong_host" || !strings.Contains(a.Field(t, "detail"), "http://127.0.0.1:8080") {
+				if a.Field(t, "code") != "wrong_host" ||
+					!strings.Contains(a.Field(t, "detail"), "http://127.0.0.1:8080") {
 					t.Errorf("%s: %s", host, a.Body)
 				}
 			}

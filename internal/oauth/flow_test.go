@@ -16,7 +16,8 @@ import (
 	"tenantry/internal/principal"
 )
 
-// O-01, O-02, O-05: a state is good once, for ten minutes, in the browser that began, at the provider it was made for.
+// O-01, O-02, O-05: a state is good once, for ten minutes, in the browser that began, at the
+// provider it was made for.
 func TestState_is_good_once_in_one_browser_at_one_provider(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -75,8 +76,10 @@ func TestState_is_good_once_in_one_browser_at_one_provider(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if n, _ := statuses.Load(http.StatusOK); n == nil || *n.(*int) != 50 || i.Called("/token") != calls+1 || s.Rows("refresh_tokens") != sessions+1 {
-			t.Errorf("%d exchanges and %d sessions of 50 callbacks", i.Called("/token")-calls, s.Rows("refresh_tokens")-sessions)
+		if n, _ := statuses.Load(http.StatusOK); n == nil || *n.(*int) != 50 || i.Called("/token") != calls+1 ||
+			s.Rows("refresh_tokens") != sessions+1 {
+			t.Errorf("%d exchanges and %d sessions of 50 callbacks", i.Called("/token")-calls,
+				s.Rows("refresh_tokens")-sessions)
 		}
 	})
 }
@@ -94,14 +97,16 @@ func TestAuthorization_request_has_what_it_must_and_no_more(t *testing.T) {
 		b.Client = &held
 		seen := map[string]bool{}
 		for range 100 {
-			a := s.Expect(http.StatusSeeOther, b.Visit(apitest.AuthorizePath+"?redirect_uri="+url.QueryEscape(apitest.ApplicationURL)))
+			a := s.Expect(http.StatusSeeOther,
+				b.Visit(apitest.AuthorizePath+"?redirect_uri="+url.QueryEscape(apitest.ApplicationURL)))
 			to, err := url.Parse(a.Header.Get("Location"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			q := to.Query()
 			for name, want := range map[string]string{
-				"response_type": "code", "client_id": "tenantry", "code_challenge_method": "S256", "scope": "openid email profile",
+				"response_type": "code", "client_id": "tenantry", "code_challenge_method": "S256",
+				"scope":        "openid email profile",
 				"redirect_uri": "https://id.acme.test/api/v1/auth/oauth/corporate/callback",
 			} {
 				if q.Get(name) != want {
@@ -118,8 +123,10 @@ func TestAuthorization_request_has_what_it_must_and_no_more(t *testing.T) {
 				t.Errorf("sent to %s", to)
 			}
 			cookie, err := http.ParseSetCookie(a.Header.Get("Set-Cookie"))
-			if err != nil || !strings.HasPrefix(cookie.Name, "__Host-") || !cookie.Secure || !cookie.HttpOnly || cookie.Path != "/" || cookie.Domain != "" ||
-				cookie.SameSite != http.SameSiteLaxMode || cookie.MaxAge != 600 || seen[cookie.Value] || len(cookie.Value) != 43 {
+			if err != nil || !strings.HasPrefix(cookie.Name, "__Host-") || !cookie.Secure || !cookie.HttpOnly ||
+				cookie.Path != "/" || cookie.Domain != "" ||
+				cookie.SameSite != http.SameSiteLaxMode || cookie.MaxAge != 600 || seen[cookie.Value] ||
+				len(cookie.Value) != 43 {
 				t.Errorf("cookie %v", cookie)
 			}
 			seen[cookie.Value] = true
@@ -128,7 +135,8 @@ func TestAuthorization_request_has_what_it_must_and_no_more(t *testing.T) {
 			}
 		}
 		for _, row := range s.DB.Client.OAuthState.Query().AllX(principal.System(t.Context(), "test")) {
-			if seen[string(row.StateHash)] || seen[string(row.BrowserHash)] || len(row.StateHash) != 32 || seen[row.CodeVerifier] {
+			if seen[string(row.StateHash)] || seen[string(row.BrowserHash)] || len(row.StateHash) != 32 ||
+				seen[row.CodeVerifier] {
 				t.Error("a secret is stored in clear")
 			}
 		}
@@ -145,7 +153,8 @@ func TestTokens_are_in_no_address_and_no_log(t *testing.T) {
 		b := s.Browser()
 		landed := b.Visit(apitest.AuthorizePath + "?redirect_uri=" + url.QueryEscape(apitest.ApplicationURL))
 		code := landed.RedirectQuery(b).Get("code")
-		tokens := s.Expect(http.StatusOK, s.Call("POST", "/api/v1/auth/oauth/exchange", "", map[string]string{"code": code}))
+		tokens := s.Expect(http.StatusOK, s.Call("POST", "/api/v1/auth/oauth/exchange", "",
+			map[string]string{"code": code}))
 		secrets := []string{tokens.Field(t, "access_token"), tokens.Field(t, "refresh_token")}
 		for _, hop := range append(b.Hops, landed) {
 			for _, secret := range secrets {
@@ -154,7 +163,8 @@ func TestTokens_are_in_no_address_and_no_log(t *testing.T) {
 				}
 			}
 		}
-		if !strings.HasPrefix(landed.Header.Get("Location"), apitest.ApplicationURL+"?code=") || landed.Header.Get("Cache-Control") != "no-store" {
+		if !strings.HasPrefix(landed.Header.Get("Location"), apitest.ApplicationURL+"?code=") ||
+			landed.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("landed at %v", landed.Header)
 		}
 		for _, secret := range append(secrets, code, "a secret of the provider") {
@@ -175,23 +185,31 @@ func TestProvider_that_refuses_is_told_by_the_book(t *testing.T) {
 			says, want string
 			status     int
 		}{
-			{"access_denied", "access_denied", http.StatusBadRequest}, {"login_required", "login_required", http.StatusBadRequest},
-			{"temporarily_unavailable", "temporarily_unavailable", http.StatusBadGateway}, {"<script>", "server_error", http.StatusBadGateway},
-			{"user_cancelled_authorize", "access_denied", http.StatusBadRequest}, {"user_cancelled_login", "access_denied", http.StatusBadRequest},
-			{"user_cancelled", "access_denied", http.StatusBadRequest}, {"user_denied", "access_denied", http.StatusBadRequest},
+			{"access_denied", "access_denied", http.StatusBadRequest},
+			{"login_required", "login_required", http.StatusBadRequest},
+			{"temporarily_unavailable", "temporarily_unavailable", http.StatusBadGateway},
+			{"<script>", "server_error", http.StatusBadGateway},
+			{"user_cancelled_authorize", "access_denied", http.StatusBadRequest},
+			{"user_cancelled_login", "access_denied", http.StatusBadRequest},
+			{"user_cancelled", "access_denied", http.StatusBadRequest},
+			{"user_denied", "access_denied", http.StatusBadRequest},
 		} {
 			i.Change(func() {
 				i.Handlers["/authorize"] = func(w http.ResponseWriter, r *http.Request) {
-					to := url.Values{"error": {test.says}, "error_description": {"canary"}, "state": {r.URL.Query().Get("state")}}
+					to := url.Values{"error": {test.says}, "error_description": {"canary"},
+						"state": {r.URL.Query().Get("state")}}
 					http.Redirect(w, r, r.URL.Query().Get("redirect_uri")+"?"+to.Encode(), http.StatusFound)
 				}
 			})
 			b := s.Browser()
-			if a := s.Expect(test.status, b.Visit(apitest.AuthorizePath)); a.Field(t, "code") != test.want || strings.Contains(string(a.Body), "canary") {
+			if a := s.Expect(test.status, b.Visit(apitest.AuthorizePath)); a.Field(t, "code") != test.want ||
+				strings.Contains(string(a.Body), "canary") {
 				t.Errorf("%s: %s", test.says, a.Body)
 			}
-			landed := b.Visit(apitest.AuthorizePath + "?redirect_uri=" + url.QueryEscape(apitest.ApplicationURL)).RedirectQuery(b)
-			if landed.Get("error") != test.want || landed.Get("error_description") == "" || landed.Has("code") || strings.Contains(landed.Encode(), "canary") {
+			landed := b.Visit(apitest.AuthorizePath + "?redirect_uri=" +
+				url.QueryEscape(apitest.ApplicationURL)).RedirectQuery(b)
+			if landed.Get("error") != test.want || landed.Get("error_description") == "" || landed.Has("code") ||
+				strings.Contains(landed.Encode(), "canary") {
 				t.Errorf("%s: arrived with %v", test.says, landed)
 			}
 		}
@@ -211,8 +229,10 @@ func TestAnswer_in_a_form_is_led_to_the_callback(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Expect(http.StatusOK, b.Submit(callback.Path, callback.Query()))
-		for _, form := range []url.Values{{}, {"state": {""}}, {"state": {"a", "b"}}, {"state": {"a\x00"}}, {"state": {strings.Repeat("a", 513)}}, {"state": {"\xff"}}} {
-			if a := b.Submit(callback.Path, form); a.Status != http.StatusBadRequest && a.Status != http.StatusUnprocessableEntity {
+		for _, form := range []url.Values{{}, {"state": {""}}, {"state": {"a", "b"}}, {"state": {"a\x00"}},
+			{"state": {strings.Repeat("a", 513)}}, {"state": {"\xff"}}} {
+			if a := b.Submit(callback.Path, form); a.Status != http.StatusBadRequest &&
+				a.Status != http.StatusUnprocessableEntity {
 				t.Errorf("%v: %d", form, a.Status)
 			}
 		}
@@ -230,7 +250,8 @@ func TestStatement_budgets_of_OAuth(t *testing.T) {
 		with := apitest.AuthorizePath + "?redirect_uri=" + url.QueryEscape(apitest.ApplicationURL)
 		const warm = "2"
 		for _, test := range []struct{ name, path, authorize, callback string }{
-			{"first", with, warm, "7"}, {"again", with, warm, "5"}, {"again_without_address", apitest.AuthorizePath, warm, "6"},
+			{"first", with, warm, "7"}, {"again", with, warm, "5"}, {"again_without_address", apitest.AuthorizePath,
+				warm, "6"},
 		} {
 			s.CatchUp()
 			before := s.Rows("oauth_states")
@@ -240,7 +261,8 @@ func TestStatement_budgets_of_OAuth(t *testing.T) {
 			}
 			s.CatchUp()
 			b.Visit(test.path)
-			if len(b.Hops) != 2 || b.Hops[0].Statements(t) != test.authorize || b.Hops[1].Statements(t) != test.callback {
+			if len(b.Hops) != 2 || b.Hops[0].Statements(t) != test.authorize ||
+				b.Hops[1].Statements(t) != test.callback {
 				t.Errorf("%s: %s and %s statements", test.name, b.Hops[0].Statements(t), b.Hops[1].Statements(t))
 			}
 		}
@@ -272,7 +294,8 @@ func TestStatement_budgets_of_OAuth(t *testing.T) {
 			t.Errorf("end of a link: %s statements", n)
 		}
 		s.Forget()
-		if n := s.Expect(http.StatusNoContent, s.Call("DELETE", "/api/v1/auth/oauth/link", owner, nil)).Statements(t); n != "5" {
+		if n := s.Expect(http.StatusNoContent, s.Call("DELETE", "/api/v1/auth/oauth/link", owner,
+			nil)).Statements(t); n != "5" {
 			t.Errorf("unlink: %s statements", n)
 		}
 	})

@@ -22,7 +22,8 @@ import (
 	"tenantry/internal/principal"
 )
 
-// hostilities are what a provider may do instead of what it should, and the status that it is refused with.
+// hostilities are what a provider may do instead of what it should, and the status that it is
+// refused with.
 var hostilities = []struct {
 	name   string
 	status int
@@ -50,7 +51,11 @@ var hostilities = []struct {
 	{"not_issued_at_any_time", http.StatusBadRequest, claim("iat", nil)},
 	{"issued_in_the_future", http.StatusBadRequest, claim("iat", time.Now().Add(time.Hour).Unix())},
 	{"not_yet_valid", http.StatusBadRequest, claim("nbf", time.Now().Add(time.Hour).Unix())},
-	{"unknown_key", http.StatusBadRequest, func(i *apitest.Issuer) { i.Alter = func(header, _ map[string]any) { header["kid"] = "k2" } }},
+	{"unknown_key", http.StatusBadRequest, func(i *apitest.Issuer) {
+		i.Alter = func(header, _ map[string]any) {
+			header["kid"] = "k2"
+		}
+	}},
 	{"foreign_key", http.StatusBadRequest, func(i *apitest.Issuer) {
 		foreign, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
@@ -81,42 +86,81 @@ var hostilities = []struct {
 		}
 		i.Keys = append(i.Keys, jose.JSONWebKey{Key: &key.PublicKey, KeyID: "rsa", Use: "sig"})
 		i.Sign = func(_, claims map[string]any) string {
-			return josed(i, claims, jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: key, KeyID: "rsa"}})
+			return josed(i, claims, jose.SigningKey{Algorithm: jose.RS256,
+				Key: jose.JSONWebKey{Key: key, KeyID: "rsa"}})
 		}
 	}},
-	{"no_id_token", http.StatusBadRequest, func(i *apitest.Issuer) { i.Sign = func(_, _ map[string]any) string { return "" } }},
-	{"id_token_that_is_none", http.StatusBadRequest, func(i *apitest.Issuer) { i.Sign = func(_, _ map[string]any) string { return "a.b.c" } }},
-	{"user_information_of_another", http.StatusBadRequest, func(i *apitest.Issuer) { i.Userinfo = map[string]any{"sub": "sub-2"} }},
-	{"user_information_of_a_number", http.StatusBadRequest, func(i *apitest.Issuer) { i.Userinfo = map[string]any{"sub": 1} }},
+	{"no_id_token", http.StatusBadRequest, func(i *apitest.Issuer) {
+		i.Sign = func(_, _ map[string]any) string {
+			return ""
+		}
+	}},
+	{"id_token_that_is_none", http.StatusBadRequest, func(i *apitest.Issuer) {
+		i.Sign = func(_, _ map[string]any) string {
+			return "a.b.c"
+		}
+	}},
+	{"user_information_of_another", http.StatusBadRequest, func(i *apitest.Issuer) {
+		i.Userinfo = map[string]any{"sub": "sub-2"}
+	}},
+	{"user_information_of_a_number", http.StatusBadRequest, func(i *apitest.Issuer) {
+		i.Userinfo = map[string]any{"sub": 1}
+	}},
 	{"no_email", http.StatusForbidden, func(i *apitest.Issuer) { delete(i.Claims, "email") }},
-	{"email_that_is_none", http.StatusForbidden, func(i *apitest.Issuer) { i.Claims["email"] = "ada@acme.test\r\nBcc: x@y.test" }},
-	{"email_that_is_no_text", http.StatusForbidden, func(i *apitest.Issuer) { i.Claims["email"] = []string{"ada@acme.test"} }},
-	{"other_issuer_in_the_answer", http.StatusBadRequest, func(i *apitest.Issuer) { i.ResponseIssuer = "https://accounts.google.com" }},
+	{"email_that_is_none", http.StatusForbidden, func(i *apitest.Issuer) {
+		i.Claims["email"] = "ada@acme.test\r\nBcc: x@y.test"
+	}},
+	{"email_that_is_no_text", http.StatusForbidden, func(i *apitest.Issuer) {
+		i.Claims["email"] = []string{"ada@acme.test"}
+	}},
+	{"other_issuer_in_the_answer", http.StatusBadRequest, func(i *apitest.Issuer) {
+		i.ResponseIssuer = "https://accounts.google.com"
+	}},
 	{"issuer_is_missing_in_the_answer", http.StatusBadRequest, func(i *apitest.Issuer) { i.AnnouncesIssuer = true }},
 	{"discovery_of_another_issuer", http.StatusBadGateway, func(i *apitest.Issuer) {
 		i.Handlers["/.well-known/openid-configuration"] = text(`{"issuer":"https://accounts.google.com","authorization_endpoint":"https://a.test","token_endpoint":"https://a.test","jwks_uri":"https://a.test"}`)
 	}},
 	{"discovery_of_plain_http", http.StatusBadGateway, func(i *apitest.Issuer) {
-		i.Handlers["/.well-known/openid-configuration"] = text(`{"issuer":"` + i.URL + `","authorization_endpoint":"http://a.test","token_endpoint":"http://a.test","jwks_uri":"http://a.test"}`)
+		i.Handlers["/.well-known/openid-configuration"] = text(`{"issuer":"` + i.URL +
+			`","authorization_endpoint":"http://a.test","token_endpoint":"http://a.test","jwks_uri":"http://a.test"}`)
 	}},
 	{"discovery_without_keys", http.StatusBadGateway, func(i *apitest.Issuer) {
-		i.Handlers["/.well-known/openid-configuration"] = text(`{"issuer":"` + i.URL + `","authorization_endpoint":"https://a.test","token_endpoint":"https://a.test"}`)
+		i.Handlers["/.well-known/openid-configuration"] = text(`{"issuer":"` + i.URL +
+			`","authorization_endpoint":"https://a.test","token_endpoint":"https://a.test"}`)
 	}},
-	{"discovery_that_is_no_JSON", http.StatusBadGateway, func(i *apitest.Issuer) { i.Handlers["/.well-known/openid-configuration"] = text("<html>") }},
-	{"error_of_the_token_endpoint", http.StatusBadGateway, func(i *apitest.Issuer) { i.Handlers["/token"] = failing(http.StatusInternalServerError) }},
-	{"client_that_is_unknown_there", http.StatusBadGateway, func(i *apitest.Issuer) { i.Handlers["/token"] = failing(http.StatusUnauthorized) }},
-	{"token_endpoint_that_is_no_JSON", http.StatusBadGateway, func(i *apitest.Issuer) { i.Handlers["/token"] = text("access_token") }},
+	{"discovery_that_is_no_JSON", http.StatusBadGateway, func(i *apitest.Issuer) {
+		i.Handlers["/.well-known/openid-configuration"] = text("<html>")
+	}},
+	{"error_of_the_token_endpoint", http.StatusBadGateway, func(i *apitest.Issuer) {
+		i.Handlers["/token"] = failing(http.StatusInternalServerError)
+	}},
+	{"client_that_is_unknown_there", http.StatusBadGateway, func(i *apitest.Issuer) {
+		i.Handlers["/token"] = failing(http.StatusUnauthorized)
+	}},
+	{"token_endpoint_that_is_no_JSON", http.StatusBadGateway, func(i *apitest.Issuer) {
+		i.Handlers["/token"] = text("access_token")
+	}},
 	{"keys_that_are_no_JSON", http.StatusBadGateway, func(i *apitest.Issuer) { i.Handlers["/keys"] = text("[") }},
-	{"keys_that_are_not_found", http.StatusBadGateway, func(i *apitest.Issuer) { i.Handlers["/keys"] = failing(http.StatusNotFound) }},
+	{"keys_that_are_not_found", http.StatusBadGateway, func(i *apitest.Issuer) {
+		i.Handlers["/keys"] = failing(http.StatusNotFound)
+	}},
 	{"endless_answer", http.StatusBadGateway, func(i *apitest.Issuer) { i.Handlers["/token"] = endless }},
 	{"endless_keys", http.StatusBadGateway, func(i *apitest.Issuer) { i.Handlers["/keys"] = endless }},
-	{"redirect_to_this_machine", http.StatusBadGateway, func(i *apitest.Issuer) { i.Handlers["/token"] = leading(i, http.StatusFound) }},
-	{"redirect_that_repeats_the_post", http.StatusBadGateway, func(i *apitest.Issuer) { i.Handlers["/token"] = leading(i, http.StatusTemporaryRedirect) }},
-	{"redirect_of_the_keys", http.StatusBadGateway, func(i *apitest.Issuer) { i.Handlers["/keys"] = leading(i, http.StatusFound) }},
+	{"redirect_to_this_machine", http.StatusBadGateway, func(i *apitest.Issuer) {
+		i.Handlers["/token"] = leading(i, http.StatusFound)
+	}},
+	{"redirect_that_repeats_the_post", http.StatusBadGateway, func(i *apitest.Issuer) {
+		i.Handlers["/token"] = leading(i, http.StatusTemporaryRedirect)
+	}},
+	{"redirect_of_the_keys", http.StatusBadGateway, func(i *apitest.Issuer) {
+		i.Handlers["/keys"] = leading(i, http.StatusFound)
+	}},
 	{"redirect_of_the_discovery", http.StatusBadGateway, func(i *apitest.Issuer) {
 		i.Handlers["/.well-known/openid-configuration"] = leading(i, http.StatusFound)
 	}},
-	{"endless_discovery", http.StatusBadGateway, func(i *apitest.Issuer) { i.Handlers["/.well-known/openid-configuration"] = endless }},
+	{"endless_discovery", http.StatusBadGateway, func(i *apitest.Issuer) {
+		i.Handlers["/.well-known/openid-configuration"] = endless
+	}},
 	{"connection_that_is_cut", http.StatusBadGateway, func(i *apitest.Issuer) {
 		i.Handlers["/token"] = func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 	}},
@@ -158,7 +202,8 @@ func leading(i *apitest.Issuer, status int) http.HandlerFunc {
 // endless writes until nobody reads.
 func endless(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	for chunk := []byte(`{"a":"` + strings.Repeat("a", 64<<10)); r.Context().Err() == nil; chunk = chunk[len(chunk)-1<<10:] {
+	for chunk := []byte(`{"a":"` + strings.Repeat("a",
+		64<<10)); r.Context().Err() == nil; chunk = chunk[len(chunk)-1<<10:] {
 		if _, err := w.Write(chunk); err != nil {
 			return
 		}
@@ -242,7 +287,8 @@ func TestHostile_provider_signs_nobody_in(t *testing.T) {
 			}
 		}
 		ctx := principal.System(t.Context(), "test")
-		if users, sessions := s.DB.Client.User.Query().CountX(ctx), s.DB.Client.RefreshToken.Query().CountX(ctx); users != 1 || sessions != 0 {
+		if users, sessions := s.DB.Client.User.Query().CountX(ctx),
+			s.DB.Client.RefreshToken.Query().CountX(ctx); users != 1 || sessions != 0 {
 			t.Errorf("%d users and %d sessions, want the owner and none", users, sessions)
 		}
 		// Otherwise it would be something else that was refused.

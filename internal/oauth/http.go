@@ -16,20 +16,23 @@ import (
 type HTTP struct{ *OAuth }
 
 // ListOAuthOffers answers GET /api/v1/auth/oauth/providers.
-func (h HTTP) ListOAuthOffers(ctx context.Context, r api.ListOAuthOffersRequestObject) (api.ListOAuthOffersResponseObject, error) {
+func (h HTTP) ListOAuthOffers(ctx context.Context,
+	r api.ListOAuthOffersRequestObject) (api.ListOAuthOffersResponseObject, error) {
 	offers, err := h.Offers(ctx, value(r.Params.Tenant))
 	if err != nil {
 		return nil, err
 	}
 	answer := api.ListOAuthOffers200JSONResponse{Items: make([]api.OAuthOffer, 0, len(offers))}
 	for _, o := range offers {
-		answer.Items = append(answer.Items, api.OAuthOffer{Name: o.Name, Kind: api.OAuthProviderKind(o.Kind), Label: o.Label})
+		answer.Items = append(answer.Items, api.OAuthOffer{Name: o.Name, Kind: api.OAuthProviderKind(o.Kind),
+			Label: o.Label})
 	}
 	return answer, nil
 }
 
 // ListOAuthProviders answers GET /api/v1/oauth-providers.
-func (h HTTP) ListOAuthProviders(ctx context.Context, _ api.ListOAuthProvidersRequestObject) (api.ListOAuthProvidersResponseObject, error) {
+func (h HTTP) ListOAuthProviders(ctx context.Context,
+	_ api.ListOAuthProvidersRequestObject) (api.ListOAuthProvidersResponseObject, error) {
 	all, err := h.List(ctx)
 	if err != nil {
 		return nil, err
@@ -42,11 +45,14 @@ func (h HTTP) ListOAuthProviders(ctx context.Context, _ api.ListOAuthProvidersRe
 }
 
 // CreateOAuthProvider answers POST /api/v1/oauth-providers.
-func (h HTTP) CreateOAuthProvider(ctx context.Context, r api.CreateOAuthProviderRequestObject) (api.CreateOAuthProviderResponseObject, error) {
+func (h HTTP) CreateOAuthProvider(ctx context.Context,
+	r api.CreateOAuthProviderRequestObject) (api.CreateOAuthProviderResponseObject, error) {
 	p := Provider{
-		Name: r.Body.Name, Kind: Kind(r.Body.Kind), Label: value(r.Body.Label), ClientID: r.Body.ClientID, ClientSecret: value(r.Body.ClientSecret),
-		Scopes: value(r.Body.Scopes), Issuer: value(r.Body.Issuer),
-		Endpoints: Endpoints{value(r.Body.AuthorizationEndpoint), value(r.Body.TokenEndpoint), value(r.Body.UserinfoEndpoint)},
+		Name: r.Body.Name, Kind: Kind(r.Body.Kind), Label: value(r.Body.Label), ClientID: r.Body.ClientID,
+		ClientSecret: value(r.Body.ClientSecret),
+		Scopes:       value(r.Body.Scopes), Issuer: value(r.Body.Issuer),
+		Endpoints: Endpoints{value(r.Body.AuthorizationEndpoint), value(r.Body.TokenEndpoint),
+			value(r.Body.UserinfoEndpoint)},
 	}
 	created, err := h.Create(ctx, p, r.Body.Enabled == nil || *r.Body.Enabled)
 	if err != nil {
@@ -56,7 +62,8 @@ func (h HTTP) CreateOAuthProvider(ctx context.Context, r api.CreateOAuthProvider
 }
 
 // GetOAuthProvider answers GET /api/v1/oauth-providers/{id}.
-func (h HTTP) GetOAuthProvider(ctx context.Context, r api.GetOAuthProviderRequestObject) (api.GetOAuthProviderResponseObject, error) {
+func (h HTTP) GetOAuthProvider(ctx context.Context,
+	r api.GetOAuthProviderRequestObject) (api.GetOAuthProviderResponseObject, error) {
 	found, err := h.Get(ctx, r.ID)
 	if err != nil {
 		return nil, err
@@ -65,9 +72,11 @@ func (h HTTP) GetOAuthProvider(ctx context.Context, r api.GetOAuthProviderReques
 }
 
 // UpdateOAuthProvider answers PATCH /api/v1/oauth-providers/{id}.
-func (h HTTP) UpdateOAuthProvider(ctx context.Context, r api.UpdateOAuthProviderRequestObject) (api.UpdateOAuthProviderResponseObject, error) {
+func (h HTTP) UpdateOAuthProvider(ctx context.Context,
+	r api.UpdateOAuthProviderRequestObject) (api.UpdateOAuthProviderResponseObject, error) {
 	changed, err := h.Update(ctx, r.ID, Change{
-		Label: r.Body.Label, ClientID: r.Body.ClientID, ClientSecret: r.Body.ClientSecret, Enabled: r.Body.Enabled, Scopes: r.Body.Scopes,
+		Label: r.Body.Label, ClientID: r.Body.ClientID, ClientSecret: r.Body.ClientSecret, Enabled: r.Body.Enabled,
+		Scopes: r.Body.Scopes,
 	})
 	if err != nil {
 		return nil, err
@@ -76,7 +85,8 @@ func (h HTTP) UpdateOAuthProvider(ctx context.Context, r api.UpdateOAuthProvider
 }
 
 // DeleteOAuthProvider answers DELETE /api/v1/oauth-providers/{id}.
-func (h HTTP) DeleteOAuthProvider(ctx context.Context, r api.DeleteOAuthProviderRequestObject) (api.DeleteOAuthProviderResponseObject, error) {
+func (h HTTP) DeleteOAuthProvider(ctx context.Context,
+	r api.DeleteOAuthProviderRequestObject) (api.DeleteOAuthProviderResponseObject, error) {
 	if err := h.Delete(ctx, r.ID); err != nil {
 		return nil, err
 	}
@@ -84,14 +94,16 @@ func (h HTTP) DeleteOAuthProvider(ctx context.Context, r api.DeleteOAuthProvider
 }
 
 // AuthorizeOAuth answers GET /api/v1/auth/oauth/{provider}/authorize.
-func (h HTTP) AuthorizeOAuth(ctx context.Context, r api.AuthorizeOAuthRequestObject) (api.AuthorizeOAuthResponseObject, error) {
+func (h HTTP) AuthorizeOAuth(ctx context.Context, r api.AuthorizeOAuthRequestObject) (api.AuthorizeOAuthResponseObject,
+	error) {
 	if r.Params.CodeChallengeMethod != nil && r.Params.CodeChallenge == nil {
 		return nil, problem.InvalidParameter("code_challenge", "is required where there is a method")
 	}
 	if err := h.checkHost(ctx); err != nil {
 		return nil, err
 	}
-	start, err := h.Authorize(ctx, value(r.Params.Tenant), r.Provider, value(r.Params.RedirectURI), value(r.Params.CodeChallenge), sessions.OriginOf(ctx))
+	start, err := h.Authorize(ctx, value(r.Params.Tenant), r.Provider, value(r.Params.RedirectURI),
+		value(r.Params.CodeChallenge), sessions.OriginOf(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -99,10 +111,12 @@ func (h HTTP) AuthorizeOAuth(ctx context.Context, r api.AuthorizeOAuthRequestObj
 }
 
 // CallBackOAuth answers GET /api/v1/auth/oauth/{provider}/callback.
-func (h HTTP) CallBackOAuth(ctx context.Context, r api.CallBackOAuthRequestObject) (api.CallBackOAuthResponseObject, error) {
+func (h HTTP) CallBackOAuth(ctx context.Context, r api.CallBackOAuthRequestObject) (api.CallBackOAuthResponseObject,
+	error) {
 	browser := h.browserSecret(ctx, r.Params.State)
 	outcome, err := h.CallBack(ctx, r.Provider, Answer{
-		State: r.Params.State, Code: value(r.Params.Code), Error: value(r.Params.Error), Issuer: value(r.Params.Iss), Name: h.keptName(ctx, r.Params.State),
+		State: r.Params.State, Code: value(r.Params.Code), Error: value(r.Params.Error), Issuer: value(r.Params.Iss),
+		Name: h.keptName(ctx, r.Params.State),
 	}, browser, sessions.OriginOf(ctx))
 	switch {
 	case err != nil:
@@ -110,25 +124,29 @@ func (h HTTP) CallBackOAuth(ctx context.Context, r api.CallBackOAuthRequestObjec
 	case outcome.URL != "":
 		return api.CallBackOAuth303Response{Headers: api.CallBackOAuth303ResponseHeaders{Location: outcome.URL}}, nil
 	case outcome.Tokens != nil:
-		return api.CallBackOAuth200JSONResponse{TokensJSONResponse: api.TokensJSONResponse(outcome.Tokens.Response())}, nil
+		return api.CallBackOAuth200JSONResponse{TokensJSONResponse: api.TokensJSONResponse(outcome.Tokens.Response())},
+			nil
 	default:
 		return api.CallBackOAuth204Response{}, nil
 	}
 }
 
 // PostOAuthCallback answers POST /api/v1/auth/oauth/{provider}/callback.
-func (h HTTP) PostOAuthCallback(ctx context.Context, r api.PostOAuthCallbackRequestObject) (api.PostOAuthCallbackResponseObject, error) {
+func (h HTTP) PostOAuthCallback(ctx context.Context,
+	r api.PostOAuthCallbackRequestObject) (api.PostOAuthCallbackResponseObject, error) {
 	answer := url.Values{"state": {r.Body.State}}
 	for name, given := range map[string]*string{"code": r.Body.Code, "error": r.Body.Error, "iss": r.Body.Iss} {
 		if given != nil {
 			answer.Set(name, *given)
 		}
 	}
-	return redirect{h.callbackURL(r.Provider) + "?" + answer.Encode(), h.keepName(r.Body.State, formName(httpapi.FormMember(ctx, "user")))}, nil
+	return redirect{h.callbackURL(r.Provider) + "?" + answer.Encode(),
+		h.keepName(r.Body.State, formName(httpapi.FormMember(ctx, "user")))}, nil
 }
 
 // ExchangeOAuthCode answers POST /api/v1/auth/oauth/exchange.
-func (h HTTP) ExchangeOAuthCode(ctx context.Context, r api.ExchangeOAuthCodeRequestObject) (api.ExchangeOAuthCodeResponseObject, error) {
+func (h HTTP) ExchangeOAuthCode(ctx context.Context,
+	r api.ExchangeOAuthCodeRequestObject) (api.ExchangeOAuthCodeResponseObject, error) {
 	tokens, err := h.Exchange(ctx, r.Body.Code, value(r.Body.CodeVerifier), sessions.OriginOf(ctx))
 	if err != nil {
 		return nil, err
@@ -166,7 +184,8 @@ func (h HTTP) UnlinkOAuth(ctx context.Context, _ api.UnlinkOAuthRequestObject) (
 }
 
 // ListMyIdentities answers GET /api/v1/users/me/identities.
-func (h HTTP) ListMyIdentities(ctx context.Context, _ api.ListMyIdentitiesRequestObject) (api.ListMyIdentitiesResponseObject, error) {
+func (h HTTP) ListMyIdentities(ctx context.Context,
+	_ api.ListMyIdentitiesRequestObject) (api.ListMyIdentitiesResponseObject, error) {
 	me, err := sessions.FromContext(ctx)
 	if err != nil {
 		return nil, err
@@ -176,7 +195,8 @@ func (h HTTP) ListMyIdentities(ctx context.Context, _ api.ListMyIdentitiesReques
 }
 
 // ListUserIdentities answers GET /api/v1/users/{id}/identities.
-func (h HTTP) ListUserIdentities(ctx context.Context, r api.ListUserIdentitiesRequestObject) (api.ListUserIdentitiesResponseObject, error) {
+func (h HTTP) ListUserIdentities(ctx context.Context,
+	r api.ListUserIdentitiesRequestObject) (api.ListUserIdentitiesResponseObject, error) {
 	all, err := h.Identities(ctx, r.ID)
 	return api.ListUserIdentities200JSONResponse(identitiesResponse(all)), err
 }
@@ -184,7 +204,8 @@ func (h HTTP) ListUserIdentities(ctx context.Context, r api.ListUserIdentitiesRe
 func identitiesResponse(all []Linked) api.Identities {
 	answer := api.Identities{Items: make([]api.Identity, 0, len(all))}
 	for _, l := range all {
-		answer.Items = append(answer.Items, api.Identity{Provider: l.Provider, Subject: l.Subject, Own: l.Own, Active: l.Active})
+		answer.Items = append(answer.Items, api.Identity{Provider: l.Provider, Subject: l.Subject, Own: l.Own,
+			Active: l.Active})
 	}
 	return answer
 }
@@ -205,8 +226,10 @@ func (h HTTP) response(p *ent.OAuthProvider) api.OAuthProvider {
 		return &s
 	}
 	return api.OAuthProvider{
-		ID: p.ID, Name: p.Name, Kind: api.OAuthProviderKind(p.Kind), Label: p.Label, Enabled: p.Enabled, ClientID: p.ClientID,
-		HasClientSecret: p.ClientSecret != nil, Scopes: p.Scopes, CallbackURL: h.callbackURL(p.ID.String()), Issuer: said(p.Issuer), AuthorizationEndpoint: said(p.AuthorizationEndpoint),
+		ID: p.ID, Name: p.Name, Kind: api.OAuthProviderKind(p.Kind), Label: p.Label, Enabled: p.Enabled,
+		ClientID:        p.ClientID,
+		HasClientSecret: p.ClientSecret != nil, Scopes: p.Scopes, CallbackURL: h.callbackURL(p.ID.String()),
+		Issuer: said(p.Issuer), AuthorizationEndpoint: said(p.AuthorizationEndpoint),
 		TokenEndpoint: said(p.TokenEndpoint), UserinfoEndpoint: said(p.UserinfoEndpoint),
 		CreatedAt: p.CreatedAt.UTC(), UpdatedAt: p.UpdatedAt.UTC(),
 	}

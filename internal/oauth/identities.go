@@ -45,14 +45,16 @@ func (o *OAuth) linked(ctx context.Context, key, subject string) (Linked, error)
 	if id, err := uuid.Parse(key); err == nil {
 		same = oauthprovider.ID(id)
 	}
-	own, err := o.client.OAuthProvider.Query().Where(same).Select(oauthprovider.FieldName, oauthprovider.FieldEnabled).All(ctx)
+	own, err := o.client.OAuthProvider.Query().Where(same).Select(oauthprovider.FieldName,
+		oauthprovider.FieldEnabled).All(ctx)
 	if err != nil {
 		return linked, fmt.Errorf("read the provider of an identity: %w", err)
 	}
 	if linked.Own && len(own) > 0 {
 		linked.Provider, linked.Active = own[0].Name, own[0].Enabled
 	}
-	// A provider of the tenant takes the place of the server's of that name, also while it is disabled.
+	// A provider of the tenant takes the place of the server's of that name, also while it is
+	// disabled.
 	if ofServer && len(own) == 0 {
 		for _, p := range o.opts.Providers {
 			u := &upstream{Provider: p, ref: p.Name}

@@ -37,7 +37,8 @@ func TestIdentities_areShownToUserAndReaders(t *testing.T) {
 		s.ChangeSettings("acme", apitest.OpenToProviders)
 		s.CreateTenant("other")
 		access, _ := s.Login()
-		ada, admin := s.CreateUser("acme", "someone@acme.test", "member"), s.CreateUser("acme", "admin@acme.test", "admin")
+		ada, admin := s.CreateUser("acme", "someone@acme.test", "member"),
+			s.CreateUser("acme", "admin@acme.test", "admin")
 		stranger := s.CreateUser("other", "owner@other.test", "owner")
 		of := "/api/v1/users/" + ada.ID.String() + "/identities"
 		shows := func(want ...api.Identity) {
@@ -59,14 +60,16 @@ func TestIdentities_areShownToUserAndReaders(t *testing.T) {
 			t.Errorf("%s statements with an identity", n)
 		}
 
-		// Without the provider, under another issuer, or with one of the tenant in its place, it lets nobody in.
+		// Without the provider, under another issuer, or with one of the tenant in its place, it
+		// lets nobody in.
 		for _, offers := range []func(*config.Config){apitest.AllowLoopback, own.Configure("google")} {
 			moved := apitest.Start(t, opts, offers, func(c *config.Config) { c.BootstrapPassword = "" })
 			if got := identities(moved, myIdentities, ada.Access); len(got) != 1 || got[0].Active {
 				t.Errorf("shows %v", got)
 			}
 		}
-		place := s.Expect(http.StatusCreated, s.Call("POST", apitest.ProvidersPath, access, apitest.ProviderBody("google", map[string]any{"issuer": own.URL})))
+		place := s.Expect(http.StatusCreated, s.Call("POST", apitest.ProvidersPath, access,
+			apitest.ProviderBody("google", map[string]any{"issuer": own.URL})))
 		shows(api.Identity{Provider: "google", Subject: "sub-1"})
 		s.Expect(http.StatusNoContent, s.Call("DELETE", apitest.ProvidersPath+"/"+place.Field(t, "id"), access, nil))
 		s.Expect(http.StatusNoContent, s.Call("DELETE", "/api/v1/auth/oauth/link", ada.Access, nil))
@@ -81,8 +84,8 @@ func TestIdentities_areShownToUserAndReaders(t *testing.T) {
 	})
 }
 
-// An identity that a thief has linked does not outlive a password that an operator sets, or one that
-// the user changes with unlink_identities.
+// An identity that a thief has linked does not outlive a password that an operator sets, or one
+// that the user changes with unlink_identities.
 func TestNewPassword_unlinksIdentities(t *testing.T) {
 	t.Parallel()
 	const next = "another horse battery staple"
@@ -93,7 +96,8 @@ func TestNewPassword_unlinksIdentities(t *testing.T) {
 		stays  bool
 	}{
 		{"operator", nil, func(s *apitest.Instance, ada apitest.Account, _ any) {
-			if _, err := apitest.RunCommand(s.Context(), apitest.Config(s.Options), s.Logs, next, "user", "set-password", "--tenant=acme", ada.Email, apitest.PasswordFromStdin); err != nil {
+			if _, err := apitest.RunCommand(s.Context(), apitest.Config(s.Options), s.Logs, next, "user",
+				"set-password", "--tenant=acme", ada.Email, apitest.PasswordFromStdin); err != nil {
 				s.Fatal(err)
 			}
 		}, false},
@@ -111,7 +115,8 @@ func TestNewPassword_unlinksIdentities(t *testing.T) {
 				s.Expect(http.StatusNoContent, s.Browser().Link(apitest.LinkPath, ada.Access))
 				google.Change(func() { google.Claims["email"] = "thief@evil.test" })
 				thief, late := s.Browser(), s.Browser()
-				if id := me(t, s, s.Expect(http.StatusOK, thief.Visit(apitest.AuthorizePath)))["id"]; id != ada.ID.String() {
+				if id := me(t, s, s.Expect(http.StatusOK,
+					thief.Visit(apitest.AuthorizePath)))["id"]; id != ada.ID.String() {
 					t.Fatalf("user %s has signed in", id)
 				}
 				link := late.UntilCallback(late.BeginLink(apitest.LinkPath, ada.Access).Field(t, "authorization_url"))
@@ -129,7 +134,8 @@ func TestNewPassword_unlinksIdentities(t *testing.T) {
 					t.Errorf("logged: %t", logged)
 				}
 				bob := s.CreateUser("acme", "bob@acme.test", "member")
-				s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, bob.Access, nil)) // the statements count a cached session
+				s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, bob.Access,
+					nil)) // the statements count a cached session
 				test.set(s, bob, test.unlink)
 				for line := range strings.Lines(s.Logs.String()) {
 					if strings.Contains(line, `"event":"oauth_unlinked"`) && strings.Contains(line, bob.ID.String()) {

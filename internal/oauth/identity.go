@@ -40,17 +40,18 @@ var wholeNumber = regexp.MustCompile(`^[1-9][0-9]*$`)
 type identity struct {
 	// Subject is who that is for ever, there.
 	Subject string
-	// Email is canonical, and empty if the provider names none. Verified says that the provider has proved it.
+	// Email is canonical, and empty if the provider names none. Verified says that the provider has
+	// proved it.
 	Email    string
 	Verified bool
 	Name     string
-	// unread is why the provider was not asked for more, as a problem that names the address as missing. It costs the sign-in only
-	// where an address is required.
+	// unread is why the provider was not asked for more, as a problem that names the address as
+	// missing. It costs the sign-in only where an address is required.
 	unread error
 }
 
-// claims are what a provider says of a user, in an ID token or as user information: by their exact names, and nothing decoded that is
-// not asked for.
+// claims are what a provider says of a user, in an ID token or as user information: by their exact
+// names, and nothing decoded that is not asked for.
 type claims map[string]json.RawMessage
 
 // text returns a claim that is a string, "" for any other.
@@ -69,8 +70,8 @@ func (c claims) list(name string) (l []string) {
 	return l
 }
 
-// email returns the address in canonical form and whether this document itself says that it is verified: by the value true, and no
-// word that looks like it (O-08).
+// email returns the address in canonical form and whether this document itself says that it is
+// verified: by the value true, and no word that looks like it (O-08).
 func (c claims) email() (address string, verified bool) {
 	address, err := auth.CanonicalEmail(c.text("email"))
 	if err != nil {
@@ -79,9 +80,10 @@ func (c claims) email() (address string, verified bool) {
 	return address, string(c["email_verified"]) == "true"
 }
 
-// identify exchanges the code of a callback and returns whose it is: 400 for what is not genuine, 502 and 504 for a provider that
-// fails.
-func (u *upstream) identify(ctx context.Context, m metadata, code, redirectURI, verifier, nonce string) (*identity, error) {
+// identify exchanges the code of a callback and returns whose it is: 400 for what is not genuine,
+// 502 and 504 for a provider that fails.
+func (u *upstream) identify(ctx context.Context, m metadata, code, redirectURI, verifier, nonce string) (*identity,
+	error) {
 	g, err := u.exchange(ctx, m, code, redirectURI, verifier)
 	if err != nil {
 		return nil, err
@@ -110,11 +112,12 @@ func (u *upstream) config(m metadata, redirectURI string) *oauth2.Config {
 	}
 }
 
-// byIDToken returns who an ID token speaks of (OIDC Core §3.1.3.7). The issuer and its keys are those that were set up, whatever
-// the token says.
+// byIDToken returns who an ID token speaks of (OIDC Core §3.1.3.7). The issuer and its keys are
+// those that were set up, whatever the token says.
 func (u *upstream) byIDToken(ctx context.Context, m metadata, g grant, nonce string) (*identity, error) {
 	keys := &keySet{upstream: u, metadata: m}
-	verifier := oidc.NewVerifier(u.Issuer, keys, &oidc.Config{ClientID: u.ClientID, SupportedSigningAlgs: m.Algorithms, Now: u.now})
+	verifier := oidc.NewVerifier(u.Issuer, keys, &oidc.Config{ClientID: u.ClientID, SupportedSigningAlgs: m.Algorithms,
+		Now: u.now})
 	verified, err := verifier.Verify(ctx, g.IDToken)
 	if keys.err != nil {
 		return nil, keys.err
@@ -145,8 +148,9 @@ func (u *upstream) byIDToken(ctx context.Context, m metadata, g grant, nonce str
 	return is, u.addUserinfo(ctx, m, g, is)
 }
 
-// addUserinfo adds what the userinfo endpoint says to the identity of an ID token. The sign-in does not need it: where the endpoint
-// refuses or fails, as that of ADFS does, the identity says so and stays as it is. 400 for the user information of another user.
+// addUserinfo adds what the userinfo endpoint says to the identity of an ID token. The sign-in does
+// not need it: where the endpoint refuses or fails, as that of ADFS does, the identity says so and
+// stays as it is. 400 for the user information of another user.
 func (u *upstream) addUserinfo(ctx context.Context, m metadata, g grant, is *identity) error {
 	ctx, cancel := httpapi.Within(ctx, optionalPatience)
 	defer cancel()
@@ -177,18 +181,19 @@ func (u *upstream) addUserinfo(ctx context.Context, m metadata, g grant, is *ide
 
 var errNoSubject = errors.New("the user information names no subject")
 
-// addressUnread is the problem of a new user whose address could not be read: 403 if the provider refuses to tell it, otherwise that of
-// a provider that fails.
+// addressUnread is the problem of a new user whose address could not be read: 403 if the provider
+// refuses to tell it, otherwise that of a provider that fails.
 func addressUnread(doing string, err error) error {
 	refused, ok := errors.AsType[*statusError](err)
-	if errors.Is(err, errNoSubject) || ok && refused.status < http.StatusInternalServerError && refused.status != http.StatusTooManyRequests {
+	if errors.Is(err, errNoSubject) || ok && refused.status < http.StatusInternalServerError &&
+		refused.status != http.StatusTooManyRequests {
 		return errNoEmail.Because(fmt.Errorf("%s: %w", doing, err))
 	}
 	return failed(doing, err)
 }
 
-// byUserinfo returns who an OAuth 2.0 server says that its access token is for. A name that can be given to somebody else is no
-// subject.
+// byUserinfo returns who an OAuth 2.0 server says that its access token is for. A name that can be
+// given to somebody else is no subject.
 func (u *upstream) byUserinfo(ctx context.Context, m metadata, g grant) (*identity, error) {
 	var said claims
 	if err := getJSON(ctx, u.peer.client(), m.Userinfo, g.AccessToken, &said); err != nil {
@@ -209,7 +214,8 @@ func (u *upstream) byUserinfo(ctx context.Context, m metadata, g grant) (*identi
 // gitHubAddresses says what is missing where GitHub does not tell the addresses of a user.
 const gitHubAddresses = `read the addresses of the user (a GitHub App needs the account permission "Email addresses: Read-only", an OAuth App the scope user:email)`
 
-// addGitHubAddress adds the primary address of a user of GitHub to their identity. The public one of the profile is never used.
+// addGitHubAddress adds the primary address of a user of GitHub to their identity. The public one
+// of the profile is never used.
 func (u *upstream) addGitHubAddress(ctx context.Context, m metadata, g grant, is *identity) {
 	ctx, cancel := httpapi.Within(ctx, optionalPatience)
 	defer cancel()
@@ -232,15 +238,16 @@ func (u *upstream) addGitHubAddress(ctx context.Context, m metadata, g grant, is
 	}
 }
 
-// keySet verifies the signature of one ID token, and keeps apart why there were no keys to do it with.
+// keySet verifies the signature of one ID token, and keeps apart why there were no keys to do it
+// with.
 type keySet struct {
 	*upstream
 	metadata metadata
 	err      error
 }
 
-// VerifySignature returns the payload of a token that one of the provider's keys has signed. Where there are several, the token
-// must name one (OIDC Core §10.1).
+// VerifySignature returns the payload of a token that one of the provider's keys has signed. Where
+// there are several, the token must name one (OIDC Core §10.1).
 func (s *keySet) VerifySignature(ctx context.Context, token string) ([]byte, error) {
 	var allowed []jose.SignatureAlgorithm
 	for _, alg := range s.metadata.Algorithms {
@@ -256,7 +263,8 @@ func (s *keySet) VerifySignature(ctx context.Context, token string) ([]byte, err
 		payload, refusal = verify(jws, keys)
 		return refusal == nil
 	}
-	// A provider may replace a key under its kid, so that the set is fetched again when none of its kept keys verifies.
+	// A provider may replace a key under its kid, so that the set is fetched again when none of its
+	// kept keys verifies.
 	keys, err := s.signingKeys(ctx, s.metadata.JWKS, verifies)
 	if err != nil {
 		s.err = err
@@ -287,7 +295,8 @@ func verify(jws *jose.JSONWebSignature, keys []jose.JSONWebKey) ([]byte, error) 
 
 // notGenuine is the problem of an answer that does not prove who has signed in.
 func notGenuine(why string) error {
-	p := &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_id_token", Detail: "What the provider says of the user does not prove who that is."}
+	p := &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_id_token",
+		Detail: "What the provider says of the user does not prove who that is."}
 	return p.Because(errors.New(why[:min(len(why), 500)]))
 }
 

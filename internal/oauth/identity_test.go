@@ -23,10 +23,13 @@ func TestUserinfo_names_a_subject_that_is_nobody_elses(t *testing.T) {
 		kind                      Kind
 		want                      identity
 	}{
-		{"number", `{"id":9007199254740993,"login":"ada","email":"ada@acme.test","email_verified":true}`, "", oauthprovider.KindOauth2,
+		{"number", `{"id":9007199254740993,"login":"ada","email":"ada@acme.test","email_verified":true}`, "",
+			oauthprovider.KindOauth2,
 			identity{Subject: "9007199254740993", Email: "ada@acme.test", Verified: true}},
-		{"text", `{"sub":"s","id":"i","name":"Ada"}`, "", oauthprovider.KindOauth2, identity{Subject: "s", Name: "Ada"}},
-		{"id_that_is_text", `{"id":"i","email":"Ada@ACME.test"}`, "", oauthprovider.KindOauth2, identity{Subject: "i", Email: "ada@acme.test"}},
+		{"text", `{"sub":"s","id":"i","name":"Ada"}`, "", oauthprovider.KindOauth2,
+			identity{Subject: "s", Name: "Ada"}},
+		{"id_that_is_text", `{"id":"i","email":"Ada@ACME.test"}`, "", oauthprovider.KindOauth2,
+			identity{Subject: "i", Email: "ada@acme.test"}},
 		{"float", `{"id":1.5}`, "", oauthprovider.KindOauth2, identity{}},
 		{"exponent", `{"id":1e3}`, "", oauthprovider.KindOauth2, identity{}},
 		{"negative", `{"id":-1}`, "", oauthprovider.KindOauth2, identity{}},
@@ -34,14 +37,17 @@ func TestUserinfo_names_a_subject_that_is_nobody_elses(t *testing.T) {
 		{"login_alone", `{"login":"ada","username":"ada"}`, "", oauthprovider.KindOauth2, identity{}},
 		{"other_letters", `{"ID":1,"Sub":"s"}`, "", oauthprovider.KindOauth2, identity{}},
 		{"object", `{"id":{"a":1},"sub":["s"]}`, "", oauthprovider.KindOauth2, identity{}},
-		{"word", `{"id":1,"email":"ada@acme.test","email_verified":"true"}`, "", oauthprovider.KindOauth2, identity{Subject: "1", Email: "ada@acme.test"}},
+		{"word", `{"id":1,"email":"ada@acme.test","email_verified":"true"}`, "", oauthprovider.KindOauth2,
+			identity{Subject: "1", Email: "ada@acme.test"}},
 		{"github", `{"id":1,"email":"public@acme.test","email_verified":true}`,
 			`[{"email":"old@acme.test","primary":false,"verified":true},{"email":"Ada@acme.test","primary":true,"verified":true}]`, oauthprovider.KindGithub,
 			identity{Subject: "1", Email: "ada@acme.test", Verified: true}},
-		{"github_unverified", `{"id":1}`, `[{"email":"ada@acme.test","primary":true,"verified":false},{"email":"b@acme.test","verified":true}]`,
+		{"github_unverified", `{"id":1}`,
+			`[{"email":"ada@acme.test","primary":true,"verified":false},{"email":"b@acme.test","verified":true}]`,
 			oauthprovider.KindGithub, identity{Subject: "1", Email: "ada@acme.test"}},
 		{"github_without_addresses", `{"id":1}`, `[]`, oauthprovider.KindGithub, identity{Subject: "1"}},
-		{"github_address_that_is_none", `{"id":1}`, `[{"email":"x","primary":true,"verified":true}]`, oauthprovider.KindGithub, identity{Subject: "1"}},
+		{"github_address_that_is_none", `{"id":1}`, `[{"email":"x","primary":true,"verified":true}]`,
+			oauthprovider.KindGithub, identity{Subject: "1"}},
 	} {
 		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("Authorization") != "Bearer access" {
@@ -59,7 +65,8 @@ func TestUserinfo_names_a_subject_that_is_nobody_elses(t *testing.T) {
 			t.Fatal(err)
 		}
 		u := &upstream{Provider: Provider{Kind: test.kind}, peer: all.of("p"), now: time.Now}
-		got, err := u.byUserinfo(t.Context(), metadata{Endpoints: Endpoints{Userinfo: web.URL + "/user"}}, grant{AccessToken: "access"})
+		got, err := u.byUserinfo(t.Context(), metadata{Endpoints: Endpoints{Userinfo: web.URL + "/user"}},
+			grant{AccessToken: "access"})
 		if err != nil || *got != test.want {
 			t.Errorf("%s: %+v, %v", test.name, got, err)
 		}
@@ -89,8 +96,10 @@ func TestKeys_of_unknown_kinds_are_left_out(t *testing.T) {
 func TestName_ofAProviderIsMadeVisible(t *testing.T) {
 	t.Parallel()
 	for given, want := range map[string]string{
-		" Ada\u00a0King ": "Ada King", "Ad\u200ba\u202e": "Ada", "Ada\r\nBob": "Ada  Bob", "Cafe\u0301": "Caf\u00e9", "\ufeff": "", "\xffAda": "Ada",
-		strings.Repeat("a", maxName+1): strings.Repeat("a", maxName), strings.Repeat("a", maxName-1) + " b": strings.Repeat("a", maxName-1),
+		" Ada\u00a0King ": "Ada King", "Ad\u200ba\u202e": "Ada", "Ada\r\nBob": "Ada  Bob", "Cafe\u0301": "Caf\u00e9",
+		"\ufeff": "", "\xffAda": "Ada",
+		strings.Repeat("a", maxName+1): strings.Repeat("a", maxName), strings.Repeat("a", maxName-1) +
+			" b": strings.Repeat("a", maxName-1),
 		strings.Repeat("\u0639", maxName-1) + "\u200c\u0639": strings.Repeat("\u0639", maxName-1),
 	} {
 		if got := name(given); got != want {
@@ -99,12 +108,14 @@ func TestName_ofAProviderIsMadeVisible(t *testing.T) {
 	}
 }
 
-// A GitHub App without the permission for addresses answers 403. A linked user needs no address, and the log says what is missing.
+// A GitHub App without the permission for addresses answers 403. A linked user needs no address,
+// and the log says what is missing.
 func TestGitHub_addressesRefusedLeaveTheUser(t *testing.T) {
 	t.Parallel()
 	for status, code := range map[int]string{
-		http.StatusForbidden: "email_missing", http.StatusNotFound: "email_missing", http.StatusInternalServerError: "provider_failed",
-		http.StatusTooManyRequests: "provider_failed",
+		http.StatusForbidden: "email_missing", http.StatusNotFound: "email_missing",
+		http.StatusInternalServerError: "provider_failed",
+		http.StatusTooManyRequests:     "provider_failed",
 	} {
 		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/user/emails" {
@@ -119,12 +130,14 @@ func TestGitHub_addressesRefusedLeaveTheUser(t *testing.T) {
 			t.Fatal(err)
 		}
 		u := &upstream{Provider: Provider{Kind: oauthprovider.KindGithub}, peer: all.of("p"), now: time.Now}
-		got, err := u.byUserinfo(t.Context(), metadata{Endpoints: Endpoints{Userinfo: web.URL + "/user"}}, grant{AccessToken: "access"})
+		got, err := u.byUserinfo(t.Context(), metadata{Endpoints: Endpoints{Userinfo: web.URL + "/user"}},
+			grant{AccessToken: "access"})
 		if err != nil || got.Subject != "1" || got.Email != "" || got.Verified {
 			t.Fatalf("%d: %+v, %v", status, got, err)
 		}
 		p, ok := errors.AsType[*problem.Problem](got.unread)
-		if !ok || p.Code != code || !strings.Contains(p.Error(), `"Email addresses: Read-only"`) || !strings.Contains(p.Error(), "user:email") {
+		if !ok || p.Code != code || !strings.Contains(p.Error(), `"Email addresses: Read-only"`) ||
+			!strings.Contains(p.Error(), "user:email") {
 			t.Errorf("%d: a new user is refused with %v", status, got.unread)
 		}
 	}

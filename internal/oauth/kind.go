@@ -31,14 +31,19 @@ var openID = []string{"openid", "email", "profile"}
 func kinds() map[Kind]known {
 	return map[Kind]known{
 		oauthprovider.KindGoogle: {label: "Google", scopes: openID, issuer: "https://accounts.google.com"},
-		oauthprovider.KindApple:  {label: "Apple", scopes: []string{"openid", "email", "name"}, issuer: "https://appleid.apple.com"},
-		oauthprovider.KindGitlab: {label: "GitLab", scopes: openID, issuer: "https://gitlab.com", asks: asks{issuer: true}},
-		// The issuer of one directory: that of all directories takes it from the token, which is no issuer at all.
+		oauthprovider.KindApple: {label: "Apple", scopes: []string{"openid", "email", "name"},
+			issuer: "https://appleid.apple.com"},
+		oauthprovider.KindGitlab: {label: "GitLab", scopes: openID, issuer: "https://gitlab.com",
+			asks: asks{issuer: true}},
+		// The issuer of one directory: that of all directories takes it from the token, which is no
+		// issuer at all.
 		oauthprovider.KindMicrosoft: {label: "Microsoft", scopes: openID, asks: asks{issuer: true}},
 		oauthprovider.KindGithub: {label: "GitHub", scopes: []string{"read:user", "user:email"}, endpoints: Endpoints{
-			"https://github.com/login/oauth/authorize", "https://github.com/login/oauth/access_token", "https://api.github.com/user",
+			"https://github.com/login/oauth/authorize", "https://github.com/login/oauth/access_token",
+			"https://api.github.com/user",
 		}},
-		oauthprovider.KindOidc:   {label: "Single sign-on", scopes: openID, asks: asks{issuer: true}},
-		oauthprovider.KindOauth2: {label: "Single sign-on", scopes: []string{}, asks: asks{issuer: true, endpoints: true}},
+		oauthprovider.KindOidc: {label: "Single sign-on", scopes: openID, asks: asks{issuer: true}},
+		oauthprovider.KindOauth2: {label: "Single sign-on", scopes: []string{},
+			asks: asks{issuer: true, endpoints: true}},
 	}
 }

@@ -31,21 +31,26 @@ import (
 //	there is none, and the tenant takes registrations             → a new user
 //	there is none, otherwise                                      → refused
 //
-// What a tenant has set up is believed about who is linked to it, and nobody else: who may set up a provider is not therefore everybody
-// in the tenant. A superuser is above the tenants: what one of them has set up never speaks for one, and no address alone does.
+// What a tenant has set up is believed about who is linked to it, and nobody else: who may set up a
+// provider is not therefore everybody in the tenant. A superuser is above the tenants: what one of
+// them has set up never speaks for one, and no address alone does.
 var (
 	errAccountExists = problem.Conflict("account_exists",
 		"There is an account with this e-mail address. Sign in to it in its own way, and link the provider there.")
-	errRegistrationClosed = problem.Forbidden("registration_closed", "The tenant does not take registrations. Ask its administrator for an account.")
-	errNoEmail            = problem.Forbidden("email_missing",
+	errRegistrationClosed = problem.Forbidden("registration_closed",
+		"The tenant does not take registrations. Ask its administrator for an account.")
+	errNoEmail = problem.Forbidden("email_missing",
 		"The provider tells no e-mail address that an account can have. Let it tell one, or sign in otherwise.")
 	errIdentityTaken = problem.Conflict("identity_taken", "The identity at the provider belongs to another account.")
-	errLinkedAlready = problem.Conflict("linked_already", "The account is linked to an identity already. Unlink that first.")
-	errChanged       = problem.Conflict("account_changed", "The account was changed meanwhile. Begin again.")
-	errSuperuser     = problem.Forbidden("superuser", "A superuser does not sign in at a provider that a tenant has set up.")
+	errLinkedAlready = problem.Conflict("linked_already",
+		"The account is linked to an identity already. Unlink that first.")
+	errChanged   = problem.Conflict("account_changed", "The account was changed meanwhile. Begin again.")
+	errSuperuser = problem.Forbidden("superuser",
+		"A superuser does not sign in at a provider that a tenant has set up.")
 )
 
-// signer is who has signed in, and the version of their password at which that was found out: whatever raises it voids what follows.
+// signer is who has signed in, and the version of their password at which that was found out:
+// whatever raises it voids what follows.
 type signer struct {
 	id      uuid.UUID
 	version int
@@ -56,7 +61,8 @@ func (o *OAuth) userOf(ctx context.Context, h home, u *upstream, is *identity) (
 	acting := principal.NewContext(ctx, principal.InTenant(h.id))
 	who, err := o.decide(acting, h, u, is)
 	if sqlgraph.IsUniqueConstraintError(err) || errors.Is(err, errMeanwhile) {
-		// Somebody else was as fast, with the same identity or the same address. Now there is an account.
+		// Somebody else was as fast, with the same identity or the same address. Now there is an
+		// account.
 		who, err = o.decide(acting, h, u, is)
 	}
 	if sqlgraph.IsUniqueConstraintError(err) || errors.Is(err, errMeanwhile) {
@@ -101,7 +107,8 @@ func (o *OAuth) decide(ctx context.Context, h home, u *upstream, is *identity) (
 	}
 }
 
-// find returns the user that an identity is linked to, and the one who has its address, in one statement.
+// find returns the user that an identity is linked to, and the one who has its address, in one
+// statement.
 func (o *OAuth) find(ctx context.Context, u *upstream, is *identity) (known, namesake *ent.User, err error) {
 	key := u.key()
 	linked := user.And(user.OauthProvider(key), user.OauthID(is.Subject))
@@ -122,9 +129,10 @@ func (o *OAuth) find(ctx context.Context, u *upstream, is *identity) (known, nam
 // enroll makes a user who signs in at the provider alone.
 func (o *OAuth) enroll(ctx context.Context, u *upstream, is *identity) (who signer, err error) {
 	err = database.WithTx(ctx, o.client, func(tx *ent.Client) error {
-		create := tx.User.Create().SetEmail(is.Email).SetFullName(is.Name).SetOauthProvider(u.key()).SetOauthID(is.Subject)
-		// A tenant decides what its own provider says. An address that only it asserts is not verified,
-		// so that adopt voids the account when the address is proved.
+		create := tx.User.Create().SetEmail(is.Email).SetFullName(is.Name).SetOauthProvider(u.key()).
+			SetOauthID(is.Subject)
+		// A tenant decides what its own provider says. An address that only it asserts is not
+		// verified, so that adopt voids the account when the address is proved.
 		if is.Verified && !u.own {
 			create.SetEmailVerifiedAt(o.opts.Clock())
 		}
@@ -138,8 +146,9 @@ func (o *OAuth) enroll(ctx context.Context, u *upstream, is *identity) (who sign
 	return who, err
 }
 
-// adopt links an identity to the account of its address, both of which prove it. An account that did not is somebody's who may only
-// have claimed the address: password, other identity, sessions and tokens of theirs are void (O-09).
+// adopt links an identity to the account of its address, both of which prove it. An account that
+// did not is somebody's who may only have claimed the address: password, other identity, sessions
+// and tokens of theirs are void (O-09).
 func (o *OAuth) adopt(ctx context.Context, u *upstream, is *identity, namesake *ent.User) (signer, error) {
 	unproved, who := namesake.EmailVerifiedAt == nil, signer{namesake.ID, namesake.PasswordVersion}
 	if unproved {
@@ -147,10 +156,12 @@ func (o *OAuth) adopt(ctx context.Context, u *upstream, is *identity, namesake *
 	}
 	err := database.WithTx(ctx, o.client, func(tx *ent.Client) error {
 		update := tx.User.Update().Where(
-			user.ID(namesake.ID), user.Email(is.Email), user.IsActive(true), user.IsSuperuser(false), user.PasswordVersion(namesake.PasswordVersion),
+			user.ID(namesake.ID), user.Email(is.Email), user.IsActive(true), user.IsSuperuser(false),
+			user.PasswordVersion(namesake.PasswordVersion),
 		)
 		if unproved {
-			update.Where(user.EmailVerifiedAtIsNil()).ClearPasswordHash().SetPasswordVersion(who.version).SetEmailVerifiedAt(o.opts.Clock())
+			update.Where(user.EmailVerifiedAtIsNil()).ClearPasswordHash().SetPasswordVersion(who.version).
+				SetEmailVerifiedAt(o.opts.Clock())
 		} else {
 			update.Where(user.EmailVerifiedAtNotNil(), user.OauthIDIsNil())
 		}
@@ -170,13 +181,15 @@ func (o *OAuth) adopt(ctx context.Context, u *upstream, is *identity, namesake *
 		sessions.MarkRevoked(ctx, o.client, namesake.ID, refreshtoken.RevokedReasonPasswordChange)
 	}
 	if err == nil {
-		o.tell(ctx, "oauth_linked", namesake.ID, u.ref, slog.Bool("by_address", true), slog.Bool("password_voided", unproved))
+		o.tell(ctx, "oauth_linked", namesake.ID, u.ref, slog.Bool("by_address", true),
+			slog.Bool("password_voided", unproved))
 	}
 	return who, err
 }
 
-// link links an identity to the user who has asked for it: 401 if their session is over by now, 403 for a superuser at a provider of a
-// tenant, 409 if the identity is somebody else's, or the user has another.
+// link links an identity to the user who has asked for it: 401 if their session is over by now, 403
+// for a superuser at a provider of a tenant, 409 if the identity is somebody else's, or the user
+// has another.
 func (o *OAuth) link(ctx context.Context, f *flow, u *upstream, is *identity) error {
 	asking, err := o.opts.Sessions.OfSession(ctx, f.SessionID.UUID)
 	if err != nil {
@@ -206,8 +219,9 @@ func (o *OAuth) link(ctx context.Context, f *flow, u *upstream, is *identity) er
 	return nil
 }
 
-// Link begins a flow that links an identity to the signed-in user, who has signed in just now. The errors are those of Authorize, 401
-// for a session that is older, 403 for a superuser at a provider of a tenant, and 409 for who is linked already.
+// Link begins a flow that links an identity to the signed-in user, who has signed in just now. The
+// errors are those of Authorize, 401 for a session that is older, 403 for a superuser at a provider
+// of a tenant, and 409 for who is linked already.
 func (o *OAuth) Link(ctx context.Context, me *sessions.Projection, provider, redirectURI string) (*Start, error) {
 	if err := o.opts.Sessions.Recent(me); err != nil {
 		return nil, err
@@ -220,13 +234,14 @@ func (o *OAuth) Link(ctx context.Context, me *sessions.Projection, provider, red
 		return nil, errSuperuser
 	}
 	return o.start(ctx, h, u, &flow{
-		RedirectURI: redirectURI, UserID: uuid.NullUUID{UUID: me.ID, Valid: true}, SessionID: uuid.NullUUID{UUID: me.SessionID, Valid: true},
+		RedirectURI: redirectURI, UserID: uuid.NullUUID{UUID: me.ID, Valid: true},
+		SessionID: uuid.NullUUID{UUID: me.SessionID, Valid: true},
 	})
 }
 
-// Unlink takes the identity from the signed-in user, who has signed in just now, with every other session and whatever is under way,
-// since the identity may have proved it: 401 for a session that is older, 409 if there is no other way in. That there is no identity is
-// no error.
+// Unlink takes the identity from the signed-in user, who has signed in just now, with every other
+// session and whatever is under way, since the identity may have proved it: 401 for a session that
+// is older, 409 if there is no other way in. That there is no identity is no error.
 func (o *OAuth) Unlink(ctx context.Context, me *sessions.Projection) error {
 	if err := o.opts.Sessions.Recent(me); err != nil {
 		return err

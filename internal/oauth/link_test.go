@@ -34,19 +34,23 @@ func TestLink_is_made_and_removed_by_who_has_just_signed_in(t *testing.T) {
 
 		s.Expect(http.StatusNoContent, unlink(ada.Access)) // there is none
 		s.Expect(http.StatusNoContent, s.Browser().Link(apitest.LinkPath, ada.Access))
-		if a := s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath)); me(t, s, a)["id"] != ada.ID.String() {
+		if a := s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath)); me(t, s,
+			a)["id"] != ada.ID.String() {
 			t.Errorf("somebody else has signed in: %s", a.Body)
 		}
 		s.Expect(http.StatusNoContent, s.Browser().Link(apitest.LinkPath, ada.Access)) // once more
-		if a := s.Browser().Link(apitest.LinkPath, bob.Access); s.Expect(http.StatusConflict, a).Field(t, "code") != "identity_taken" {
+		if a := s.Browser().Link(apitest.LinkPath, bob.Access); s.Expect(http.StatusConflict, a).Field(t,
+			"code") != "identity_taken" {
 			t.Errorf("refused with %s", a.Body)
 		}
 		i.Change(func() { i.Claims["sub"] = "sub-2" })
-		if a := s.Browser().Link(apitest.LinkPath, ada.Access); s.Expect(http.StatusConflict, a).Field(t, "code") != "linked_already" {
+		if a := s.Browser().Link(apitest.LinkPath, ada.Access); s.Expect(http.StatusConflict, a).Field(t,
+			"code") != "linked_already" {
 			t.Errorf("refused with %s", a.Body)
 		}
 		b := s.Browser()
-		if landed := b.Link(apitest.LinkPath+"?redirect_uri="+url.QueryEscape(apitest.ApplicationURL), bob.Access).RedirectQuery(b); landed.Get("linked") != "corporate" || len(landed) != 1 {
+		if landed := b.Link(apitest.LinkPath+"?redirect_uri="+url.QueryEscape(apitest.ApplicationURL),
+			bob.Access).RedirectQuery(b); landed.Get("linked") != "corporate" || len(landed) != 1 {
 			t.Errorf("arrived with %v", landed)
 		}
 
@@ -56,13 +60,16 @@ func TestLink_is_made_and_removed_by_who_has_just_signed_in(t *testing.T) {
 			t.Errorf("refused with %s", a.Body)
 		}
 		i.Change(func() { i.Claims["sub"] = "sub-1" })
-		code := b.Visit(apitest.AuthorizePath + "?redirect_uri=" + url.QueryEscape(apitest.ApplicationURL)).RedirectQuery(b).Get("code")
+		code := b.Visit(apitest.AuthorizePath + "?redirect_uri=" +
+			url.QueryEscape(apitest.ApplicationURL)).RedirectQuery(b).Get("code")
 		begun := s.Browser()
 		under := begun.UntilCallback(begun.BeginLink(apitest.LinkPath, ada.Access).Field(t, "authorization_url"))
 		other := s.SignIn("acme", ada.User)
 		s.Expect(http.StatusNoContent, unlink(ada.Access))
-		s.Expect(http.StatusUnauthorized, s.Call("POST", "/api/v1/auth/oauth/exchange", "", map[string]string{"code": code}))
-		s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", other.Access, nil)) // the identity may have begun it
+		s.Expect(http.StatusUnauthorized, s.Call("POST", "/api/v1/auth/oauth/exchange", "",
+			map[string]string{"code": code}))
+		s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", other.Access,
+			nil)) // the identity may have begun it
 		s.Expect(http.StatusBadRequest, begun.Visit(under))
 		if u := reloaded(s, ada.User); u.OauthID != nil || u.OauthProvider != nil {
 			t.Error("it is still linked")
@@ -81,7 +88,8 @@ func TestLink_is_made_and_removed_by_who_has_just_signed_in(t *testing.T) {
 		now = now.Add(11 * time.Minute)
 		mu.Unlock()
 		for _, a := range []apitest.Answer{unlink(ada.Access), s.Call("POST", apitest.LinkPath, ada.Access, nil)} {
-			if s.Expect(http.StatusUnauthorized, a); a.Header.Get("WWW-Authenticate") != `Bearer error="insufficient_user_authentication"` {
+			if s.Expect(http.StatusUnauthorized,
+				a); a.Header.Get("WWW-Authenticate") != `Bearer error="insufficient_user_authentication"` {
 				t.Errorf("refused with %v", a.Header)
 			}
 		}

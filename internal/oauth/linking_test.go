@@ -27,7 +27,8 @@ func reloaded(s *apitest.Instance, u *ent.User) *ent.User {
 	return s.DB.Client.User.Query().Where(user.ID(u.ID)).OnlyX(principal.System(s.Context(), "test"))
 }
 
-// O-08, O-09: an address links only what both sides have proved, and who had only claimed it is out.
+// O-08, O-09: an address links only what both sides have proved, and who had only claimed it is
+// out.
 func TestLinking_by_address_wants_proof_on_both_sides(t *testing.T) {
 	t.Parallel()
 	unverified := map[string]any{
@@ -43,7 +44,8 @@ func TestLinking_by_address_wants_proof_on_both_sides(t *testing.T) {
 			n++
 			u := s.CreateUser("acme", fmt.Sprintf("user%d@acme.test", n), "admin")
 			if local {
-				s.DB.Client.User.UpdateOne(u.User).SetEmailVerifiedAt(time.Now()).ExecX(principal.System(t.Context(), "test"))
+				s.DB.Client.User.UpdateOne(u.User).SetEmailVerifiedAt(time.Now()).ExecX(principal.System(t.Context(),
+					"test"))
 			}
 			i.Change(func() {
 				i.Userinfo = map[string]any{"sub": name}
@@ -54,7 +56,8 @@ func TestLinking_by_address_wants_proof_on_both_sides(t *testing.T) {
 		}
 		stays := func(name string, u apitest.Account, a apitest.Answer) {
 			t.Helper()
-			if now := reloaded(s, u.User); a.Status != http.StatusConflict || !strings.Contains(string(a.Body), `"account_exists"`) || now.OauthID != nil || now.PasswordHash == nil {
+			if now := reloaded(s, u.User); a.Status != http.StatusConflict ||
+				!strings.Contains(string(a.Body), `"account_exists"`) || now.OauthID != nil || now.PasswordHash == nil {
 				t.Errorf("%s: %d %s", name, a.Status, a.Body)
 			}
 			s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", u.Access, nil))
@@ -96,25 +99,32 @@ func TestLinking_by_address_wants_proof_on_both_sides(t *testing.T) {
 
 		// Somebody had only claimed it: the account is the one's who proves it, and nobody else's.
 		victim, a := try("claimed", false, func(string) {})
-		if s.Expect(http.StatusOK, a); !strings.Contains(string(a.Body), victim.ID.String()) || !strings.Contains(string(a.Body), `"email_verified":true`) {
+		if s.Expect(http.StatusOK, a); !strings.Contains(string(a.Body), victim.ID.String()) ||
+			!strings.Contains(string(a.Body), `"email_verified":true`) {
 			t.Errorf("somebody else has signed in: %s", a.Body)
 		}
-		s.Expect(http.StatusUnauthorized, s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(victim.Email, apitest.OwnerPassword)))
+		s.Expect(http.StatusUnauthorized,
+			s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(victim.Email, apitest.OwnerPassword)))
 		s.Expect(http.StatusUnauthorized, s.Refresh(victim.Refresh))
 		s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", victim.Access, nil))
 		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", a.Field(t, "access_token"), nil))
 
-		// A tenant that does not link by address links nobody, and one without registration takes nobody.
-		s.ChangeSettings("acme", func(t *settings.Tenant) { t.LinkByEmail, t.Registration = false, settings.RegistrationClosed })
+		// A tenant that does not link by address links nobody, and one without registration takes
+		// nobody.
+		s.ChangeSettings("acme", func(t *settings.Tenant) {
+			t.LinkByEmail, t.Registration = false, settings.RegistrationClosed
+		})
 		u, a := try("not wanted", true, func(string) {})
 		stays("not wanted", u, a)
 		i.Change(func() { i.Claims["email"] = "new@acme.test" })
-		if s.Expect(http.StatusForbidden, s.Browser().Visit(apitest.AuthorizePath)).Field(t, "code") != "registration_closed" {
+		if s.Expect(http.StatusForbidden, s.Browser().Visit(apitest.AuthorizePath)).Field(t,
+			"code") != "registration_closed" {
 			t.Error("another problem")
 		}
 		// But whom it knows.
 		i.Change(func() { i.Claims, i.Userinfo = map[string]any{"sub": "both"}, map[string]any{"sub": "both"} })
-		if a := s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath)); !strings.Contains(string(a.Body), both.ID.String()) {
+		if a := s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath)); !strings.Contains(string(a.Body),
+			both.ID.String()) {
 			t.Errorf("somebody else has signed in: %s", a.Body)
 		}
 	})
@@ -142,7 +152,8 @@ func TestIdentity_is_of_one_provider_in_one_tenant(t *testing.T) {
 		}
 		// The provider of a tenant takes the place of the server's, and its subjects are others.
 		access, _ := s.Login()
-		s.Expect(http.StatusCreated, s.Call("POST", apitest.ProvidersPath, access, apitest.ProviderBody("corporate", map[string]any{"issuer": first.URL, "client_id": "tenantry"})))
+		s.Expect(http.StatusCreated, s.Call("POST", apitest.ProvidersPath, access,
+			apitest.ProviderBody("corporate", map[string]any{"issuer": first.URL, "client_id": "tenantry"})))
 		s.Expect(http.StatusConflict, s.Browser().Visit(apitest.AuthorizePath))
 		s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath+"?tenant=other"))
 		// Under another issuer the name of a provider of the server is another provider.
@@ -183,7 +194,8 @@ func TestWho_may_not_sign_in_may_not_at_a_provider(t *testing.T) {
 		s.DB.Client.User.UpdateOne(ada).SetIsActive(false).ExecX(ctx)
 		refused(s.Call("POST", "/api/v1/auth/oauth/exchange", "", map[string]string{"code": code}))
 		refused(s.Browser().Visit(apitest.AuthorizePath))
-		if landed := b.Visit(with).RedirectQuery(b); landed.Get("error") != "access_denied" || landed.Get("error_code") != "invalid_credentials" {
+		if landed := b.Visit(with).RedirectQuery(b); landed.Get("error") != "access_denied" ||
+			landed.Get("error_code") != "invalid_credentials" {
 			t.Errorf("arrived with %v", landed)
 		}
 		bob := s.CreateUser("acme", "bob@acme.test", "member")
@@ -197,7 +209,8 @@ func TestWho_may_not_sign_in_may_not_at_a_provider(t *testing.T) {
 		callback := b.UntilCallback(apitest.AuthorizePath + "?tenant=other")
 		s.DB.Client.Tenant.Update().Where().SetIsActive(false).ExecX(ctx)
 		s.Expect(http.StatusBadRequest, b.Visit(callback))
-		if a := s.Expect(http.StatusForbidden, b.Visit(apitest.AuthorizePath)); a.Field(t, "code") != "registration_closed" {
+		if a := s.Expect(http.StatusForbidden, b.Visit(apitest.AuthorizePath)); a.Field(t,
+			"code") != "registration_closed" {
 			t.Errorf("refused with %s", a.Body)
 		}
 	})
@@ -215,7 +228,8 @@ func TestSuperuser_is_nobody_whom_a_tenant_can_be(t *testing.T) {
 		i.Change(func() { i.Claims["email"] = apitest.OwnerEmail })
 		s.Expect(http.StatusConflict, s.Browser().Visit("/api/v1/auth/oauth/server/authorize"))
 		access, _ := s.Login()
-		made := s.Expect(http.StatusCreated, s.Call("POST", apitest.ProvidersPath, access, apitest.ProviderBody("corporate", map[string]any{"issuer": i.URL, "client_id": "tenantry"})))
+		made := s.Expect(http.StatusCreated, s.Call("POST", apitest.ProvidersPath, access,
+			apitest.ProviderBody("corporate", map[string]any{"issuer": i.URL, "client_id": "tenantry"})))
 		s.Expect(http.StatusConflict, s.Browser().Visit(apitest.AuthorizePath))
 		s.Expect(http.StatusForbidden, s.Call("POST", "/api/v1/auth/oauth/corporate/link", access, nil))
 		// One who was linked before.
@@ -224,7 +238,8 @@ func TestSuperuser_is_nobody_whom_a_tenant_can_be(t *testing.T) {
 	})
 }
 
-// An address that was squatted through another provider, which has not proved it either, is its owner's all the same.
+// An address that was squatted through another provider, which has not proved it either, is its
+// owner's all the same.
 func TestSquatted_account_is_its_owners(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -253,7 +268,8 @@ func TestFirst_sign_ins_at_once_make_one_user(t *testing.T) {
 		s.ChangeSettings("acme", apitest.OpenToProviders)
 		for round := range 10 {
 			i.Change(func() {
-				i.Claims = map[string]any{"sub": fmt.Sprint(round), "email": fmt.Sprintf("new%d@acme.test", round), "email_verified": true}
+				i.Claims = map[string]any{"sub": fmt.Sprint(round), "email": fmt.Sprintf("new%d@acme.test", round),
+					"email_verified": true}
 			})
 			var mu sync.Mutex
 			var statuses []int

@@ -20,7 +20,8 @@ import (
 // maxKeys is how many signing keys of a provider are kept, and maxKeyID how long the id of one is.
 const maxKeys, maxKeyID = 100, 255
 
-// metadata is what a flow needs to know of a provider beyond what was set up (OpenID Connect Discovery §3, RFC 8414 §2).
+// metadata is what a flow needs to know of a provider beyond what was set up (OpenID Connect
+// Discovery §3, RFC 8414 §2).
 type metadata struct {
 	Endpoints
 	JWKS string
@@ -36,7 +37,8 @@ func (u *upstream) openID() bool {
 	return u.Kind != oauthprovider.KindGithub && u.Kind != oauthprovider.KindOauth2
 }
 
-// metadata returns what is known of the provider, which is asked for it if it is an OpenID provider.
+// metadata returns what is known of the provider, which is asked for it if it is an OpenID
+// provider.
 func (u *upstream) metadata(ctx context.Context) (metadata, error) {
 	if !u.openID() {
 		style := oauth2.AuthStyleInHeader // what every server has (RFC 6749 §2.3.1)
@@ -55,20 +57,24 @@ func (u *upstream) metadata(ctx context.Context) (metadata, error) {
 	return known, err
 }
 
-// discover asks the issuer for what it says of itself. Who waits for the answer may leave before it comes.
+// discover asks the issuer for what it says of itself. Who waits for the answer may leave before it
+// comes.
 func (u *upstream) discover(ctx context.Context) (metadata, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	var said claims
-	if err := getJSON(ctx, u.peer.client(), strings.TrimSuffix(u.Issuer, "/")+"/.well-known/openid-configuration", "", &said); err != nil {
+	if err := getJSON(ctx, u.peer.client(), strings.TrimSuffix(u.Issuer, "/")+"/.well-known/openid-configuration", "",
+		&said); err != nil {
 		return metadata{}, failed("discover "+u.Issuer, err)
 	}
 	if said.text("issuer") != u.Issuer { // OpenID Connect Discovery §4.3
-		return metadata{}, failed("discover "+u.Issuer, fmt.Errorf("it says that its issuer is %.200q", said.text("issuer")))
+		return metadata{}, failed("discover "+u.Issuer, fmt.Errorf("it says that its issuer is %.200q",
+			said.text("issuer")))
 	}
 	m := metadata{
-		Endpoints: Endpoints{said.text("authorization_endpoint"), said.text("token_endpoint"), said.text("userinfo_endpoint")},
-		JWKS:      said.text("jwks_uri"), AuthStyle: oauth2.AuthStyleInHeader,
+		Endpoints: Endpoints{said.text("authorization_endpoint"), said.text("token_endpoint"),
+			said.text("userinfo_endpoint")},
+		JWKS: said.text("jwks_uri"), AuthStyle: oauth2.AuthStyleInHeader,
 		NamesItself: string(said["authorization_response_iss_parameter_supported"]) == "true",
 	}
 	for _, endpoint := range []string{m.Authorization, m.Token, m.JWKS} {
@@ -79,11 +85,13 @@ func (u *upstream) discover(ctx context.Context) (metadata, error) {
 	if u.rules.checkURL(m.Userinfo) != nil {
 		m.Userinfo = "" // the ID token suffices
 	}
-	if methods := said.list("token_endpoint_auth_methods_supported"); len(methods) > 0 && !slices.Contains(methods, "client_secret_basic") {
+	if methods := said.list("token_endpoint_auth_methods_supported"); len(methods) > 0 &&
+		!slices.Contains(methods, "client_secret_basic") {
 		m.AuthStyle = oauth2.AuthStyleInParams
 	}
 	algorithms := said.list("id_token_signing_alg_values_supported")
-	for _, alg := range []string{oidc.RS256, oidc.RS384, oidc.RS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.PS256, oidc.PS384, oidc.PS512, oidc.EdDSA} {
+	for _, alg := range []string{oidc.RS256, oidc.RS384, oidc.RS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.PS256,
+		oidc.PS384, oidc.PS512, oidc.EdDSA} {
 		if slices.Contains(algorithms, alg) { // never none, nor one whose key is the client's secret
 			m.Algorithms = append(m.Algorithms, alg)
 		}
@@ -94,8 +102,10 @@ func (u *upstream) discover(ctx context.Context) (metadata, error) {
 	return m, nil
 }
 
-// signingKeys returns the keys of the provider's key set. It is read again when they do not suffice, though not at every turn.
-func (u *upstream) signingKeys(ctx context.Context, url string, suffice func([]jose.JSONWebKey) bool) ([]jose.JSONWebKey, error) {
+// signingKeys returns the keys of the provider's key set. It is read again when they do not
+// suffice, though not at every turn.
+func (u *upstream) signingKeys(ctx context.Context, url string,
+	suffice func([]jose.JSONWebKey) bool) ([]jose.JSONWebKey, error) {
 	return u.peer.keys.get(ctx, u.now, suffice, func() ([]jose.JSONWebKey, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()

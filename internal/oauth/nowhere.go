@@ -12,31 +12,33 @@ import (
 	"tenantry/internal/principal"
 )
 
-// A flow for a tenant that does not exist looks like one for a tenant that has set up nothing and takes
-// no registrations, from its beginning to its end, so that a stranger does not learn which slugs are
-// taken. It is a row of the default tenant whose generation is generationNowhere, needs as many
-// statements, and always ends with registration_closed.
+// A flow for a tenant that does not exist looks like one for a tenant that has set up nothing and
+// takes no registrations, from its beginning to its end, so that a stranger does not learn which
+// slugs are taken. It is a row of the default tenant whose generation is generationNowhere, needs
+// as many statements, and always ends with registration_closed.
 
 // generationNowhere is the generation of no provider.
 const generationNowhere = -1
 
-// offeredNowhere returns a provider of the server for a flow that signs nobody in: 404 if there is no
-// such provider.
+// offeredNowhere returns a provider of the server for a flow that signs nobody in: 404 if there is
+// no such provider.
 func (o *OAuth) offeredNowhere(ctx context.Context, name string) (offered, error) {
 	u, err := o.upstreamNowhere(name)
 	if err != nil {
 		return offered{}, err
 	}
-	keeper, err := cache.Get(o.opts.Cache, cache.Key{Kind: cache.Provider, Name: "/"}, func() (cache.Loaded[offered], error) {
-		id, err := o.client.Tenant.Query().Where(tenant.Slug(o.opts.DefaultTenant)).OnlyID(principal.System(ctx, "OAuth: the user is not authenticated yet"))
-		if ent.IsNotFound(err) {
-			return cache.Loaded[offered]{}, errNotOffered // there is no tenant to tell this one from
-		}
-		if err != nil {
-			return cache.Loaded[offered]{}, fmt.Errorf("read the default tenant: %w", err)
-		}
-		return cache.Loaded[offered]{Value: offered{home: home{id: id}}, Rows: []uuid.UUID{id}, Size: 256}, nil
-	})
+	keeper, err := cache.Get(o.opts.Cache, cache.Key{Kind: cache.Provider, Name: "/"},
+		func() (cache.Loaded[offered], error) {
+			id, err := o.client.Tenant.Query().Where(tenant.Slug(o.opts.DefaultTenant)).OnlyID(principal.System(ctx,
+				"OAuth: the user is not authenticated yet"))
+			if ent.IsNotFound(err) {
+				return cache.Loaded[offered]{}, errNotOffered // there is no tenant to tell this one from
+			}
+			if err != nil {
+				return cache.Loaded[offered]{}, fmt.Errorf("read the default tenant: %w", err)
+			}
+			return cache.Loaded[offered]{Value: offered{home: home{id: id}}, Rows: []uuid.UUID{id}, Size: 256}, nil
+		})
 	return offered{home{id: keeper.home.id}, u}, err
 }
 

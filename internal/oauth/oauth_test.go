@@ -24,7 +24,8 @@ import (
 	"tenantry/internal/principal"
 )
 
-// openIDProvider is a certified OpenID provider, run here. It knows one client, which register makes known.
+// openIDProvider is a certified OpenID provider, run here. It knows one client, which register
+// makes known.
 type openIDProvider struct {
 	issuer   string
 	register func(callbackURL string)
@@ -33,23 +34,29 @@ type openIDProvider struct {
 func newOpenIDProvider(t *testing.T) *openIDProvider {
 	t.Helper()
 	var handler http.Handler
-	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler.ServeHTTP(w, r)
+	}))
 	t.Cleanup(web.Close)
 	return &openIDProvider{web.URL, func(callbackURL string) {
-		clients := map[string]*storage.Client{"tenantry": storage.WebClient("tenantry", "a secret of the provider", callbackURL)}
+		clients := map[string]*storage.Client{"tenantry": storage.WebClient("tenantry", "a secret of the provider",
+			callbackURL)}
 		store := storage.NewStorageWithClients(storage.NewUserStore(web.URL), clients)
-		handler = exampleop.SetupServer(web.URL, store, slog.New(slog.NewTextHandler(io.Discard, nil)), true, op.WithAllowInsecure())
+		handler = exampleop.SetupServer(web.URL, store, slog.New(slog.NewTextHandler(io.Discard, nil)), true,
+			op.WithAllowInsecure())
 	}}
 }
 
-// signIn fills in the form of the provider, at which the browser has arrived, and returns where that leads to.
+// signIn fills in the form of the provider, at which the browser has arrived, and returns where
+// that leads to.
 func (p *openIDProvider) signIn(b *apitest.Browser, form apitest.Answer) apitest.Answer {
 	b.Helper()
 	id := regexp.MustCompile(`name="id" value="([^"]+)"`).FindSubmatch(form.Body)
 	if id == nil {
 		b.Fatalf("no form of the provider: %d %s", form.Status, form.Body)
 	}
-	return b.Submit(p.issuer+"/login/username", url.Values{"id": {string(id[1])}, "username": {"test-user@127.0.0.1"}, "password": {"verysecure"}})
+	return b.Submit(p.issuer+"/login/username", url.Values{"id": {string(id[1])}, "username": {"test-user@127.0.0.1"},
+		"password": {"verysecure"}})
 }
 
 func TestSignIn_at_a_certified_OpenID_provider(t *testing.T) {
@@ -58,7 +65,8 @@ func TestSignIn_at_a_certified_OpenID_provider(t *testing.T) {
 		p := newOpenIDProvider(t)
 		p.register("https://id.acme.test/api/v1/auth/oauth/corporate/callback")
 		s := apitest.Start(t, opts, apitest.AllowLoopback, func(c *config.Config) {
-			c.OAuthProviders = []config.OAuthProvider{{Name: "corporate", Kind: "oidc", ClientID: "tenantry", ClientSecret: "a secret of the provider", Issuer: p.issuer}}
+			c.OAuthProviders = []config.OAuthProvider{{Name: "corporate", Kind: "oidc", ClientID: "tenantry",
+				ClientSecret: "a secret of the provider", Issuer: p.issuer}}
 		})
 		s.ChangeSettings("acme", apitest.OpenToProviders)
 		verifier := strings.Repeat("verify-", 8)
@@ -73,11 +81,13 @@ func TestSignIn_at_a_certified_OpenID_provider(t *testing.T) {
 			t.Fatalf("arrived with %v", landed)
 		}
 		exchange := func(code, verifier string) apitest.Answer {
-			return s.Call("POST", "/api/v1/auth/oauth/exchange", "", map[string]string{"code": code, "code_verifier": verifier})
+			return s.Call("POST", "/api/v1/auth/oauth/exchange", "",
+				map[string]string{"code": code, "code_verifier": verifier})
 		}
 		a := s.Expect(http.StatusOK, exchange(code, verifier))
 		me := s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me?include=roles", a.Field(t, "access_token"), nil))
-		for _, want := range []string{`"email":"test-user@zitadel.ch"`, `"email_verified":true`, `"full_name":"Test User"`, `"name":"member"`} {
+		for _, want := range []string{`"email":"test-user@zitadel.ch"`, `"email_verified":true`,
+			`"full_name":"Test User"`, `"name":"member"`} {
 			if !strings.Contains(string(me.Body), want) {
 				t.Errorf("%s is not in %s", want, me.Body)
 			}
@@ -85,7 +95,8 @@ func TestSignIn_at_a_certified_OpenID_provider(t *testing.T) {
 		s.Expect(http.StatusOK, s.Refresh(a.Field(t, "refresh_token")))
 		s.Expect(http.StatusBadRequest, exchange(code, verifier))
 
-		// The second time it is the same user, whose code is of no use to who does not know the verifier, or has lost it.
+		// The second time it is the same user, whose code is of no use to who does not know the
+		// verifier, or has lost it.
 		for _, wrong := range []string{"", strings.Repeat("another", 8)} {
 			landed = p.signIn(b, b.Visit(begin)).RedirectQuery(b)
 			body := map[string]string{"code": landed.Get("code")}
@@ -97,18 +108,21 @@ func TestSignIn_at_a_certified_OpenID_provider(t *testing.T) {
 		}
 		// Without an address to come back to, the answer is here.
 		again := s.Expect(http.StatusOK, p.signIn(b, b.Visit("/api/v1/auth/oauth/corporate/authorize")))
-		if again.Field(t, "refresh_token") == "" || !strings.Contains(string(again.Body), `"email":"test-user@zitadel.ch"`) {
+		if again.Field(t, "refresh_token") == "" ||
+			!strings.Contains(string(again.Body), `"email":"test-user@zitadel.ch"`) {
 			t.Errorf("answered %s", again.Body)
 		}
 		ctx := principal.System(t.Context(), "test")
 		if n := s.DB.Client.User.Query().CountX(ctx); n != 2 {
 			t.Errorf("%d users, want the owner and one", n)
 		}
-		if n := s.DB.Client.OAuthState.Query().Where(oauthstate.Callbacks(0)).CountX(ctx) + s.DB.Client.OneTimeToken.Query().CountX(ctx); n != 0 {
+		if n := s.DB.Client.OAuthState.Query().Where(oauthstate.Callbacks(0)).CountX(ctx) +
+			s.DB.Client.OneTimeToken.Query().CountX(ctx); n != 0 {
 			t.Errorf("%d states and codes are left", n)
 		}
 		for outcome, want := range map[string]float64{"ok": 2, "refused": 5, "provider_failed": 0, "failed": 0} {
-			if got := apitest.Metric(t, s.Server.Operations, `tenantry_sign_ins_total{method="oauth",outcome="`+outcome+`"}`); got != want {
+			if got := apitest.Metric(t, s.Server.Operations, `tenantry_sign_ins_total{method="oauth",outcome="`+outcome+
+				`"}`); got != want {
 				t.Errorf("%v flows ended %s, want %v", got, outcome, want)
 			}
 		}
@@ -122,7 +136,8 @@ func TestSignIn_at_a_provider_of_a_tenant(t *testing.T) {
 		s := apitest.Start(t, opts, apitest.AllowLoopback)
 		s.ChangeSettings("acme", apitest.OpenToProviders)
 		access, _ := s.Login()
-		made := s.Expect(http.StatusCreated, s.Call("POST", apitest.ProvidersPath, access, apitest.ProviderBody("corporate", map[string]any{"issuer": p.issuer, "client_id": "tenantry"})))
+		made := s.Expect(http.StatusCreated, s.Call("POST", apitest.ProvidersPath, access,
+			apitest.ProviderBody("corporate", map[string]any{"issuer": p.issuer, "client_id": "tenantry"})))
 		p.register(made.Field(t, "callback_url"))
 
 		b := s.Browser()
@@ -138,8 +153,10 @@ func TestSignIn_at_a_provider_of_a_tenant(t *testing.T) {
 
 		// Disabled while a browser is there: refused at the end, and at the beginning (O-11).
 		form := b.Visit(begin)
-		s.Expect(http.StatusOK, s.Call("PATCH", apitest.ProvidersPath+"/"+made.Field(t, "id"), access, map[string]any{"enabled": false}))
-		if landed := p.signIn(b, form).RedirectQuery(b); landed.Get("error") != "invalid_request" || landed.Get("error_code") != "provider_disabled" {
+		s.Expect(http.StatusOK, s.Call("PATCH", apitest.ProvidersPath+"/"+made.Field(t, "id"), access,
+			map[string]any{"enabled": false}))
+		if landed := p.signIn(b, form).RedirectQuery(b); landed.Get("error") != "invalid_request" ||
+			landed.Get("error_code") != "provider_disabled" {
 			t.Errorf("arrived with %v", landed)
 		}
 		s.Expect(http.StatusNotFound, s.Browser().Visit(begin))

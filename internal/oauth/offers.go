@@ -18,8 +18,9 @@ type Offer struct {
 	Label string
 }
 
-// Offers returns the providers that sign people in to a tenant, by name: those of the server, and the tenant's own, which take the
-// place of one of the same name. An empty slug means the default tenant. A tenant that does not exist has those of the server.
+// Offers returns the providers that sign people in to a tenant, by name: those of the server, and
+// the tenant's own, which take the place of one of the same name. An empty slug means the default
+// tenant. A tenant that does not exist has those of the server.
 func (o *OAuth) Offers(ctx context.Context, slug string) ([]Offer, error) {
 	own, err := o.client.OAuthProvider.Query().
 		Where(oauthprovider.HasTenantWith(tenant.Slug(cmp.Or(slug, o.opts.DefaultTenant)), tenant.IsActive(true))).

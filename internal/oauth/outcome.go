@@ -30,21 +30,24 @@ const (
 	codeTTL     = time.Minute
 	// finishWithin bounds what one callback does once it has consumed its state.
 	finishWithin = 10 * time.Second
-	// outcomeTTL is how long a browser that repeats its callback gets the same outcome: a minute from the end of the flow on.
+	// outcomeTTL is how long a browser that repeats its callback gets the same outcome: a minute
+	// from the end of the flow on.
 	outcomeTTL = finishWithin + time.Minute
-	// pollEvery is how often a repeated callback looks whether the first one, on any instance, has ended.
+	// pollEvery is how often a repeated callback looks whether the first one, on any instance, has
+	// ended.
 	pollEvery = 100 * time.Millisecond
 )
 
-// Outcome is the end of a flow: the address that the browser is led to, or without one the tokens, or neither where an identity was
-// linked.
+// Outcome is the end of a flow: the address that the browser is led to, or without one the tokens,
+// or neither where an identity was linked.
 type Outcome struct {
 	URL    string
 	Tokens *sessions.Tokens
 }
 
-// outcome is how a flow has ended, as its row keeps it for a callback that is repeated. It holds nothing that signs anybody in: a code is
-// derived again from the secrets of the browser, and the tokens of a session are made again.
+// outcome is how a flow has ended, as its row keeps it for a callback that is repeated. It holds
+// nothing that signs anybody in: a code is derived again from the secrets of the browser, and the
+// tokens of a session are made again.
 type outcome struct {
 	// Redirect says that the browser is led to the redirect_uri of the flow.
 	Redirect bool          `json:"redirect,omitempty"`
@@ -71,14 +74,17 @@ func (o *OAuth) keep(ctx context.Context, f *flow, end outcome) {
 	defer cancel()
 	encoded, err := json.Marshal(end)
 	if err == nil {
-		err = o.client.OAuthState.Update().Where(oauthstate.StateHash(hash(f.state))).SetOutcome(string(encoded)).Exec(ctx)
+		err = o.client.OAuthState.Update().Where(oauthstate.StateHash(hash(f.state))).SetOutcome(string(encoded)).
+			Exec(ctx)
 	}
 	if err != nil {
-		o.opts.Log.LogAttrs(ctx, slog.LevelWarn, "outcome of a sign-in was not stored: a repeated callback will be refused", slog.Any("error", err))
+		o.opts.Log.LogAttrs(ctx, slog.LevelWarn,
+			"outcome of a sign-in was not stored: a repeated callback will be refused", slog.Any("error", err))
 	}
 }
 
-// kept returns how the first callback of a flow has ended, and waits for it: 400 if it was interrupted.
+// kept returns how the first callback of a flow has ended, and waits for it: 400 if it was
+// interrupted.
 func (o *OAuth) kept(ctx context.Context, f *flow) (end outcome, err error) {
 	ticks := time.NewTicker(pollEvery)
 	defer ticks.Stop()
@@ -92,7 +98,8 @@ func (o *OAuth) kept(ctx context.Context, f *flow) (end outcome, err error) {
 		case <-ticks.C:
 		}
 		acting := principal.NewContext(ctx, principal.InTenant(f.TenantID))
-		f.Outcome, err = o.client.OAuthState.Query().Where(oauthstate.StateHash(hash(f.state))).Select(oauthstate.FieldOutcome).String(acting)
+		f.Outcome, err = o.client.OAuthState.Query().Where(oauthstate.StateHash(hash(f.state))).
+			Select(oauthstate.FieldOutcome).String(acting)
 		if ent.IsNotFound(err) { // it was voided meanwhile
 			return outcome{}, errState
 		}
@@ -106,16 +113,19 @@ func (o *OAuth) kept(ctx context.Context, f *flow) (end outcome, err error) {
 	return end, nil
 }
 
-// answer is what a browser gets of an outcome. The error is that of the first callback, with its cause; a repeated one has the problem alone.
+// answer is what a browser gets of an outcome. The error is that of the first callback, with its
+// cause; a repeated one has the problem alone.
 func (o *OAuth) answer(ctx context.Context, f *flow, end outcome, err error) (*Outcome, error) {
 	if end.Failure != nil && err == nil {
-		err = &problem.Problem{Status: end.Failure.Status, Code: end.Failure.Code, Detail: end.Failure.Detail, RetryAfter: end.Failure.RetryAfter}
+		err = &problem.Problem{Status: end.Failure.Status, Code: end.Failure.Code, Detail: end.Failure.Detail,
+			RetryAfter: end.Failure.RetryAfter}
 	}
 	switch {
 	case err != nil && end.Redirect:
 		return nil, &httpapi.RedirectError{Err: err, To: func(p *problem.Problem) string {
 			return with(f.RedirectURI, url.Values{
-				"error": {standardError(p)}, "error_description": {cmp.Or(p.Detail, "The sign-in has failed.")}, "error_code": {p.Code},
+				"error": {standardError(p)}, "error_description": {cmp.Or(p.Detail, "The sign-in has failed.")},
+				"error_code": {p.Code},
 			})
 		}}
 	case err != nil:
@@ -137,8 +147,9 @@ func (o *OAuth) answer(ctx context.Context, f *flow, end outcome, err error) (*O
 	}
 }
 
-// oneTimeCode is the code of a flow. It is derived from the two secrets of its browser, of which hashes are stored, so that a callback that
-// is repeated leads to the same address, and a copy of the database to none.
+// oneTimeCode is the code of a flow. It is derived from the two secrets of its browser, of which
+// hashes are stored, so that a callback that is repeated leads to the same address, and a copy of
+// the database to none.
 func (f *flow) oneTimeCode() string {
 	mac := hmac.New(sha256.New, []byte(f.browser))
 	mac.Write([]byte("one-time code\n" + f.state))

@@ -15,7 +15,8 @@ import (
 	"tenantry/internal/principal"
 )
 
-// A provider that hangs keeps its own visitors waiting, and nobody else's; after some failures it is left alone for a while.
+// A provider that hangs keeps its own visitors waiting, and nobody else's; after some failures it
+// is left alone for a while.
 func TestSlow_provider_harms_nobody_else(t *testing.T) {
 	t.Parallel()
 	slow, good := apitest.NewIssuer(t), apitest.NewIssuer(t)
@@ -26,7 +27,8 @@ func TestSlow_provider_harms_nobody_else(t *testing.T) {
 	for range 40 {
 		b := s.Browser()
 		waiting.Go(func() {
-			if a := b.Visit("/api/v1/auth/oauth/slow/authorize"); a.Status != http.StatusGatewayTimeout && a.Status != http.StatusBadGateway {
+			if a := b.Visit("/api/v1/auth/oauth/slow/authorize"); a.Status != http.StatusGatewayTimeout &&
+				a.Status != http.StatusBadGateway {
 				t.Errorf("%d %s", a.Status, a.Body)
 			}
 		})
@@ -42,7 +44,8 @@ func TestSlow_provider_harms_nobody_else(t *testing.T) {
 	s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", access, nil))
 	waiting.Wait()
 	calls := slow.Called("/token")
-	if a := s.Browser().Visit("/api/v1/auth/oauth/slow/authorize"); a.Status != http.StatusBadGateway || slow.Called("/token") != calls {
+	if a := s.Browser().Visit("/api/v1/auth/oauth/slow/authorize"); a.Status != http.StatusBadGateway ||
+		slow.Called("/token") != calls {
 		t.Errorf("%d, and %d more calls", a.Status, slow.Called("/token")-calls)
 	}
 	if n := good.Called("/.well-known/openid-configuration") + good.Called("/keys"); n != 2 {
@@ -58,11 +61,14 @@ func TestPrivate_addresses_are_not_called(t *testing.T) {
 	port := reached.URL[strings.LastIndexByte(reached.URL, ':'):]
 	ctx := principal.System(t.Context(), "test")
 	home := s.Owner().TenantID
-	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "[::]", "10.0.0.1", "192.168.0.1", "169.254.169.254", "[fd00::1]", "[fe80::1]", "100.64.0.1"} {
+	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "[::]",
+		"10.0.0.1", "192.168.0.1", "169.254.169.254", "[fd00::1]", "[fe80::1]", "100.64.0.1"} {
 		s.DB.Client.OAuthProvider.Delete().ExecX(ctx)
-		s.DB.Client.OAuthProvider.Create().SetTenantID(home).SetName("corporate").SetKind(oauthprovider.KindOidc).SetLabel("x").SetClientID("x").
+		s.DB.Client.OAuthProvider.Create().SetTenantID(home).SetName("corporate").SetKind(oauthprovider.KindOidc).
+			SetLabel("x").SetClientID("x").
 			SetIssuer("http://" + host + port).SaveX(ctx)
-		if a := s.Browser().Visit(apitest.AuthorizePath); a.Status != http.StatusBadGateway && a.Status != http.StatusGatewayTimeout {
+		if a := s.Browser().Visit(apitest.AuthorizePath); a.Status != http.StatusBadGateway &&
+			a.Status != http.StatusGatewayTimeout {
 			t.Errorf("%s: %d %s", host, a.Status, a.Body)
 		}
 	}
@@ -84,7 +90,8 @@ func TestQueue_at_a_silent_provider_is_no_longer_than_its_patience(t *testing.T)
 		waiting.Go(func() {
 			time.Sleep(time.Duration(n) * 200 * time.Millisecond)
 			begun := time.Now()
-			if a := b.Visit(apitest.AuthorizePath); a.Status != http.StatusGatewayTimeout || time.Since(begun) > 6*time.Second {
+			if a := b.Visit(apitest.AuthorizePath); a.Status != http.StatusGatewayTimeout ||
+				time.Since(begun) > 6*time.Second {
 				t.Errorf("%d after %s", a.Status, time.Since(begun))
 			}
 		})
@@ -111,7 +118,8 @@ func TestConnections_to_a_silent_provider_are_closed(t *testing.T) {
 	}()
 	t.Cleanup(func() { _ = listener.Close() })
 	s := apitest.Start(t, dbtest.SQLite(t), apitest.AllowLoopback, func(c *config.Config) {
-		c.OAuthProviders = []config.OAuthProvider{{Name: "corporate", Kind: "oidc", ClientID: "x", Issuer: "https://" + listener.Addr().String()}}
+		c.OAuthProviders = []config.OAuthProvider{{Name: "corporate", Kind: "oidc", ClientID: "x", Issuer: "https://" +
+			listener.Addr().String()}}
 	})
 	s.Expect(http.StatusGatewayTimeout, s.Browser().Visit(apitest.AuthorizePath))
 	conn := <-taken

@@ -30,18 +30,20 @@ const (
 	patience = 5 * time.Second
 	// optionalPatience is how much of that is for what a sign-in can do without.
 	optionalPatience = 2 * time.Second
-	// maxAnswer is the longest answer that is read, in bytes, when it is unpacked. Key sets of large providers have a tenth of it.
+	// maxAnswer is the longest answer that is read, in bytes, when it is unpacked. Key sets of
+	// large providers have a tenth of it.
 	maxAnswer = 256 << 10
 	// maxCalls is how many calls to one provider are under way at once.
 	maxCalls = 32
 	// maxPeers is how many providers are remembered.
 	maxPeers = 1000
-	// failuresToRest is how many calls fail one after the other before a provider is left alone, and rest for how long.
+	// failuresToRest is how many calls fail one after the other before a provider is left alone,
+	// and rest for how long.
 	failuresToRest, rest = 5, 5 * time.Second
 )
 
-// peers are the providers that were called lately. What one tenant's provider does is no other's concern: nothing is shared
-// between two of them but the dialer.
+// peers are the providers that were called lately. What one tenant's provider does is no other's
+// concern: nothing is shared between two of them but the dialer.
 type peers struct {
 	base *http.Transport
 	all  *lru.Cache[string, *peer]
@@ -57,7 +59,8 @@ func newPeers(networks []netip.Prefix) (*peers, error) {
 			v6 = append(v6, n)
 		}
 	}
-	// It looks at the address that is dialed, so that a name which resolves to another one later is of no use.
+	// It looks at the address that is dialed, so that a name which resolves to another one later is
+	// of no use.
 	guard := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))
 	all, err := lru.New[string, *peer](maxPeers)
 	return &peers{all: all, base: &http.Transport{
@@ -87,7 +90,8 @@ func (p *peers) of(ref string) *peer {
 
 func (p *peers) newPeer() *peer {
 	made := &peer{
-		base: p.base, calls: semaphore.NewWeighted(maxCalls), metadata: newRemembered[metadata](metadataStaleFor), keys: newRemembered[[]jose.JSONWebKey](0),
+		base: p.base, calls: semaphore.NewWeighted(maxCalls), metadata: newRemembered[metadata](metadataStaleFor),
+		keys: newRemembered[[]jose.JSONWebKey](0),
 	}
 	made.breaker = gobreaker.NewCircuitBreaker[*http.Response](gobreaker.Settings{ //nolint:bodyclose // none is open yet
 		Timeout:     rest,
@@ -107,20 +111,25 @@ type peer struct {
 	metadata *remembered[metadata]
 	keys     *remembered[[]jose.JSONWebKey]
 
-	// optional calls what a sign-in can do without. It has a breaker and permits of its own, so that a userinfo endpoint that stalls
-	// does not keep the token endpoint from being called.
+	// optional calls what a sign-in can do without. It has a breaker and permits of its own, so
+	// that a userinfo endpoint that stalls does not keep the token endpoint from being called.
 	optional *peer
 }
 
-// client returns a client that follows no redirect (ASVS 15.3.2): where a provider answers is part of who it is.
+// client returns a client that follows no redirect (ASVS 15.3.2): where a provider answers is part
+// of who it is.
 func (p *peer) client() *http.Client {
-	return &http.Client{Transport: p, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Transport: p, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
 }
 
 // RoundTrip calls the provider, and reads its answer while the time of the call runs.
 func (p *peer) RoundTrip(r *http.Request) (*http.Response, error) {
-	ctx, span := trace.SpanFromContext(r.Context()).TracerProvider().Tracer("tenantry/internal/oauth").Start(r.Context(), r.Method, trace.WithSpanKind(trace.SpanKindClient),
-		trace.WithAttributes(semconv.HTTPRequestMethodKey.String(r.Method), semconv.ServerAddress(r.URL.Hostname())))
+	ctx, span := trace.SpanFromContext(r.Context()).TracerProvider().Tracer("tenantry/internal/oauth").
+		Start(r.Context(), r.Method, trace.WithSpanKind(trace.SpanKindClient),
+			trace.WithAttributes(semconv.HTTPRequestMethodKey.String(r.Method),
+				semconv.ServerAddress(r.URL.Hostname())))
 	defer span.End()
 	if err := p.calls.Acquire(ctx, 1); err != nil {
 		return nil, err
@@ -152,8 +161,9 @@ func (p *peer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// apart returns a context that ends with another one that has a deadline, and has nothing else of it. The transport may go on dialling for a
-// while when a call is over, and gin uses the context of a request again for the next one.
+// apart returns a context that ends with another one that has a deadline, and has nothing else of
+// it. The transport may go on dialling for a while when a call is over, and gin uses the context of
+// a request again for the next one.
 func apart(of context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := of.Deadline()
 	if !ok {
@@ -168,15 +178,19 @@ func apart(of context.Context) (context.Context, context.CancelFunc) {
 	return ctx, func() { stop(); cancel() }
 }
 
-// failed is the problem of a provider that cannot be reached, or answers with what is none: 504 if it was too slow, else 502. The
-// cause is kept as words alone, since a provider that is away must not be taken for a database that is.
+// failed is the problem of a provider that cannot be reached, or answers with what is none: 504 if
+// it was too slow, else 502. The cause is kept as words alone, since a provider that is away must
+// not be taken for a database that is.
 func failed(doing string, err error) error {
 	words := strings.ToValidUTF8(err.Error(), "")
 	cause := fmt.Errorf("%s: %s", doing, words[:min(len(words), 500)])
-	if timeout, ok := errors.AsType[net.Error](err); errors.Is(err, context.DeadlineExceeded) || (ok && timeout.Timeout()) {
-		p := &problem.Problem{Status: http.StatusGatewayTimeout, Code: "provider_timeout", Detail: "The provider does not answer in time."}
+	if timeout, ok := errors.AsType[net.Error](err); errors.Is(err, context.DeadlineExceeded) ||
+		(ok && timeout.Timeout()) {
+		p := &problem.Problem{Status: http.StatusGatewayTimeout, Code: "provider_timeout",
+			Detail: "The provider does not answer in time."}
 		return p.Because(cause)
 	}
-	p := &problem.Problem{Status: http.StatusBadGateway, Code: "provider_failed", Detail: "The provider does not answer as it should."}
+	p := &problem.Problem{Status: http.StatusBadGateway, Code: "provider_failed",
+		Detail: "The provider does not answer as it should."}
 	return p.Because(cause)
 }

@@ -109,7 +109,9 @@ func TestPeer_redirectIsNotFollowed(t *testing.T) {
 	var reached atomic.Int64
 	inside := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
 	t.Cleanup(inside.Close)
-	server, client := called(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, inside.URL, http.StatusFound) })
+	server, client := called(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, inside.URL, http.StatusFound)
+	})
 	if _, status, err := fetch(t, client, server.URL); err != nil || status != http.StatusFound {
 		t.Errorf("%d, %v", status, err)
 	}
@@ -125,8 +127,8 @@ func TestPeer_redirectIsNotFollowed(t *testing.T) {
 	}
 }
 
-// O-15: after failuresToRest failures a provider is not called for a while, and another one is. It is
-// called again after that.
+// O-15: after failuresToRest failures a provider is not called for a while, and another one is. It
+// is called again after that.
 func TestPeer_breakerRestsAndRecovers(t *testing.T) {
 	t.Parallel()
 	var broken atomic.Bool
@@ -160,7 +162,8 @@ func TestPeer_breakerRestsAndRecovers(t *testing.T) {
 	}
 }
 
-// A userinfo endpoint that fails, which a sign-in can do without, does not keep the token endpoint from being called.
+// A userinfo endpoint that fails, which a sign-in can do without, does not keep the token endpoint
+// from being called.
 func TestPeer_optionalCallsHaveABreakerOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	server, _ := called(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -176,7 +179,8 @@ func TestPeer_optionalCallsHaveABreakerOfTheirOwn(t *testing.T) {
 	u := &upstream{Provider: Provider{Kind: oauthprovider.KindOidc}, peer: peers.of("provider")}
 	for range 2 * failuresToRest {
 		is := &identity{Subject: "s"}
-		if err := u.addUserinfo(t.Context(), metadata{Endpoints: Endpoints{Userinfo: server.URL + "/userinfo"}}, grant{AccessToken: "a"}, is); err != nil || is.unread == nil {
+		if err := u.addUserinfo(t.Context(), metadata{Endpoints: Endpoints{Userinfo: server.URL + "/userinfo"}},
+			grant{AccessToken: "a"}, is); err != nil || is.unread == nil {
 			t.Fatalf("%v, %v", is.unread, err)
 		}
 	}
@@ -185,8 +189,8 @@ func TestPeer_optionalCallsHaveABreakerOfTheirOwn(t *testing.T) {
 	}
 }
 
-// O-15: a provider that stalls is given up after the patience, before and in its answer, although the
-// caller has no deadline.
+// O-15: a provider that stalls is given up after the patience, before and in its answer, although
+// the caller has no deadline.
 func TestPeer_stallIsGivenUp(t *testing.T) {
 	t.Parallel()
 	for _, begins := range []bool{false, true} {

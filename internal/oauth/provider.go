@@ -28,8 +28,8 @@ type Provider struct {
 
 // Rules are what every provider of a server must keep.
 type Rules struct {
-	// Networks are those that are not public and may be called all the same. If this machine is among them, it may be called over
-	// plain http.
+	// Networks are those that are not public and may be called all the same. If this machine is
+	// among them, it may be called over plain http.
 	Networks []netip.Prefix
 }
 
@@ -109,10 +109,12 @@ const maxURL = 2000
 
 var errURL = errors.New("must be an https URL without user and fragment")
 
-// checkURL refuses where the server must not be sent. What a name resolves to is looked at when it is called.
+// checkURL refuses where the server must not be sent. What a name resolves to is looked at when it
+// is called.
 func (r Rules) checkURL(s string) error {
 	u, err := url.Parse(s)
-	if err != nil || len(s) > maxURL || u.Host == "" || u.Hostname() == "" || u.User != nil || strings.Contains(s, "#") || u.String() != s {
+	if err != nil || len(s) > maxURL || u.Host == "" || u.Hostname() == "" || u.User != nil ||
+		strings.Contains(s, "#") || u.String() != s {
 		return errURL
 	}
 	if u.Scheme == "https" || (r.loopback() && u.Scheme == "http" && settings.Loopback(u.Hostname())) {

@@ -25,11 +25,16 @@ func brokenUserinfo(i *apitest.Issuer) map[string]http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "canary", status) }
 	}
 	return map[string]http.HandlerFunc{
-		"forbidden": status(http.StatusForbidden), "unauthorized": status(http.StatusUnauthorized), "failing": status(http.StatusInternalServerError),
-		"html": text("<html>"), "a_list": text("[]"), "null": text("null"), "empty_object": text("{}"), "error_with_200": text(`{"error":"insufficient_scope"}`),
-		"no_subject": text(`{"email":"mallory@acme.test","email_verified":true}`), "a_signed_document": text("eyJhbGciOiJFUzI1NiJ9.e30.c2ln"),
-		"empty": text(""), "redirect": leading(i, http.StatusFound), "endless": endless, "stalling": stalling, "stalling_in_the_body": dribbling,
-		"cut": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"forbidden": status(http.StatusForbidden), "unauthorized": status(http.StatusUnauthorized),
+		"failing": status(http.StatusInternalServerError),
+		"html":    text("<html>"), "a_list": text("[]"), "null": text("null"), "empty_object": text("{}"),
+		"error_with_200":    text(`{"error":"insufficient_scope"}`),
+		"no_subject":        text(`{"email":"mallory@acme.test","email_verified":true}`),
+		"a_signed_document": text("eyJhbGciOiJFUzI1NiJ9.e30.c2ln"),
+		"empty":             text(""), "redirect": leading(i, http.StatusFound), "endless": endless,
+		"stalling":             stalling,
+		"stalling_in_the_body": dribbling,
+		"cut":                  func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	}
 }
 
@@ -54,14 +59,16 @@ func TestUserinfo_brokenLeavesTheIDToken(t *testing.T) {
 				t.Errorf("%s: %d %s", name, a.Status, a.Body)
 				continue
 			}
-			if !strings.Contains(string(a.Body), `"email":"`+i.Claims["email"].(string)+`"`) || i.Called("/userinfo") == 0 || i.Called("/secret") != 0 {
+			if !strings.Contains(string(a.Body), `"email":"`+i.Claims["email"].(string)+`"`) ||
+				i.Called("/userinfo") == 0 || i.Called("/secret") != 0 {
 				t.Errorf("%s: after %d calls: %s", name, i.Called("/userinfo"), a.Body)
 			}
 			if took := time.Since(begun); took > 5*time.Second {
 				t.Errorf("%s: %s", name, took)
 			}
 		}
-		if n := s.DB.Client.User.Query().Where(user.EmailVerifiedAtNotNil()).CountX(principal.System(t.Context(), "test")); n != len(issuers) {
+		if n := s.DB.Client.User.Query().Where(user.EmailVerifiedAtNotNil()).CountX(principal.System(t.Context(),
+			"test")); n != len(issuers) {
 			t.Errorf("%d addresses are verified, want %d", n, len(issuers))
 		}
 		if n := strings.Count(s.Logs.String(), "user information was not read"); n != len(issuers) {
@@ -94,7 +101,8 @@ func TestUserinfo_brokenCostsANewUserTheAddress(t *testing.T) {
 			i.Change(func() { i.Handlers["/userinfo"], i.Claims["sub"] = test.answer, "sub-1" })
 			s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath))
 			i.Change(func() { i.Claims["sub"] = "sub-2" })
-			if a := s.Expect(test.status, s.Browser().Visit(apitest.AuthorizePath)); a.Field(t, "code") != test.code || strings.Contains(string(a.Body), "canary") {
+			if a := s.Expect(test.status, s.Browser().Visit(apitest.AuthorizePath)); a.Field(t, "code") != test.code ||
+				strings.Contains(string(a.Body), "canary") {
 				t.Errorf("refused with %s", a.Body)
 			}
 		}
@@ -109,16 +117,20 @@ func TestDiscovery_optionalMembersMayBeWrong(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		variants := map[string]map[string]any{
-			"userinfo-of-http": {"userinfo_endpoint": "http://id.example.com/userinfo"}, "userinfo-of-a-number": {"userinfo_endpoint": 1},
-			"methods-of-text": {"token_endpoint_auth_methods_supported": "client_secret_basic"}, "iss-of-text": {"authorization_response_iss_parameter_supported": "yes"},
-			"userinfo-algorithms": {"userinfo_signing_alg_values_supported": map[string]any{}}, "device-of-a-number": {"device_authorization_endpoint": 4},
+			"userinfo-of-http":     {"userinfo_endpoint": "http://id.example.com/userinfo"},
+			"userinfo-of-a-number": {"userinfo_endpoint": 1},
+			"methods-of-text":      {"token_endpoint_auth_methods_supported": "client_secret_basic"},
+			"iss-of-text":          {"authorization_response_iss_parameter_supported": "yes"},
+			"userinfo-algorithms":  {"userinfo_signing_alg_values_supported": map[string]any{}},
+			"device-of-a-number":   {"device_authorization_endpoint": 4},
 		}
 		offers := []func(*config.Config){apitest.AllowLoopback}
 		for name, members := range variants {
 			i := apitest.NewIssuer(t)
 			i.Handlers["/.well-known/openid-configuration"] = func(w http.ResponseWriter, _ *http.Request) {
 				document := map[string]any{
-					"issuer": i.URL, "authorization_endpoint": i.URL + "/authorize", "token_endpoint": i.URL + "/token", "jwks_uri": i.URL + "/keys",
+					"issuer": i.URL, "authorization_endpoint": i.URL + "/authorize", "token_endpoint": i.URL + "/token",
+					"jwks_uri":                              i.URL + "/keys",
 					"id_token_signing_alg_values_supported": []string{"ES256"},
 				}
 				for member, value := range members {
@@ -140,7 +152,8 @@ func TestDiscovery_optionalMembersMayBeWrong(t *testing.T) {
 	})
 }
 
-// A provider whose discovery fails after an hour is used as it was, for a day; its keys must be fresh.
+// A provider whose discovery fails after an hour is used as it was, for a day; its keys must be
+// fresh.
 func TestDiscovery_outageLeavesWhatWasRead(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -164,7 +177,8 @@ func TestDiscovery_outageLeavesWhatWasRead(t *testing.T) {
 	})
 }
 
-// The token endpoint must answer what is required: an ID token, or at an OAuth 2.0 server an access token.
+// The token endpoint must answer what is required: an ID token, or at an OAuth 2.0 server an access
+// token.
 func TestToken_optionalMembersMayBeWrong(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -185,7 +199,9 @@ func TestToken_optionalMembersMayBeWrong(t *testing.T) {
 			}
 		}
 		for name, change := range map[string]func(map[string]any){
-			"no_id_token": func(d map[string]any) { delete(d, "id_token") }, "id_token_of_a_number": func(d map[string]any) { d["id_token"] = 1 },
+			"no_id_token": func(d map[string]any) {
+				delete(d, "id_token")
+			}, "id_token_of_a_number": func(d map[string]any) { d["id_token"] = 1 },
 		} {
 			i.Change(func() { i.Grant = change })
 			if a := s.Browser().Visit(apitest.AuthorizePath); a.Status != http.StatusBadRequest {
@@ -195,15 +211,17 @@ func TestToken_optionalMembersMayBeWrong(t *testing.T) {
 	})
 }
 
-// Some providers refuse a code with the status 200, and a code of their own for it: that is no failure of theirs.
+// Some providers refuse a code with the status 200, and a code of their own for it: that is no
+// failure of theirs.
 func TestToken_refusedCodeIsInvalidGrant(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		i := apitest.NewIssuer(t)
 		s := apitest.Start(t, opts, apitest.AllowLoopback, func(c *config.Config) {
 			c.OAuthProviders = []config.OAuthProvider{{
-				Name: "corporate", Kind: "oauth2", ClientID: "tenantry", ClientSecret: "a secret of the provider", AuthorizationEndpoint: i.URL + "/authorize",
-				TokenEndpoint: i.URL + "/token", UserinfoEndpoint: i.URL + "/userinfo",
+				Name: "corporate", Kind: "oauth2", ClientID: "tenantry", ClientSecret: "a secret of the provider",
+				AuthorizationEndpoint: i.URL + "/authorize",
+				TokenEndpoint:         i.URL + "/token", UserinfoEndpoint: i.URL + "/userinfo",
 			}}
 		})
 		s.ChangeSettings("acme", apitest.OpenToProviders)
@@ -212,7 +230,8 @@ func TestToken_refusedCodeIsInvalidGrant(t *testing.T) {
 			status int
 			code   string
 		}{
-			{text(`{"error":"bad_verification_code","error_description":"canary"}`), http.StatusBadRequest, "invalid_grant"},
+			{text(`{"error":"bad_verification_code","error_description":"canary"}`), http.StatusBadRequest,
+				"invalid_grant"},
 			{text(`{"ok":false,"error":"invalid_code"}`), http.StatusBadRequest, "invalid_grant"},
 			{text(`{"error":"invalid_grant"}`), http.StatusBadRequest, "invalid_grant"},
 			{text(`{"error":"incorrect_client_credentials"}`), http.StatusBadGateway, "provider_failed"},
@@ -224,7 +243,8 @@ func TestToken_refusedCodeIsInvalidGrant(t *testing.T) {
 			}, http.StatusBadRequest, "invalid_grant"},
 		} {
 			i.Change(func() { i.Handlers["/token"] = test.answer })
-			if a := s.Expect(test.status, s.Browser().Visit(apitest.AuthorizePath)); a.Field(t, "code") != test.code || strings.Contains(string(a.Body), "canary") {
+			if a := s.Expect(test.status, s.Browser().Visit(apitest.AuthorizePath)); a.Field(t, "code") != test.code ||
+				strings.Contains(string(a.Body), "canary") {
 				t.Errorf("refused with %s", a.Body)
 			}
 		}
@@ -239,7 +259,8 @@ func TestToken_refusedCodeIsInvalidGrant(t *testing.T) {
 	})
 }
 
-// A key that was replaced under its own kid, or without one, is fetched when no kept key verifies: once, and not again for a while.
+// A key that was replaced under its own kid, or without one, is fetched when no kept key verifies:
+// once, and not again for a while.
 func TestKeys_replacedUnderTheSameKidAreFetchedOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {

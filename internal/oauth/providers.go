@@ -61,7 +61,8 @@ type OAuth struct {
 	signIns outcomes.Counters
 }
 
-// SignIns returns how sign-ins at providers have ended so far. A flow that has given a code ends with its exchange.
+// SignIns returns how sign-ins at providers have ended so far. A flow that has given a code ends
+// with its exchange.
 func (o *OAuth) SignIns() outcomes.Counters { return o.signIns }
 
 // New returns the sign-in of a database. The error says what is wrong with the server's providers.
@@ -71,7 +72,8 @@ func New(client *ent.Client, opts Options) (*OAuth, error) {
 	for i := range opts.Providers {
 		p := &opts.Providers[i]
 		for _, field := range opts.Rules.complete(p) {
-			wrong = append(wrong, fmt.Errorf("the OAuth provider %s: %s %s", p.Name, strings.TrimPrefix(field.Pointer, "/"), field.Detail))
+			wrong = append(wrong, fmt.Errorf("the OAuth provider %s: %s %s", p.Name,
+				strings.TrimPrefix(field.Pointer, "/"), field.Detail))
 		}
 	}
 	if len(wrong) > 0 {
@@ -81,7 +83,8 @@ func New(client *ent.Client, opts Options) (*OAuth, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &OAuth{client, opts, peers, outcomes.NewCounters(outcomes.OK, outcomes.Refused, endProviderFailed, outcomes.Failed)}, nil
+	return &OAuth{client, opts, peers, outcomes.NewCounters(outcomes.OK, outcomes.Refused, endProviderFailed,
+		outcomes.Failed)}, nil
 }
 
 // Change is what may be changed of a provider; nil leaves a field as it is.
@@ -112,7 +115,8 @@ func (o *OAuth) Get(ctx context.Context, id uuid.UUID) (*ent.OAuthProvider, erro
 	return found, nil
 }
 
-// Create sets up a provider: 422 for what does not make one of its kind, 409 for a name that is taken.
+// Create sets up a provider: 422 for what does not make one of its kind, 409 for a name that is
+// taken.
 func (o *OAuth) Create(ctx context.Context, p Provider, enabled bool) (*ent.OAuthProvider, error) {
 	if wrong := o.opts.Rules.complete(&p); len(wrong) > 0 {
 		return nil, problem.Invalid(wrong...)
@@ -122,13 +126,15 @@ func (o *OAuth) Create(ctx context.Context, p Provider, enabled bool) (*ent.OAut
 		return nil, fmt.Errorf("count OAuth providers: %w", err)
 	}
 	if n >= maxProviders {
-		return nil, problem.Conflict("too_many_providers", "The tenant has "+strconv.Itoa(maxProviders)+" providers, and can have no more.")
+		return nil, problem.Conflict("too_many_providers", "The tenant has "+strconv.Itoa(maxProviders)+
+			" providers, and can have no more.")
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, err
 	}
-	create := o.client.OAuthProvider.Create().SetID(id).SetName(p.Name).SetKind(p.Kind).SetLabel(p.Label).SetEnabled(enabled).
+	create := o.client.OAuthProvider.Create().SetID(id).SetName(p.Name).SetKind(p.Kind).SetLabel(p.Label).
+		SetEnabled(enabled).
 		SetClientID(p.ClientID).SetIssuer(p.Issuer).SetAuthorizationEndpoint(p.Endpoints.Authorization).
 		SetTokenEndpoint(p.Endpoints.Token).SetUserinfoEndpoint(p.Endpoints.Userinfo).SetScopes(p.Scopes)
 	if p.ClientSecret != "" {
@@ -144,8 +150,9 @@ func (o *OAuth) Create(ctx context.Context, p Provider, enabled bool) (*ent.OAut
 	return created, nil
 }
 
-// Update changes a provider: 404 if there is no such provider, 422 for what does not make one of its kind. To disable it, or to give it
-// another client, revokes the sessions, codes and flows that it has started (O-09).
+// Update changes a provider: 404 if there is no such provider, 422 for what does not make one of
+// its kind. To disable it, or to give it another client, revokes the sessions, codes and flows that
+// it has started (O-09).
 func (o *OAuth) Update(ctx context.Context, id uuid.UUID, change Change) (*ent.OAuthProvider, error) {
 	found, err := o.Get(ctx, id)
 	if err != nil {
@@ -182,9 +189,9 @@ func (o *OAuth) Update(ctx context.Context, id uuid.UUID, change Change) (*ent.O
 	return changed, nil
 }
 
-// Delete deletes a provider and the links to it, and revokes the sessions, codes and flows that it has started: 404 if there is no
-// such provider. It disables the provider first and then unlinks users in batches; a deletion that was interrupted continues when it is
-// requested again.
+// Delete deletes a provider and the links to it, and revokes the sessions, codes and flows that it
+// has started: 404 if there is no such provider. It disables the provider first and then unlinks
+// users in batches; a deletion that was interrupted continues when it is requested again.
 func (o *OAuth) Delete(ctx context.Context, id uuid.UUID) error {
 	disabled, err := o.client.OAuthProvider.Update().Where(oauthprovider.ID(id)).SetEnabled(false).Save(ctx)
 	if err != nil {
@@ -201,7 +208,8 @@ func (o *OAuth) Delete(ctx context.Context, id uuid.UUID) error {
 		if more = len(linked) == unlinkedAtOnce; len(linked) == 0 {
 			break
 		}
-		if err := o.client.User.Update().Where(user.IDIn(linked...), user.OauthProvider(id.String())).ClearOauthProvider().ClearOauthID().Exec(ctx); err != nil {
+		if err := o.client.User.Update().Where(user.IDIn(linked...),
+			user.OauthProvider(id.String())).ClearOauthProvider().ClearOauthID().Exec(ctx); err != nil {
 			return fmt.Errorf("unlink users of OAuth provider: %w", err)
 		}
 	}

@@ -8,16 +8,18 @@ import (
 const (
 	// goodFor is how long what a provider has said of itself is cached.
 	goodFor = time.Hour
-	// metadataStaleFor is how much longer metadata are used while the provider does not answer. Keys are not: a provider withdraws one
-	// by removing it from the set.
+	// metadataStaleFor is how much longer metadata are used while the provider does not answer.
+	// Keys are not: a provider withdraws one by removing it from the set.
 	metadataStaleFor = 24 * time.Hour
-	// askAgain is how soon a provider is asked again for what it did not have: bounded, whatever the tokens that it issues say.
+	// askAgain is how soon a provider is asked again for what it did not have: bounded, whatever
+	// the tokens that it issues say.
 	askAgain = 10 * time.Second
 	// failedFor is how long a failure is an answer.
 	failedFor = 2 * time.Second
 )
 
-// remembered is what a provider has said, asked by one request at a time. The others wait for its answer, good or bad.
+// remembered is what a provider has said, asked by one request at a time. The others wait for its
+// answer, good or bad.
 type remembered[T any] struct {
 	turn     chan struct{}
 	staleFor time.Duration
@@ -32,9 +34,11 @@ func newRemembered[T any](staleFor time.Duration) *remembered[T] {
 	return &remembered[T]{turn: make(chan struct{}, 1), staleFor: staleFor}
 }
 
-// get returns the cached value, loaded again if it is old, or if it does not suffice and was not asked for just now. While a load fails,
-// a value that suffices is returned until it is stale, and otherwise the failure.
-func (r *remembered[T]) get(ctx context.Context, clock func() time.Time, suffices func(T) bool, load func() (T, error)) (T, error) {
+// get returns the cached value, loaded again if it is old, or if it does not suffice and was not
+// asked for just now. While a load fails, a value that suffices is returned until it is stale, and
+// otherwise the failure.
+func (r *remembered[T]) get(ctx context.Context, clock func() time.Time, suffices func(T) bool,
+	load func() (T, error)) (T, error) {
 	var none T
 	select {
 	case r.turn <- struct{}{}:

@@ -50,7 +50,9 @@ func ownProvider(issuer string) map[string]any {
 // createProvider sets up the provider "corporate" of the tenant acme and returns its path.
 func createProvider(s *apitest.Instance, access, issuer string) string {
 	s.Helper()
-	return apitest.ProvidersPath + "/" + s.Expect(http.StatusCreated, s.Call("POST", apitest.ProvidersPath, access, ownProvider(issuer))).Field(s.TB, "id")
+	return apitest.ProvidersPath + "/" +
+		s.Expect(http.StatusCreated, s.Call("POST", apitest.ProvidersPath, access, ownProvider(issuer))).Field(s.TB,
+			"id")
 }
 
 // refused fails the test unless every instance refuses the tokens within a second.
@@ -59,7 +61,8 @@ func refused(s *apitest.Instance, when string, tokens apitest.Answer, others ...
 	s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", tokens.Field(s.TB, "access_token"), nil))
 	for _, other := range others {
 		apitest.Eventually(s.TB, when, func() bool {
-			return other.Call("GET", "/api/v1/users/me", tokens.Field(s.TB, "access_token"), nil).Status == http.StatusUnauthorized
+			return other.Call("GET", "/api/v1/users/me", tokens.Field(s.TB, "access_token"),
+				nil).Status == http.StatusUnauthorized
 		})
 	}
 	if a := s.Refresh(tokens.Field(s.TB, "refresh_token")); a.Status != http.StatusUnauthorized {
@@ -77,10 +80,16 @@ func TestTenantProvider_removedEndsItsSessions(t *testing.T) {
 			t.Parallel()
 			dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 				own, google := apitest.NewIssuer(t), apitest.NewIssuer(t)
-				own.Change(func() { own.Claims = map[string]any{"sub": "intruder", "email": ceoEmail, "email_verified": true} })
-				google.Change(func() { google.Claims = map[string]any{"sub": "ceo", "email": ceoEmail, "email_verified": true} })
+				own.Change(func() {
+					own.Claims = map[string]any{"sub": "intruder", "email": ceoEmail, "email_verified": true}
+				})
+				google.Change(func() {
+					google.Claims = map[string]any{"sub": "ceo", "email": ceoEmail, "email_verified": true}
+				})
 				s := apitest.Start(t, opts, google.Configure("google"))
-				second := apitest.Start(t, opts, google.Configure("google"), func(c *config.Config) { c.BootstrapPassword = "" })
+				second := apitest.Start(t, opts, google.Configure("google"), func(c *config.Config) {
+					c.BootstrapPassword = ""
+				})
 				s.ChangeSettings("acme", apitest.OpenToProviders)
 				access, _ := s.Login()
 				path := createProvider(s, access, own.URL)
@@ -130,8 +139,8 @@ func TestTenantProvider_verifiesNoAddress(t *testing.T) {
 	})
 }
 
-// O-11: a code and a flow that began before the provider was removed are refused after it, and leave
-// no session.
+// O-11: a code and a flow that began before the provider was removed are refused after it, and
+// leave no session.
 func TestTenantProvider_removedVoidsCodesAndFlows(t *testing.T) {
 	t.Parallel()
 	for _, removal := range providerRemovals {
@@ -147,7 +156,8 @@ func TestTenantProvider_removedVoidsCodesAndFlows(t *testing.T) {
 				b, linking := s.Browser(), s.Browser()
 				code := b.Visit(apitest.AuthorizeToApplication).RedirectQuery(b).Get("code")
 				callback := b.UntilCallback(apitest.AuthorizePath)
-				link := linking.UntilCallback(linking.BeginLink(apitest.LinkPath, ada.Access).Field(t, "authorization_url"))
+				link := linking.UntilCallback(linking.BeginLink(apitest.LinkPath, ada.Access).Field(t,
+					"authorization_url"))
 				calls := own.Called("/token")
 				removal.remove(s, path, access)
 
@@ -184,13 +194,15 @@ func TestIdentity_ofRemovedTenantProviderSignsNobodyIn(t *testing.T) {
 		// The identity outlives a pause of its provider.
 		s.Expect(http.StatusOK, s.Call("PATCH", path, access, map[string]any{"enabled": false}))
 		s.Expect(http.StatusOK, s.Call("PATCH", path, access, map[string]any{"enabled": true}))
-		if id := me(t, s, s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath)))["id"]; id != ada.ID.String() {
+		if id := me(t, s, s.Expect(http.StatusOK,
+			s.Browser().Visit(apitest.AuthorizePath)))["id"]; id != ada.ID.String() {
 			t.Errorf("user %s has signed in, want %s", id, ada.ID)
 		}
 		s.Expect(http.StatusNoContent, s.Call("DELETE", path, access, nil))
 		createProvider(s, access, second.URL)
 		second.Change(func() { second.Claims["email"] = "other@acme.test" })
-		if id := me(t, s, s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath)))["id"]; id == ada.ID.String() {
+		if id := me(t, s, s.Expect(http.StatusOK,
+			s.Browser().Visit(apitest.AuthorizePath)))["id"]; id == ada.ID.String() {
 			t.Error("the subject of another issuer has signed in as the user")
 		}
 	})
@@ -206,16 +218,20 @@ func TestTenantProvider_removedLeavesOtherSessions(t *testing.T) {
 		s.ChangeSettings("acme", apitest.OpenToProviders)
 		access, _ := s.Login()
 		path := createProvider(s, access, own.URL)
-		google.Change(func() { google.Claims = map[string]any{"sub": "g", "email": "g@acme.test", "email_verified": true} })
+		google.Change(func() {
+			google.Claims = map[string]any{"sub": "g", "email": "g@acme.test", "email_verified": true}
+		})
 		atServer := s.Expect(http.StatusOK, s.Browser().Visit(googlePath))
 		older := s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath))
-		_, err := s.DB.Client.ExecContext(t.Context(), "UPDATE refresh_tokens SET provider_id = NULL, provider_generation = NULL")
+		_, err := s.DB.Client.ExecContext(t.Context(),
+			"UPDATE refresh_tokens SET provider_id = NULL, provider_generation = NULL")
 		if err != nil {
 			t.Fatal(err)
 		}
 		of := s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath))
 		s.Expect(http.StatusOK, s.Call("PATCH", path, access, map[string]any{
-			"label": "Acme", "client_secret": "another", "client_id": "tenantry", "enabled": true, "scopes": []string{"openid"},
+			"label": "Acme", "client_secret": "another", "client_id": "tenantry", "enabled": true,
+			"scopes": []string{"openid"},
 		}))
 		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", of.Field(t, "access_token"), nil))
 		s.Expect(http.StatusNoContent, s.Call("DELETE", path, access, nil))

@@ -21,12 +21,15 @@ import (
 // browserAt returns the browser at another instance: the cookies are those of the public URL.
 func browserAt(b *apitest.Browser, s *apitest.Instance) *apitest.Browser {
 	moved := &apitest.Browser{Instance: s}
-	moved.Client = &http.Client{Jar: b.Jar, Transport: moved, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	moved.Client = &http.Client{Jar: b.Jar, Transport: moved,
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		}}
 	return moved
 }
 
-// A browser that repeats its callback within a minute gets the same outcome, at every instance. There is one code and one session, and
-// another browser gets nothing (O-01, O-02).
+// A browser that repeats its callback within a minute gets the same outcome, at every instance.
+// There is one code and one session, and another browser gets nothing (O-01, O-02).
 func TestCallback_repeatedGetsTheSameOutcome(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -35,7 +38,9 @@ func TestCallback_repeatedGetsTheSameOutcome(t *testing.T) {
 		i := apitest.NewIssuer(t)
 		i.Clock = now
 		s := apitest.StartAt(t, opts, now, i.Configure("corporate"))
-		second := apitest.StartAt(t, opts, now, i.Configure("corporate"), func(c *config.Config) { c.BootstrapPassword = "" })
+		second := apitest.StartAt(t, opts, now, i.Configure("corporate"), func(c *config.Config) {
+			c.BootstrapPassword = ""
+		})
 		s.ChangeSettings("acme", apitest.OpenToProviders)
 		b := s.Browser()
 
@@ -43,16 +48,20 @@ func TestCallback_repeatedGetsTheSameOutcome(t *testing.T) {
 		first := browserAt(b, s).Visit(callback)
 		code := first.RedirectQuery(b).Get("code")
 		for _, at := range []*apitest.Instance{s, second} {
-			if again := browserAt(b, at).Visit(callback); again.Header.Get("Location") != first.Header.Get("Location") || code == "" {
+			if again := browserAt(b, at).
+				Visit(callback); again.Header.Get("Location") != first.Header.Get("Location") || code == "" {
 				t.Errorf("led to %q, then to %q", first.Header.Get("Location"), again.Header.Get("Location"))
 			}
-			if a := s.Expect(http.StatusBadRequest, browserAt(s.Browser(), at).Visit(callback)); a.Header.Get("Location") != "" || a.Field(t, "code") != "invalid_state" {
+			if a := s.Expect(http.StatusBadRequest,
+				browserAt(s.Browser(), at).Visit(callback)); a.Header.Get("Location") != "" ||
+				a.Field(t, "code") != "invalid_state" {
 				t.Errorf("another browser gets %v %s", a.Header, a.Body)
 			}
 		}
 		ctx := principal.System(t.Context(), "test")
 		row := s.DB.Client.OAuthState.Query().OnlyX(ctx)
-		if kept := fmt.Sprintf("%s %s %s %s", row.Outcome, row.StateHash, row.BrowserHash, row.RedirectURI); strings.Contains(kept, code) {
+		if kept := fmt.Sprintf("%s %s %s %s", row.Outcome, row.StateHash, row.BrowserHash,
+			row.RedirectURI); strings.Contains(kept, code) {
 			t.Errorf("the code is stored: %s", kept)
 		}
 		if n := s.DB.Client.OneTimeToken.Query().CountX(ctx); n != 1 {
@@ -68,27 +77,32 @@ func TestCallback_repeatedGetsTheSameOutcome(t *testing.T) {
 		s.Expect(http.StatusBadRequest, browserAt(b, s).Visit(callback))
 
 		// Refusals, also those of a provider that fails.
-		for name, answer := range map[string]http.HandlerFunc{"invalid_request": text(`{"error":"invalid_grant"}`), "server_error": failing(http.StatusInternalServerError)} {
+		for name, answer := range map[string]http.HandlerFunc{"invalid_request": text(`{"error":"invalid_grant"}`),
+			"server_error": failing(http.StatusInternalServerError)} {
 			i.Change(func() { i.Handlers["/token"] = answer })
 			callback = b.UntilCallback(apitest.AuthorizeToApplication)
 			first, again := browserAt(b, s).Visit(callback), browserAt(b, second).Visit(callback)
-			if again.RedirectQuery(b).Get("error") != name || again.Header.Get("Location") != first.Header.Get("Location") {
+			if again.RedirectQuery(b).Get("error") != name ||
+				again.Header.Get("Location") != first.Header.Get("Location") {
 				t.Errorf("%s: led to %q, then to %q", name, first.Header.Get("Location"), again.Header.Get("Location"))
 			}
 			callback = b.UntilCallback(apitest.AuthorizePath)
 			first, again = browserAt(b, s).Visit(callback), browserAt(b, second).Visit(callback)
-			if again.Status != first.Status || again.Field(t, "code") != first.Field(t, "code") || again.Field(t, "detail") != first.Field(t, "detail") {
+			if again.Status != first.Status || again.Field(t, "code") != first.Field(t, "code") ||
+				again.Field(t, "detail") != first.Field(t, "detail") {
 				t.Errorf("%s: answered with %s, then with %s", name, first.Body, again.Body)
 			}
 		}
 		i.Change(func() { delete(i.Handlers, "/token") })
 
-		// A flow without an address to come back to has tokens, which are those of one session, until they are used.
+		// A flow without an address to come back to has tokens, which are those of one session,
+		// until they are used.
 		sessions := s.Rows("refresh_tokens")
 		callback = b.UntilCallback(apitest.AuthorizePath)
 		tokens := s.Expect(http.StatusOK, browserAt(b, s).Visit(callback))
 		again := s.Expect(http.StatusOK, browserAt(b, second).Visit(callback))
-		if again.Field(t, "refresh_token") != tokens.Field(t, "refresh_token") || s.Rows("refresh_tokens") != sessions+1 {
+		if again.Field(t, "refresh_token") != tokens.Field(t, "refresh_token") || s.Rows("refresh_tokens") != sessions+
+			1 {
 			t.Errorf("%d sessions: %s", s.Rows("refresh_tokens")-sessions, again.Body)
 		}
 		s.Expect(http.StatusOK, s.Refresh(again.Field(t, "refresh_token")))
@@ -104,7 +118,8 @@ func TestCallback_repeatedGetsTheSameOutcome(t *testing.T) {
 	})
 }
 
-// The flow is finished when the client leaves, and a callback that is repeated meanwhile waits for the outcome.
+// The flow is finished when the client leaves, and a callback that is repeated meanwhile waits for
+// the outcome.
 func TestCallback_whoseClientLeavesIsFinished(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -152,13 +167,15 @@ func TestCallback_whoseClientLeavesIsFinished(t *testing.T) {
 		all.Wait()
 		code := answers[0].RedirectQuery(b).Get("code")
 		if code == "" || answers[1].RedirectQuery(b).Get("code") != code || i.Called("/token") != 1 {
-			t.Errorf("led to %q and %q after %d exchanges", answers[0].Header.Get("Location"), answers[1].Header.Get("Location"), i.Called("/token"))
+			t.Errorf("led to %q and %q after %d exchanges", answers[0].Header.Get("Location"),
+				answers[1].Header.Get("Location"), i.Called("/token"))
 		}
 		s.Expect(http.StatusOK, s.ExchangeCode(code))
 	})
 }
 
-// What goes wrong on the way of a browser is a redirect to the application or a page, and a problem for programs.
+// What goes wrong on the way of a browser is a redirect to the application or a page, and a problem
+// for programs.
 func TestCallback_errorsAreForPeople(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -185,11 +202,14 @@ func TestCallback_errorsAreForPeople(t *testing.T) {
 			apitest.AuthorizePath + "?redirect_uri=https://x": {http.StatusBadRequest, "invalid_parameter"},
 		} {
 			page := s.Expect(want.status, visit(path, ofABrowser))
-			if page.Header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(string(page.Body), "<code>"+want.code+"</code>") ||
-				!strings.Contains(string(page.Body), page.Header.Get("X-Request-ID")) || strings.Contains(string(page.Body), "<script") {
+			if page.Header.Get("Content-Type") != "text/html; charset=utf-8" ||
+				!strings.Contains(string(page.Body), "<code>"+want.code+"</code>") ||
+				!strings.Contains(string(page.Body), page.Header.Get("X-Request-ID")) ||
+				strings.Contains(string(page.Body), "<script") {
 				t.Errorf("%s: %v %s", path, page.Header, page.Body)
 			}
-			for _, accept := range []string{"", "*/*", "application/json", "application/problem+json, text/html;q=0.5", "text/html;q=0", "text/html;q=x", "nonsense"} {
+			for _, accept := range []string{"", "*/*", "application/json", "application/problem+json, text/html;q=0.5",
+				"text/html;q=0", "text/html;q=x", "nonsense"} {
 				if a := s.Expect(want.status, visit(path, accept)); a.Field(t, "code") != want.code {
 					t.Errorf("%q: %s", accept, a.Body)
 				}
@@ -200,7 +220,8 @@ func TestCallback_errorsAreForPeople(t *testing.T) {
 		}
 		i.Change(func() { i.Handlers["/token"] = failing(http.StatusInternalServerError) })
 		b := s.Browser()
-		if landed := b.Visit(apitest.AuthorizeToApplication).RedirectQuery(b); landed.Get("error") != "server_error" || landed.Get("error_code") != "provider_failed" {
+		if landed := b.Visit(apitest.AuthorizeToApplication).RedirectQuery(b); landed.Get("error") != "server_error" ||
+			landed.Get("error_code") != "provider_failed" {
 			t.Errorf("arrived with %v", landed)
 		}
 		if !strings.Contains(s.Logs.String(), "exchange the code: ") {

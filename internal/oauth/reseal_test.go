@@ -38,7 +38,8 @@ func TestResealer_encryptsEverySecretUnderTheCurrentOne(t *testing.T) {
 		home := db.Client.Tenant.Create().SetSlug("acme").SetName("Acme").SaveX(ctx)
 		create := func(name string, sealed func(id string) []byte) uuid.UUID {
 			id := uuid.Must(uuid.NewV7())
-			db.Client.OAuthProvider.Create().SetID(id).SetTenantID(home.ID).SetName(name).SetKind(oauthprovider.KindOidc).SetLabel("x").
+			db.Client.OAuthProvider.Create().SetID(id).SetTenantID(home.ID).SetName(name).
+				SetKind(oauthprovider.KindOidc).SetLabel("x").
 				SetClientID("x").SetClientSecret(sealed(id.String())).ExecX(ctx)
 			return id
 		}
@@ -48,7 +49,8 @@ func TestResealer_encryptsEverySecretUnderTheCurrentOne(t *testing.T) {
 		stolen := create("stolen", func(string) []byte { return []byte("sealed elsewhere") })
 
 		var logged bytes.Buffer
-		o, err := New(db.Client, Options{Sealer: sealer(t, next, secret), Log: slog.New(slog.NewTextHandler(&logged, nil))})
+		o, err := New(db.Client, Options{Sealer: sealer(t, next, secret),
+			Log: slog.New(slog.NewTextHandler(&logged, nil))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +59,8 @@ func TestResealer_encryptsEverySecretUnderTheCurrentOne(t *testing.T) {
 		}
 		today := sealer(t, next, "")
 		for _, row := range db.Client.OAuthProvider.Query().Where(oauthprovider.IDNEQ(stolen)).AllX(ctx) {
-			if plain, _, err := today.Open(*row.ClientSecret, row.ID.String()); err != nil || string(plain) != "canary" {
+			if plain, _, err := today.Open(*row.ClientSecret, row.ID.String()); err != nil ||
+				string(plain) != "canary" {
 				t.Fatalf("%s: %q, %v", row.Name, plain, err)
 			}
 		}
@@ -75,7 +78,8 @@ func TestResealer_keepsSecretThatWasSetMeanwhile(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		ctx := principal.System(t.Context(), "test")
 		home := db.Client.Tenant.Create().SetSlug("acme").SetName("Acme").SaveX(ctx)
-		row := db.Client.OAuthProvider.Create().SetTenantID(home.ID).SetName("x").SetKind(oauthprovider.KindOidc).SetLabel("x").SetClientID("x").SaveX(ctx)
+		row := db.Client.OAuthProvider.Create().SetTenantID(home.ID).SetName("x").SetKind(oauthprovider.KindOidc).
+			SetLabel("x").SetClientID("x").SaveX(ctx)
 		old := sealer(t, "the secret of before", "").Seal([]byte("old"), row.ID.String())
 		db.Client.OAuthProvider.UpdateOne(row).SetClientSecret([]byte("set meanwhile")).ExecX(ctx)
 		o := &OAuth{client: db.Client, opts: Options{Sealer: sealer(t, "the secret of today", "the secret of before")}}

@@ -25,7 +25,8 @@ const maxProviderName = 32
 // upstream is a provider as a flow of a tenant uses it.
 type upstream struct {
 	Provider
-	// ref names it in its callback: each has one of its own, so that no answer of one is taken for another's (RFC 9700 §4.4.2).
+	// ref names it in its callback: each has one of its own, so that no answer of one is taken for
+	// another's (RFC 9700 §4.4.2).
 	ref string
 	// own says that the tenant has set it up, and so decides who is who there. It has a generation.
 	own        bool
@@ -43,8 +44,9 @@ type home struct {
 	settings settings.Tenant
 }
 
-// key is what the subjects of the provider are distinguished by from those of others (OIDC Core §5.7): of a provider of the server
-// also by its issuer, which may be another one after the next start.
+// key is what the subjects of the provider are distinguished by from those of others (OIDC Core
+// §5.7): of a provider of the server also by its issuer, which may be another one after the next
+// start.
 func (u *upstream) key() string {
 	if u.own {
 		return u.ref
@@ -75,9 +77,10 @@ type upstreamRow struct {
 	Scopes         []byte         `sql:"scopes"`
 }
 
-// upstream returns a provider that signs people in to a tenant, by its name or its ref, in one statement: 404 if the tenant has none
-// that is enabled, or may not act.
-func (o *OAuth) upstream(ctx context.Context, of func(*sql.Selector) *sql.Predicate, called string) (home, *upstream, error) {
+// upstream returns a provider that signs people in to a tenant, by its name or its ref, in one
+// statement: 404 if the tenant has none that is enabled, or may not act.
+func (o *OAuth) upstream(ctx context.Context, of func(*sql.Selector) *sql.Predicate, called string) (home, *upstream,
+	error) {
 	column, value := oauthprovider.FieldName, any(called)
 	if id, err := uuid.Parse(called); err == nil && len(called) > maxProviderName {
 		column, value = oauthprovider.FieldID, id
@@ -90,7 +93,8 @@ func (o *OAuth) upstream(ctx context.Context, of func(*sql.Selector) *sql.Predic
 		))
 		s.Where(of(s)).Select(s.C(tenant.FieldID), s.C(tenant.FieldSettings), s.C(tenant.FieldIsActive)).
 			AppendSelectAs(p.C(oauthprovider.FieldID), "provider_id")
-		s.AppendSelect(p.Columns(oauthprovider.FieldName, oauthprovider.FieldKind, oauthprovider.FieldEnabled, oauthprovider.FieldGeneration, oauthprovider.FieldClientID,
+		s.AppendSelect(p.Columns(oauthprovider.FieldName, oauthprovider.FieldKind, oauthprovider.FieldEnabled,
+			oauthprovider.FieldGeneration, oauthprovider.FieldClientID,
 			oauthprovider.FieldClientSecret, oauthprovider.FieldIssuer, oauthprovider.FieldAuthorizationEndpoint,
 			oauthprovider.FieldTokenEndpoint, oauthprovider.FieldUserinfoEndpoint, oauthprovider.FieldScopes)...)
 	}).Scan(principal.System(ctx, "OAuth: nobody is known yet"), &rows)
@@ -117,17 +121,18 @@ type offered struct {
 
 // offered returns a provider of a tenant by their names. The end of a flow looks again.
 func (o *OAuth) offered(ctx context.Context, slug, name string) (offered, error) {
-	return cache.Get(o.opts.Cache, cache.Key{Kind: cache.Provider, Name: slug + "/" + name}, func() (cache.Loaded[offered], error) {
-		h, u, err := o.upstream(ctx, bySlug(slug), name)
-		if err != nil {
-			return cache.Loaded[offered]{}, err
-		}
-		size := 1024 + len(u.Issuer) + len(u.Endpoints.Authorization) + len(u.Endpoints.Token) + len(u.ClientSecret)
-		for _, uri := range h.settings.RedirectURIs {
-			size += len(uri) + 16
-		}
-		return cache.Loaded[offered]{Value: offered{h, u}, Rows: []uuid.UUID{h.id}, Size: size}, nil
-	})
+	return cache.Get(o.opts.Cache, cache.Key{Kind: cache.Provider, Name: slug + "/" + name},
+		func() (cache.Loaded[offered], error) {
+			h, u, err := o.upstream(ctx, bySlug(slug), name)
+			if err != nil {
+				return cache.Loaded[offered]{}, err
+			}
+			size := 1024 + len(u.Issuer) + len(u.Endpoints.Authorization) + len(u.Endpoints.Token) + len(u.ClientSecret)
+			for _, uri := range h.settings.RedirectURIs {
+				size += len(uri) + 16
+			}
+			return cache.Loaded[offered]{Value: offered{h, u}, Rows: []uuid.UUID{h.id}, Size: size}, nil
+		})
 }
 
 // provider returns the provider of a row, or the server's.
@@ -158,7 +163,8 @@ func (o *OAuth) provider(row *upstreamRow, called string) (*upstream, error) {
 	if row.ClientSecret != nil {
 		secret, _, err := o.opts.Sealer.Open(row.ClientSecret, u.ref)
 		if err != nil { // not the caller's fault, and mended by a new client secret (docs/keys.md)
-			return nil, problem.Unavailable(fmt.Errorf("open the client secret of OAuth provider %s of tenant %s: %w", u.ref, row.TenantID, err))
+			return nil, problem.Unavailable(fmt.Errorf("open the client secret of OAuth provider %s of tenant %s: %w",
+				u.ref, row.TenantID, err))
 		}
 		u.ClientSecret = string(secret)
 	}

@@ -17,7 +17,8 @@ import (
 	"tenantry/internal/principal"
 )
 
-// A code is good for a minute, for what it was issued for, and for nobody who was shut out meanwhile.
+// A code is good for a minute, for what it was issued for, and for nobody who was shut out
+// meanwhile.
 func TestCode_is_void_after_whatever_voids_a_session(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -43,7 +44,8 @@ func TestCode_is_void_after_whatever_voids_a_session(t *testing.T) {
 		before = code()
 		ada = s.SignIn("acme", ada.User)
 		s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/auth/password", ada.Access,
-			map[string]string{"current_password": apitest.OwnerPassword, "new_password": "another horse battery staple"}))
+			map[string]string{"current_password": apitest.OwnerPassword,
+				"new_password": "another horse battery staple"}))
 		s.Expect(http.StatusUnauthorized, s.ExchangeCode(before))
 
 		before = code()
@@ -52,18 +54,22 @@ func TestCode_is_void_after_whatever_voids_a_session(t *testing.T) {
 		mu.Unlock()
 		s.Expect(http.StatusBadRequest, s.ExchangeCode(before))
 		s.Expect(http.StatusOK, s.ExchangeCode(code()))
-		if a := s.Call("POST", "/api/v1/auth/oauth/exchange", "", map[string]string{"code": code(), "code_verifier": fmt.Sprintf("%043d", 1)}); a.Status != http.StatusBadRequest {
+		if a := s.Call("POST", "/api/v1/auth/oauth/exchange", "",
+			map[string]string{"code": code(),
+				"code_verifier": fmt.Sprintf("%043d", 1)}); a.Status != http.StatusBadRequest {
 			t.Errorf("a verifier without challenge: %d", a.Status)
 		}
 		ctx := principal.System(t.Context(), "test")
 		hash := sha256.Sum256([]byte("another purpose"))
-		s.DB.Client.OneTimeToken.Create().SetTenantID(ada.TenantID).SetUserID(ada.ID).SetPurpose("invitation").SetTokenHash(hash[:]).
+		s.DB.Client.OneTimeToken.Create().SetTenantID(ada.TenantID).SetUserID(ada.ID).SetPurpose("invitation").
+			SetTokenHash(hash[:]).
 			SetExpiresAt(clock().Add(time.Hour)).SaveX(ctx)
 		s.Expect(http.StatusBadRequest, s.ExchangeCode("another purpose"))
 	})
 }
 
-// O-09 in a race: a squatter who calls back beside the owner of the address never has a session in the owner's account.
+// O-09 in a race: a squatter who calls back beside the owner of the address never has a session in
+// the owner's account.
 func TestSquatter_beside_the_owner_gets_nothing(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -72,16 +78,20 @@ func TestSquatter_beside_the_owner_gets_nothing(t *testing.T) {
 		s.ChangeSettings("acme", apitest.OpenToProviders)
 		for round := range 15 {
 			address := fmt.Sprintf("victim%d@acme.test", round)
-			loose.Change(func() { loose.Claims = map[string]any{"sub": fmt.Sprint("squatter", round), "email": address} })
+			loose.Change(func() {
+				loose.Claims = map[string]any{"sub": fmt.Sprint("squatter", round), "email": address}
+			})
 			strict.Change(func() {
-				strict.Claims = map[string]any{"sub": fmt.Sprint("owner", round), "email": address, "email_verified": true}
+				strict.Claims = map[string]any{"sub": fmt.Sprint("owner", round), "email": address,
+					"email_verified": true}
 			})
 			s.Expect(http.StatusOK, s.Browser().Visit("/api/v1/auth/oauth/loose/authorize"))
 			squatters := make([]*apitest.Browser, 6)
 			callbacks := make([]string, len(squatters))
 			for n := range squatters {
 				squatters[n] = s.Browser()
-				callbacks[n] = squatters[n].UntilCallback("/api/v1/auth/oauth/loose/authorize" + []string{"", "?redirect_uri=" + url.QueryEscape(apitest.ApplicationURL)}[n%2])
+				callbacks[n] = squatters[n].UntilCallback("/api/v1/auth/oauth/loose/authorize" +
+					[]string{"", "?redirect_uri=" + url.QueryEscape(apitest.ApplicationURL)}[n%2])
 			}
 			owner := s.Browser()
 			callback := owner.UntilCallback(apitest.AuthorizePath)
@@ -100,7 +110,8 @@ func TestSquatter_beside_the_owner_gets_nothing(t *testing.T) {
 					a = s.ExchangeCode(a.RedirectQuery(squatters[n]).Get("code"))
 				}
 				if a.Status == http.StatusOK {
-					s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", a.Field(t, "access_token"), nil))
+					s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", a.Field(t, "access_token"),
+						nil))
 					s.Expect(http.StatusUnauthorized, s.Refresh(a.Field(t, "refresh_token")))
 				}
 			}
@@ -116,24 +127,28 @@ func TestProvider_of_a_tenant_is_nobody_by_address(t *testing.T) {
 		s := apitest.Start(t, opts, apitest.AllowLoopback)
 		s.ChangeSettings("acme", apitest.OpenToProviders)
 		access, _ := s.Login()
-		made := s.Expect(http.StatusCreated, s.Call("POST", apitest.ProvidersPath, access, apitest.ProviderBody("corporate", map[string]any{"issuer": i.URL, "client_id": "tenantry"})))
+		made := s.Expect(http.StatusCreated, s.Call("POST", apitest.ProvidersPath, access,
+			apitest.ProviderBody("corporate", map[string]any{"issuer": i.URL, "client_id": "tenantry"})))
 		for _, verified := range []bool{true, false} {
 			owner := s.CreateUser("acme", fmt.Sprintf("owner-%t@acme.test", verified), "owner")
 			if verified {
-				s.DB.Client.User.UpdateOne(owner.User).SetEmailVerifiedAt(time.Now()).ExecX(principal.System(t.Context(), "test"))
+				s.DB.Client.User.UpdateOne(owner.User).SetEmailVerifiedAt(time.Now()).
+					ExecX(principal.System(t.Context(), "test"))
 			}
 			i.Change(func() { i.Claims["email"] = owner.Email })
 			s.Expect(http.StatusConflict, s.Browser().Visit(apitest.AuthorizePath))
 			s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", owner.Access, nil))
 		}
 
-		// What it has linked goes with it, so that nobody is shut out by a provider that is not there.
+		// What it has linked goes with it, so that nobody is shut out by a provider that is not
+		// there.
 		i.Change(func() { i.Claims["email"] = "ada@acme.test" })
 		s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath))
 		path := apitest.ProvidersPath + "/" + made.Field(t, "id")
 		s.Expect(http.StatusNoContent, s.Call("DELETE", path, access, nil))
 		s.Expect(http.StatusNotFound, s.Call("DELETE", path, access, nil))
-		if n := s.DB.Client.User.Query().Where(user.OauthIDNotNil()).CountX(principal.System(t.Context(), "test")); n != 0 {
+		if n := s.DB.Client.User.Query().Where(user.OauthIDNotNil()).CountX(principal.System(t.Context(),
+			"test")); n != 0 {
 			t.Errorf("%d are linked to what is not there", n)
 		}
 	})
@@ -151,7 +166,8 @@ func TestChanges_in_the_middle_of_a_flow_hold_at_its_end(t *testing.T) {
 
 		b := s.Browser()
 		callback := b.UntilCallback(apitest.AuthorizeToApplication)
-		s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/tenant", access, map[string]any{"settings": map[string]any{"redirect_uris": []string{}}}))
+		s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/tenant", access,
+			map[string]any{"settings": map[string]any{"redirect_uris": []string{}}}))
 		if a := s.Expect(http.StatusBadRequest, b.Visit(callback)); a.Header.Get("Location") != "" {
 			t.Errorf("led to %s", a.Header.Get("Location"))
 		}
@@ -164,8 +180,10 @@ func TestChanges_in_the_middle_of_a_flow_hold_at_its_end(t *testing.T) {
 
 		callback = b.UntilCallback(apitest.AuthorizePath)
 		calls := i.Called("/token")
-		s.Expect(http.StatusCreated, s.Call("POST", apitest.ProvidersPath, access, apitest.ProviderBody("corporate", map[string]any{"issuer": i.URL, "client_id": "tenantry"})))
-		if a := s.Expect(http.StatusBadRequest, b.Visit(callback)); a.Field(t, "code") != "provider_disabled" || i.Called("/token") != calls {
+		s.Expect(http.StatusCreated, s.Call("POST", apitest.ProvidersPath, access,
+			apitest.ProviderBody("corporate", map[string]any{"issuer": i.URL, "client_id": "tenantry"})))
+		if a := s.Expect(http.StatusBadRequest, b.Visit(callback)); a.Field(t, "code") != "provider_disabled" ||
+			i.Called("/token") != calls {
 			t.Errorf("answered %s", a.Body)
 		}
 		callback = b.UntilCallback(b.BeginLink(apitest.LinkPath, ada.Access).Field(t, "authorization_url"))
@@ -182,14 +200,17 @@ func TestAnswers_of_providers_are_taken_as_they_come(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		i := apitest.NewIssuer(t)
-		s := apitest.Start(t, opts, i.Configure("corporate"), func(c *config.Config) { c.PublicURL = "https://id.acme.test/identity" })
+		s := apitest.Start(t, opts, i.Configure("corporate"), func(c *config.Config) {
+			c.PublicURL = "https://id.acme.test/identity"
+		})
 		s.ChangeSettings("acme", apitest.OpenToProviders)
 		b := s.Browser()
 		callback, err := url.Parse(b.UntilCallback(apitest.AuthorizeToApplication))
 		if err != nil {
 			t.Fatal(err)
 		}
-		refusal := url.Values{"state": {callback.Query().Get("state")}, "error": {"access_denied"}, "error_description": {"AADSTS65004: \r\nTrace: \xe9"}}
+		refusal := url.Values{"state": {callback.Query().Get("state")}, "error": {"access_denied"},
+			"error_description": {"AADSTS65004: \r\nTrace: \xe9"}}
 		if landed := b.Submit(callback.Path, refusal).RedirectQuery(b); landed.Get("error") != "access_denied" {
 			t.Errorf("arrived with %v", landed)
 		}

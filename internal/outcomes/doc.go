@@ -1,2 +1,3 @@
-// Package outcomes counts how attempts to sign in and refreshes have ended, in the words of the metrics.
+// Package outcomes counts how attempts to sign in and refreshes have ended, in the words of the
+// metrics.
 package outcomes

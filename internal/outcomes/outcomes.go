@@ -16,9 +16,11 @@ const (
 	Busy = "busy"
 	// Refused is an attempt that proves nothing, or not enough.
 	Refused = "refused"
-	// Failed is an attempt that was not decided: an outage, a client that has hung up, or something unforeseen.
+	// Failed is an attempt that was not decided: an outage, a client that has hung up, or something
+	// unforeseen.
 	Failed = "failed"
-	// Rotated is a refresh that has moved its session on, and Grace one that was given the same successor again.
+	// Rotated is a refresh that has moved its session on, and Grace one that was given the same
+	// successor again.
 	Rotated, Grace = "rotated", "grace"
 	// Reuse is a used refresh token presented after the reuse window, which revokes its session.
 	Reuse = "reuse"

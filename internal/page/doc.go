@@ -2,6 +2,6 @@
 //
 //	limit, cursor → Window → statement for limit+1 rows after the cursor → Cut → items, next cursor
 //
-// A cursor is the id that a page ends with, signed for its list. The package does not know the lists, their statements
-// or HTTP.
+// A cursor is the id that a page ends with, signed for its list. The package does not know the
+// lists, their statements or HTTP.
 package page

@@ -13,7 +13,8 @@ import (
 // defaultLimit is how many items a page has if the client does not say, as the contract declares.
 const defaultLimit = 50
 
-// Window says which page of a list is meant: what comes after a cursor, or the first page, and how many items at most.
+// Window says which page of a list is meant: what comes after a cursor, or the first page, and how
+// many items at most.
 type Window struct {
 	Limit  int
 	Cursor string
@@ -31,7 +32,8 @@ func NewWindow(limit *int, cursor *string) Window {
 	return w
 }
 
-// Cut returns the items of a page, of which one more was read than it takes, and the cursor of the next, "" on the last.
+// Cut returns the items of a page, of which one more was read than it takes, and the cursor of the
+// next, "" on the last.
 func Cut[T any](items []T, w Window, cursor func(last T) string) (kept []T, next string) {
 	if len(items) <= w.Limit {
 		return items, ""
@@ -39,11 +41,13 @@ func Cut[T any](items []T, w Window, cursor func(last T) string) (kept []T, next
 	return items[:w.Limit], cursor(items[w.Limit-1])
 }
 
-// Cursors make and read the cursors of lists that are ordered by id. A cursor is the id that a page has ended with, and a
-// MAC over it and the list, filters included: it is of no use elsewhere, and nobody can make one.
+// Cursors make and read the cursors of lists that are ordered by id. A cursor is the id that a page
+// has ended with, and a MAC over it and the list, filters included: it is of no use elsewhere, and
+// nobody can make one.
 type Cursors struct{ keys [][]byte }
 
-// NewCursors returns the cursors under secret keys: the first makes them, and all of them are taken.
+// NewCursors returns the cursors under secret keys: the first makes them, and all of them are
+// taken.
 func NewCursors(keys [][]byte) Cursors { return Cursors{keys} }
 
 // Encode returns the cursor of what comes after an id.

@@ -30,12 +30,12 @@ func (s Share) keys() [4]string {
 	}
 }
 
-// admission is a semaphore with a bounded queue that is fair to networks, tenants and accounts at once
-// (start-time fair queueing). Each waiter has one key for its site, network, tenant and account. A key
-// that was served waits until every other key in the queue was served once; a waiter is admitted when
-// the last of its keys has its turn. When the queue is full, the newest waiter of the largest crowd is
-// refused. So neither one account, nor one tenant from many networks, nor one network with many
-// tenants keeps others out.
+// admission is a semaphore with a bounded queue that is fair to networks, tenants and accounts at
+// once (start-time fair queueing). Each waiter has one key for its site, network, tenant and
+// account. A key that was served waits until every other key in the queue was served once; a waiter
+// is admitted when the last of its keys has its turn. When the queue is full, the newest waiter of
+// the largest crowd is refused. So neither one account, nor one tenant from many networks, nor one
+// network with many tenants keeps others out.
 type admission struct {
 	room, queue int
 

@@ -47,12 +47,22 @@ func TestAdmission_givesEqualPartsToWhoeverACrowdIsOf(t *testing.T) {
 	t.Parallel()
 	victim := Share{"192.0.2.1", "b", "ada", false}
 	for name, crowd := range map[string]func(i int) Share{
-		"one account":                      func(int) Share { return Share{"203.0.113.1", "a", "owner", false} },
-		"a tenant from many networks":      func(i int) Share { return Share{fmt.Sprintf("203.0.113.%d", i), "a", fmt.Sprint(i), false} },
-		"a network that names tenants":     func(i int) Share { return Share{"203.0.113.1", fmt.Sprint(i), "owner", false} },
-		"a site of IPv6":                   func(i int) Share { return Share{fmt.Sprintf("2001:db8:0:%x::1", i), fmt.Sprint(i), "owner", false} },
-		"an IPv6 network":                  func(i int) Share { return Share{fmt.Sprintf("2001:db8::%x", i), fmt.Sprint(i), "owner", false} },
-		"an account of the same tenant":    func(i int) Share { return Share{fmt.Sprintf("203.0.113.%d", i), "b", "bob", false} },
+		"one account": func(int) Share { return Share{"203.0.113.1", "a", "owner", false} },
+		"a tenant from many networks": func(i int) Share {
+			return Share{fmt.Sprintf("203.0.113.%d", i), "a", fmt.Sprint(i), false}
+		},
+		"a network that names tenants": func(i int) Share {
+			return Share{"203.0.113.1", fmt.Sprint(i), "owner", false}
+		},
+		"a site of IPv6": func(i int) Share {
+			return Share{fmt.Sprintf("2001:db8:0:%x::1", i), fmt.Sprint(i), "owner", false}
+		},
+		"an IPv6 network": func(i int) Share {
+			return Share{fmt.Sprintf("2001:db8::%x", i), fmt.Sprint(i), "owner", false}
+		},
+		"an account of the same tenant": func(i int) Share {
+			return Share{fmt.Sprintf("203.0.113.%d", i), "b", "bob", false}
+		},
 		"one account of the same network":  func(int) Share { return Share{"192.0.2.1", "b", "bob", false} },
 		"another tenant, the same network": func(i int) Share { return Share{"192.0.2.1", "a", fmt.Sprint(i), false} },
 	} {
@@ -109,8 +119,8 @@ func TestAdmission_keepsNoCreditOfTheIdle(t *testing.T) {
 	}
 }
 
-// P-07: requests that hang up while they wait, or just as they are admitted, lose no permit and free
-// none of another.
+// P-07: requests that hang up while they wait, or just as they are admitted, lose no permit and
+// free none of another.
 func TestAdmission_losesNoPermitOfRequestsThatHangUp(t *testing.T) {
 	t.Parallel()
 	a := newAdmission(2, 50)

@@ -48,16 +48,18 @@ func (h *Hasher) equalise(ctx context.Context, password string, p phcHash) error
 	return nil
 }
 
-// saved returns hashes that cost together the difference between p and the highest cost. The cost of
-// argon2id is its memory times its passes.
+// saved returns hashes that cost together the difference between p and the highest cost. The cost
+// of argon2id is its memory times its passes.
 func (h *Hasher) saved(p phcHash) (rest []phcHash) {
 	memory, passes := h.cost()
 	cost := int64(memory)*int64(passes) - int64(p.memory)*int64(p.time)
 	if passes := cost / int64(memory); passes > 0 {
-		rest = append(rest, phcHash{memory: memory, time: uint32(passes), threads: 1, salt: h.salt, size: argonKey}) //nolint:gosec // at most maxArgonTime
+		rest = append(rest, phcHash{memory: memory, time: uint32(passes), threads: 1, salt: h.salt,
+			size: argonKey}) //nolint:gosec // at most maxArgonTime
 	}
 	if remainder := cost % int64(memory); remainder >= 1<<10 {
-		rest = append(rest, phcHash{memory: uint32(remainder), time: 1, threads: 1, salt: h.salt, size: argonKey}) //nolint:gosec // less than maxArgonMemory
+		rest = append(rest, phcHash{memory: uint32(remainder), time: 1, threads: 1, salt: h.salt,
+			size: argonKey}) //nolint:gosec // less than maxArgonMemory
 	}
 	return rest
 }

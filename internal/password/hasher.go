@@ -24,12 +24,13 @@ const (
 
 	minArgonMemory = 19 << 10 // KiB
 	minArgonTime   = 2
-	// Stored parameters above these are not computed: a row that was tampered with must not take the server's memory.
+	// Stored parameters above these are not computed: a row that was tampered with must not take
+	// the server's memory.
 	maxArgonMemory = 256 << 10
 	maxArgonTime   = 16
 
-	// For each hash that is computed at once, so many requests are under way and so many more wait to be let in, no longer
-	// than hashWait. Those would not have their turn in time.
+	// For each hash that is computed at once, so many requests are under way and so many more wait
+	// to be let in, no longer than hashWait. Those would not have their turn in time.
 	hashRoom, hashQueue = 4, 100
 	hashWait            = 5 * time.Second
 )
@@ -37,8 +38,8 @@ const (
 // HashOptions are the cost of a hash and how many are computed at once.
 type HashOptions struct {
 	Concurrency int
-	// MemoryKiB and Time are argon2id's m and t, with p = 1: at least 19456 and 2 (OWASP Password Storage Cheat Sheet), at
-	// most 262144 and 16.
+	// MemoryKiB and Time are argon2id's m and t, with p = 1: at least 19456 and 2 (OWASP Password
+	// Storage Cheat Sheet), at most 262144 and 16.
 	MemoryKiB, Time int
 }
 
@@ -48,9 +49,9 @@ type Hasher struct {
 	slots        chan struct{}
 	memory, time uint32
 	// highest is the cost of the most expensive hash that this process was configured with or has
-	// verified, as memory << 32 | time. Every password that is not right costs as much, so that time
-	// does not tell which accounts exist (ASVS 6.3.8). Only a restart lowers highest, since other
-	// accounts may have such a hash.
+	// verified, as memory << 32 | time. Every password that is not right costs as much, so that
+	// time does not tell which accounts exist (ASVS 6.3.8). Only a restart lowers highest, since
+	// other accounts may have such a hash.
 	highest atomic.Uint64
 	// salt and key are what a password is compared with where there is no hash.
 	salt, key []byte
@@ -84,7 +85,8 @@ const (
 	StageTurn = "turn"
 )
 
-// Report tells how long each stage was waited for, also by those who gave up. It must be called before anybody hashes beside it.
+// Report tells how long each stage was waited for, also by those who gave up. It must be called
+// before anybody hashes beside it.
 func (h *Hasher) Report(waited func(stage string, wait time.Duration)) { h.waited = waited }
 
 // Waiting returns how many requests are admitted to hashing, or wait for it.
@@ -159,7 +161,8 @@ func (h *Hasher) Admit(ctx context.Context, share Share) (leave func(), err erro
 
 // compute returns the key of a password under the parameters of p, in its turn.
 func (h *Hasher) compute(ctx context.Context, password string, p phcHash) ([]byte, error) {
-	_, span := trace.SpanFromContext(ctx).TracerProvider().Tracer("tenantry/internal/password").Start(ctx, "hash a password")
+	_, span := trace.SpanFromContext(ctx).TracerProvider().Tracer("tenantry/internal/password").Start(ctx,
+		"hash a password")
 	defer span.End()
 	asked := time.Now()
 	select {
@@ -213,7 +216,8 @@ func parsePHC(s string) (phcHash, error) {
 	if h.key, err = base64.RawStdEncoding.Strict().DecodeString(parts[5]); err != nil {
 		return h, errPHC
 	}
-	if h.memory < 8*uint32(h.threads) || h.memory > maxArgonMemory || h.time < 1 || h.time > maxArgonTime || h.threads < 1 ||
+	if h.memory < 8*uint32(h.threads) || h.memory > maxArgonMemory || h.time < 1 || h.time > maxArgonTime ||
+		h.threads < 1 ||
 		h.threads > 16 || len(h.salt) < 8 || len(h.salt) > 64 || len(h.key) < 16 || len(h.key) > 64 {
 		return h, errPHC
 	}

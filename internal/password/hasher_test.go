@@ -32,13 +32,14 @@ func TestHasher(t *testing.T) {
 		password string
 		want     bool
 	}{
-		"the password":            {&first, "correct horse battery staple", true},
-		"another":                 {&first, "correct horse battery stapl", false},
-		"none":                    {&first, "", false},
-		"no hash":                 {nil, "correct horse battery staple", false},
-		"an empty hash":           {new(""), "", false},
-		"a hash of another kind":  {new("$2a$10$abcdefghijklmnopqrstuu"), "x", false},
-		"parameters out of reach": {new("$argon2id$v=19$m=4194304,t=2,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA"), "x", false},
+		"the password":           {&first, "correct horse battery staple", true},
+		"another":                {&first, "correct horse battery stapl", false},
+		"none":                   {&first, "", false},
+		"no hash":                {nil, "correct horse battery staple", false},
+		"an empty hash":          {new(""), "", false},
+		"a hash of another kind": {new("$2a$10$abcdefghijklmnopqrstuu"), "x", false},
+		"parameters out of reach": {new("$argon2id$v=19$m=4194304,t=2,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA"), "x",
+			false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -63,7 +64,8 @@ func TestHasher_knows_what_was_hashed_under_less(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(renewed, "$argon2id$v=19$m=20480,t=3,p=1$") || low.Outdated(renewed) || high.Outdated(renewed) {
+	if !strings.HasPrefix(renewed, "$argon2id$v=19$m=20480,t=3,p=1$") || low.Outdated(renewed) ||
+		high.Outdated(renewed) {
 		t.Errorf("%s", renewed)
 	}
 	if matches, err := low.Verify(t.Context(), &renewed, "correct horse battery staple"); !matches || err != nil {
@@ -82,8 +84,8 @@ func TestHasher_computes_no_more_at_once_than_it_may(t *testing.T) {
 }
 
 // P-09: a password that is not right costs the same hashes, in memory times passes, for every
-// account: of no user, with a hash of any cost, with one that cannot be computed (P-06), and with the
-// right password of a user who must not sign in.
+// account: of no user, with a hash of any cost, with one that cannot be computed (P-06), and with
+// the right password of a user who must not sign in.
 func TestHasher_failuresCostAsMuchAsTheMostExpensiveHash(t *testing.T) {
 	t.Parallel()
 	const right = "correct horse battery staple"
@@ -92,7 +94,8 @@ func TestHasher_failuresCostAsMuchAsTheMostExpensiveHash(t *testing.T) {
 		"out of bounds": new("$argon2id$v=19$m=4194304,t=2,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA"),
 	}
 	for name, cost := range map[string]HashOptions{
-		"configured": {}, "more memory": {MemoryKiB: 40 << 10}, "more passes": {Time: 3}, "most expensive": {MemoryKiB: 40 << 10, Time: 3},
+		"configured": {}, "more memory": {MemoryKiB: 40 << 10}, "more passes": {Time: 3},
+		"most expensive": {MemoryKiB: 40 << 10, Time: 3},
 	} {
 		hash, err := NewHasher(cost).Hash(t.Context(), right)
 		if err != nil {
@@ -142,7 +145,8 @@ func TestHasher_failuresCostAsMuchAsTheMostExpensiveHash(t *testing.T) {
 	}
 }
 
-// ASVS 15.2.2: a crowd waits outside, and as much of it as cannot be served in time is told so at once.
+// ASVS 15.2.2: a crowd waits outside, and as much of it as cannot be served in time is told so at
+// once.
 func TestHasher_lets_no_more_in_than_it_may(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(HashOptions{Concurrency: 1})
@@ -194,7 +198,8 @@ func TestHasher_finishesTheHashOfAClientThatHangsUp(t *testing.T) {
 
 func busy(t *testing.T, err error) {
 	t.Helper()
-	if p, ok := errors.AsType[*problem.Problem](err); !ok || p.Status != http.StatusServiceUnavailable || p.RetryAfter == 0 {
+	if p, ok := errors.AsType[*problem.Problem](err); !ok || p.Status != http.StatusServiceUnavailable ||
+		p.RetryAfter == 0 {
 		t.Errorf("busy: %v", err)
 	}
 }

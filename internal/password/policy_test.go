@@ -47,7 +47,8 @@ func TestCheckPassword(t *testing.T) {
 	}
 }
 
-// ASVS 6.2.4: at least 3000 that the policy would otherwise let through, at the least length that a tenant may set.
+// ASVS 6.2.4: at least 3000 that the policy would otherwise let through, at the least length that a
+// tenant may set.
 func TestCommon_passwords_are_refused(t *testing.T) {
 	t.Parallel()
 	least := 8
@@ -67,7 +68,8 @@ func TestCommon_passwords_are_refused(t *testing.T) {
 		t.Errorf("a list of %d", refused)
 	}
 	for _, password := range []string{
-		"passwordpassword", "Password Password!", "password12345678", "Monkey123456789", "123456789012345", "abc123abc123abc",
+		"passwordpassword", "Password Password!", "password12345678", "Monkey123456789", "123456789012345",
+		"abc123abc123abc",
 		"qwerty qwerty qwerty", "2026passwordpassword", "1qaz2wsx3edc4rfv", "!!!letmein!!!letmein",
 	} {
 		if err := Check(password, &ent.Tenant{}, ""); err == nil {

@@ -12,32 +12,37 @@ type Code struct {
 	When, Do string
 }
 
-// Codes is the catalogue of every code that a client may get, by status. docs/errors.md and the enum of the contract are
-// generated from it: run `task gen` after a change.
+// Codes is the catalogue of every code that a client may get, by status. docs/errors.md and the
+// enum of the contract are generated from it: run `task gen` after a change.
 //
 //go:generate go run ../tools/errordocs
 var Codes = []Code{
 	{"malformed_request", []int{http.StatusBadRequest},
-		"The request cannot be read: its body is not JSON, has a member twice or with another case, or its framing is wrong.",
+		"The request cannot be read: its body is not JSON, has a member twice or with another case, or its framing " +
+			"is wrong.",
 		"Correct the request. Do not repeat it unchanged."},
 	{"invalid_parameter", []int{http.StatusBadRequest},
 		"A path or query parameter has a value that is not allowed. `errors` names the parameter.",
 		"Correct the parameter."},
 	{"invalid_state", []int{http.StatusBadRequest},
-		"A callback belongs to no sign-in of this browser: it began elsewhere, took longer than ten minutes, or has ended.",
+		"A callback belongs to no sign-in of this browser: it began elsewhere, took longer than ten minutes, or has " +
+			"ended.",
 		"Begin the sign-in again."},
 	{"wrong_host", []int{http.StatusBadRequest},
-		"The sign-in at a provider began at another host name of this machine than that of the public URL, so the callback would not find its cookie.",
+		"The sign-in at a provider began at another host name of this machine than that of the public URL, so the " +
+			"callback would not find its cookie.",
 		"Begin the sign-in under the host name of `TENANTRY_PUBLIC_URL`."},
 	{"invalid_issuer", []int{http.StatusBadRequest},
 		"A callback names another issuer than the provider that was asked (RFC 9207).",
 		"Begin the sign-in again. If it recurs, the administrator corrects the issuer of the provider."},
 	{"invalid_grant", []int{http.StatusBadRequest},
-		"A one-time code is unknown, older than a minute or used before, or its `code_verifier` does not match; or the provider does not " +
+		"A one-time code is unknown, older than a minute or used before, or its `code_verifier` does not match; or " +
+			"the provider does not " +
 			"accept its own code.",
 		"Begin the sign-in again."},
 	{"invalid_id_token", []int{http.StatusBadRequest},
-		"The provider's answer does not prove who the user is: signature, issuer, audience, nonce or time of the ID token is wrong.",
+		"The provider's answer does not prove who the user is: signature, issuer, audience, nonce or time of the ID " +
+			"token is wrong.",
 		"Begin the sign-in again. If it recurs, the administrator finds the cause in the server's log."},
 	{"provider_disabled", []int{http.StatusBadRequest},
 		"The provider was disabled, deleted or given another client while the user signed in.",
@@ -71,20 +76,24 @@ var Codes = []Code{
 		"The operation needs an access token, and the request has none.",
 		"Send `Authorization: Bearer …`. Without a token, sign in."},
 	{"invalid_token", []int{http.StatusUnauthorized},
-		"The access token is expired, forged or from another issuer, or its session, user or tenant is no longer active.",
+		"The access token is expired, forged or from another issuer, or its session, user or tenant is no longer " +
+			"active.",
 		"Refresh once and repeat the request. If the refresh is refused, sign in."},
 	{"invalid_refresh_token", []int{http.StatusUnauthorized},
-		"The refresh token is unknown, or its session has ended: signed out, expired, revoked, or used twice beyond the grace window.",
+		"The refresh token is unknown, or its session has ended: signed out, expired, revoked, or used twice beyond " +
+			"the grace window.",
 		"Discard both tokens and sign in."},
 	{"invalid_credentials", []int{http.StatusUnauthorized},
-		"The tenant, e-mail address or password is wrong, or the user or tenant is not active. The answer is the same for each cause.",
+		"The tenant, e-mail address or password is wrong, or the user or tenant is not active. The answer is the " +
+			"same for each cause.",
 		"Ask the user again."},
 	{"insufficient_user_authentication", []int{http.StatusUnauthorized},
 		"The operation changes how the user signs in, and the session began more than ten minutes ago (RFC 9470).",
 		"Sign in again, then repeat the request with the new access token."},
 
 	{"forbidden", []int{http.StatusForbidden},
-		"The user lacks a permission, or would give or change more than the user holds. `detail` names the permission where one is missing.",
+		"The user lacks a permission, or would give or change more than the user holds. `detail` names the " +
+			"permission where one is missing.",
 		"Do not repeat the request. Ask an administrator of the tenant."},
 	{"registration_closed", []int{http.StatusForbidden},
 		"The tenant does not accept registrations, and the person has no account in it.",
@@ -113,7 +122,8 @@ var Codes = []Code{
 		"Use a method that the header `Allow` names."},
 
 	{"account_exists", []int{http.StatusConflict},
-		"A sign-in at a provider gives an e-mail address that an account of the tenant has, and the provider may not be linked by address alone.",
+		"A sign-in at a provider gives an e-mail address that an account of the tenant has, and the provider may not " +
+			"be linked by address alone.",
 		"Sign in to the account in its usual way, then link the provider."},
 	{"identity_taken", []int{http.StatusConflict},
 		"The identity at the provider is linked to another account.",
@@ -171,11 +181,13 @@ var Codes = []Code{
 		"The body has another type than the operation accepts, another character encoding than UTF-8, or is compressed.",
 		"Send `Content-Type: application/json`, not compressed."},
 	{"invalid_request", []int{http.StatusUnprocessableEntity, http.StatusBadRequest},
-		"422: the body is JSON and has wrong values; `errors` names each member by a JSON pointer (RFC 6901). 400: the provider does not accept " +
+		"422: the body is JSON and has wrong values; `errors` names each member by a JSON pointer (RFC 6901). 400: " +
+			"the provider does not accept " +
 			"the sign-in that it was asked for.",
 		"422: show each `detail` at its field. 400: the administrator corrects the client at the provider."},
 	{"too_many_attempts", []int{http.StatusTooManyRequests},
-		"Too many failed sign-ins of the account or from the network, or too many registrations or sign-ins at providers from the network.",
+		"Too many failed sign-ins of the account or from the network, or too many registrations or sign-ins at " +
+			"providers from the network.",
 		"Wait for the number of seconds in `Retry-After`, at most an hour."},
 
 	{"internal_error", []int{http.StatusInternalServerError},

@@ -23,20 +23,25 @@ var constructors = map[string]int{
 
 var statuses = map[string]int{
 	"StatusBadRequest": http.StatusBadRequest, "StatusNotFound": http.StatusNotFound,
-	"StatusMethodNotAllowed": http.StatusMethodNotAllowed, "StatusRequestEntityTooLarge": http.StatusRequestEntityTooLarge,
-	"StatusUnsupportedMediaType": http.StatusUnsupportedMediaType, "StatusUnprocessableEntity": http.StatusUnprocessableEntity,
-	"StatusTooManyRequests": http.StatusTooManyRequests, "StatusInternalServerError": http.StatusInternalServerError,
-	"StatusBadGateway": http.StatusBadGateway, "StatusServiceUnavailable": http.StatusServiceUnavailable,
+	"StatusMethodNotAllowed":      http.StatusMethodNotAllowed,
+	"StatusRequestEntityTooLarge": http.StatusRequestEntityTooLarge,
+	"StatusUnsupportedMediaType":  http.StatusUnsupportedMediaType,
+	"StatusUnprocessableEntity":   http.StatusUnprocessableEntity,
+	"StatusTooManyRequests":       http.StatusTooManyRequests,
+	"StatusInternalServerError":   http.StatusInternalServerError,
+	"StatusBadGateway":            http.StatusBadGateway, "StatusServiceUnavailable": http.StatusServiceUnavailable,
 	"StatusGatewayTimeout": http.StatusGatewayTimeout, "StatusUnauthorized": http.StatusUnauthorized,
 	"StatusForbidden": http.StatusForbidden, "StatusConflict": http.StatusConflict,
 }
 
-// TestCodes_areThoseOfTheProgram reads the source: every code with its status is in the catalogue, and no other.
+// TestCodes_areThoseOfTheProgram reads the source: every code with its status is in the catalogue,
+// and no other.
 func TestCodes_areThoseOfTheProgram(t *testing.T) {
 	t.Parallel()
 	used := map[string][]int{}
 	err := filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, ".gen.go") {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") ||
+			strings.HasSuffix(path, ".gen.go") {
 			return err
 		}
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
@@ -72,7 +77,8 @@ func collect(t *testing.T, path string, n ast.Node, used map[string][]int) {
 			add(t, path, n.Args[0], constructors[selector.Sel.Name], used)
 		}
 	case *ast.CompositeLit:
-		if of, ok := n.Type.(*ast.SelectorExpr); ok && of.X.(*ast.Ident).Name == "api" { //nolint:forcetypeassert // a package
+		if of, ok := n.Type.(*ast.SelectorExpr); ok &&
+			of.X.(*ast.Ident).Name == "api" { //nolint:forcetypeassert // a package
 			return // the document that a problem is rendered as
 		}
 		if code, status := member(n, "Code"), member(n, "Status"); code != nil && status != nil {

@@ -71,17 +71,19 @@ func InvalidParameter(name, detail string) *Problem {
 
 // InvalidParameters are path or query parameters that are wrong or unknown.
 func InvalidParameters(fields ...Field) *Problem {
-	return &Problem{Status: http.StatusBadRequest, Code: "invalid_parameter", Detail: "A parameter is not valid.", Fields: fields}
+	return &Problem{Status: http.StatusBadRequest, Code: "invalid_parameter", Detail: "A parameter is not valid.",
+		Fields: fields}
 }
 
 // Invalid is a request that is understood and has wrong values.
 func Invalid(fields ...Field) *Problem {
-	return &Problem{Status: http.StatusUnprocessableEntity, Code: "invalid_request", Detail: "The request has invalid values.",
+	return &Problem{Status: http.StatusUnprocessableEntity, Code: "invalid_request",
+		Detail: "The request has invalid values.",
 		Fields: fields}
 }
 
-// Under puts the members that an error names under another: what is /email in an account is /owner/email where the account
-// is a part of the request.
+// Under puts the members that an error names under another: what is /email in an account is
+// /owner/email where the account is a part of the request.
 func Under(err error, parent string) error {
 	p, ok := errors.AsType[*Problem](err)
 	if !ok {
@@ -105,7 +107,8 @@ func Forbidden(code, detail string) *Problem {
 	return &Problem{Status: http.StatusForbidden, Code: code, Detail: detail}
 }
 
-// NotFound is an object that does not exist, or that belongs to another tenant: the answer is the same.
+// NotFound is an object that does not exist, or that belongs to another tenant: the answer is the
+// same.
 func NotFound() *Problem {
 	return &Problem{Status: http.StatusNotFound, Code: "not_found", Detail: "There is no such resource."}
 }
@@ -129,19 +132,22 @@ func UnsupportedMediaType(want string) *Problem {
 
 // MethodNotAllowed is a method that the resource does not have.
 func MethodNotAllowed() *Problem {
-	return &Problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Detail: "The resource has no such method."}
+	return &Problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed",
+		Detail: "The resource has no such method."}
 }
 
 // TooMany is a client who has to wait before the next attempt.
 func TooMany(wait time.Duration) *Problem {
-	return &Problem{Status: http.StatusTooManyRequests, Code: "too_many_attempts", Detail: "There were too many attempts. Try again later.",
+	return &Problem{Status: http.StatusTooManyRequests, Code: "too_many_attempts",
+		Detail:     "There were too many attempts. Try again later.",
 		RetryAfter: wait}
 }
 
-// Unavailable is a dependency that is down or a queue that is full. It says nothing about the request, which may be sent
-// again.
+// Unavailable is a dependency that is down or a queue that is full. It says nothing about the
+// request, which may be sent again.
 func Unavailable(cause error) *Problem {
-	return &Problem{Status: http.StatusServiceUnavailable, Code: "unavailable", Detail: "The service cannot answer now.",
+	return &Problem{Status: http.StatusServiceUnavailable, Code: "unavailable",
+		Detail:     "The service cannot answer now.",
 		RetryAfter: time.Second, cause: cause}
 }
 
@@ -150,7 +156,8 @@ func Internal(cause error) *Problem {
 	return &Problem{Status: http.StatusInternalServerError, Code: "internal_error", cause: cause}
 }
 
-// Sentences returns what an error says on a terminal: the detail and the fields of a problem, the text of any other error.
+// Sentences returns what an error says on a terminal: the detail and the fields of a problem, the
+// text of any other error.
 func Sentences(err error) string {
 	p, ok := errors.AsType[*Problem](err)
 	if !ok {

@@ -10,9 +10,9 @@ import (
 	"tenantry/internal/principal"
 )
 
-// countAttempt counts an attempt in up to three counters and returns the IDs of those that counted it:
-// the client's address, the account, and the bucket, which the attempts on the account from networks
-// of one class share. An ID that is empty is left out.
+// countAttempt counts an attempt in up to three counters and returns the IDs of those that counted
+// it: the client's address, the account, and the bucket, which the attempts on the account from
+// networks of one class share. An ID that is empty is left out.
 //
 //   - $1, $3, $6: the IDs of address, account and bucket.
 //   - $2, $4, $7: what each begins with, which is one minus its free attempts.
@@ -22,10 +22,10 @@ import (
 //   - $12: the ID of the account if its wait does not stop it, else empty.
 //
 // A counter that waits (blocked_until) counts nothing. While the address waits, nothing is counted;
-// while the bucket waits or is used up, the account counts nothing. After the last free attempt each
-// attempt doubles the wait, from one second to one minute. Counting and deciding are one statement,
-// so that parallel guesses cannot pass between them. Rows are locked in the order address, account,
-// bucket, so that attempts do not deadlock.
+// while the bucket waits or is used up, the account counts nothing. After the last free attempt
+// each attempt doubles the wait, from one second to one minute. Counting and deciding are one
+// statement, so that parallel guesses cannot pass between them. Rows are locked in the order
+// address, account, bucket, so that attempts do not deadlock.
 const countAttempt = `INSERT INTO throttles (id, excess, blocked_until, expires_at)
 SELECT counted.id, counted.excess, 0, CAST($10 AS bigint) FROM (
 	SELECT CAST($1 AS text) AS id, CAST($2 AS bigint) AS excess, 1 AS place
@@ -55,10 +55,10 @@ WHERE throttles.expires_at <= $11 OR (
 	AND (throttles.id <> $6 OR throttles.excess < $8))
 RETURNING id`
 
-// settleAttempt refunds one attempt to the address $1, the account $2 and the bucket $3. If $4 is 1,
-// it resets the account and the bucket instead. It creates or extends the counter $5, which expires
-// at $6. An ID that is empty is left out. Rows are locked in the order of countAttempt. A counter that
-// was deleted meanwhile is inserted as expired.
+// settleAttempt refunds one attempt to the address $1, the account $2 and the bucket $3. If $4 is
+// 1, it resets the account and the bucket instead. It creates or extends the counter $5, which
+// expires at $6. An ID that is empty is left out. Rows are locked in the order of countAttempt. A
+// counter that was deleted meanwhile is inserted as expired.
 const settleAttempt = `INSERT INTO throttles (id, excess, blocked_until, expires_at)
 SELECT settled.id, CASE WHEN settled.place = 4 OR (settled.place > 1 AND CAST($4 AS bigint) = 1) THEN 0 ELSE 1 END, 0,
 	CASE WHEN settled.place = 4 THEN CAST($6 AS bigint) ELSE 0 END
@@ -130,14 +130,16 @@ func (a *Attempt) settle(ctx context.Context, reset bool) error {
 		resets, known = 1, a.known
 	}
 	_, err := a.limiter.client.ExecContext(context.WithoutCancel(ctx), settleAttempt,
-		counted(a.address), counted(a.account), counted(a.bucket), resets, known, a.limiter.clock().Add(networkKnown).UnixMilli())
+		counted(a.address), counted(a.account), counted(a.bucket), resets, known,
+		a.limiter.clock().Add(networkKnown).UnixMilli())
 	if err != nil {
 		return fmt.Errorf("settle attempt: %w", err)
 	}
 	return nil
 }
 
-// expiredAtOnce is how many throttles one statement deletes: an attack from many addresses leaves millions.
+// expiredAtOnce is how many throttles one statement deletes: an attack from many addresses leaves
+// millions.
 const expiredAtOnce = 1000
 
 // deleteExpired deletes $2 of the throttles that have expired at $1.

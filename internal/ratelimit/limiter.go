@@ -25,11 +25,11 @@ const (
 	// networkKnown is how long an account's network is known after the last sign-in from it.
 	networkKnown = 90 * 24 * time.Hour
 
-	// An account has at most maxFailures consecutive failures, at sign-in, change of password, on every
-	// instance (NIST SP 800-63B-4 §3.2.2). Unknown networks use at most the first unknownFailures of
-	// them, known networks at most the first knownFailures, so that an attack from afar leaves
-	// attempts to the owner's networks, and an attack from one of those leaves attempts to the
-	// owner's sessions.
+	// An account has at most maxFailures consecutive failures, at sign-in, change of password, on
+	// every instance (NIST SP 800-63B-4 §3.2.2). Unknown networks use at most the first
+	// unknownFailures of them, known networks at most the first knownFailures, so that an attack
+	// from afar leaves attempts to the owner's networks, and an attack from one of those leaves
+	// attempts to the owner's sessions.
 	unknownFailures, knownFailures, maxFailures = 50, 80, 100
 	// ownFailures is how many consecutive failures one known network, or one user who changes the
 	// password, has at most.
@@ -40,10 +40,12 @@ const (
 type Options struct {
 	// Keyring derives the key of the IDs of counters.
 	Keyring keyring.Keyring
-	// AccountAttempts and AddressAttempts are how many attempts to sign in may fail before the next has to wait. At least 2.
+	// AccountAttempts and AddressAttempts are how many attempts to sign in may fail before the next
+	// has to wait. At least 2.
 	AccountAttempts, AddressAttempts int
 	// NetworkFlows and NetworkRegistrations are how many sign-ins at providers a client network may
-	// begin in ten minutes, and how many accounts and tenants it may make in an hour; 0 is no limit.
+	// begin in ten minutes, and how many accounts and tenants it may make in an hour; 0 is no
+	// limit.
 	NetworkFlows, NetworkRegistrations int
 	Clock                              func() time.Time
 }
@@ -81,8 +83,8 @@ type Attempt struct {
 	counted []string
 	// known is the ID of the counter that keeps the network known.
 	known string
-	// exceeds says that the attempts of the account for every network are used up, so that a failure
-	// is answered as a wait.
+	// exceeds says that the attempts of the account for every network are used up, so that a
+	// failure is answered as a wait.
 	exceeds bool
 	// Blind says that the attempt is not compared with the password, but costs the same.
 	Blind bool
@@ -132,7 +134,8 @@ func (l *Limiter) SpendSignIn(ctx context.Context, ip, account string) (*Attempt
 		try.Refund(ctx)
 		return nil, l.wait(ctx, try.address, try.account)
 	}
-	own := &Attempt{limiter: l, account: l.ofAccount(account, knownFailures, false), bucket: l.ofBucket(account + "\n" + network.Of(ip))}
+	own := &Attempt{limiter: l, account: l.ofAccount(account, knownFailures, false),
+		bucket: l.ofBucket(account + "\n" + network.Of(ip))}
 	if err := own.count(ctx, try.known); err != nil {
 		return nil, err
 	}
@@ -147,10 +150,11 @@ func (l *Limiter) SpendSignIn(ctx context.Context, ip, account string) (*Attempt
 }
 
 // SpendDevice counts an attempt to sign in from a device in which the account has signed in before,
-// apart from every network: nil if the device, or the account over everything, has used its attempts
-// up.
+// apart from every network: nil if the device, or the account over everything, has used its
+// attempts up.
 func (l *Limiter) SpendDevice(ctx context.Context, ip, account string, device uuid.UUID) (*Attempt, error) {
-	try := &Attempt{limiter: l, account: l.ofAccount(account, maxFailures, false), bucket: l.ofBucket("device\n" + device.String())}
+	try := &Attempt{limiter: l, account: l.ofAccount(account, maxFailures, false),
+		bucket: l.ofBucket("device\n" + device.String())}
 	try.known = l.knownNetwork(ip, account)
 	if err := try.count(ctx, ""); err != nil {
 		return nil, err
@@ -228,8 +232,8 @@ func (l *Limiter) knownNetwork(ip, account string) string {
 	return l.id("known\n" + account + "\n" + network.Of(ip))
 }
 
-// KnowsNetwork reports whether the account has signed in from the network before. The context must be the
-// system's.
+// KnowsNetwork reports whether the account has signed in from the network before. The context must
+// be the system's.
 func (l *Limiter) KnowsNetwork(ctx context.Context, ip, account string) bool {
 	known, err := l.client.Throttle.Query().
 		Where(entthrottle.ID(l.knownNetwork(ip, account)), entthrottle.ExpiresAtGT(l.clock().UnixMilli())).Exist(ctx)

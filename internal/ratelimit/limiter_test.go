@@ -22,7 +22,9 @@ import (
 // testLimiter is a limiter of ten free attempts for an account, at a time that stands still.
 func testLimiter(client *ent.Client) *Limiter {
 	now := time.Now().UTC()
-	return &Limiter{client: client, key: []byte("test"), clock: func() time.Time { return now }, account: 10, address: 1_000_000}
+	return &Limiter{client: client, key: []byte("test"), clock: func() time.Time {
+		return now
+	}, account: 10, address: 1_000_000}
 }
 
 // endWaits ends every wait.
@@ -54,7 +56,8 @@ func retryAfter(tb testing.TB, err error) time.Duration {
 
 // compared sends attempts in parallel, over two instances, until no more are counted although every
 // wait ends, and returns how many passwords would have been compared.
-func compared(ctx context.Context, client *ent.Client, clock func() time.Time, attempts ...func(*Limiter) (*Attempt, error)) int64 {
+func compared(ctx context.Context, client *ent.Client, clock func() time.Time,
+	attempts ...func(*Limiter) (*Attempt, error)) int64 {
 	var total atomic.Int64
 	one, other := testLimiter(client), testLimiter(client)
 	one.clock, other.clock = clock, clock
@@ -88,7 +91,8 @@ func TestLimiter_countsAtMostAHundredFailuresOverEverything(t *testing.T) {
 		change := func(l *Limiter) (*Attempt, error) { return l.SpendChange(ctx, "127.0.0.1", "ada", user) }
 		var strangers, known []func(*Limiter) (*Attempt, error)
 		for i := range 10 {
-			strangers, known = append(strangers, from(fmt.Sprintf("192.0.2.%d", i))), append(known, from(fmt.Sprintf("198.51.100.%d", i)))
+			strangers, known = append(strangers, from(fmt.Sprintf("192.0.2.%d", i))),
+				append(known, from(fmt.Sprintf("198.51.100.%d", i)))
 			testLimiter(db.Client).signedIn(t, ctx, fmt.Sprintf("198.51.100.%d", i), "ada")
 		}
 		if n := compared(ctx, db.Client, clock, strangers...); n != unknownFailures {
@@ -102,7 +106,8 @@ func TestLimiter_countsAtMostAHundredFailuresOverEverything(t *testing.T) {
 		if n := compared(ctx, db.Client, clock, known[0]); n != ownFailures {
 			t.Errorf("%d guesses from one known network were compared, want %d", n, ownFailures)
 		}
-		if n := compared(ctx, db.Client, clock, append(strangers, known...)...); n != knownFailures-unknownFailures-ownFailures {
+		if n := compared(ctx, db.Client, clock,
+			append(strangers, known...)...); n != knownFailures-unknownFailures-ownFailures {
 			t.Errorf("%d guesses from the other known networks were compared", n)
 		}
 		if n := compared(ctx, db.Client, clock, change, change, change); n != maxFailures-knownFailures {
@@ -147,8 +152,8 @@ func TestLimiter_saysWhenTheNextAttemptCounts(t *testing.T) {
 	})
 }
 
-// A network stays known for 90 days after the last sign-in from it, of every address in an IPv6 /64,
-// and longer than the failures are counted.
+// A network stays known for 90 days after the last sign-in from it, of every address in an IPv6
+// /64, and longer than the failures are counted.
 func TestLimiter_knowsANetworkForNinetyDays(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
@@ -177,8 +182,8 @@ func TestLimiter_knowsANetworkForNinetyDays(t *testing.T) {
 	})
 }
 
-// NIST SP 800-63B-4 §3.2.2 counts consecutive failures: a right password ends them, wherever they and
-// it come from.
+// NIST SP 800-63B-4 §3.2.2 counts consecutive failures: a right password ends them, wherever they
+// and it come from.
 func TestLimiter_successEndsTheFailuresOfTheAccount(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {

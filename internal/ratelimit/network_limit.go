@@ -12,15 +12,15 @@ import (
 )
 
 const (
-	// flowWindow is the lifetime of a flow at a provider, registrationWindow that of a registration in
-	// the count.
+	// flowWindow is the lifetime of a flow at a provider, registrationWindow that of a registration
+	// in the count.
 	flowWindow, registrationWindow = 10 * time.Minute, time.Hour
 )
 
 // spendOfNetwork counts one request for a client network and for a tenant in that network, or, if
-// either is at its limit, for neither (two parallel requests may leave one of the counts too high by
-// one). It is the generic cell rate algorithm (GCRA, ITU-T I.371): one row of constant size holds the
-// time at which the whole limit is available again, and no job refills it.
+// either is at its limit, for neither (two parallel requests may leave one of the counts too high
+// by one). It is the generic cell rate algorithm (GCRA, ITU-T I.371): one row of constant size
+// holds the time at which the whole limit is available again, and no job refills it.
 //
 //   - $1, $3: the IDs of network and tenant.
 //   - $2, $4: the milliseconds in which each is allowed one more request.
@@ -44,8 +44,8 @@ func (l *Limiter) SpendFlow(ctx context.Context, ip, slug string) error {
 	return l.spendOfNetwork(ctx, "flow", ip, slug, l.flows, flowWindow)
 }
 
-// SpendRegistration counts a request of a client network to make an account in a tenant, or a tenant
-// if slug is "": 429 if there were too many.
+// SpendRegistration counts a request of a client network to make an account in a tenant, or a
+// tenant if slug is "": 429 if there were too many.
 func (l *Limiter) SpendRegistration(ctx context.Context, ip, slug string) error {
 	return l.spendOfNetwork(ctx, "registration", ip, slug, l.registrations, registrationWindow)
 }

@@ -43,9 +43,11 @@ func fill(t *testing.T, db *database.DB) {
 	t.Helper()
 	series, counters := "generate_series(:first, :last) AS s(n)", 100_000
 	if db.Dialect() == dialect.SQLite {
-		series = "(WITH RECURSIVE s(n) AS (SELECT :first UNION ALL SELECT n + 1 FROM s WHERE n < :last) SELECT n FROM s)"
+		series = "(WITH RECURSIVE s(n) AS (SELECT :first UNION ALL SELECT n + 1 FROM s WHERE n < :last) SELECT n " +
+			"FROM s)"
 		counters = 2_000 // its planner goes by the statistics' shape, and the race detector makes it slow
 	}
-	query := "INSERT INTO throttles (id, excess, blocked_until, expires_at) SELECT 'counter-' || n, 0, 0, n FROM " + series
+	query := "INSERT INTO throttles (id, excess, blocked_until, expires_at) SELECT 'counter-' || n, 0, 0, n FROM " +
+		series
 	dbtest.Fill(t, db, query, counters)
 }

@@ -18,15 +18,17 @@ import (
 	"tenantry/internal/problem"
 )
 
-// Set gives a user these roles and no others, and returns them by name: 404 for a user who does not exist, 422 for a role
-// that does not, 403 for what is above the caller, 409 for the last owner. All of it is done, or nothing.
+// Set gives a user these roles and no others, and returns them by name: 404 for a user who does not
+// exist, 422 for a role that does not, 403 for what is above the caller, 409 for the last owner.
+// All of it is done, or nothing.
 func (r *Roles) Set(ctx context.Context, userID uuid.UUID, roleIDs []uuid.UUID) ([]*ent.Role, error) {
 	return r.assign(ctx, userID, func(ctx context.Context, tx *ent.Client, _ []*ent.Role) ([]*ent.Role, error) {
 		return named(ctx, tx, roleIDs)
 	})
 }
 
-// Grant gives roles to a user who has none: 422 for a role that does not exist, 403 for one above the caller.
+// Grant gives roles to a user who has none: 422 for a role that does not exist, 403 for one above
+// the caller.
 func Grant(ctx context.Context, tx *ent.Client, userID uuid.UUID, roleIDs []uuid.UUID) error {
 	granted, err := named(ctx, tx, roleIDs)
 	if err != nil {
@@ -49,7 +51,8 @@ func named(ctx context.Context, tx *ent.Client, ids []uuid.UUID) ([]*ent.Role, e
 	var fields []problem.Field
 	for i, id := range ids {
 		if !slices.ContainsFunc(found, func(r *ent.Role) bool { return r.ID == id }) {
-			fields = append(fields, problem.Field{Pointer: "/role_ids/" + strconv.Itoa(i), Detail: "is not a role of this tenant"})
+			fields = append(fields, problem.Field{Pointer: "/role_ids/" + strconv.Itoa(i),
+				Detail: "is not a role of this tenant"})
 		}
 	}
 	if len(fields) > 0 {
@@ -58,7 +61,8 @@ func named(ctx context.Context, tx *ent.Client, ids []uuid.UUID) ([]*ent.Role, e
 	return found, nil
 }
 
-// Add gives a role to a user who may have it already. The errors are those of Set, with 404 for either.
+// Add gives a role to a user who may have it already. The errors are those of Set, with 404 for
+// either.
 func (r *Roles) Add(ctx context.Context, userID, roleID uuid.UUID) error {
 	_, err := r.assign(ctx, userID, func(ctx context.Context, tx *ent.Client, has []*ent.Role) ([]*ent.Role, error) {
 		q := tx.Role.Query().Where(role.ID(roleID))
@@ -72,7 +76,8 @@ func (r *Roles) Add(ctx context.Context, userID, roleID uuid.UUID) error {
 	return err
 }
 
-// Remove takes a role from a user who may not have it. The errors are those of Set, with 404 for either.
+// Remove takes a role from a user who may not have it. The errors are those of Set, with 404 for
+// either.
 func (r *Roles) Remove(ctx context.Context, userID, roleID uuid.UUID) error {
 	_, err := r.assign(ctx, userID, func(ctx context.Context, tx *ent.Client, has []*ent.Role) ([]*ent.Role, error) {
 		if _, err := (&Roles{tx}).Get(ctx, roleID); err != nil {
@@ -84,7 +89,8 @@ func (r *Roles) Remove(ctx context.Context, userID, roleID uuid.UUID) error {
 }
 
 // assign changes the roles of a user to what want makes of those that the user has.
-func (r *Roles) assign(ctx context.Context, userID uuid.UUID, want func(context.Context, *ent.Client, []*ent.Role) ([]*ent.Role, error)) (wanted []*ent.Role, err error) {
+func (r *Roles) assign(ctx context.Context, userID uuid.UUID,
+	want func(context.Context, *ent.Client, []*ent.Role) ([]*ent.Role, error)) (wanted []*ent.Role, err error) {
 	err = Guarded(ctx, r.client, userID, func(tx *ent.Client, target *ent.User) error {
 		has, err := target.Edges.RolesOrErr()
 		if err != nil {
@@ -118,7 +124,8 @@ func change(ctx context.Context, tx *ent.Client, userID uuid.UUID, added, remove
 		for _, r := range removed {
 			ids = append(ids, r.ID)
 		}
-		if _, err := tx.RoleAssignment.Delete().Where(roleassignment.UserID(userID), roleassignment.RoleIDIn(ids...)).Exec(ctx); err != nil {
+		if _, err := tx.RoleAssignment.Delete().Where(roleassignment.UserID(userID),
+			roleassignment.RoleIDIn(ids...)).Exec(ctx); err != nil {
 			return fmt.Errorf("take roles: %w", err)
 		}
 	}
@@ -140,13 +147,16 @@ func give(ctx context.Context, tx *ent.Client, userID uuid.UUID, given []*ent.Ro
 	return nil
 }
 
-// Guarded runs a change of a user in one transaction: 404 if there is no such user, 403 if the user is above the caller, 409
-// if the tenant would be left without an owner who can act. Two such changes of a tenant wait for each other, so that two
-// owners cannot remove each other. The user comes with the roles loaded.
-func Guarded(ctx context.Context, client *ent.Client, userID uuid.UUID, do func(tx *ent.Client, target *ent.User) error) error {
+// Guarded runs a change of a user in one transaction: 404 if there is no such user, 403 if the user
+// is above the caller, 409 if the tenant would be left without an owner who can act. Two such
+// changes of a tenant wait for each other, so that two owners cannot remove each other. The user
+// comes with the roles loaded.
+func Guarded(ctx context.Context, client *ent.Client, userID uuid.UUID,
+	do func(tx *ent.Client, target *ent.User) error) error {
 	p, _ := principal.FromContext(ctx)
 	return database.WithTx(ctx, client, func(tx *ent.Client) error {
-		if _, err := tx.Tenant.Query().Where(tenant.ID(p.TenantID)).Modify(database.LockRow).Select(tenant.FieldID).String(ctx); err != nil {
+		if _, err := tx.Tenant.Query().Where(tenant.ID(p.TenantID)).Modify(database.LockRow).Select(tenant.FieldID).
+			String(ctx); err != nil {
 			return fmt.Errorf("lock tenant: %w", err)
 		}
 		target, err := tx.User.Query().Where(user.ID(userID)).WithRoles().Only(ctx)

@@ -44,7 +44,8 @@ func assigned(t *testing.T, db *database.DB) (home *ent.Tenant, auditor *ent.Rol
 		}
 		_, err = db.Client.ExecContext(ctx, `INSERT INTO user_roles (tenant_id, user_id, role_id, created_at, updated_at)
 			SELECT tenant_id, id, $2, created_at, created_at FROM users
-			WHERE tenant_id = $1 AND NOT EXISTS (SELECT 1 FROM user_roles WHERE user_id = users.id)`, home.ID, auditor.ID)
+			WHERE tenant_id = $1 AND NOT EXISTS (SELECT 1 FROM user_roles WHERE user_id = users.id)`, home.ID,
+			auditor.ID)
 		if err != nil {
 			t.Fatal(err)
 		}

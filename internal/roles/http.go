@@ -12,7 +12,8 @@ import (
 type HTTP struct{ *Roles }
 
 // ListPermissions answers GET /api/v1/permissions.
-func (h HTTP) ListPermissions(context.Context, api.ListPermissionsRequestObject) (api.ListPermissionsResponseObject, error) {
+func (h HTTP) ListPermissions(context.Context, api.ListPermissionsRequestObject) (api.ListPermissionsResponseObject,
+	error) {
 	var answer api.ListPermissions200JSONResponse
 	for _, e := range Catalogue() {
 		answer.Items = append(answer.Items, api.Permission{Name: e.Name, Description: e.Description})
@@ -21,11 +22,13 @@ func (h HTTP) ListPermissions(context.Context, api.ListPermissionsRequestObject)
 }
 
 // CheckPermissions answers POST /api/v1/permissions/check.
-func (h HTTP) CheckPermissions(ctx context.Context, r api.CheckPermissionsRequestObject) (api.CheckPermissionsResponseObject, error) {
+func (h HTTP) CheckPermissions(ctx context.Context,
+	r api.CheckPermissionsRequestObject) (api.CheckPermissionsResponseObject, error) {
 	p, _ := principal.FromContext(ctx)
 	var answer api.CheckPermissions200JSONResponse
 	for _, permission := range r.Body.Permissions {
-		answer.Items = append(answer.Items, api.PermissionCheck{Permission: permission, Granted: exists(permission) && p.May(permission)})
+		answer.Items = append(answer.Items, api.PermissionCheck{Permission: permission, Granted: exists(permission) &&
+			p.May(permission)})
 	}
 	return answer, nil
 }
@@ -41,7 +44,8 @@ func (h HTTP) ListRoles(ctx context.Context, _ api.ListRolesRequestObject) (api.
 
 // CreateRole answers POST /api/v1/roles.
 func (h HTTP) CreateRole(ctx context.Context, r api.CreateRoleRequestObject) (api.CreateRoleResponseObject, error) {
-	created, err := h.Create(ctx, Change{Name: &r.Body.Name, Description: r.Body.Description, Permissions: &r.Body.Permissions})
+	created, err := h.Create(ctx, Change{Name: &r.Body.Name, Description: r.Body.Description,
+		Permissions: &r.Body.Permissions})
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +63,8 @@ func (h HTTP) GetRole(ctx context.Context, r api.GetRoleRequestObject) (api.GetR
 
 // UpdateRole answers PATCH /api/v1/roles/{id}.
 func (h HTTP) UpdateRole(ctx context.Context, r api.UpdateRoleRequestObject) (api.UpdateRoleResponseObject, error) {
-	changed, err := h.Update(ctx, r.ID, Change{Name: r.Body.Name, Description: r.Body.Description, Permissions: r.Body.Permissions})
+	changed, err := h.Update(ctx, r.ID, Change{Name: r.Body.Name, Description: r.Body.Description,
+		Permissions: r.Body.Permissions})
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +80,8 @@ func (h HTTP) DeleteRole(ctx context.Context, r api.DeleteRoleRequestObject) (ap
 }
 
 // SetUserRoles answers PUT /api/v1/users/{id}/roles.
-func (h HTTP) SetUserRoles(ctx context.Context, r api.SetUserRolesRequestObject) (api.SetUserRolesResponseObject, error) {
+func (h HTTP) SetUserRoles(ctx context.Context, r api.SetUserRolesRequestObject) (api.SetUserRolesResponseObject,
+	error) {
 	set, err := h.Set(ctx, r.ID, r.Body.RoleIds)
 	if err != nil {
 		return nil, err
@@ -92,7 +98,8 @@ func (h HTTP) AssignRole(ctx context.Context, r api.AssignRoleRequestObject) (ap
 }
 
 // UnassignRole answers DELETE /api/v1/users/{id}/roles/{role_id}.
-func (h HTTP) UnassignRole(ctx context.Context, r api.UnassignRoleRequestObject) (api.UnassignRoleResponseObject, error) {
+func (h HTTP) UnassignRole(ctx context.Context, r api.UnassignRoleRequestObject) (api.UnassignRoleResponseObject,
+	error) {
 	if err := h.Remove(ctx, r.ID, r.RoleID); err != nil {
 		return nil, err
 	}

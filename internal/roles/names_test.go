@@ -19,8 +19,10 @@ import (
 
 // posing are names that a person or a service may take for those of system roles.
 var posing = []string{
-	"owner ", " owner", "OWNER", "Owner", "own\u200ber", "owner\ufeff", "own\u00ader", "own\u200der", "\uff4f\uff57\uff4e\uff45\uff52", "\u043ewner", "\u03bfwner",
-	"0wner", "\u00f3wner", "ADMIN", "adm\u0131n", "Adm1n", "adrnin", "Member\u00a0", "mem\u2060ber", "\U0001d428wner", "owner\u3164", "\u202eowner",
+	"owner ", " owner", "OWNER", "Owner", "own\u200ber", "owner\ufeff", "own\u00ader", "own\u200der",
+	"\uff4f\uff57\uff4e\uff45\uff52", "\u043ewner", "\u03bfwner",
+	"0wner", "\u00f3wner", "ADMIN", "adm\u0131n", "Adm1n", "adrnin", "Member\u00a0", "mem\u2060ber", "\U0001d428wner",
+	"owner\u3164", "\u202eowner",
 }
 
 // roleClaims returns the roles in an access token.
@@ -54,7 +56,8 @@ func TestRole_nameOfASystemRoleInDisguiseIsRefused(t *testing.T) {
 				}
 			}
 		}
-		stored := s.DB.Client.Role.Query().Where(role.TenantID(admin.TenantID)).Select(role.FieldName).StringsX(principal.System(t.Context(), "test"))
+		stored := s.DB.Client.Role.Query().Where(role.TenantID(admin.TenantID)).Select(role.FieldName).
+			StringsX(principal.System(t.Context(), "test"))
 		if slices.Sort(stored); !slices.Equal(stored, []string{"admin", "member", "owner", "support"}) {
 			t.Errorf("stored %+q", stored)
 		}
@@ -66,7 +69,8 @@ func TestRole_nameIsUniqueWithoutRegardToCase(t *testing.T) {
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
 		s.CreateTenant("other")
-		owner, other := s.CreateUser("acme", "second@acme.test", "owner"), s.CreateUser("other", "owner@other.test", "owner")
+		owner, other := s.CreateUser("acme", "second@acme.test", "owner"),
+			s.CreateUser("other", "owner@other.test", "owner")
 		id := s.CreateRole(owner.Access, " Stra\u00dfe \u00c9 ", "users:read")
 		if got := s.Call("GET", "/api/v1/roles/"+id, owner.Access, nil).Field(t, "name"); got != "Stra\u00dfe \u00c9" {
 			t.Errorf("stored %+q", got)
@@ -83,7 +87,8 @@ func TestRole_nameIsUniqueWithoutRegardToCase(t *testing.T) {
 			}
 		}
 		// The role itself may change the case of its name, and another tenant may have the name.
-		s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/roles/"+id, owner.Access, map[string]any{"name": "STRASSE \u00c9"}))
+		s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/roles/"+id, owner.Access,
+			map[string]any{"name": "STRASSE \u00c9"}))
 		s.CreateRole(other.Access, "Stra\u00dfe \u00c9", "users:read")
 	})
 }
@@ -99,13 +104,16 @@ func TestRole_sameNameAtOnceOnTwoInstancesIsStoredOnce(t *testing.T) {
 			statuses := make([]int, 3)
 			var all sync.WaitGroup
 			all.Go(func() {
-				statuses[0] = first.Call("POST", "/api/v1/roles", owner.Access, map[string]any{"name": name, "permissions": []string{}}).Status
+				statuses[0] = first.Call("POST", "/api/v1/roles", owner.Access,
+					map[string]any{"name": name, "permissions": []string{}}).Status
 			})
 			all.Go(func() {
-				statuses[1] = second.Call("POST", "/api/v1/roles", owner.Access, map[string]any{"name": strings.ToUpper(name), "permissions": []string{}}).Status
+				statuses[1] = second.Call("POST", "/api/v1/roles", owner.Access,
+					map[string]any{"name": strings.ToUpper(name), "permissions": []string{}}).Status
 			})
 			all.Go(func() {
-				statuses[2] = second.Call("PATCH", "/api/v1/roles/"+spare, owner.Access, map[string]any{"name": strings.Title(name)}).Status //nolint:staticcheck // ASCII
+				statuses[2] = second.Call("PATCH", "/api/v1/roles/"+spare, owner.Access,
+					map[string]any{"name": strings.Title(name)}).Status //nolint:staticcheck // ASCII
 			})
 			all.Wait()
 			won := 0
@@ -134,12 +142,14 @@ func TestToken_storedRoleInTheGuiseOfASystemRoleIsLeftOut(t *testing.T) {
 		for i, name := range append([]string{"support"}, posing...) {
 			id := s.CreateRole(owner.Access, fmt.Sprint("role ", i), "roles:read")
 			// As the earlier version has written it.
-			if _, err := s.DB.Client.ExecContext(t.Context(), "UPDATE roles SET name = '"+name+"' WHERE id = '"+id+"'"); err != nil {
+			if _, err := s.DB.Client.ExecContext(t.Context(), "UPDATE roles SET name = '"+name+"' WHERE id = '"+id+
+				"'"); err != nil {
 				t.Fatal(err)
 			}
 			ids = append(ids, id)
 		}
-		s.Expect(http.StatusOK, s.Call("PUT", "/api/v1/users/"+ada.ID.String()+"/roles", owner.Access, map[string]any{"role_ids": append(ids, s.SystemRole(ada, "member"))}))
+		s.Expect(http.StatusOK, s.Call("PUT", "/api/v1/users/"+ada.ID.String()+"/roles", owner.Access,
+			map[string]any{"role_ids": append(ids, s.SystemRole(ada, "member"))}))
 		ada = s.SignIn("acme", ada.User)
 		claims := roleClaims(t, ada.Access)
 		if slices.Sort(claims); !slices.Equal(claims, []string{"member", "support"}) {
@@ -147,7 +157,9 @@ func TestToken_storedRoleInTheGuiseOfASystemRoleIsLeftOut(t *testing.T) {
 		}
 		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/roles", ada.Access, nil))
 		// It can be changed in everything else, and renamed.
-		s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/roles/"+ids[3], owner.Access, map[string]any{"description": "x"}))
-		s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/roles/"+ids[3], owner.Access, map[string]any{"name": "renamed"}))
+		s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/roles/"+ids[3], owner.Access,
+			map[string]any{"description": "x"}))
+		s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/roles/"+ids[3], owner.Access,
+			map[string]any{"name": "renamed"}))
 	})
 }

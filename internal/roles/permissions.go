@@ -2,7 +2,8 @@ package roles
 
 import "slices"
 
-// Permission is a `resource:action` string. It is compared exactly: no prefix, wildcard or case slips through.
+// Permission is a `resource:action` string. It is compared exactly: no prefix, wildcard or case
+// slips through.
 type Permission = string
 
 // The permissions that a role may hold. An operation of the contract names the one that it demands.

@@ -20,8 +20,8 @@ import (
 	"tenantry/internal/problem"
 )
 
-// maxName and maxDescription are the longest texts of a role, in code points, after NFC, which may lengthen what the
-// contract accepts.
+// maxName and maxDescription are the longest texts of a role, in code points, after NFC, which may
+// lengthen what the contract accepts.
 const (
 	maxName        = 64
 	maxDescription = 500
@@ -64,7 +64,8 @@ func found(r *ent.Role, err error) (*ent.Role, error) {
 	return r, nil
 }
 
-// Create makes a role: 403 for a permission that the caller does not hold, 409 for a name that is taken.
+// Create makes a role: 403 for a permission that the caller does not hold, 409 for a name that is
+// taken.
 func (r *Roles) Create(ctx context.Context, change Change) (*ent.Role, error) {
 	if err := change.check(ctx); err != nil {
 		return nil, err
@@ -78,7 +79,8 @@ func (r *Roles) Create(ctx context.Context, change Change) (*ent.Role, error) {
 	return created, err
 }
 
-// Update changes a role: 403 for a system role, and for a permission, before or after, that the caller does not hold.
+// Update changes a role: 403 for a system role, and for a permission, before or after, that the
+// caller does not hold.
 func (r *Roles) Update(ctx context.Context, id uuid.UUID, change Change) (*ent.Role, error) {
 	var changed *ent.Role
 	err := r.change(ctx, id, func(tx *ent.Client, old *ent.Role) (err error) {
@@ -98,8 +100,8 @@ func (r *Roles) Update(ctx context.Context, id uuid.UUID, change Change) (*ent.R
 	return changed, err
 }
 
-// change does something to a role that the caller may change, in one transaction: nobody widens it between the look and the
-// change.
+// change does something to a role that the caller may change, in one transaction: nobody widens it
+// between the look and the change.
 func (r *Roles) change(ctx context.Context, id uuid.UUID, do func(*ent.Client, *ent.Role) error) error {
 	return database.WithTx(ctx, r.client, func(tx *ent.Client) error {
 		q := tx.Role.Query().Where(role.ID(id))
@@ -118,8 +120,8 @@ func (r *Roles) change(ctx context.Context, id uuid.UUID, do func(*ent.Client, *
 	})
 }
 
-// check refuses values that no role may have, and permissions that the caller does not hold (ASVS 8.2.1). It brings the rest
-// to one form.
+// check refuses values that no role may have, and permissions that the caller does not hold (ASVS
+// 8.2.1). It brings the rest to one form.
 func (c *Change) check(ctx context.Context) error {
 	var fields []problem.Field
 	if c.Name != nil {
@@ -143,7 +145,8 @@ func (c *Change) check(ctx context.Context) error {
 	if c.Permissions != nil {
 		for i, p := range *c.Permissions {
 			if !known(p) {
-				fields = append(fields, problem.Field{Pointer: "/permissions/" + strconv.Itoa(i), Detail: "is not a permission"})
+				fields = append(fields, problem.Field{Pointer: "/permissions/" + strconv.Itoa(i),
+					Detail: "is not a permission"})
 			}
 		}
 		sorted := slices.Compact(slices.Sorted(slices.Values(*c.Permissions)))
@@ -177,7 +180,8 @@ func taken(err error, doing string) error {
 	case errors.Is(err, schema.ErrRoleNameTaken), sqlgraph.IsUniqueConstraintError(err):
 		return problem.Conflict("role_name_taken", "Another role has the name, or it looks like that of a system role.")
 	case errors.Is(err, schema.ErrTooManyRoles):
-		return problem.Conflict("too_many_roles", "The tenant has "+strconv.Itoa(schema.MaxRoles)+" roles, and can have no more.")
+		return problem.Conflict("too_many_roles", "The tenant has "+strconv.Itoa(schema.MaxRoles)+
+			" roles, and can have no more.")
 	default:
 		return fmt.Errorf("%s: %w", doing, err)
 	}

@@ -27,11 +27,14 @@ func TestRoles_are_made_changed_and_deleted(t *testing.T) {
 		owner, ada := s.CreateUser("acme", "second@acme.test", "owner"), s.CreateUser("acme", "ada@acme.test", "")
 		id := s.CreateRole(owner.Access, "Cafe\u0301", "users:read", "users:read", "roles:read")
 		got := s.Expect(http.StatusOK, s.Call("GET", "/api/v1/roles/"+id, owner.Access, nil))
-		if got.Field(t, "name") != "Caf\u00e9" || !strings.Contains(string(got.Body), `"permissions":["roles:read","users:read"]`) {
+		if got.Field(t, "name") != "Caf\u00e9" ||
+			!strings.Contains(string(got.Body), `"permissions":["roles:read","users:read"]`) {
 			t.Errorf("made %s", got.Body)
 		}
-		s.Expect(http.StatusConflict, s.Call("POST", "/api/v1/roles", owner.Access, map[string]any{"name": "Caf\u00e9", "permissions": []string{}}))
-		s.Expect(http.StatusConflict, s.Call("PATCH", "/api/v1/roles/"+id, owner.Access, map[string]any{"name": "admin"}))
+		s.Expect(http.StatusConflict, s.Call("POST", "/api/v1/roles", owner.Access,
+			map[string]any{"name": "Caf\u00e9", "permissions": []string{}}))
+		s.Expect(http.StatusConflict, s.Call("PATCH", "/api/v1/roles/"+id, owner.Access,
+			map[string]any{"name": "admin"}))
 		for _, permission := range []string{"users:readall", "USERS:READ", "*", "tenants:write", ""} {
 			a := s.Call("PATCH", "/api/v1/roles/"+id, owner.Access, map[string]any{"permissions": []string{permission}})
 			if s.Expect(http.StatusUnprocessableEntity, a); !strings.Contains(string(a.Body), "/permissions/0") {
@@ -42,13 +45,15 @@ func TestRoles_are_made_changed_and_deleted(t *testing.T) {
 		s.Expect(http.StatusForbidden, s.Call("GET", "/api/v1/roles", ada.Access, nil))
 		s.Expect(http.StatusNoContent, s.Call("PUT", "/api/v1/users/"+ada.ID.String()+"/roles/"+id, owner.Access, nil))
 		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/roles", ada.Access, nil)) // by the token that was issued before
-		s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/roles/"+id, owner.Access, map[string]any{"permissions": []string{"users:read"}, "description": "x"}))
+		s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/roles/"+id, owner.Access,
+			map[string]any{"permissions": []string{"users:read"}, "description": "x"}))
 		s.Expect(http.StatusForbidden, s.Call("GET", "/api/v1/roles", ada.Access, nil))
 
 		s.Expect(http.StatusNoContent, s.Call("DELETE", "/api/v1/roles/"+id, owner.Access, nil))
 		s.Expect(http.StatusNotFound, s.Call("DELETE", "/api/v1/roles/"+id, owner.Access, nil))
 		var listed api.Roles
-		if err := json.Unmarshal(s.Expect(http.StatusOK, s.Call("GET", "/api/v1/roles", owner.Access, nil)).Body, &listed); err != nil {
+		if err := json.Unmarshal(s.Expect(http.StatusOK, s.Call("GET", "/api/v1/roles", owner.Access, nil)).Body,
+			&listed); err != nil {
 			t.Fatal(err)
 		}
 		var names []string
@@ -66,23 +71,33 @@ func TestNobody_hands_on_more_than_they_hold(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
-		owner, admin, member := s.CreateUser("acme", "second@acme.test", "owner"), s.CreateUser("acme", "admin@acme.test", "admin"), s.CreateUser("acme", "member@acme.test", "member")
-		strong, weak := s.CreateRole(owner.Access, "strong", "tenant:write"), s.CreateRole(owner.Access, "weak", "users:read")
+		owner, admin, member := s.CreateUser("acme", "second@acme.test", "owner"),
+			s.CreateUser("acme", "admin@acme.test", "admin"), s.CreateUser("acme", "member@acme.test", "member")
+		strong, weak := s.CreateRole(owner.Access, "strong", "tenant:write"),
+			s.CreateRole(owner.Access, "weak", "users:read")
 		ofMember, ofOwner := "/api/v1/users/"+member.ID.String()+"/roles", "/api/v1/users/"+owner.ID.String()+"/roles"
-		ofAdmin, ofSuperuser := "/api/v1/users/"+admin.ID.String()+"/roles", "/api/v1/users/"+s.Owner().ID.String()+"/roles"
+		ofAdmin, ofSuperuser := "/api/v1/users/"+admin.ID.String()+"/roles", "/api/v1/users/"+s.Owner().ID.String()+
+			"/roles"
 		ids := func(ids ...string) any { return map[string]any{"role_ids": ids} }
 		for name, a := range map[string]apitest.Answer{
-			"make a role above oneself":         s.Call("POST", "/api/v1/roles", admin.Access, map[string]any{"name": "x", "permissions": []string{"users:read", "tenant:write"}}),
-			"raise a role above oneself":        s.Call("PATCH", "/api/v1/roles/"+weak, admin.Access, map[string]any{"permissions": []string{"tenant:write"}}),
-			"rename a role above oneself":       s.Call("PATCH", "/api/v1/roles/"+strong, admin.Access, map[string]any{"name": "mine"}),
-			"delete a role above oneself":       s.Call("DELETE", "/api/v1/roles/"+strong, admin.Access, nil),
-			"change a system role":              s.Call("PATCH", "/api/v1/roles/"+s.SystemRole(owner, "member"), owner.Access, map[string]any{"permissions": []string{}}),
-			"delete a system role":              s.Call("DELETE", "/api/v1/roles/"+s.SystemRole(owner, "member"), owner.Access, nil),
-			"assign a role above oneself":       s.Call("PUT", ofMember+"/"+strong, admin.Access, nil),
-			"promote oneself":                   s.Call("PUT", ofAdmin+"/"+s.SystemRole(owner, "owner"), admin.Access, nil),
-			"assign a set with one above":       s.Call("PUT", ofMember, admin.Access, ids(weak, strong)),
-			"demote who is above":               s.Call("PUT", ofOwner, admin.Access, ids(weak)),
-			"take from who is above":            s.Call("DELETE", ofOwner+"/"+s.SystemRole(owner, "owner"), admin.Access, nil),
+			"make a role above oneself": s.Call("POST", "/api/v1/roles", admin.Access,
+				map[string]any{"name": "x", "permissions": []string{"users:read", "tenant:write"}}),
+			"raise a role above oneself": s.Call("PATCH", "/api/v1/roles/"+weak, admin.Access,
+				map[string]any{"permissions": []string{"tenant:write"}}),
+			"rename a role above oneself": s.Call("PATCH", "/api/v1/roles/"+strong, admin.Access,
+				map[string]any{"name": "mine"}),
+			"delete a role above oneself": s.Call("DELETE", "/api/v1/roles/"+strong, admin.Access, nil),
+			"change a system role": s.Call("PATCH", "/api/v1/roles/"+s.SystemRole(owner, "member"),
+				owner.Access, map[string]any{"permissions": []string{}}),
+			"delete a system role": s.Call("DELETE", "/api/v1/roles/"+s.SystemRole(owner, "member"),
+				owner.Access, nil),
+			"assign a role above oneself": s.Call("PUT", ofMember+"/"+strong, admin.Access, nil),
+			"promote oneself": s.Call("PUT", ofAdmin+"/"+s.SystemRole(owner, "owner"), admin.Access,
+				nil),
+			"assign a set with one above": s.Call("PUT", ofMember, admin.Access, ids(weak, strong)),
+			"demote who is above":         s.Call("PUT", ofOwner, admin.Access, ids(weak)),
+			"take from who is above": s.Call("DELETE", ofOwner+"/"+s.SystemRole(owner, "owner"),
+				admin.Access, nil),
 			"give to who is above":              s.Call("PUT", ofOwner+"/"+weak, admin.Access, nil),
 			"change a superuser":                s.Call("PUT", ofSuperuser+"/"+weak, owner.Access, nil),
 			"act without any permission at all": s.Call("PUT", ofMember+"/"+weak, member.Access, nil),
@@ -95,7 +110,8 @@ func TestNobody_hands_on_more_than_they_hold(t *testing.T) {
 		s.Expect(http.StatusNoContent, s.Call("PUT", ofMember+"/"+weak, admin.Access, nil))
 		s.Expect(http.StatusOK, s.Call("PUT", ofMember, admin.Access, ids(s.SystemRole(owner, "admin"))))
 		s.Expect(http.StatusNoContent, s.Call("DELETE", ofMember+"/"+weak, admin.Access, nil))
-		a := s.Expect(http.StatusOK, s.Call("POST", "/api/v1/permissions/check", admin.Access, map[string]any{"permissions": []string{"users:read", "tenant:write", "users:readall"}}))
+		a := s.Expect(http.StatusOK, s.Call("POST", "/api/v1/permissions/check", admin.Access,
+			map[string]any{"permissions": []string{"users:read", "tenant:write", "users:readall"}}))
 		if want := `{"items":[{"granted":true,"permission":"users:read"},{"granted":false,"permission":"tenant:write"},{"granted":false,"permission":"users:readall"}]}`; strings.TrimSpace(string(a.Body)) != want {
 			t.Errorf("checked %s", a.Body)
 		}
@@ -114,9 +130,11 @@ func TestRoles_of_two_tenants_never_meet(t *testing.T) {
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
 		s.CreateTenant("other")
-		owner, member := s.CreateUser("acme", "second@acme.test", "owner"), s.CreateUser("acme", "member@acme.test", "member")
+		owner, member := s.CreateUser("acme", "second@acme.test", "owner"),
+			s.CreateUser("acme", "member@acme.test", "member")
 		stranger := s.CreateUser("other", "owner@other.test", "owner")
-		foreign, own := s.CreateRole(stranger.Access, "foreign", "users:read"), s.CreateRole(owner.Access, "own", "users:read")
+		foreign, own := s.CreateRole(stranger.Access, "foreign", "users:read"),
+			s.CreateRole(owner.Access, "own", "users:read")
 		of := func(p apitest.Account) string { return "/api/v1/users/" + p.ID.String() + "/roles" }
 		for name, a := range map[string]apitest.Answer{
 			"a foreign role":      s.Call("PUT", of(member)+"/"+foreign, owner.Access, nil),
@@ -124,19 +142,22 @@ func TestRoles_of_two_tenants_never_meet(t *testing.T) {
 			"both foreign":        s.Call("PUT", of(stranger)+"/"+foreign, owner.Access, nil),
 			"take a foreign role": s.Call("DELETE", of(member)+"/"+foreign, owner.Access, nil),
 			"set of a foreigner":  s.Call("PUT", of(stranger), owner.Access, map[string]any{"role_ids": []string{own}}),
-			"change a foreign":    s.Call("PATCH", "/api/v1/roles/"+foreign, owner.Access, map[string]any{"name": "mine"}),
-			"nothing":             s.Call("GET", "/api/v1/roles/"+uuid.NewString(), owner.Access, nil),
+			"change a foreign": s.Call("PATCH", "/api/v1/roles/"+foreign, owner.Access,
+				map[string]any{"name": "mine"}),
+			"nothing": s.Call("GET", "/api/v1/roles/"+uuid.NewString(), owner.Access, nil),
 		} {
 			if a.Status != http.StatusNotFound {
 				t.Errorf("%s: %d %s", name, a.Status, a.Body)
 			}
 		}
-		a := s.Expect(http.StatusUnprocessableEntity, s.Call("PUT", of(member), owner.Access, map[string]any{"role_ids": []string{own, foreign}}))
+		a := s.Expect(http.StatusUnprocessableEntity,
+			s.Call("PUT", of(member), owner.Access, map[string]any{"role_ids": []string{own, foreign}}))
 		if !strings.Contains(string(a.Body), "/role_ids/1") || strings.Contains(string(a.Body), "/role_ids/0") {
 			t.Errorf("refused with %s", a.Body)
 		}
 		ctx := principal.System(t.Context(), "test")
-		if names := s.DB.Client.User.Query().Where(user.ID(member.ID)).QueryRoles().Select(role.FieldName).StringsX(ctx); !slices.Equal(names, []string{"member"}) {
+		if names := s.DB.Client.User.Query().Where(user.ID(member.ID)).QueryRoles().Select(role.FieldName).
+			StringsX(ctx); !slices.Equal(names, []string{"member"}) {
 			t.Errorf("half of it was done: %v", names)
 		}
 	})
@@ -148,7 +169,8 @@ func TestOwners_who_remove_each_other_leave_one(t *testing.T) {
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		first, second := apitest.Start(t, opts), apitest.Start(t, opts)
 		first.CreateTenant("duel")
-		one, two := first.CreateUser("duel", "one@duel.test", "owner"), first.CreateUser("duel", "two@duel.test", "owner")
+		one, two := first.CreateUser("duel", "one@duel.test", "owner"),
+			first.CreateUser("duel", "two@duel.test", "owner")
 		role := first.SystemRole(one, "owner")
 		path := func(of apitest.Account) string { return "/api/v1/users/" + of.ID.String() + "/roles/" + role }
 		for range 100 {
@@ -158,7 +180,8 @@ func TestOwners_who_remove_each_other_leave_one(t *testing.T) {
 			both.Go(func() { statuses[1] = second.Call("DELETE", path(one), two.Access, nil).Status })
 			both.Wait()
 			slices.Sort(statuses)
-			if statuses[0] != http.StatusNoContent || !slices.Contains([]int{http.StatusForbidden, http.StatusConflict}, statuses[1]) {
+			if statuses[0] != http.StatusNoContent || !slices.Contains([]int{http.StatusForbidden, http.StatusConflict},
+				statuses[1]) {
 				t.Fatalf("statuses %v", statuses)
 			}
 			for _, p := range []apitest.Account{one, two} { // whoever is left gives it back
@@ -172,7 +195,8 @@ func TestOwners_who_remove_each_other_leave_one(t *testing.T) {
 	})
 }
 
-// Two superusers, each in a tenant of their own with another owner, take each other and themselves. One is left.
+// Two superusers, each in a tenant of their own with another owner, take each other and themselves.
+// One is left.
 func TestLast_superuser_stays(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -182,18 +206,21 @@ func TestLast_superuser_stays(t *testing.T) {
 		s.CreateUser("other", "second@other.test", "owner")
 		root, ctx := s.SignIn("acme", s.Owner()), principal.System(t.Context(), "test")
 		path := "/api/v1/users/" + root.ID.String()
-		for _, a := range []apitest.Answer{s.Call("DELETE", path, root.Access, nil), s.Call("PATCH", path, root.Access, map[string]any{"is_active": false})} {
+		for _, a := range []apitest.Answer{s.Call("DELETE", path, root.Access, nil),
+			s.Call("PATCH", path, root.Access, map[string]any{"is_active": false})} {
 			if a.Status != http.StatusConflict || a.Field(t, "code") != "last_superuser" {
 				t.Errorf("the last superuser: %d %s", a.Status, a.Body)
 			}
 		}
 		other := s.CreateUser("other", "root@other.test", "owner")
 		for range 10 {
-			s.DB.Client.User.Update().Where(user.IDIn(root.ID, other.ID)).SetIsActive(true).SetIsSuperuser(true).ExecX(ctx)
+			s.DB.Client.User.Update().Where(user.IDIn(root.ID,
+				other.ID)).SetIsActive(true).SetIsSuperuser(true).ExecX(ctx)
 			root, other = s.SignIn("acme", root.User), s.SignIn("other", other.User)
 			var both sync.WaitGroup
 			disable := func(by apitest.Account, slug string, target uuid.UUID) {
-				a := s.Call("PATCH", "/api/v1/users/"+target.String()+"?tenant="+slug, by.Access, map[string]any{"is_active": false})
+				a := s.Call("PATCH", "/api/v1/users/"+target.String()+"?tenant="+slug, by.Access,
+					map[string]any{"is_active": false})
 				if !slices.Contains([]int{http.StatusOK, http.StatusConflict, http.StatusUnauthorized}, a.Status) {
 					t.Errorf("%d %s", a.Status, a.Body)
 				}

@@ -12,7 +12,8 @@ import (
 	"tenantry/internal/database"
 )
 
-// The handlers without a socket, so that what is measured is ours. BareGin is the floor to compare with, in the same run.
+// The handlers without a socket, so that what is measured is ours. BareGin is the floor to compare
+// with, in the same run.
 
 func BenchmarkBareGin(b *testing.B) {
 	gin.SetMode(gin.ReleaseMode)
@@ -48,7 +49,8 @@ func BenchmarkRefresh(b *testing.B) {
 		_, refresh := s.Login()
 		b.ReportAllocs()
 		for b.Loop() {
-			r := httptest.NewRequest("POST", "/api/v1/auth/refresh", strings.NewReader(`{"refresh_token":"`+refresh+`"}`))
+			r := httptest.NewRequest("POST", "/api/v1/auth/refresh",
+				strings.NewReader(`{"refresh_token":"`+refresh+`"}`))
 			r.Header.Set("Content-Type", "application/json")
 			refresh = apitest.Serve(b, s, r, http.StatusOK).Field(b, "refresh_token")
 		}

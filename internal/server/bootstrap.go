@@ -20,11 +20,13 @@ import (
 	"tenantry/internal/tenants"
 )
 
-// defaultEmail is who the first superuser is if nobody says otherwise. The domain can never receive mail from outside.
+// defaultEmail is who the first superuser is if nobody says otherwise. The domain can never receive
+// mail from outside.
 const defaultEmail = "admin@tenantry.internal"
 
-// Bootstrap makes the first tenant and its owner, a superuser, on an empty database. A password that was generated is
-// written to out, once, and never to a log. Of several instances that start at once one does it.
+// Bootstrap makes the first tenant and its owner, a superuser, on an empty database. A password
+// that was generated is written to out, once, and never to a log. Of several instances that start
+// at once one does it.
 func Bootstrap(ctx context.Context, parts Parts, out io.Writer) error {
 	cfg, client := parts.Config, parts.DB.Client
 	ctx = principal.System(ctx, "first start: there is no tenant yet")
@@ -47,7 +49,8 @@ func Bootstrap(ctx context.Context, parts Parts, out io.Writer) error {
 	first := &ent.Tenant{Slug: cfg.DefaultTenant, Name: "Default"} // registration is closed
 	prepared, err := owner.Prepare(ctx, parts.Hasher, first)
 	if err != nil {
-		return fmt.Errorf("TENANTRY_BOOTSTRAP_EMAIL or TENANTRY_BOOTSTRAP_PASSWORD is not acceptable: %s", problem.Sentences(err))
+		return fmt.Errorf("TENANTRY_BOOTSTRAP_EMAIL or TENANTRY_BOOTSTRAP_PASSWORD is not acceptable: %s",
+			problem.Sentences(err))
 	}
 	err = database.WithTx(ctx, client, func(tx *ent.Client) error {
 		if _, _, err := tenants.Insert(ctx, tx, first, prepared); err != nil {
@@ -65,7 +68,8 @@ func Bootstrap(ctx context.Context, parts Parts, out io.Writer) error {
 	return nil
 }
 
-// missDefault warns of a default tenant that does not exist: every request that names none would fail.
+// missDefault warns of a default tenant that does not exist: every request that names none would
+// fail.
 func missDefault(ctx context.Context, parts Parts) error {
 	slug := parts.Config.DefaultTenant
 	exists, err := parts.DB.Client.Tenant.Query().Where(tenant.Slug(slug)).Exist(ctx)
@@ -78,13 +82,15 @@ func missDefault(ctx context.Context, parts Parts) error {
 	return nil
 }
 
-// announce tells the operator how to sign in, and how to open registration. A password that the operator has chosen is not repeated.
+// announce tells the operator how to sign in, and how to open registration. A password that the
+// operator has chosen is not repeated.
 func announce(out io.Writer, cfg config.Config, owner auth.Account, generated bool) error {
 	password := "…"
 	if generated {
 		password = *owner.Password
 	}
-	body, err := json.Marshal(map[string]string{"tenant": cfg.DefaultTenant, "email": owner.Email, "password": password})
+	body, err := json.Marshal(map[string]string{"tenant": cfg.DefaultTenant, "email": owner.Email,
+		"password": password})
 	if err != nil {
 		return err
 	}
@@ -93,12 +99,15 @@ func announce(out io.Writer, cfg config.Config, owner auth.Account, generated bo
 		_, err = fmt.Fprintf(out, "The password is shown this once: %s\n", *owner.Password)
 	}
 	if err == nil {
-		_, err = fmt.Fprintf(out, "Sign in:\n\n  curl -sS %s/api/v1/auth/login -H 'Content-Type: application/json' -d '%s'\n\n", cfg.PublicURL,
+		_, err = fmt.Fprintf(out, "Sign in:\n\n  curl -sS %s/api/v1/auth/login -H 'Content-Type: application/json' "+
+			"-d '%s'\n\n", cfg.PublicURL,
 			strings.ReplaceAll(string(body), "'", `'\''`))
 	}
 	if err == nil {
-		_, err = fmt.Fprintf(out, "Registration in this tenant is closed. To open it, put the access_token of that answer into $ACCESS_TOKEN and run:\n\n"+
-			"  curl -sS -X PATCH %s/api/v1/tenant -H \"Authorization: Bearer $ACCESS_TOKEN\" -H 'Content-Type: application/json' "+
+		_, err = fmt.Fprintf(out, "Registration in this tenant is closed. To open it, put the access_token of that "+
+			"answer into $ACCESS_TOKEN and run:\n\n"+
+			"  curl -sS -X PATCH %s/api/v1/tenant -H \"Authorization: Bearer $ACCESS_TOKEN\" -H 'Content-Type: "+
+			"application/json' "+
 			"-d '{\"settings\":{\"registration\":\"open\"}}'\n\n", cfg.PublicURL)
 	}
 	return err

@@ -25,11 +25,15 @@ func TestCatalogue_everyPermissionMakesARoleThatIsUsed(t *testing.T) {
 		used := map[string]bool{}
 		for i, permission := range roles.All() {
 			id := s.CreateRole(owner.Access, "role of "+permission, permission)
-			s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/roles/"+id, owner.Access, map[string]any{"permissions": []string{permission}}))
+			s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/roles/"+id, owner.Access,
+				map[string]any{"permissions": []string{permission}}))
 			ada := s.CreateUser("acme", "user"+string(rune('a'+i))+"@acme.test", "")
-			s.Expect(http.StatusNoContent, s.Call("PUT", "/api/v1/users/"+ada.ID.String()+"/roles/"+id, owner.Access, nil))
-			check := s.Expect(http.StatusOK, s.Call("POST", "/api/v1/permissions/check", ada.Access, map[string]any{"permissions": roles.All()}))
-			if granted := `{"granted":true,"permission":"` + permission + `"}`; strings.Count(string(check.Body), `"granted":true`) != 1 || !strings.Contains(string(check.Body), granted) {
+			s.Expect(http.StatusNoContent, s.Call("PUT", "/api/v1/users/"+ada.ID.String()+"/roles/"+id, owner.Access,
+				nil))
+			check := s.Expect(http.StatusOK, s.Call("POST", "/api/v1/permissions/check", ada.Access,
+				map[string]any{"permissions": roles.All()}))
+			if granted := `{"granted":true,"permission":"` + permission + `"}`; strings.Count(string(check.Body),
+				`"granted":true`) != 1 || !strings.Contains(string(check.Body), granted) {
 				t.Errorf("%s: checked %s", permission, check.Body)
 			}
 			for _, o := range declaredOperations(t) {
@@ -40,7 +44,8 @@ func TestCatalogue_everyPermissionMakesARoleThatIsUsed(t *testing.T) {
 				if len(scopes) == 0 || !strings.HasPrefix(o.pattern, "/api/v1/") {
 					continue
 				}
-				path := strings.NewReplacer("{id}", uuid.NewString(), "{role_id}", uuid.NewString(), "{provider}", "missing").Replace(o.pattern)
+				path := strings.NewReplacer("{id}", uuid.NewString(), "{role_id}", uuid.NewString(), "{provider}",
+					"missing").Replace(o.pattern)
 				body := (&malformer{Rand: rand.New(rand.NewPCG(malformedSeed, 0)), TB: t}).draft(o).body
 				body = strings.ReplaceAll(body, roles.UsersRead, permission) // nobody grants what they do not hold
 				var a apitest.Answer
@@ -49,7 +54,8 @@ func TestCatalogue_everyPermissionMakesARoleThatIsUsed(t *testing.T) {
 				} else {
 					a = s.Call(o.method, path, ada.Access, body)
 				}
-				if forbidden := a.Status == http.StatusForbidden; forbidden == slices.Equal(scopes, []string{permission}) {
+				if forbidden := a.Status == http.StatusForbidden; forbidden == slices.Equal(scopes,
+					[]string{permission}) {
 					t.Errorf("%s: %s %s: %d %s", permission, o.method, o.pattern, a.Status, a.Body)
 				} else if !forbidden {
 					used[permission] = true

@@ -100,7 +100,8 @@ func TestSlow_clients_are_dropped_and_hold_up_nobody(t *testing.T) {
 	}
 }
 
-// drip sends the beginning and then a byte a second, and returns how long the other side has listened.
+// drip sends the beginning and then a byte a second, and returns how long the other side has
+// listened.
 func drip(conn net.Conn, begin string) time.Duration {
 	start := time.Now()
 	_, err := io.WriteString(conn, begin)
@@ -121,7 +122,8 @@ func memory() uint64 {
 	return m.HeapInuse + m.StackInuse
 }
 
-// A client that never ends is answered when it has sent too much, and is not listened to any longer.
+// A client that never ends is answered when it has sent too much, and is not listened to any
+// longer.
 func TestEndless_request_is_cut_off(t *testing.T) {
 	t.Parallel()
 	s := serving(t)
@@ -202,7 +204,8 @@ func TestCompressed_body_is_not_inflated(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, coding := range []string{"gzip", "x-gzip", "deflate", "gzip, gzip"} {
-		r, err := http.NewRequestWithContext(t.Context(), "POST", s.URL+"/api/v1/auth/login", bytes.NewReader(bomb.Bytes()))
+		r, err := http.NewRequestWithContext(t.Context(), "POST", s.URL+"/api/v1/auth/login",
+			bytes.NewReader(bomb.Bytes()))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -48,7 +48,9 @@ func TestAlerts_nameFiguresAndOperations(t *testing.T) {
 		t.Errorf("the rules name %v", shown)
 	}
 	for _, match := range regexp.MustCompile(`operation="(\w+)"`).FindAllSubmatch(rules[1], -1) {
-		if !slices.ContainsFunc(declaredOperations(t), func(o declared) bool { return o.OperationID == string(match[1]) }) {
+		if !slices.ContainsFunc(declaredOperations(t), func(o declared) bool {
+			return o.OperationID == string(match[1])
+		}) {
 			t.Errorf("there is no operation %s", match[1])
 		}
 	}

@@ -57,10 +57,12 @@ func TestTenants_cannotBeEnumerated(t *testing.T) {
 				return []apitest.Answer{s.Call("GET", "/api/v1/auth/oauth/providers?tenant="+slug, "", nil)}
 			},
 			"sign in": func(slug string) []apitest.Answer {
-				return []apitest.Answer{s.Call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": slug, "email": "a@b.test", "password": "x"})}
+				return []apitest.Answer{s.Call("POST", "/api/v1/auth/login", "",
+					map[string]string{"tenant": slug, "email": "a@b.test", "password": "x"})}
 			},
 			"register": func(slug string) []apitest.Answer {
-				return []apitest.Answer{s.Call("POST", "/api/v1/auth/register", "", map[string]string{"tenant": slug, "email": "a@b.test", "password": apitest.OwnerPassword})}
+				return []apitest.Answer{s.Call("POST", "/api/v1/auth/register", "",
+					map[string]string{"tenant": slug, "email": "a@b.test", "password": apitest.OwnerPassword})}
 			},
 		}
 		for name, request := range requests {
@@ -76,7 +78,8 @@ func TestTenants_cannotBeEnumerated(t *testing.T) {
 			want := shape("other")
 			for _, slug := range []string{"nobody", "suspended"} {
 				if got := shape(slug); !slices.Equal(got, want) {
-					t.Errorf("%s: tenant %s is answered\n%s\nand one that exists\n%s", name, slug, strings.Join(got, "\n"), strings.Join(want, "\n"))
+					t.Errorf("%s: tenant %s is answered\n%s\nand one that exists\n%s", name, slug,
+						strings.Join(got, "\n"), strings.Join(want, "\n"))
 				}
 			}
 		}

@@ -6,18 +6,18 @@ import (
 	"strconv"
 )
 
-// maxLine bounds what is kept of a line whose end has not arrived, in bytes. net/http refuses longer
-// header sections.
+// maxLine bounds what is kept of a line whose end has not arrived, in bytes. net/http refuses
+// longer header sections.
 const maxLine = 16 << 10
 
 // errFraming ends a connection whose requests a proxy before the server could delimit differently.
 // net/http answers an error that is not the network's with 400 and closes the connection.
 var errFraming = errors.New("the framing of the request is ambiguous")
 
-// framing follows the requests of a connection and refuses those that net/http repairs instead: with
-// both Content-Length and Transfer-Encoding, with two Content-Length, with folded header lines, or
-// with lines that end without CR (RFC 9112 §2.2, §5.2, §6.1). The zero value is at the beginning of
-// a request.
+// framing follows the requests of a connection and refuses those that net/http repairs instead:
+// with both Content-Length and Transfer-Encoding, with two Content-Length, with folded header
+// lines, or with lines that end without CR (RFC 9112 §2.2, §5.2, §6.1). The zero value is at the
+// beginning of a request.
 type framing struct {
 	part part
 	// left are the bytes that remain of a body, or of a chunk.

@@ -31,7 +31,8 @@ var ambiguous = []struct{ name, request string }{
 	{"lf_after_chunk", loginHead + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\n0\r\n\r\n"},
 	{"signed_chunk_size", loginHead + "Transfer-Encoding: chunked\r\n\r\n+2\r\n{}\r\n0\r\n\r\n"},
 	{"long_chunk", loginHead + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}}\r\n0\r\n\r\n"},
-	{"coding_in_http_1.0", strings.Replace(loginHead, "HTTP/1.1", "HTTP/1.0", 1) + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+	{"coding_in_http_1.0", strings.Replace(loginHead, "HTTP/1.1", "HTTP/1.0", 1) +
+		"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
 	{"coding_with_space", loginHead + "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n"},
 	{"another_coding", loginHead + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"},
 	{"two_codings", loginHead + "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n"},
@@ -66,7 +67,8 @@ func TestFraming_ambiguousRequestIsRefusedAndConnectionClosed(t *testing.T) {
 					t.Fatal("the connection is not closed")
 				}
 				status, _, _ := strings.Cut(string(answers), "\r\n")
-				refused := strings.HasPrefix(status, "HTTP/1.1 400 ") || strings.HasPrefix(status, "HTTP/1.1 501 ") || strings.HasPrefix(status, "HTTP/1.1 505 ")
+				refused := strings.HasPrefix(status, "HTTP/1.1 400 ") || strings.HasPrefix(status, "HTTP/1.1 501 ") ||
+					strings.HasPrefix(status, "HTTP/1.1 505 ")
 				if !refused || strings.Count(string(answers), "HTTP/1.1 ") != 1 {
 					t.Errorf("%q %v", answers, err)
 				}
@@ -75,8 +77,8 @@ func TestFraming_ambiguousRequestIsRefusedAndConnectionClosed(t *testing.T) {
 	}
 }
 
-// A connection is used again after each kind of request, also one that was sent before the answer to
-// the one before.
+// A connection is used again after each kind of request, also one that was sent before the answer
+// to the one before.
 func TestFraming_plainRequestsShareConnection(t *testing.T) {
 	t.Parallel()
 	s := serving(t)
@@ -101,12 +103,14 @@ func TestFraming_plainRequestsShareConnection(t *testing.T) {
 	}
 }
 
-// FuzzFraming compares the ends of requests with those that net/http sees, however the bytes arrive.
+// FuzzFraming compares the ends of requests with those that net/http sees, however the bytes
+// arrive.
 func FuzzFraming(f *testing.F) {
 	for _, test := range ambiguous {
 		f.Add(test.request+test.request, uint8(7))
 	}
-	f.Add("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", uint8(3))
+	f.Add("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\nGET / "+
+		"HTTP/1.1\r\nHost: a\r\n\r\n", uint8(3))
 	f.Fuzz(func(t *testing.T, sent string, step uint8) {
 		got, refused := server.FollowFraming(sent)
 		if refused != server.RefusesFraming(sent, int(step)+1) {
@@ -124,7 +128,8 @@ func FuzzFraming(f *testing.F) {
 			}
 			want = append(want, len(sent)-source.Len()-buffered.Buffered())
 		}
-		// What is refused here, net/http may accept; where net/http stops, it closes the connection.
+		// What is refused here, net/http may accept; where net/http stops, it closes the
+		// connection.
 		if n := min(len(got), len(want)); !slices.Equal(got[:n], want[:n]) || !refused && len(got) < len(want) {
 			t.Errorf("%q: requests end at %d, those of net/http at %d", sent, got, want)
 		}

@@ -29,10 +29,13 @@ func TestStatement_budgets(t *testing.T) {
 		user := s.CreateUser("acme", "ada@acme.test", "")
 		s.CreateTenant("other")
 		other := s.CreateUser("other", "owner@other.test", "owner").TenantID.String()
-		ada, member, custom := user.ID.String(), s.SystemRole(user, "member"), s.CreateRole(access, "custom", "users:read")
-		corporate := s.Expect(http.StatusCreated, s.Call("POST", apitest.ProvidersPath, access, apitest.ProviderBody("corporate", nil))).Field(t, "id")
+		ada, member, custom := user.ID.String(), s.SystemRole(user, "member"),
+			s.CreateRole(access, "custom", "users:read")
+		corporate := s.Expect(http.StatusCreated, s.Call("POST", apitest.ProvidersPath, access,
+			apitest.ProviderBody("corporate", nil))).Field(t, "id")
 		// Those that lead to a provider and back have a test of their own.
-		held := []string{"AuthorizeOAuth", "CallBackOAuth", "ExchangeOAuthCode", "LinkOAuth", "PostOAuthCallback", "UnlinkOAuth"}
+		held := []string{"AuthorizeOAuth", "CallBackOAuth", "ExchangeOAuthCode", "LinkOAuth", "PostOAuthCallback",
+			"UnlinkOAuth"}
 		for _, test := range []struct {
 			method, path string
 			body         any
@@ -68,7 +71,8 @@ func TestStatement_budgets(t *testing.T) {
 			{"GET", "/api/v1/tenant", nil, "1"},
 			{"PATCH", "/api/v1/tenant", map[string]any{"name": "Acme"}, "3"},
 			{"GET", "/api/v1/tenants", nil, "1"},
-			{"POST", "/api/v1/signup", map[string]any{"tenant": map[string]any{"slug": "gamma", "name": "Gamma"}, "email": "owner@gamma.test", "password": apitest.OwnerPassword}, "9"},
+			{"POST", "/api/v1/signup", map[string]any{"tenant": map[string]any{"slug": "gamma", "name": "Gamma"},
+				"email": "owner@gamma.test", "password": apitest.OwnerPassword}, "9"},
 			{"POST", "/api/v1/tenants", apitest.TenantBody("budget"), "4"},
 			{"GET", "/api/v1/tenants/" + other, nil, "1"},
 			{"PATCH", "/api/v1/tenants/" + other, map[string]any{"name": "Other"}, "3"},
@@ -93,7 +97,8 @@ func TestStatement_budgets(t *testing.T) {
 			{"DELETE", "/api/v1/users/" + ada + "/roles/" + member, nil, "6"},
 			{"DELETE", "/api/v1/roles/" + custom, nil, "3"},
 			{"DELETE", "/api/v1/users/" + ada, nil, "6"},
-			{"POST", "/api/v1/auth/password", map[string]string{"current_password": apitest.OwnerPassword, "new_password": apitest.OwnerPassword}, "7"},
+			{"POST", "/api/v1/auth/password", map[string]string{"current_password": apitest.OwnerPassword,
+				"new_password": apitest.OwnerPassword}, "7"},
 			{"POST", "/api/v1/auth/logout-all", nil, "3"},
 			{"POST", "/api/v1/auth/logout", token, "2"}, // of a session that has ended
 		} {
@@ -147,16 +152,19 @@ func TestEvery_operation_is_reachable_and_every_route_declared(t *testing.T) {
 			at := strings.ReplaceAll(pattern, "{provider}", "google") + "?redirect_uri=none"
 			a := s.Call(method, regexp.MustCompile(`{\w+}`).ReplaceAllString(at, uuid.NewString()), "", body)
 			public := len(*operation.Security) == 0
-			if a.Status == http.StatusNotFound || a.Status == http.StatusMethodNotAllowed || (!public && body == nil && a.Status != http.StatusUnauthorized) {
+			if a.Status == http.StatusNotFound || a.Status == http.StatusMethodNotAllowed ||
+				(!public && body == nil && a.Status != http.StatusUnauthorized) {
 				t.Errorf("%s %s: %d", method, pattern, a.Status)
 			}
 		}
 	}
 	for _, route := range s.Server.Handler.(*gin.Engine).Routes() {
-		if route.Method == http.MethodHead && slices.Contains(declared, "GET "+regexp.MustCompile(`:(\w+)`).ReplaceAllString(route.Path, "{$1}")) {
+		if route.Method == http.MethodHead &&
+			slices.Contains(declared, "GET "+regexp.MustCompile(`:(\w+)`).ReplaceAllString(route.Path, "{$1}")) {
 			continue // with GET
 		}
-		undeclared := route.Path == "/" || route.Path == "/openapi.json" || route.Path == "/docs" || path.Dir(route.Path) == "/docs"
+		undeclared := route.Path == "/" || route.Path == "/openapi.json" || route.Path == "/docs" ||
+			path.Dir(route.Path) == "/docs"
 		pattern := regexp.MustCompile(`:(\w+)`).ReplaceAllString(route.Path, "{$1}")
 		if !slices.Contains(declared, route.Method+" "+pattern) && !undeclared {
 			t.Errorf("%s %s is not in the contract", route.Method, route.Path)

@@ -13,14 +13,16 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// RFC 9110 §9.1: monitors and caches ask with HEAD. It is answered as GET is, changes nothing, and needs the same credential.
+// RFC 9110 §9.1: monitors and caches ask with HEAD. It is answered as GET is, changes nothing, and
+// needs the same credential.
 func TestHead_everyGetIsAnsweredWithTheSameFields(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		i := apitest.NewIssuer(t)
 		s := apitest.Start(t, opts, i.Configure("corporate"))
 		access, _ := s.Login()
-		paths := []string{"/", "/docs", "/docs/swagger-ui.css", "/openapi.json", "/nowhere", "/api/v1/users/me?include=roles,tenant", "/api/v1/users?limit=1"}
+		paths := []string{"/", "/docs", "/docs/swagger-ui.css", "/openapi.json", "/nowhere",
+			"/api/v1/users/me?include=roles,tenant", "/api/v1/users?limit=1"}
 		redirecting := []string{"AuthorizeOAuth", "CallBackOAuth"}
 		for _, o := range declaredOperations(t) {
 			if o.method == http.MethodGet && !slices.Contains(redirecting, o.OperationID) {
@@ -33,19 +35,23 @@ func TestHead_everyGetIsAnsweredWithTheSameFields(t *testing.T) {
 				if head.Status != get.Status || len(head.Body) != 0 {
 					t.Errorf("HEAD %s: %d with %d bytes, GET: %d", path, head.Status, len(head.Body), get.Status)
 				}
-				for _, name := range []string{"Content-Type", "Cache-Control", "Location", "Link", "Www-Authenticate", "Content-Security-Policy"} {
+				for _, name := range []string{"Content-Type", "Cache-Control", "Location", "Link", "Www-Authenticate",
+					"Content-Security-Policy"} {
 					if !slices.Equal(head.Header[name], get.Header[name]) {
 						t.Errorf("HEAD %s: %s is %q, for GET %q", path, name, head.Header[name], get.Header[name])
 					}
 				}
-				if length := head.Header.Get("Content-Length"); length != "" && length != get.Header.Get("Content-Length") {
+				if length := head.Header.Get("Content-Length"); length != "" &&
+					length != get.Header.Get("Content-Length") {
 					t.Errorf("HEAD %s: length %s, GET has %s", path, length, get.Header.Get("Content-Length"))
 				}
 			}
 		}
 		before := s.WrittenRows()
-		for _, path := range []string{apitest.AuthorizePath, "/api/v1/auth/oauth/corporate/callback?state=none&code=none"} {
-			if a := request(s, "HEAD", path, ""); a.Status != http.StatusMethodNotAllowed || a.Header.Get("Allow") == "" || a.Header.Get("Set-Cookie") != "" {
+		for _, path := range []string{apitest.AuthorizePath,
+			"/api/v1/auth/oauth/corporate/callback?state=none&code=none"} {
+			if a := request(s, "HEAD", path, ""); a.Status != http.StatusMethodNotAllowed ||
+				a.Header.Get("Allow") == "" || a.Header.Get("Set-Cookie") != "" {
 				t.Errorf("HEAD %s: %d %v", path, a.Status, a.Header)
 			}
 		}

@@ -21,14 +21,16 @@ type health struct {
 	draining *atomic.Bool
 }
 
-// GetHealth answers GET /healthz. It asks nothing of anybody: a restart would not mend a dependency.
+// GetHealth answers GET /healthz. It asks nothing of anybody: a restart would not mend a
+// dependency.
 func (health) GetHealth(context.Context, api.GetHealthRequestObject) (api.GetHealthResponseObject, error) {
 	return api.GetHealth200JSONResponse{Status: api.Ok}, nil
 }
 
-// GetReadiness answers GET /readyz: 503 while the database does not answer or accepts no writes, and
-// from the moment the server is told to stop.
-func (h health) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObject) (api.GetReadinessResponseObject, error) {
+// GetReadiness answers GET /readyz: 503 while the database does not answer or accepts no writes,
+// and from the moment the server is told to stop.
+func (h health) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObject) (api.GetReadinessResponseObject,
+	error) {
 	if h.draining.Load() {
 		return nil, problem.Unavailable(errors.New("the server is stopping"))
 	}

@@ -17,9 +17,12 @@ import (
 // injections are parts of SQL statements, for both databases. With the prefixes and the ends of
 // injected they are those that a scanner tries.
 var injections = []string{
-	"OR 1=1", "AND 1=2", "OR '1'='1", "UNION SELECT NULL,NULL", "UNION ALL SELECT password_hash FROM users", "; DROP TABLE users",
-	"; UPDATE users SET is_superuser = true", "ORDER BY 99", "AND (SELECT pg_sleep(5)) IS NULL", "; SELECT pg_sleep(5)", "|| pg_sleep(5)",
-	"AND randomblob(500000000) IS NOT NULL", "HAVING 1=1", "LIMIT 1 OFFSET 1", "RETURNING *", "AND CAST(version() AS int) = 1",
+	"OR 1=1", "AND 1=2", "OR '1'='1", "UNION SELECT NULL,NULL", "UNION ALL SELECT password_hash FROM users",
+	"; DROP TABLE users",
+	"; UPDATE users SET is_superuser = true", "ORDER BY 99", "AND (SELECT pg_sleep(5)) IS NULL", "; SELECT pg_sleep(5)",
+	"|| pg_sleep(5)",
+	"AND randomblob(500000000) IS NOT NULL", "HAVING 1=1", "LIMIT 1 OFFSET 1", "RETURNING *",
+	"AND CAST(version() AS int) = 1",
 }
 
 // injected returns strings that would leave a quoted text, a number, an identifier or a pattern.
@@ -43,7 +46,9 @@ func TestSQL_inParametersAndMembersIsText(t *testing.T) {
 		number = 500
 	}
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := apitest.Start(t, opts, func(c *config.Config) { c.SignInAddressAttempts, c.SignInAccountAttempts = 1_000_000, 1_000_000 })
+		s := apitest.Start(t, opts, func(c *config.Config) {
+			c.SignInAddressAttempts, c.SignInAccountAttempts = 1_000_000, 1_000_000
+		})
 		w := &wire{TB: t, address: strings.TrimPrefix(s.URL, "http://")}
 		sent := 0
 		for _, o := range declaredOperations(t) {

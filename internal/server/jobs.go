@@ -38,17 +38,20 @@ func (s *Server) Work(ctx context.Context) {
 	jobs.Go(func() { s.every(ctx, forgetEvery, "forget attempts", s.Limiter.DeleteExpired) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "mark revoked sessions", s.Sessions.NewRevokedMarker().Run) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "encrypt client secrets", s.OAuth.NewResealer().Run) })
-	// Sessions that were revoked stay until they are over by age, so that a token of theirs that comes back is known.
+	// Sessions that were revoked stay until they are over by age, so that a token of theirs that
+	// comes back is known.
 	for _, table := range expiringTables() {
 		jobs.Go(func() {
-			s.every(ctx, forgetEvery, "remove expired "+table, func(ctx context.Context) error { return s.removeExpired(ctx, table) })
+			s.every(ctx, forgetEvery, "remove expired "+table, func(ctx context.Context) error {
+				return s.removeExpired(ctx, table)
+			})
 		})
 	}
 	jobs.Wait()
 }
 
-// removeExpired empties a table of what has expired. It says how much that was, and how much is left of what lives for minutes
-// only: a table that grows is a flood.
+// removeExpired empties a table of what has expired. It says how much that was, and how much is
+// left of what lives for minutes only: a table that grows is a flood.
 func (s *Server) removeExpired(ctx context.Context, table string) error {
 	now := s.clock()
 	waiting, err := s.db.CountExpired(ctx, table, now, countedExpired)
@@ -81,8 +84,9 @@ func (s *Server) removeExpired(ctx context.Context, table string) error {
 	return nil
 }
 
-// every runs a job again and again, for the first time at a random moment of the interval, so that instances that were started together
-// do not run in step. A job that fails is tried again in its turn.
+// every runs a job again and again, for the first time at a random moment of the interval, so that
+// instances that were started together do not run in step. A job that fails is tried again in its
+// turn.
 func (s *Server) every(ctx context.Context, interval time.Duration, name string, job func(context.Context) error) {
 	// The first failure is seen as one only where there were none before.
 	done, failed := s.metrics.jobs.WithLabelValues(name, "done"), s.metrics.jobs.WithLabelValues(name, "failed")

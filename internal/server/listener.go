@@ -5,12 +5,13 @@ import (
 	"sync"
 )
 
-// maxConnections bounds the connections of clients: each costs memory before it has said who it is. Further ones wait in
-// the operating system's queue.
+// maxConnections bounds the connections of clients: each costs memory before it has said who it is.
+// Further ones wait in the operating system's queue.
 const maxConnections = 10_000
 
-// bounded is a listener that has no more connections open than it has places. It hands on TCP connections whole: net/http
-// looks for CloseWrite, without which an answer to who is still sending could be lost.
+// bounded is a listener that has no more connections open than it has places. It hands on TCP
+// connections whole: net/http looks for CloseWrite, without which an answer to who is still sending
+// could be lost.
 type bounded struct {
 	net.Listener
 	places chan struct{}

@@ -15,9 +15,10 @@ func TestListener_has_no_more_connections_than_places(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "hello")
-	})}
+	srv := &http.Server{ReadHeaderTimeout: time.Minute,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "hello")
+		})}
 	go func() { _ = srv.Serve(bounded{listener, make(chan struct{}, 2)}) }()
 	t.Cleanup(func() { _ = srv.Close() })
 	ask := func() net.Conn {

@@ -23,8 +23,8 @@ const (
 	logBytes = 64 << 10
 )
 
-// NewLogger returns the logger that the configuration asks for: text for a person at a terminal, else JSON. Lines of no urgency are
-// written together; flush writes those that still wait.
+// NewLogger returns the logger that the configuration asks for: text for a person at a terminal,
+// else JSON. Lines of no urgency are written together; flush writes those that still wait.
 func NewLogger(cfg config.Config, out io.Writer) (log *slog.Logger, flush func()) {
 	opts := &slog.HandlerOptions{Level: cfg.LogLevel}
 	format := cfg.LogFormat

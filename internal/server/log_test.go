@@ -50,7 +50,8 @@ func TestLog_lines_are_written_together_and_warnings_at_once(t *testing.T) {
 		t.Errorf("a line has not waited: %q", got)
 	}
 	log.With("of", "three").Warn("three")
-	if got := out.all(); len(got) != 1 || strings.Count(got[0], "\n") != 3 || !strings.Contains(got[0], `"of":"three"`) {
+	if got := out.all(); len(got) != 1 || strings.Count(got[0], "\n") != 3 ||
+		!strings.Contains(got[0], `"of":"three"`) {
 		t.Fatalf("a warning has waited, or went before others: %q", got)
 	}
 	log.Info("four")

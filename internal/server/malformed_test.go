@@ -31,14 +31,18 @@ func TestMalformed_requests_are_refused_and_leave_nothing(t *testing.T) {
 		number = 10_000
 	}
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := apitest.Start(t, opts, func(c *config.Config) { c.SignInAddressAttempts, c.Signup = 1_000_000, config.SignupOpen })
+		s := apitest.Start(t, opts, func(c *config.Config) {
+			c.SignInAddressAttempts, c.Signup = 1_000_000, config.SignupOpen
+		})
 		access, refresh := s.Login()
-		secrets := []string{apitest.OwnerPassword, access, access[strings.LastIndexByte(access, '.')+1:], refresh, refresh[strings.LastIndexByte(refresh, '.')+1:]}
+		secrets := []string{apitest.OwnerPassword, access, access[strings.LastIndexByte(access, '.')+1:], refresh,
+			refresh[strings.LastIndexByte(refresh, '.')+1:]}
 		operations := declaredOperations(t)
 		before := contents(s)
 		w := &wire{TB: t, address: strings.TrimPrefix(s.URL, "http://")}
 		for i := range number {
-			m := &malformer{Rand: rand.New(rand.NewPCG(malformedSeed, uint64(i))), TB: t, access: access, refresh: refresh}
+			m := &malformer{Rand: rand.New(rand.NewPCG(malformedSeed, uint64(i))), TB: t, access: access,
+				refresh: refresh}
 			text := m.malformed(operations[i%len(operations)])
 			a := w.send(text)
 			holdRefusal(s, text, a, secrets)
@@ -60,8 +64,10 @@ func TestMalformed_requests_are_refused_and_leave_nothing(t *testing.T) {
 		for _, o := range operations { // otherwise it would be something else that was refused
 			access, refresh := s.Login()
 			m := &malformer{Rand: rand.New(rand.NewPCG(malformedSeed, 0)), TB: t, access: access, refresh: refresh}
-			if a := w.send(m.draft(o).String()); a.Status >= 400 && a.Status != http.StatusNotFound && a.Status != http.StatusConflict &&
-				!bytes.Contains(a.Body, []byte(`"invalid_state"`)) && !bytes.Contains(a.Body, []byte(`"invalid_grant"`)) {
+			if a := w.send(m.draft(o).String()); a.Status >= 400 && a.Status != http.StatusNotFound &&
+				a.Status != http.StatusConflict &&
+				!bytes.Contains(a.Body, []byte(`"invalid_state"`)) &&
+				!bytes.Contains(a.Body, []byte(`"invalid_grant"`)) {
 				t.Errorf("%s %s is not understood: %d %s", o.method, o.pattern, a.Status, a.Body)
 			}
 		}
@@ -86,7 +92,8 @@ func holdRefusal(s *apitest.Instance, text string, a apitest.Answer, secrets []s
 		return
 	}
 	var document struct{ Code string }
-	if err := json.Unmarshal(a.Body, &document); err != nil || document.Code == "" || a.Header.Get("Content-Type") != "application/problem+json" {
+	if err := json.Unmarshal(a.Body, &document); err != nil || document.Code == "" ||
+		a.Header.Get("Content-Type") != "application/problem+json" {
 		s.Errorf("not a problem: %s", a.Body)
 	}
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(text)))
@@ -175,7 +182,8 @@ func (w *wire) send(text string) apitest.Answer {
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	// net/http leaves a request that it cannot read, and the reset of the connection may overtake the end of the answer.
+	// net/http leaves a request that it cannot read, and the reset of the connection may overtake
+	// the end of the answer.
 	if err != nil && response.Header.Get("X-Request-Id") != "" {
 		w.Fatalf("%v in answer to %.2000q", err, text)
 	}

@@ -61,7 +61,8 @@ type member struct{ name, value string }
 // String returns the request as it is sent.
 func (d *draft) String() string {
 	lines := []string{d.method + " " + d.path + d.query + " HTTP/1.1", "Host: id.acme.test"}
-	for _, header := range []struct{ name, value string }{{"Content-Type", d.contentType}, {"Authorization", d.authorization}} {
+	for _, header := range []struct{ name, value string }{{"Content-Type", d.contentType},
+		{"Authorization", d.authorization}} {
 		if header.value != "" {
 			lines = append(lines, header.name+": "+header.value)
 		}
@@ -126,7 +127,8 @@ func (m *malformer) sample(name string, schema *openapi3.Schema) string {
 	m.Helper()
 	value := schema.Example
 	if known, ok := map[string]string{
-		"tenant": "acme", "email": apitest.OwnerEmail, "password": apitest.OwnerPassword, "current_password": apitest.OwnerPassword, "new_password": apitest.OwnerPassword, "refresh_token": m.refresh,
+		"tenant": "acme", "email": apitest.OwnerEmail, "password": apitest.OwnerPassword,
+		"current_password": apitest.OwnerPassword, "new_password": apitest.OwnerPassword, "refresh_token": m.refresh,
 	}[name]; ok && schema.Type.Is("string") {
 		value = known
 	}
@@ -140,7 +142,8 @@ func (m *malformer) sample(name string, schema *openapi3.Schema) string {
 	return string(encoded)
 }
 
-// malformed returns a request to the operation that must be refused, now and then with what should not matter.
+// malformed returns a request to the operation that must be refused, now and then with what should
+// not matter.
 func (m *malformer) malformed(o declared) string {
 	m.Helper()
 	ways := []func(*draft){m.breakPath, m.breakMethod, m.breakHeader}
@@ -148,7 +151,8 @@ func (m *malformer) malformed(o declared) string {
 		ways = append(ways, m.breakQuery)
 	}
 	if o.takesJSON() {
-		ways = append(ways, m.breakBody, m.breakBody, m.breakBody, m.breakMember, m.breakMember, m.breakMember, m.breakContentType)
+		ways = append(ways, m.breakBody, m.breakBody, m.breakBody, m.breakMember, m.breakMember, m.breakMember,
+			m.breakContentType)
 	}
 	if len(*o.Security) > 0 {
 		ways = append(ways, m.breakToken, m.breakToken)

@@ -45,16 +45,22 @@ func actors(s *apitest.Instance) []actor {
 		{name: "anonymous", dead: true},
 		{name: "member", Account: s.CreateUser("acme", "member@acme.test", "member"), slug: "acme"},
 		{name: "admin", Account: s.CreateUser("acme", "admin@acme.test", "admin"), slug: "acme", permissions: admin},
-		{name: "owner", Account: s.CreateUser("acme", "second@acme.test", "owner"), slug: "acme", permissions: roles.All()},
-		{name: "owner of another tenant", Account: s.CreateUser("other", "owner@other.test", "owner"), slug: "other", permissions: roles.All()},
-		{name: "owner of a suspended tenant", Account: s.CreateUser("suspended", "owner@suspended.test", "owner"), dead: true},
-		{name: "superuser", Account: s.SignIn("acme", s.Owner()), slug: "acme", permissions: append(roles.All(), roles.TenantsRead, roles.TenantsWrite)},
+		{name: "owner", Account: s.CreateUser("acme", "second@acme.test", "owner"), slug: "acme",
+			permissions: roles.All()},
+		{name: "owner of another tenant", Account: s.CreateUser("other", "owner@other.test", "owner"), slug: "other",
+			permissions: roles.All()},
+		{name: "owner of a suspended tenant", Account: s.CreateUser("suspended", "owner@suspended.test", "owner"),
+			dead: true},
+		{name: "superuser", Account: s.SignIn("acme", s.Owner()), slug: "acme",
+			permissions: append(roles.All(), roles.TenantsRead, roles.TenantsWrite)},
 	}
-	s.DB.Client.Tenant.Update().Where(tenant.Slug("suspended")).SetIsActive(false).ExecX(principal.System(s.Context(), "test"))
+	s.DB.Client.Tenant.Update().Where(tenant.Slug("suspended")).SetIsActive(false).ExecX(principal.System(s.Context(),
+		"test"))
 	return all
 }
 
-// objectOf makes what a path names, in the tenant of a person: what the {id} of its resource is, and a role.
+// objectOf makes what a path names, in the tenant of a person: what the {id} of its resource is,
+// and a role.
 func objectOf(s *apitest.Instance, pattern string, of apitest.Account, user uuid.UUID) map[string]string {
 	s.Helper()
 	ctx := principal.NewContext(s.Context(), principal.InTenant(of.TenantID))
@@ -69,22 +75,26 @@ func objectOf(s *apitest.Instance, pattern string, of apitest.Account, user uuid
 		ids["{id}"] = client.RefreshToken.Create().SetUserID(user).SetPasswordVersion(version).
 			SetExpiresAt(time.Now().Add(time.Hour)).SaveX(ctx).ID.String()
 	case strings.HasPrefix(pattern, apitest.ProvidersPath):
-		ids["{id}"] = client.OAuthProvider.Create().SetName("p" + strings.ToLower(uuid.NewString()[:8])).SetKind("oidc").SetLabel("Provider").
+		ids["{id}"] = client.OAuthProvider.Create().SetName("p" +
+			strings.ToLower(uuid.NewString()[:8])).SetKind("oidc").SetLabel("Provider").
 			SetClientID("acme").SaveX(ctx).ID.String()
 	case strings.HasPrefix(pattern, "/api/v1/auth/oauth/{provider}"):
-		client.OAuthProvider.Create().SetName(ids["{provider}"]).SetKind("oauth2").SetLabel("Provider").SetClientID("acme").
+		client.OAuthProvider.Create().SetName(ids["{provider}"]).SetKind("oauth2").SetLabel("Provider").
+			SetClientID("acme").
 			SetAuthorizationEndpoint("https://a.example.com/a").SaveX(ctx)
 	case strings.HasPrefix(pattern, "/api/v1/tenants/"):
 		slug := "made-" + uuid.NewString()[:18]
-		ids["{id}"] = client.Tenant.Create().SetSlug(slug).SetName(slug).SaveX(principal.System(s.Context(), "test")).ID.String()
+		ids["{id}"] = client.Tenant.Create().SetSlug(slug).SetName(slug).SaveX(principal.System(s.Context(),
+			"test")).ID.String()
 	default:
 		ids["{id}"] = client.User.Create().SetEmail(uuid.NewString() + "@made.test").SaveX(ctx).ID.String()
 	}
 	return ids
 }
 
-// Every operation, for everybody, on an object of their own tenant, of another and of none: what the contract says of who may
-// call it predicts the answer. A foreign object and a missing one cannot be told apart (CVE-2025-64431).
+// Every operation, for everybody, on an object of their own tenant, of another and of none: what
+// the contract says of who may call it predicts the answer. A foreign object and a missing one
+// cannot be told apart (CVE-2025-64431).
 func TestMatrix_of_operations_actors_and_objects(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -121,7 +131,8 @@ func TestMatrix_of_operations_actors_and_objects(t *testing.T) {
 					}
 				}
 				only := func(status int) func(int) bool { return func(got int) bool { return got == status } }
-				missing := map[string]string{"{id}": uuid.NewString(), "{role_id}": uuid.NewString(), "{provider}": "missing"}
+				missing := map[string]string{"{id}": uuid.NewString(), "{role_id}": uuid.NewString(),
+					"{provider}": "missing"}
 				switch {
 				case a.dead:
 					expect("missing", ask(missing), only(http.StatusUnauthorized))
@@ -138,16 +149,20 @@ func TestMatrix_of_operations_actors_and_objects(t *testing.T) {
 					if !strings.HasPrefix(o.pattern, "/api/v1/tenants/") { // no tenant is foreign to a superuser
 						expect("foreign", foreign, only(http.StatusNotFound))
 						if n, f := withoutID(t, none), withoutID(t, foreign); n != f {
-							t.Errorf("%s: %s %s tells a foreign object from none:\n%s\n%s", a.name, o.method, o.pattern, f, n)
+							t.Errorf("%s: %s %s tells a foreign object from none:\n%s\n%s", a.name, o.method, o.pattern,
+								f, n)
 						}
 					}
 				}
 				if o.OperationID == "LinkOAuth" && a.IsSuperuser {
-					expect("own", ask(objectOf(s, o.pattern, a.Account, a.ID)), only(http.StatusForbidden)) // a tenant's provider speaks for none
+					expect("own", ask(objectOf(s, o.pattern, a.Account, a.ID)),
+						only(http.StatusForbidden)) // a tenant's provider speaks for none
 					continue
 				}
 				expect("own", ask(objectOf(s, o.pattern, a.Account, a.ID)), func(status int) bool {
-					return status < 500 && !slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusBadRequest}, status)
+					return status < 500 &&
+						!slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
+							http.StatusBadRequest}, status)
 				})
 			}
 		}
@@ -155,14 +170,17 @@ func TestMatrix_of_operations_actors_and_objects(t *testing.T) {
 	})
 }
 
-// What belongs to others needs the permission of its resource: to read it, or to write it. An operation that forgets it
-// would be open to every user, and the matrix would take that for intended.
+// What belongs to others needs the permission of its resource: to read it, or to write it. An
+// operation that forgets it would be open to every user, and the matrix would take that for
+// intended.
 func TestEvery_operation_on_what_is_others_names_its_permission(t *testing.T) {
 	t.Parallel()
 	open := []string{"auth", "permissions", "users/me", "signup"}
 	for _, o := range declaredOperations(t) {
 		resource, inAPI := strings.CutPrefix(o.pattern, "/api/v1/")
-		if !inAPI || slices.ContainsFunc(open, func(own string) bool { return resource == own || strings.HasPrefix(resource, own+"/") }) {
+		if !inAPI || slices.ContainsFunc(open, func(own string) bool {
+			return resource == own || strings.HasPrefix(resource, own+"/")
+		}) {
 			continue
 		}
 		resource, sub, _ := strings.Cut(resource, "/")

@@ -43,11 +43,13 @@ type metrics struct {
 	mistakes   *prometheus.CounterVec
 }
 
-func newMetrics(db *database.DB, c *cache.Cache, hasher *password.Hasher, signIn *auth.Auth, signedIn *sessions.Sessions, providers *oauth.OAuth) *metrics {
+func newMetrics(db *database.DB, c *cache.Cache, hasher *password.Hasher, signIn *auth.Auth,
+	signedIn *sessions.Sessions, providers *oauth.OAuth) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "tenantry_request_duration_seconds", Help: "Time of requests, by operation of the contract and status.",
+			Name:    "tenantry_request_duration_seconds",
+			Help:    "Time of requests, by operation of the contract and status.",
 			Buckets: []float64{.00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 15},
 		}, []string{"operation", "status"}),
 		statements: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -57,37 +59,45 @@ func newMetrics(db *database.DB, c *cache.Cache, hasher *password.Hasher, signIn
 			Name: "tenantry_job_runs_total", Help: "Runs of what no request waits for, by name and outcome.",
 		}, []string{"name", "outcome"}), // Prometheus has another use for the label "job"
 		removed: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "tenantry_expired_rows_removed_total", Help: "Rows that were deleted because they had expired, by table.",
+			Name: "tenantry_expired_rows_removed_total",
+			Help: "Rows that were deleted because they had expired, by table.",
 		}, []string{"table"}),
 		rows: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "tenantry_short_lived_rows", Help: "Rows of tables whose rows live for minutes, after the last removal.",
+			Name: "tenantry_short_lived_rows",
+			Help: "Rows of tables whose rows live for minutes, after the last removal.",
 		}, []string{"table"}),
 		expired: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "tenantry_expired_rows", Help: "Rows that have expired and wait to be removed, up to 10,000, as counted before each removal.",
+			Name: "tenantry_expired_rows",
+			Help: "Rows that have expired and wait to be removed, up to 10,000, as counted before each removal.",
 		}, []string{"table"}),
 		hashWait: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "tenantry_password_hash_wait_seconds", Help: "Time that passwords waited to be hashed: for admission, and for the turn of each hash.",
+			Name:    "tenantry_password_hash_wait_seconds",
+			Help:    "Time that passwords waited to be hashed: for admission, and for the turn of each hash.",
 			Buckets: []float64{.0001, .001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
 		}, []string{"stage"}),
 		mistakes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "tenantry_unforeseen_errors_total", Help: "Errors that were answered with a bare 500: edges that were read without being loaded, and others.",
+			Name: "tenantry_unforeseen_errors_total",
+			Help: "Errors that were answered with a bare 500: edges that were read without being loaded, and others.",
 		}, []string{"kind"}),
 	}
 	gauge := func(name, help string, value func() float64) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 	}
 	counter := func(name, help string, labels prometheus.Labels, value func() float64) {
-		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels}, value))
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help,
+			ConstLabels: labels}, value))
 	}
 	m.registry.MustRegister(m.duration, m.statements, m.jobs, m.removed, m.rows, m.expired, m.hashWait, m.mistakes,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewDBStatsCollector(db.SQL, "tenantry"))
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		collectors.NewDBStatsCollector(db.SQL, "tenantry"))
 	for kind := range c.Stats() {
 		const hits = "Values that were remembered, by kind, and by this process or in Redis."
 		counter("tenantry_cache_hits_total", hits, prometheus.Labels{"kind": kind.String(), "tier": "redis"},
 			func() float64 { return float64(c.Stats()[kind].Shared) })
 		counter("tenantry_cache_hits_total", hits, prometheus.Labels{"kind": kind.String(), "tier": "process"},
 			func() float64 { return float64(c.Stats()[kind].Hits) })
-		counter("tenantry_cache_misses_total", "Values that had to be loaded, by kind.", prometheus.Labels{"kind": kind.String()},
+		counter("tenantry_cache_misses_total", "Values that had to be loaded, by kind.",
+			prometheus.Labels{"kind": kind.String()},
 			func() float64 { return float64(c.Stats()[kind].Misses) })
 	}
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -104,17 +114,29 @@ func newMetrics(db *database.DB, c *cache.Cache, hasher *password.Hasher, signIn
 	for _, table := range expiringTables() {
 		m.removed.WithLabelValues(table)
 	}
-	counter("tenantry_cache_changes_total", "Invalidations and writes of this instance.", nil, func() float64 { return float64(c.Changes()) })
-	gauge("tenantry_cache_behind_seconds", "Age of the last read of the change log that covers every write of this instance.", func() float64 { return c.Behind().Seconds() })
+	counter("tenantry_cache_changes_total", "Invalidations and writes of this instance.", nil, func() float64 {
+		return float64(c.Changes())
+	})
+	gauge("tenantry_cache_behind_seconds",
+		"Age of the last read of the change log that covers every write of this instance.", func() float64 {
+			return c.Behind().Seconds()
+		})
 	gauge("tenantry_cache_shares", "1 while the shared cache in Redis is used.", func() float64 {
 		if c.Shares() {
 			return 1
 		}
 		return 0
 	})
-	gauge("tenantry_password_hashes_waiting", "Requests that are admitted to hashing, or wait for it.", func() float64 { return float64(hasher.Waiting()) })
-	gauge("tenantry_password_hashes_running", "Password hashes that are computed now.", func() float64 { return float64(hasher.Running()) })
-	counter("tenantry_access_tokens_verified_total", "Access tokens whose signature was verified.", nil, func() float64 { return float64(signedIn.Verifications()) })
+	gauge("tenantry_password_hashes_waiting", "Requests that are admitted to hashing, or wait for it.", func() float64 {
+		return float64(hasher.Waiting())
+	})
+	gauge("tenantry_password_hashes_running", "Password hashes that are computed now.", func() float64 {
+		return float64(hasher.Running())
+	})
+	counter("tenantry_access_tokens_verified_total", "Access tokens whose signature was verified.", nil,
+		func() float64 {
+			return float64(signedIn.Verifications())
+		})
 	tally := func(name, help string, of outcomes.Counters, labels prometheus.Labels) {
 		for outcome := range of {
 			all := prometheus.Labels{"outcome": outcome}

@@ -54,7 +54,8 @@ func TestMetrics_count_what_has_happened(t *testing.T) {
 				t.Errorf("%s is %v, want %v", name, got, want)
 			}
 		}
-		if hits := apitest.Metric(t, s.Server.Operations, `tenantry_cache_hits_total{kind="session",tier="process"}`); hits < 2 {
+		if hits := apitest.Metric(t, s.Server.Operations,
+			`tenantry_cache_hits_total{kind="session",tier="process"}`); hits < 2 {
 			t.Errorf("%v hits", hits)
 		}
 		if open := apitest.Metric(t, s.Server.Operations, `go_sql_open_connections{db_name="tenantry"}`); open < 1 {
@@ -63,7 +64,8 @@ func TestMetrics_count_what_has_happened(t *testing.T) {
 		s.Server.Unforeseen(fmt.Errorf("read user: %w", &ent.NotLoadedError{}))
 		s.Server.Unforeseen(errors.New("pq: broken"))
 		for _, kind := range []string{"edge_not_loaded", "other"} {
-			if got := apitest.Metric(t, s.Server.Operations, `tenantry_unforeseen_errors_total{kind="`+kind+`"}`); got != 1 {
+			if got := apitest.Metric(t, s.Server.Operations, `tenantry_unforeseen_errors_total{kind="`+kind+
+				`"}`); got != 1 {
 				t.Errorf("%v unforeseen errors of kind %s", got, kind)
 			}
 		}
@@ -79,21 +81,27 @@ func TestMetrics_tell_how_sign_ins_and_refreshes_have_ended(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		now := time.Now().UTC() // and stays so: who has to wait a second still has to when a slow machine has hashed
-		s := apitest.StartAt(t, opts, func() time.Time { return now }, func(c *config.Config) { c.SignInAccountAttempts = 2 })
+		s := apitest.StartAt(t, opts, func() time.Time {
+			return now
+		}, func(c *config.Config) { c.SignInAccountAttempts = 2 })
 		const path = "/api/v1/auth/login"
 		_, refresh := s.Login()
 		s.Expect(http.StatusOK, s.Refresh(refresh))
 		s.Expect(http.StatusOK, s.Refresh(refresh))
 		s.Expect(http.StatusUnauthorized, s.Refresh(refresh+"x"))
-		s.Expect(http.StatusUnauthorized, s.Call("POST", path, "", apitest.Credentials("nobody@acme.test", apitest.OwnerPassword)))
+		s.Expect(http.StatusUnauthorized,
+			s.Call("POST", path, "", apitest.Credentials("nobody@acme.test", apitest.OwnerPassword)))
 		s.Except = []string{apitest.LiveSessionOfInactive}
 		s.DB.Client.User.UpdateOne(s.Owner()).SetIsActive(false).ExecX(principal.System(t.Context(), "test"))
-		refused := s.Expect(http.StatusUnauthorized, s.Call("POST", path, "", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)))
+		refused := s.Expect(http.StatusUnauthorized,
+			s.Call("POST", path, "", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)))
 		if strings.Contains(string(refused.Body), "may not act") {
 			t.Errorf("a client is told why: %s", refused.Body)
 		}
-		s.Expect(http.StatusUnauthorized, s.Call("POST", path, "", apitest.Credentials(apitest.OwnerEmail, "wrong password")))
-		s.Expect(http.StatusTooManyRequests, s.Call("POST", path, "", apitest.Credentials(apitest.OwnerEmail, "wrong password")))
+		s.Expect(http.StatusUnauthorized,
+			s.Call("POST", path, "", apitest.Credentials(apitest.OwnerEmail, "wrong password")))
+		s.Expect(http.StatusTooManyRequests,
+			s.Call("POST", path, "", apitest.Credentials(apitest.OwnerEmail, "wrong password")))
 		for name, want := range map[string]float64{
 			`tenantry_sign_ins_total{method="password",outcome="ok"}`:                1,
 			`tenantry_sign_ins_total{method="password",outcome="wrong_credentials"}`: 2,
@@ -119,10 +127,13 @@ func TestMetrics_existFromTheStart(t *testing.T) {
 	for _, name := range []string{
 		`tenantry_request_statements_total{operation="Login"}`, `tenantry_request_statements_total{operation="none"}`,
 		`tenantry_unforeseen_errors_total{kind="edge_not_loaded"}`, `tenantry_unforeseen_errors_total{kind="other"}`,
-		`tenantry_expired_rows_removed_total{table="refresh_tokens"}`, `tenantry_expired_rows_removed_total{table="oauth_states"}`,
+		`tenantry_expired_rows_removed_total{table="refresh_tokens"}`,
+		`tenantry_expired_rows_removed_total{table="oauth_states"}`,
 		`tenantry_expired_rows_removed_total{table="one_time_tokens"}`, `tenantry_refreshes_total{outcome="reuse"}`,
-		`tenantry_sign_ins_total{method="password",outcome="throttled"}`, `tenantry_sign_ins_total{method="oauth",outcome="failed"}`,
-		`tenantry_password_hash_wait_seconds_count{stage="admission"}`, `tenantry_password_hash_wait_seconds_count{stage="turn"}`,
+		`tenantry_sign_ins_total{method="password",outcome="throttled"}`,
+		`tenantry_sign_ins_total{method="oauth",outcome="failed"}`,
+		`tenantry_password_hash_wait_seconds_count{stage="admission"}`,
+		`tenantry_password_hash_wait_seconds_count{stage="turn"}`,
 	} {
 		if got := apitest.Metric(t, s.Server.Operations, name); got != 0 {
 			t.Errorf("%s is %v before any request", name, got)

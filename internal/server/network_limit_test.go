@@ -27,19 +27,30 @@ var publicRequests = map[string]publicRequest{
 		return apitest.Credentials(fmt.Sprintf("new%d@acme.test", i), apitest.OwnerPassword)
 	}, true},
 	"SignUp": {"/api/v1/signup", func(i int) any {
-		return map[string]any{"tenant": map[string]any{"slug": fmt.Sprintf("new%d", i), "name": "New"}, "email": "new@new.test", "password": apitest.OwnerPassword}
+		return map[string]any{"tenant": map[string]any{"slug": fmt.Sprintf("new%d", i), "name": "New"},
+			"email": "new@new.test", "password": apitest.OwnerPassword}
 	}, true},
-	"AuthorizeOAuth":    {apitest.AuthorizePath, noBody, true},
-	"Login":             {"/api/v1/auth/login", func(int) any { return apitest.Credentials(apitest.OwnerEmail, "a wrong password") }, false},
-	"Refresh":           {"/api/v1/auth/refresh", func(int) any { return map[string]string{"refresh_token": "no token"} }, false},
-	"Logout":            {"/api/v1/auth/logout", func(int) any { return map[string]string{"refresh_token": "no token"} }, false},
-	"ListOAuthOffers":   {"/api/v1/auth/oauth/providers", noBody, false},
-	"CallBackOAuth":     {"/api/v1/auth/oauth/corporate/callback?state=none&code=none", noBody, false},
-	"PostOAuthCallback": {"/api/v1/auth/oauth/corporate/callback", func(int) any { return "state=none&code=none" }, false},
-	"ExchangeOAuthCode": {"/api/v1/auth/oauth/exchange", func(int) any { return map[string]string{"code": "none"} }, false},
-	"GetJWKS":           {"/.well-known/jwks.json", noBody, false},
-	"GetHealth":         {"/healthz", noBody, false},
-	"GetReadiness":      {"/readyz", noBody, false},
+	"AuthorizeOAuth": {apitest.AuthorizePath, noBody, true},
+	"Login": {"/api/v1/auth/login", func(int) any {
+		return apitest.Credentials(apitest.OwnerEmail, "a wrong password")
+	}, false},
+	"Refresh": {"/api/v1/auth/refresh", func(int) any {
+		return map[string]string{"refresh_token": "no token"}
+	}, false},
+	"Logout": {"/api/v1/auth/logout", func(int) any {
+		return map[string]string{"refresh_token": "no token"}
+	}, false},
+	"ListOAuthOffers": {"/api/v1/auth/oauth/providers", noBody, false},
+	"CallBackOAuth":   {"/api/v1/auth/oauth/corporate/callback?state=none&code=none", noBody, false},
+	"PostOAuthCallback": {"/api/v1/auth/oauth/corporate/callback", func(int) any {
+		return "state=none&code=none"
+	}, false},
+	"ExchangeOAuthCode": {"/api/v1/auth/oauth/exchange", func(int) any {
+		return map[string]string{"code": "none"}
+	}, false},
+	"GetJWKS":      {"/.well-known/jwks.json", noBody, false},
+	"GetHealth":    {"/healthz", noBody, false},
+	"GetReadiness": {"/readyz", noBody, false},
 }
 
 // Every operation without a bearer token is limited for a client network, or writes no row without
@@ -49,10 +60,14 @@ func TestOperations_thatWriteWithoutACredentialAreLimited(t *testing.T) {
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		const limit, attempts = 4, 8
 		i := apitest.NewIssuer(t)
-		s := apitest.StartAt(t, opts, apitest.StoppedClock(), apitest.BehindProxy, i.Configure("corporate"), func(c *config.Config) {
-			c.Signup, c.NetworkFlows, c.NetworkRegistrations = config.SignupOpen, limit, limit
+		s := apitest.StartAt(t, opts, apitest.StoppedClock(), apitest.BehindProxy, i.Configure("corporate"),
+			func(c *config.Config) {
+				c.Signup, c.NetworkFlows, c.NetworkRegistrations = config.SignupOpen, limit, limit
+			})
+		s.ChangeSettings("acme", func(t *settings.Tenant) {
+			apitest.OpenToProviders(t)
+			t.Registration = settings.RegistrationOpen
 		})
-		s.ChangeSettings("acme", func(t *settings.Tenant) { apitest.OpenToProviders(t); t.Registration = settings.RegistrationOpen })
 		for at, o := range declaredOperations(t) {
 			if o.Security == nil || len(*o.Security) > 0 {
 				continue
@@ -65,7 +80,8 @@ func TestOperations_thatWriteWithoutACredentialAreLimited(t *testing.T) {
 			before, refused := s.WrittenRows(), 0
 			for n := range attempts {
 				a := s.CallFrom(o.method, r.path, fmt.Sprintf("198.51.100.%d", at), r.body(n))
-				if a.Status == http.StatusTooManyRequests && a.Header.Get("Retry-After") != "" && a.Field(t, "code") == "too_many_attempts" {
+				if a.Status == http.StatusTooManyRequests && a.Header.Get("Retry-After") != "" &&
+					a.Field(t, "code") == "too_many_attempts" {
 					refused++
 				}
 			}

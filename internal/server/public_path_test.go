@@ -54,7 +54,8 @@ func TestPublicPath_everyLinkStaysBeneathIt(t *testing.T) {
 		}
 		page := s.Expect(http.StatusOK, request(s, "GET", "/auth/docs", ""))
 		script := s.Expect(http.StatusOK, request(s, "GET", "/auth/docs/reference.js", ""))
-		links := regexp.MustCompile(`(?:src|href|url)(?:=|: )"([^"]+)"`).FindAllSubmatch(append(page.Body, script.Body...), -1)
+		links := regexp.MustCompile(`(?:src|href|url)(?:=|: )"([^"]+)"`).FindAllSubmatch(append(page.Body,
+			script.Body...), -1)
 		if len(links) != 5 {
 			t.Errorf("the page names %q", links)
 		}
@@ -65,7 +66,8 @@ func TestPublicPath_everyLinkStaysBeneathIt(t *testing.T) {
 			Servers []struct{ URL string }
 			Info    struct{ Version string }
 		}
-		if err := json.Unmarshal(s.Expect(http.StatusOK, request(s, "GET", "/auth/openapi.json", "")).Body, &contract); err != nil {
+		if err := json.Unmarshal(s.Expect(http.StatusOK, request(s, "GET", "/auth/openapi.json", "")).Body,
+			&contract); err != nil {
 			t.Fatal(err)
 		}
 		if len(contract.Servers) != 1 || follow("/auth/openapi.json", contract.Servers[0].URL) != "/auth" {
@@ -101,7 +103,9 @@ func TestHSTS_isSentWhereThePublicURLIsHTTPS(t *testing.T) {
 	}{
 		"https":           {func(*config.Config) {}, "max-age=63072000"},
 		"with_subdomains": {func(c *config.Config) { c.HSTSSubdomains = true }, "max-age=63072000; includeSubDomains"},
-		"http":            {func(c *config.Config) { c.PublicURL, c.HSTSSubdomains = "http://127.0.0.1:8080", true }, ""},
+		"http": {func(c *config.Config) {
+			c.PublicURL, c.HSTSSubdomains = "http://127.0.0.1:8080", true
+		}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -23,11 +23,11 @@ var referenceFiles = map[string]fs.FS{
 	"swagger-ui.css": swagger.FS, "swagger-ui-bundle.js": swagger.FS,
 }
 
-// serveReference serves the contract at /openapi.json and a page to read and try it at /docs. Everything comes from the
-// binary, so the page works without a network.
+// serveReference serves the contract at /openapi.json and a page to read and try it at /docs.
+// Everything comes from the binary, so the page works without a network.
 //
-// Links of the page are relative, and the server of the contract is the public URL's path, so that both work where the API is
-// served under a path. GET / leads to the page.
+// Links of the page are relative, and the server of the contract is the public URL's path, so that
+// both work where the API is served under a path. GET / leads to the page.
 func serveReference(router gin.IRouter, contract *openapi3.T, publicPath string) error {
 	published, info := *contract, *contract.Info
 	info.Version = Version()
@@ -48,15 +48,17 @@ func serveReference(router gin.IRouter, contract *openapi3.T, publicPath string)
 			return fmt.Errorf("read the API reference: %w", err)
 		}
 		route, media := "/docs/"+path.Base(name), map[string]string{
-			".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
+			".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8",
+			".css": "text/css; charset=utf-8",
 		}[path.Ext(name)]
 		if path.Base(name) == "index.html" {
 			route = "/docs"
 		}
 		router.Match(readable, route, func(c *gin.Context) {
 			c.Header("Cache-Control", "public, max-age=300")
-			c.Header("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "+
-				"img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'")
+			c.Header("Content-Security-Policy",
+				"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "+
+					"img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'")
 			file, err := files.Open(name)
 			if err != nil {
 				_ = c.AbortWithError(http.StatusInternalServerError, err)

@@ -12,7 +12,8 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// A browser that is told to guess nothing gets everything that the page names, and the page names nothing of others.
+// A browser that is told to guess nothing gets everything that the page names, and the page names
+// nothing of others.
 func TestReference_comes_whole_from_the_binary(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, dbtest.SQLite(t))
@@ -20,7 +21,8 @@ func TestReference_comes_whole_from_the_binary(t *testing.T) {
 	if media := page.Header.Get("Content-Type"); media != "text/html; charset=utf-8" {
 		t.Errorf("/docs is %q", media)
 	}
-	kinds := map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".json": "application/json"}
+	kinds := map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
+		".json": "application/json"}
 	named := regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllSubmatch(page.Body, -1)
 	if len(named) != 4 {
 		t.Fatalf("the page names %q", named)
@@ -35,7 +37,8 @@ func TestReference_comes_whole_from_the_binary(t *testing.T) {
 		}
 		path := at.Path
 		part := s.Expect(http.StatusOK, s.Call("GET", path, "", nil))
-		if media := part.Header.Get("Content-Type"); media != kinds[path[strings.LastIndexByte(path, '.'):]] || len(part.Body) < 100 {
+		if media := part.Header.Get("Content-Type"); media != kinds[path[strings.LastIndexByte(path, '.'):]] ||
+			len(part.Body) < 100 {
 			t.Errorf("%s is %q of %d bytes", path, media, len(part.Body))
 		}
 	}

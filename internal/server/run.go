@@ -20,7 +20,8 @@ import (
 )
 
 const (
-	// notice is how long the server goes on accepting after it has told that it is not ready, so that balancers hear of it.
+	// notice is how long the server goes on accepting after it has told that it is not ready, so
+	// that balancers hear of it.
 	notice = time.Second
 	// drain is how long running requests may take to finish.
 	drain = 30 * time.Second
@@ -44,9 +45,11 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 		return err
 	}
 	if cfg.NotifyURL != "" {
-		log.WarnContext(ctx, "TENANTRY_NOTIFY_URL is ignored: changes are read from the change log in TENANTRY_DATABASE_URL")
+		log.WarnContext(ctx, "TENANTRY_NOTIFY_URL is ignored: changes are read from the change log in "+
+			"TENANTRY_DATABASE_URL")
 	}
-	// A hash keeps one of Go's processors for as long as it takes; there are to be as many left as there are cores.
+	// A hash keeps one of Go's processors for as long as it takes; there are to be as many left as
+	// there are cores.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + cfg.PasswordHashConcurrency))
 	tracer, endTraces, err := OpenTraces(ctx, cfg, log)
 	if err != nil {
@@ -71,7 +74,8 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 		return errors.Join(err, listener.Close())
 	}
 	defer endOperations()
-	log.InfoContext(ctx, "serving", "public_url", cfg.PublicURL, "address", listener.Addr().String(), "database", db.Dialect(), "version", Version())
+	log.InfoContext(ctx, "serving", "public_url", cfg.PublicURL, "address", listener.Addr().String(), "database",
+		db.Dialect(), "version", Version())
 	go debug.FreeOSMemory() // of what was needed to start, a third of it all
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	worked := make(chan struct{})
@@ -82,7 +86,8 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 	return err
 }
 
-// warnUnreachable warns of a server that listens for other machines and names itself by a URL that is good on this one only.
+// warnUnreachable warns of a server that listens for other machines and names itself by a URL that
+// is good on this one only.
 func warnUnreachable(ctx context.Context, cfg config.Config, log *slog.Logger) {
 	host, _, err := net.SplitHostPort(cfg.Listen)
 	if err != nil || !cfg.PublicURLDefault {
@@ -91,12 +96,15 @@ func warnUnreachable(ctx context.Context, cfg config.Config, log *slog.Logger) {
 	if ip, err := netip.ParseAddr(host); host != "" && (err != nil || !ip.Unmap().IsUnspecified()) {
 		return
 	}
-	log.WarnContext(ctx, "TENANTRY_PUBLIC_URL is not set although the server listens on every interface: tokens name "+cfg.PublicURL+
-		" as issuer and audience, so services on other machines that check it refuse them, and OAuth providers redirect browsers to it; "+
+	log.WarnContext(ctx, "TENANTRY_PUBLIC_URL is not set although the server listens on every interface: tokens name "+
+		cfg.PublicURL+
+		" as issuer and audience, so services on other machines that check it refuse them, and OAuth providers "+
+		"redirect browsers to it; "+
 		"set it to the URL that clients use")
 }
 
-// serveOperations serves operators on an address of their own, if there is one, until end is called.
+// serveOperations serves operators on an address of their own, if there is one, until end is
+// called.
 func (s *Server) serveOperations(ctx context.Context, address string, log *slog.Logger) (end func(), err error) {
 	if address == "" {
 		return func() {}, nil
@@ -105,7 +113,8 @@ func (s *Server) serveOperations(ctx context.Context, address string, log *slog.
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
-	srv := &http.Server{Handler: s.Operations, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	srv := &http.Server{Handler: s.Operations, ReadHeaderTimeout: 5 * time.Second,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	go func() {
 		if err := srv.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			log.WarnContext(ctx, "operators are not served any more", "error", err)
@@ -150,9 +159,10 @@ func (s *Server) serve(ctx context.Context, listener net.Listener, log *slog.Log
 	return nil
 }
 
-// sendAway closes each connection with its next answer once the server is told to stop. A connection that Shutdown finds
-// idle it closes at once, although a client may be writing to it just then: that request would be lost, and who sent a POST
-// may not send it again by itself (RFC 9112 §9.3.1).
+// sendAway closes each connection with its next answer once the server is told to stop. A
+// connection that Shutdown finds idle it closes at once, although a client may be writing to it
+// just then: that request would be lost, and who sent a POST may not send it again by itself (RFC
+// 9112 §9.3.1).
 func (s *Server) sendAway(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.draining.Load() {
@@ -162,7 +172,8 @@ func (s *Server) sendAway(next http.Handler) http.Handler {
 	})
 }
 
-// migrateAtStart migrates SQLite, and Postgres if it is asked to. Otherwise it refuses to serve an older schema.
+// migrateAtStart migrates SQLite, and Postgres if it is asked to. Otherwise it refuses to serve an
+// older schema.
 func migrateAtStart(ctx context.Context, cfg config.Config, db *database.DB, log *slog.Logger) error {
 	if !cfg.Migrate && db.Dialect() != dialect.SQLite {
 		return CheckMigrated(ctx, db, log)

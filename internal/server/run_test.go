@@ -70,7 +70,9 @@ func fresh(opts database.Options) config.Config {
 
 func TestFirst_start_tells_how_to_sign_in_once(t *testing.T) {
 	t.Parallel()
-	for name, empty := range map[string]func(testing.TB) database.Options{"sqlite": dbtest.EmptySQLite, "postgres": dbtest.EmptyPostgres} {
+	for name, empty := range map[string]func(testing.TB) database.Options{
+		"sqlite": dbtest.EmptySQLite, "postgres": dbtest.EmptyPostgres,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := fresh(empty(t))
@@ -114,10 +116,13 @@ func TestFirst_start_tells_how_to_sign_in_once(t *testing.T) {
 	}
 }
 
-// A stranger who finds a new server must not become a user of it. The line that opens registration works as it is printed.
+// A stranger who finds a new server must not become a user of it. The line that opens registration
+// works as it is printed.
 func TestFirstStart_tenantIsClosedUntilThePrintedLineOpensIt(t *testing.T) {
 	t.Parallel()
-	for name, empty := range map[string]func(testing.TB) database.Options{"sqlite": dbtest.EmptySQLite, "postgres": dbtest.EmptyPostgres} {
+	for name, empty := range map[string]func(testing.TB) database.Options{
+		"sqlite": dbtest.EmptySQLite, "postgres": dbtest.EmptyPostgres,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := fresh(empty(t))
@@ -142,7 +147,8 @@ func TestFirstStart_tenantIsClosedUntilThePrintedLineOpensIt(t *testing.T) {
 				return response.StatusCode, answer
 			}
 			register := func() int {
-				status, _ := send("POST", "/api/v1/auth/register", "", `{"email":"ada@acme.test","password":"`+apitest.OwnerPassword+`"}`)
+				status, _ := send("POST", "/api/v1/auth/register", "", `{"email":"ada@acme.test","password":"`+
+					apitest.OwnerPassword+`"}`)
 				return status
 			}
 			if status := register(); status != http.StatusForbidden {
@@ -155,7 +161,8 @@ func TestFirstStart_tenantIsClosedUntilThePrintedLineOpensIt(t *testing.T) {
 				t.Fatalf("no lines to paste in %q", printed)
 			}
 			_, tokens := send("POST", "/api/v1/auth/login", "", login[1])
-			if status, answer := send(open[1], open[2], open[4]+" "+fmt.Sprint(tokens["access_token"]), open[5]); status != http.StatusOK {
+			if status, answer := send(open[1], open[2], open[4]+" "+fmt.Sprint(tokens["access_token"]),
+				open[5]); status != http.StatusOK {
 				t.Fatalf("the printed line does not open registration: %d %v", status, answer)
 			}
 			if status := register(); status != http.StatusCreated {
@@ -242,7 +249,8 @@ func TestRun_refuses(t *testing.T) {
 	})
 }
 
-// A request that is under way when the server is told to stop is answered, and readiness says no meanwhile.
+// A request that is under way when the server is told to stop is answered, and readiness says no
+// meanwhile.
 func TestRun_drains(t *testing.T) {
 	t.Parallel()
 	p := run(t, fresh(dbtest.EmptySQLite(t)))

@@ -17,8 +17,8 @@ import (
 	"tenantry/internal/principal"
 )
 
-// However many users there are, no operation reads the table of users from end to end: Postgres keeps count of it. A fifth of
-// them are of one tenant, in which all of this happens.
+// However many users there are, no operation reads the table of users from end to end: Postgres
+// keeps count of it. A fifth of them are of one tenant, in which all of this happens.
 func TestNo_operation_scans_the_users(t *testing.T) {
 	t.Parallel()
 	opts, size := dbtest.Postgres(t), demo.Options{Tenants: 300, Users: 30_000, Now: time.Now()}
@@ -38,8 +38,10 @@ func TestNo_operation_scans_the_users(t *testing.T) {
 
 	_, page, _ := s.ListUsers(root.Access, "limit=10")
 	for _, query := range []string{
-		"", "limit=100&cursor=" + url.QueryEscape(*page.NextCursor), "is_active=false", "is_active=true", "email=" + made.Owner,
-		"q=ada", "q=ada+l", "q=Zo%C3%AB", "q=nobody", "role=member", "role=admin", "role=owner", "role=nobody", "include=roles", "total=exact",
+		"", "limit=100&cursor=" + url.QueryEscape(*page.NextCursor), "is_active=false", "is_active=true", "email=" +
+			made.Owner,
+		"q=ada", "q=ada+l", "q=Zo%C3%AB", "q=nobody", "role=member", "role=admin", "role=owner", "role=nobody",
+		"include=roles", "total=exact",
 		"total=exact&is_active=false", "total=exact&q=ada&role=member",
 	} {
 		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users?"+query, root.Access, nil))
@@ -81,7 +83,8 @@ func scans(t *testing.T, db *database.DB) (n int64) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
 	var counted sql.NullInt64
-	if err := db.SQL.QueryRowContext(ctx, "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'users'").Scan(&counted); err != nil {
+	if err := db.SQL.QueryRowContext(ctx,
+		"SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'users'").Scan(&counted); err != nil {
 		t.Fatal(err)
 	}
 	return counted.Int64

@@ -43,7 +43,8 @@ func TestSecurityEvent_lineNamesRequestAndTenants(t *testing.T) {
 			}
 			line := lines[0]
 			id := want.answer.Header.Get("X-Request-Id")
-			if id == "" || line["request_id"] != id || line["tenant_id"] != want.tenant || line["home_tenant_id"] != want.home ||
+			if id == "" || line["request_id"] != id || line["tenant_id"] != want.tenant ||
+				line["home_tenant_id"] != want.home ||
 				line["user_id"] != root.ID.String() {
 				t.Errorf("%s of request %s: %v", event, id, line)
 			}

@@ -113,7 +113,8 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 		return nil, fmt.Errorf("derive the key of client secrets: %w", err)
 	}
 	providers, err := oauth.New(db.Client, oauth.Options{
-		Auth: signIn, Sessions: signedIn, Limiter: limiter, Sealer: seal, Providers: serverProviders(cfg), Rules: oauth.Rules{Networks: cfg.OutboundNetworks},
+		Auth: signIn, Sessions: signedIn, Limiter: limiter, Sealer: seal, Providers: serverProviders(cfg),
+		Rules:         oauth.Rules{Networks: cfg.OutboundNetworks},
 		DefaultTenant: cfg.DefaultTenant, PublicURL: cfg.PublicURL, Cache: opts.Cache, Clock: parts.Clock, Log: log,
 	})
 	if err != nil {
@@ -124,7 +125,8 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 		return nil, err
 	}
 	figures := newMetrics(db, opts.Cache, parts.Hasher, signIn, signedIn, providers)
-	s := &Server{Auth: signIn, OAuth: providers, Cache: opts.Cache, Sessions: signedIn, Limiter: limiter, Operations: figures.handler(), metrics: figures, db: db, keys: access.keys, clock: parts.Clock, log: log}
+	s := &Server{Auth: signIn, OAuth: providers, Cache: opts.Cache, Sessions: signedIn, Limiter: limiter,
+		Operations: figures.handler(), metrics: figures, db: db, keys: access.keys, clock: parts.Clock, log: log}
 	gin.SetMode(gin.ReleaseMode)
 	router, err := httpapi.NewRouter(contract, handlers{
 		signing.HTTP{Keys: access.keys},
@@ -133,12 +135,14 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 		roles.HTTP{Roles: roles.New(db.Client)},
 		users.HTTP{Users: users.New(db.Client, parts.Hasher, signedIn, cursors)},
 		tenants.HTTP{Tenants: tenants.New(db.Client, tenants.Options{
-			Hasher: parts.Hasher, Auth: signIn, Limiter: limiter, Cursors: cursors, Lifetimes: opts.Lifetimes, Signup: cfg.Signup == config.SignupOpen,
+			Hasher: parts.Hasher, Auth: signIn, Limiter: limiter, Cursors: cursors, Lifetimes: opts.Lifetimes,
+			Signup: cfg.Signup == config.SignupOpen,
 		})},
 		oauth.HTTP{OAuth: providers},
 		health{db: db, draining: &s.draining},
 	}, httpapi.Options{
-		Log: log, Lines: jsonLines(log), CORSOrigins: cfg.CORSOrigins, TrustedProxies: cfg.TrustedProxies, ProxyHeader: cfg.ProxyHeader,
+		Log: log, Lines: jsonLines(log), CORSOrigins: cfg.CORSOrigins, TrustedProxies: cfg.TrustedProxies,
+		ProxyHeader:  cfg.ProxyHeader,
 		ServerTiming: cfg.ServerTiming, PublicPath: publicPath(cfg), HSTS: hsts(cfg), Tracer: parts.Tracer,
 		Authenticate: signedIn.Authenticate, Authorize: signedIn.Authorize, ActIn: signedIn.ActIn,
 		Observe: figures.observe, CountStatements: database.CountStatements, Unavailable: database.Unavailable,
@@ -189,8 +193,9 @@ func publicPath(cfg config.Config) string {
 	return strings.TrimRight(public.EscapedPath(), "/")
 }
 
-// hsts returns the value of Strict-Transport-Security, "" where the public URL is not https (RFC 6797 §7.2). Subdomains may be
-// other people's, so that they are included only if the operator says so.
+// hsts returns the value of Strict-Transport-Security, "" where the public URL is not https (RFC
+// 6797 §7.2). Subdomains may be other people's, so that they are included only if the operator says
+// so.
 func hsts(cfg config.Config) string {
 	value := "max-age=63072000"
 	switch {
@@ -234,7 +239,8 @@ func serverKeyring(cfg config.Config) keyring.Keyring {
 func sessionOptions(cfg config.Config, clock func() time.Time, log *slog.Logger) sessions.Options {
 	return sessions.Options{
 		Keyring: serverKeyring(cfg), Issuer: cfg.PublicURL,
-		Lifetimes:    sessions.Lifetimes{AccessToken: cfg.AccessTokenTTL, RefreshToken: cfg.RefreshTokenTTL, RefreshIdle: cfg.RefreshIdleTTL},
+		Lifetimes: sessions.Lifetimes{AccessToken: cfg.AccessTokenTTL, RefreshToken: cfg.RefreshTokenTTL,
+			RefreshIdle: cfg.RefreshIdleTTL},
 		RefreshGrace: cfg.RefreshGrace, PerUser: cfg.SessionsPerUser,
 		Clock: clock, Log: log,
 	}
@@ -260,8 +266,10 @@ func serverProviders(cfg config.Config) []oauth.Provider {
 	var providers []oauth.Provider
 	for _, p := range cfg.OAuthProviders {
 		providers = append(providers, oauth.Provider{
-			Name: p.Name, Kind: oauth.Kind(p.Kind), Label: p.Label, ClientID: p.ClientID, ClientSecret: p.ClientSecret, Scopes: p.Scopes, Issuer: p.Issuer,
-			Endpoints: oauth.Endpoints{Authorization: p.AuthorizationEndpoint, Token: p.TokenEndpoint, Userinfo: p.UserinfoEndpoint},
+			Name: p.Name, Kind: oauth.Kind(p.Kind), Label: p.Label, ClientID: p.ClientID, ClientSecret: p.ClientSecret,
+			Scopes: p.Scopes, Issuer: p.Issuer,
+			Endpoints: oauth.Endpoints{Authorization: p.AuthorizationEndpoint, Token: p.TokenEndpoint,
+				Userinfo: p.UserinfoEndpoint},
 		})
 	}
 	return providers

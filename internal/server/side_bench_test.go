@@ -26,9 +26,10 @@ import (
 // sideRounds is how often each side has its turn.
 const sideRounds = 5
 
-// BenchmarkSideBySide measures requests a second and their p99 in milliseconds, over sockets, against bare gin handlers that do as little as can be done for the same answer,
-// in turns and in one run: what a machine can do drifts, and the ratio does not. The clients send bytes that are made before, and read no
-// more than they must.
+// BenchmarkSideBySide measures requests a second and their p99 in milliseconds, over sockets,
+// against bare gin handlers that do as little as can be done for the same answer, in turns and in
+// one run: what a machine can do drifts, and the ratio does not. The clients send bytes that are
+// made before, and read no more than they must.
 //
 //	me           GET /users/me, of a handler that has the answer
 //	me-cold      the same where nothing is remembered; bare-lookup, which runs one SELECT, says what p99 that may have
@@ -81,7 +82,8 @@ func meSides(b *testing.B) []side {
 	body := s.Expect(http.StatusOK, s.Call("GET", path, access, nil)).Body
 	cold := apitest.StartQuiet(b, dbtest.Postgres(b), func(c *config.Config) { c.CacheMemory = 0 })
 	address := bare(b, "GET", path, func(c *gin.Context) { c.Data(http.StatusOK, "application/json", body) })
-	lookup, session := prepared(b, cold.DB.SQL, "SELECT counter FROM refresh_tokens WHERE user_id = $1 LIMIT 1"), cold.Owner().ID
+	lookup, session := prepared(b, cold.DB.SQL, "SELECT counter FROM refresh_tokens WHERE user_id = $1 LIMIT 1"),
+		cold.Owner().ID
 	bareLookup := bare(b, "GET", path, func(c *gin.Context) {
 		var counter int
 		if err := lookup.QueryRowContext(c, session).Scan(&counter); err != nil {
@@ -100,11 +102,15 @@ func meSides(b *testing.B) []side {
 		b.Log("no Redis:", err)
 		return sides
 	}
-	shared := apitest.StartQuiet(b, dbtest.Postgres(b), func(c *config.Config) { c.RedisURL, c.CacheMemory = cachetest.Start(b).URL, 0 })
-	return append(sides, side{"me-redis", shared.URL, "bare", clients, strangers(shared, path, clients), shared.WaitUntilShared})
+	shared := apitest.StartQuiet(b, dbtest.Postgres(b), func(c *config.Config) {
+		c.RedisURL, c.CacheMemory = cachetest.Start(b).URL, 0
+	})
+	return append(sides, side{"me-redis", shared.URL, "bare", clients, strangers(shared, path, clients),
+		shared.WaitUntilShared})
 }
 
-// strangers are clients with a session each: what is asked for together is read together, and what is the same only once.
+// strangers are clients with a session each: what is asked for together is read together, and what
+// is the same only once.
 func strangers(s *apitest.Instance, path string, clients int) func(int, []byte) []byte {
 	var requests [][]byte
 	for range clients {
@@ -123,7 +129,8 @@ func signInSides(b *testing.B) []side {
 		_, _ = io.Copy(io.Discard, c.Request.Body)
 		cores <- struct{}{}
 		defer func() { <-cores }()
-		c.Data(http.StatusOK, "application/octet-stream", argon2.IDKey([]byte(apitest.OwnerPassword), []byte("a salt of 16 byt"), 2, 19456, 1, 32))
+		c.Data(http.StatusOK, "application/octet-stream",
+			argon2.IDKey([]byte(apitest.OwnerPassword), []byte("a salt of 16 byt"), 2, 19456, 1, 32))
 	})
 	body := fmt.Sprintf(`{"email":%q,"password":%q}`, apitest.OwnerEmail, apitest.OwnerPassword)
 	request := post(path, body)
@@ -179,7 +186,8 @@ func databaseSides(b *testing.B) []side {
 	answer := s.Expect(http.StatusOK, s.Refresh(tokens[0]))
 	tokens[0] = answer.Field(b, "refresh_token")
 	var turn atomic.Int64
-	rotate := prepared(b, s.DB.SQL, "UPDATE refresh_tokens SET rotated_at = now(), counter = counter WHERE id = $1 AND NOT revoked RETURNING counter")
+	rotate := prepared(b, s.DB.SQL, "UPDATE refresh_tokens SET rotated_at = now(), counter = counter WHERE id = $1 "+
+		"AND NOT revoked RETURNING counter")
 	bareRefresh := bare(b, "POST", "/api/v1/auth/refresh", func(c *gin.Context) {
 		_, _ = io.Copy(io.Discard, c.Request.Body)
 		var counter int
@@ -201,7 +209,8 @@ func databaseSides(b *testing.B) []side {
 		{"bare-refresh", bareRefresh, "", clients, func(int, []byte) []byte { return same }, func() {}},
 		{"refresh", s.URL, "bare-refresh", clients, refresh, s.CatchUp},
 	}
-	for name, total := range map[string]string{"list": "", "total": ", (SELECT count(*) FROM users WHERE tenant_id = $1)"} {
+	for name, total := range map[string]string{"list": "",
+		"total": ", (SELECT count(*) FROM users WHERE tenant_id = $1)"} {
 		query := prepared(b, s.DB.SQL, `SELECT id, tenant_id, email, full_name, is_active, is_superuser, email_verified_at, created_at, updated_at`+
 			total+` FROM users WHERE tenant_id = $1 ORDER BY id DESC LIMIT 51`)
 		path := "/api/v1/users"
@@ -230,7 +239,8 @@ func bareList(c *gin.Context, query *sql.Stmt, tenant uuid.UUID, total bool) {
 	}{}
 	for rows.Next() {
 		var u bareUser
-		into := []any{&u.ID, &u.TenantID, &u.Email, &u.FullName, &u.IsActive, &u.IsSuperuser, &u.EmailVerified, &u.CreatedAt, &u.UpdatedAt}
+		into := []any{&u.ID, &u.TenantID, &u.Email, &u.FullName, &u.IsActive, &u.IsSuperuser, &u.EmailVerified,
+			&u.CreatedAt, &u.UpdatedAt}
 		if total {
 			into = append(into, &page.Total)
 		}

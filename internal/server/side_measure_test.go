@@ -37,10 +37,12 @@ func get(path, access string) func(int, []byte) []byte {
 
 // post is a request with a body of JSON.
 func post(path, body string) []byte {
-	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
+	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "+
+		"%d\r\n\r\n%s", path, len(body), body)
 }
 
-// measure returns how many requests are answered with 200 in a second, and in how many milliseconds 99 of 100.
+// measure returns how many requests are answered with 200 in a second, and in how many milliseconds
+// 99 of 100.
 func measure(b *testing.B, s side) (rate, p99 float64) {
 	b.Helper()
 	took := make([][]time.Duration, s.clients)
@@ -85,8 +87,8 @@ func ask(b *testing.B, s side, client int, deadline time.Time) (took []time.Dura
 	return took
 }
 
-// readAnswer reads an answer of 200 into a buffer, and of its headers no more than how long it is: a client that understood them all
-// would cost as much as the server.
+// readAnswer reads an answer of 200 into a buffer, and of its headers no more than how long it is:
+// a client that understood them all would cost as much as the server.
 func readAnswer(in *bufio.Reader, into []byte) ([]byte, error) {
 	status, err := in.ReadSlice('\n')
 	if err != nil || !bytes.HasPrefix(status, []byte("HTTP/1.1 200")) {

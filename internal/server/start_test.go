@@ -18,7 +18,8 @@ func TestBootstrap_passwordThatNobodyCanSendEndsTheProgram(t *testing.T) {
 	cfg.BootstrapPassword = "correct horse\tbattery staple"
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // or it would serve
 	defer cancel()
-	if err := server.Run(ctx, cfg, &apitest.LogBuffer{}, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "control characters") {
+	if err := server.Run(ctx, cfg, &apitest.LogBuffer{}, slog.New(slog.DiscardHandler)); err == nil ||
+		!strings.Contains(err.Error(), "control characters") {
 		t.Errorf("%v", err)
 	}
 }
@@ -34,7 +35,8 @@ func TestRun_listeningEverywhereWithoutPublicURLWarns(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel() // what is warned of is known before the database answers
 			_ = server.Run(ctx, cfg, &apitest.LogBuffer{}, slog.New(slog.NewTextHandler(&logged, nil)))
-			if got := strings.Contains(logged.String(), "TENANTRY_PUBLIC_URL is not set"); got != (warned && byDefault) {
+			if got := strings.Contains(logged.String(), "TENANTRY_PUBLIC_URL is not set"); got != (warned &&
+				byDefault) {
 				t.Errorf("%s, default %v: %s", listen, byDefault, logged.String())
 			}
 		}

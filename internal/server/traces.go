@@ -27,8 +27,8 @@ const (
 	exportTimeout = 10 * time.Second
 )
 
-// OpenTraces returns the tracer that a configuration asks for, nil if it asks for none, and what hands over the last spans. A collector that
-// is away or slow costs spans and nothing else.
+// OpenTraces returns the tracer that a configuration asks for, nil if it asks for none, and what
+// hands over the last spans. A collector that is away or slow costs spans and nothing else.
 func OpenTraces(ctx context.Context, cfg config.Config, log *slog.Logger) (tracer trace.Tracer, end func(), err error) {
 	if cfg.OTLPEndpoint == "" {
 		return nil, func() {}, nil
@@ -38,12 +38,16 @@ func OpenTraces(ctx context.Context, cfg config.Config, log *slog.Logger) (trace
 		return nil, nil, fmt.Errorf("find the traces of %s: %w", cfg.OTLPEndpoint, err)
 	}
 	// Who is sent elsewhere would take the secrets of its headers there.
-	client := &http.Client{Timeout: exportTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(address), otlptracehttp.WithHTTPClient(client))
+	client := &http.Client{Timeout: exportTimeout, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(address),
+		otlptracehttp.WithHTTPClient(client))
 	if err != nil {
 		return nil, nil, fmt.Errorf("open traces: %w", err)
 	}
-	source, err := resource.New(ctx, resource.WithAttributes(semconv.ServiceName("tenantry")), resource.WithFromEnv(), resource.WithHost())
+	source, err := resource.New(ctx, resource.WithAttributes(semconv.ServiceName("tenantry")), resource.WithFromEnv(),
+		resource.WithHost())
 	if err != nil && !errors.Is(err, resource.ErrPartialResource) {
 		return nil, nil, fmt.Errorf("describe this process to traces: %w", err)
 	}

@@ -96,7 +96,8 @@ func attribute(s *tracepb.Span, name string) string {
 // as sends GET /users/me as a part of a caller's trace.
 func as(s *apitest.Instance, traceparent, token string) apitest.Answer {
 	s.Helper()
-	r, err := http.NewRequestWithContext(s.Context(), http.MethodGet, s.URL+"/api/v1/users/me?include=roles", http.NoBody)
+	r, err := http.NewRequestWithContext(s.Context(), http.MethodGet, s.URL+"/api/v1/users/me?include=roles",
+		http.NoBody)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -120,7 +121,9 @@ func TestTraces_lead_from_the_request_to_its_statements(t *testing.T) {
 		access, refresh := s.Login()
 		me := s.Expect(http.StatusOK, as(s, callersParent+"01", access))
 		renewed := s.Expect(http.StatusOK, s.Refresh(refresh))
-		s.Expect(http.StatusUnauthorized, s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(apitest.OwnerEmail, "not the password of the owner")))
+		s.Expect(http.StatusUnauthorized,
+			s.Call("POST", "/api/v1/auth/login", "",
+				apitest.Credentials(apitest.OwnerEmail, "not the password of the owner")))
 		for _, path := range []string{"/healthz", "/readyz"} {
 			s.Expect(http.StatusOK, s.Call("GET", path, "", nil))
 		}
@@ -129,12 +132,15 @@ func TestTraces_lead_from_the_request_to_its_statements(t *testing.T) {
 		s.FlushTraces()
 
 		spans := c.named("GET /api/v1/users/me")
-		if len(spans) != 1 || hex.EncodeToString(spans[0].GetTraceId()) != callersTrace || hex.EncodeToString(spans[0].GetParentSpanId()) != "00f067aa0ba902b7" {
+		if len(spans) != 1 || hex.EncodeToString(spans[0].GetTraceId()) != callersTrace ||
+			hex.EncodeToString(spans[0].GetParentSpanId()) != "00f067aa0ba902b7" {
 			t.Fatalf("not a part of the caller's trace: %v", spans)
 		}
 		for name, want := range map[string]string{
-			"http.request.method": "GET", "http.route": "/api/v1/users/me", "http.response.status_code": "200", "tenantry.operation": "GetMe",
-			"tenantry.request_id": me.Header.Get("X-Request-Id"), "tenantry.user_id": s.Owner().ID.String(), "tenantry.tenant_id": s.Owner().TenantID.String(),
+			"http.request.method": "GET", "http.route": "/api/v1/users/me", "http.response.status_code": "200",
+			"tenantry.operation":  "GetMe",
+			"tenantry.request_id": me.Header.Get("X-Request-Id"), "tenantry.user_id": s.Owner().ID.String(),
+			"tenantry.tenant_id": s.Owner().TenantID.String(),
 		} {
 			if got := attribute(spans[0], name); got != want {
 				t.Errorf("%s is %q, want %q", name, got, want)
@@ -145,7 +151,8 @@ func TestTraces_lead_from_the_request_to_its_statements(t *testing.T) {
 			t.Errorf("%d spans of statements, want %s: %v", len(statements), want, statements)
 		}
 		for _, statement := range statements {
-			if statement.GetName() != "SELECT" || !strings.HasPrefix(attribute(statement, "db.query.text"), "SELECT") || attribute(statement, "db.system.name") == "" {
+			if statement.GetName() != "SELECT" || !strings.HasPrefix(attribute(statement, "db.query.text"), "SELECT") ||
+				attribute(statement, "db.system.name") == "" {
 				t.Errorf("a statement is told as %v", statement)
 			}
 		}
@@ -153,7 +160,9 @@ func TestTraces_lead_from_the_request_to_its_statements(t *testing.T) {
 			t.Error("the line of the request does not name its trace")
 		}
 		for _, signedIn := range c.named("POST /api/v1/auth/login") {
-			if below := c.below(signedIn); !slices.ContainsFunc(below, func(s *tracepb.Span) bool { return s.GetName() == "hash a password" }) {
+			if below := c.below(signedIn); !slices.ContainsFunc(below, func(s *tracepb.Span) bool {
+				return s.GetName() == "hash a password"
+			}) {
 				t.Errorf("no hash in a sign-in of %v", below)
 			}
 		}
@@ -163,7 +172,8 @@ func TestTraces_lead_from_the_request_to_its_statements(t *testing.T) {
 		}) {
 			t.Errorf("no code was exchanged below %v", callback)
 		}
-		if unknown := c.named("HTTP"); len(unknown) != 1 || attribute(unknown[0], "http.response.status_code") != "404" {
+		if unknown := c.named("HTTP"); len(unknown) != 1 ||
+			attribute(unknown[0], "http.response.status_code") != "404" {
 			t.Errorf("spans of routes that do not exist: %v", unknown)
 		}
 		for _, s := range c.spans {
@@ -171,7 +181,8 @@ func TestTraces_lead_from_the_request_to_its_statements(t *testing.T) {
 				t.Errorf("a probe is traced: %v", s)
 			}
 		}
-		for _, secret := range []string{access, refresh, renewed.Field(t, "refresh_token"), apitest.OwnerEmail, apitest.OwnerPassword, "ada@acme.test", "grace", "not the password"} {
+		for _, secret := range []string{access, refresh, renewed.Field(t, "refresh_token"), apitest.OwnerEmail,
+			apitest.OwnerPassword, "ada@acme.test", "grace", "not the password"} {
 			if bytes.Contains(c.told.Bytes(), []byte(secret)) {
 				t.Errorf("%q was told", secret)
 			}
@@ -204,7 +215,9 @@ func TestCollector_that_hangs_or_is_away_costs_spans_alone(t *testing.T) {
 	t.Cleanup(func() { close(over) })
 	away := httptest.NewServer(http.NotFoundHandler())
 	away.Close()
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("spans went elsewhere") }))
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("spans went elsewhere")
+	}))
 	t.Cleanup(elsewhere.Close)
 	redirecting := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
 	t.Cleanup(redirecting.Close)

@@ -10,7 +10,8 @@ import (
 	"tenantry/internal/server"
 )
 
-// The start line tells where to go and what runs there, and the contract that is served is of the same version.
+// The start line tells where to go and what runs there, and the contract that is served is of the
+// same version.
 func TestVersion_isOneInStartLineAndContract(t *testing.T) {
 	t.Parallel()
 	cfg := fresh(dbtest.EmptySQLite(t))

@@ -83,7 +83,9 @@ func newAccessTokens(keys *signing.Keys, opts Options) *accessTokens {
 	verified := otter.Must(&otter.Options[string, verifiedToken]{
 		Executor:      func(task func()) { task() }, // as in package cache
 		MaximumWeight: maxVerifiedBytes,
-		Weigher:       func(_ string, t verifiedToken) uint32 { return uint32(len(t.token) + 256) }, //nolint:gosec // a header's length
+		Weigher: func(_ string, t verifiedToken) uint32 {
+			return uint32(len(t.token) + 256)
+		}, //nolint:gosec // a header's length
 	})
 	return &accessTokens{keys: keys, issuer: opts.Issuer, clock: opts.Clock, verified: verified, parser: jwt.NewParser(
 		jwt.WithValidMethods([]string{"ES256", "EdDSA", "RS256"}),
@@ -104,7 +106,8 @@ func (a *accessTokens) issue(p *Projection, session uuid.UUID, now time.Time, tt
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer: a.issuer, Audience: jwt.ClaimStrings{a.issuer}, Subject: p.ID.String(), ID: jti.String(),
 		},
-		ExpiresAt: now.Add(ttl).Unix(), IssuedAt: now.Unix(), ClientID: p.TenantID.String(), SessionID: session, TenantID: p.TenantID, Roles: p.Roles,
+		ExpiresAt: now.Add(ttl).Unix(), IssuedAt: now.Unix(), ClientID: p.TenantID.String(), SessionID: session,
+		TenantID: p.TenantID, Roles: p.Roles,
 	})
 	token.Header["typ"], token.Header["kid"] = tokenType, key.ID
 	signed, err := token.SignedString(key.Private)
@@ -118,7 +121,8 @@ func (a *accessTokens) issue(p *Projection, session uuid.UUID, now time.Time, tt
 // the same. Every invalid token fails with errInvalidToken, and an outage with 503.
 func (a *accessTokens) verify(ctx context.Context, token string) (*principal.Principal, error) {
 	keys := a.keys.Current()
-	if t, ok := a.verified.GetIfPresent(cacheKey(token)); ok && t.token == token && t.keys == keys && a.clock().Unix() < t.expires {
+	if t, ok := a.verified.GetIfPresent(cacheKey(token)); ok && t.token == token && t.keys == keys &&
+		a.clock().Unix() < t.expires {
 		return t.Principal, nil
 	}
 	p, expires, err := a.read(ctx, token)

@@ -33,7 +33,8 @@ const testIssuer = "https://id.acme.test"
 
 func testUser() *ent.User { return &ent.User{ID: uuid.New(), TenantID: uuid.New()} }
 
-// signingKeys opens the signing keys k1, k2 and so on, of which the first signs and the others verify.
+// signingKeys opens the signing keys k1, k2 and so on, of which the first signs and the others
+// verify.
 func signingKeys(t testing.TB, clock func() time.Time, private ...crypto.Signer) *signing.Keys {
 	t.Helper()
 	db, ring := dbtest.Open(t, dbtest.SQLite(t)), keyring.New([]byte("a secret for tests"), nil)
@@ -58,14 +59,16 @@ func signingKeys(t testing.TB, clock func() time.Time, private ...crypto.Signer)
 		case *rsa.PrivateKey:
 			alg = signingkey.AlgRS256
 		}
-		create := db.Client.SigningKey.Create().SetKid(kid).SetAlg(alg).SetPublicKey(public).SetPrivateKey(seal.Seal(der, kid)).
+		create := db.Client.SigningKey.Create().SetKid(kid).SetAlg(alg).SetPublicKey(public).
+			SetPrivateKey(seal.Seal(der, kid)).
 			SetState(signingkey.StateActive).SetNotBefore(clock())
 		if i > 0 {
 			create.SetState(signingkey.StateRetiring).SetRetireAt(clock().Add(time.Hour))
 		}
 		create.ExecX(ctx)
 	}
-	keys, err := signing.Open(t.Context(), db.Client, signing.Options{Keyring: ring, Algorithm: "ES256", Rotation: time.Hour, Clock: clock})
+	keys, err := signing.Open(t.Context(), db.Client, signing.Options{Keyring: ring, Algorithm: "ES256",
+		Rotation: time.Hour, Clock: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,10 +112,13 @@ func TestVerify(t *testing.T) {
 		key    any
 		ok     bool
 	}{
-		"as issued":                        {ok: true},
-		"expired within the leeway":        {claims: claims{"exp": now.Add(-29 * time.Second).Unix(), "iat": now.Add(-5 * time.Minute).Unix()}, ok: true},
-		"expired":                          {claims: claims{"exp": now.Add(-31 * time.Second).Unix(), "iat": now.Add(-5 * time.Minute).Unix()}},
-		"expired a minute ago":             {claims: claims{"exp": now.Add(-61 * time.Second).Unix(), "iat": now.Add(-5 * time.Minute).Unix()}},
+		"as issued": {ok: true},
+		"expired within the leeway": {claims: claims{"exp": now.Add(-29 * time.Second).Unix(),
+			"iat": now.Add(-5 * time.Minute).Unix()}, ok: true},
+		"expired": {claims: claims{"exp": now.Add(-31 * time.Second).Unix(),
+			"iat": now.Add(-5 * time.Minute).Unix()}},
+		"expired a minute ago": {claims: claims{"exp": now.Add(-61 * time.Second).Unix(),
+			"iat": now.Add(-5 * time.Minute).Unix()}},
 		"without exp":                      {claims: claims{"exp": nil}},
 		"exp is text":                      {claims: claims{"exp": "never"}},
 		"exp is a number as text":          {claims: claims{"exp": strconv.FormatInt(now.Add(time.Minute).Unix(), 10)}},
@@ -153,7 +159,8 @@ func TestVerify(t *testing.T) {
 		"HS256 under the public key's JWK": {method: jwt.SigningMethodHS256, key: asJWK},
 		"RS256 under the kid of ES256":     {method: jwt.SigningMethodRS256, key: other},
 		"ES256 under the kid of RS256":     {header: claims{"kid": "k2"}},
-		"RS256 under the kid of RS256":     {header: claims{"kid": "k2"}, method: jwt.SigningMethodRS256, key: other, ok: true},
+		"RS256 under the kid of RS256": {header: claims{"kid": "k2"}, method: jwt.SigningMethodRS256, key: other,
+			ok: true},
 		"PS256 under the kid of RS256":     {header: claims{"kid": "k2"}, method: jwt.SigningMethodPS256, key: other},
 		"HS256 under an empty key":         {method: jwt.SigningMethodHS256, key: []byte{}},
 		"another key with the same kid":    {key: func() any { _, other := testTokens(t, now); return other }()},
@@ -169,8 +176,10 @@ func TestVerify(t *testing.T) {
 				key = private
 			}
 			token := jwt.NewWithClaims(method, jwt.MapClaims{
-				"iss": testIssuer, "aud": testIssuer, "sub": uuid.NewString(), "jti": uuid.NewString(), "sid": uuid.NewString(),
-				"tid": uuid.NewString(), "roles": []string{}, "iat": now.Unix(), "exp": now.Add(15 * time.Minute).Unix(),
+				"iss": testIssuer, "aud": testIssuer, "sub": uuid.NewString(), "jti": uuid.NewString(),
+				"sid": uuid.NewString(),
+				"tid": uuid.NewString(), "roles": []string{}, "iat": now.Unix(),
+				"exp": now.Add(15 * time.Minute).Unix(),
 			})
 			token.Header["typ"], token.Header["kid"] = tokenType, "k1"
 			overlay(token.Header, test.header)

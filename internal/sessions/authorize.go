@@ -46,7 +46,8 @@ func (s *Sessions) ActIn(ctx context.Context, slug string) (context.Context, err
 	if !p.Superuser {
 		return nil, problem.Forbidden("forbidden", "Only a superuser acts in another tenant.")
 	}
-	id, err := s.client.Tenant.Query().Where(tenant.Slug(slug)).OnlyID(principal.System(ctx, "superuser: names the tenant to act in"))
+	id, err := s.client.Tenant.Query().Where(tenant.Slug(slug)).OnlyID(principal.System(ctx,
+		"superuser: names the tenant to act in"))
 	if ent.IsNotFound(err) {
 		return nil, problem.NotFound()
 	}

@@ -14,8 +14,8 @@ import (
 	"tenantry/internal/problem"
 )
 
-// sessionBatches reads projections by session: those that are asked for at once in one statement. What it costs is hardly in its rows, and
-// where nothing is remembered every request needs one.
+// sessionBatches reads projections by session: those that are asked for at once in one statement.
+// What it costs is hardly in its rows, and where nothing is remembered every request needs one.
 type sessionBatches struct {
 	batch.Group[sessionAsked]
 	client *ent.Client
@@ -37,14 +37,15 @@ var (
 func newSessionBatches(client *ent.Client, clock func() time.Time) *sessionBatches {
 	return &sessionBatches{
 		Group: batch.Group[sessionAsked]{
-			Max: maxSessionsAtOnce, AtOnce: 2, StallTimeout: 50 * time.Millisecond, MaxWait: 500 * time.Millisecond, // as for a connection
+			Max: maxSessionsAtOnce, AtOnce: 2, StallTimeout: 50 * time.Millisecond,
+			MaxWait: 500 * time.Millisecond, // as for a connection
 		},
 		client: client, clock: clock,
 	}
 }
 
-// load returns the projection of a session, nil if it is over, and 503 when more are asked for than can be read. The tenant filter of the context
-// applies.
+// load returns the projection of a session, nil if it is over, and 503 when more are asked for than
+// can be read. The tenant filter of the context applies.
 func (b *sessionBatches) load(ctx context.Context, session uuid.UUID) (*Projection, error) {
 	asked, began := &sessionAsked{session: session, err: errUnanswered}, time.Now()
 	alone, led := false, false

@@ -35,7 +35,8 @@ func signIn(t *testing.T, db *database.DB, users int) []signedIn {
 	for i := range users {
 		home := tenants[i%2]
 		ctx := principal.NewContext(t.Context(), principal.InTenant(home))
-		role := db.Client.Role.Create().SetName(fmt.Sprint("role-", i)).SetPermissions([]string{fmt.Sprint("things:", i)}).SaveX(ctx)
+		role := db.Client.Role.Create().SetName(fmt.Sprint("role-", i)).SetPermissions([]string{fmt.Sprint("things:",
+			i)}).SaveX(ctx)
 		user := db.Client.User.Create().SetEmail(fmt.Sprintf("%d@acme.test", i)).SaveX(ctx)
 		db.Client.RoleAssignment.Create().SetUserID(user.ID).SetRoleID(role.ID).SaveX(ctx)
 		s := signedIn{tenant: home, user: user.ID}
@@ -48,10 +49,12 @@ func signIn(t *testing.T, db *database.DB, users int) []signedIn {
 // session makes a session of a user that is over at a time.
 func session(t *testing.T, db *database.DB, of signedIn, end time.Time) uuid.UUID {
 	t.Helper()
-	return db.Client.RefreshToken.Create().SetUserID(of.user).SetRotatedAt(time.Now()).SetExpiresAt(end).SaveX(as(t.Context(), of)).ID
+	return db.Client.RefreshToken.Create().SetUserID(of.user).SetRotatedAt(time.Now()).SetExpiresAt(end).
+		SaveX(as(t.Context(), of)).ID
 }
 
-// occupied are batches whose runs are all under way, until free is called. They are idle once it returns.
+// occupied are batches whose runs are all under way, until free is called. They are idle once it
+// returns.
 func occupied(t *testing.T, db *database.DB, patience time.Duration) (b *sessionBatches, free func()) {
 	t.Helper()
 	b = newSessionBatches(db.Client, time.Now)
@@ -105,7 +108,8 @@ func TestSessions_that_are_asked_for_together_share_a_statement_and_nothing_else
 					return
 				}
 				if p == nil || p.ID != s.user || p.TenantID != s.tenant || p.SessionID != s.session || !p.Live() ||
-					!slices.Equal(p.Roles, []string{fmt.Sprint("role-", i)}) || !slices.Equal(p.Permissions, []string{fmt.Sprint("things:", i)}) {
+					!slices.Equal(p.Roles, []string{fmt.Sprint("role-", i)}) ||
+					!slices.Equal(p.Permissions, []string{fmt.Sprint("things:", i)}) {
 					t.Errorf("%d: %+v", i, p)
 				}
 			})
@@ -129,7 +133,8 @@ func TestSession_that_cannot_be_read_is_nobody_elses_matter(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		all := signIn(t, db, 8)
-		if _, err := db.Client.ExecContext(t.Context(), `UPDATE tenants SET settings = '{"password_min_length":"x"}' WHERE slug = 'acme'`); err != nil {
+		if _, err := db.Client.ExecContext(t.Context(),
+			`UPDATE tenants SET settings = '{"password_min_length":"x"}' WHERE slug = 'acme'`); err != nil {
 			t.Fatal(err)
 		}
 		b, free := occupied(t, db, time.Hour)
@@ -137,7 +142,8 @@ func TestSession_that_cannot_be_read_is_nobody_elses_matter(t *testing.T) {
 		for i, s := range all {
 			asking.Go(func() {
 				p, err := b.load(as(t.Context(), s), s.session)
-				if broken := s.tenant == all[0].tenant; broken != (err != nil) || broken == (p != nil && p.ID == s.user) {
+				if broken := s.tenant == all[0].tenant; broken != (err != nil) ||
+					broken == (p != nil && p.ID == s.user) {
 					t.Errorf("%d: %+v, %v", i, p, err)
 				}
 			})

@@ -12,7 +12,8 @@ import (
 	"tenantry/ent/refreshtoken"
 )
 
-// deletedAtOnce is how many sessions one statement deletes, which takes less than a tenth of a second.
+// deletedAtOnce is how many sessions one statement deletes, which takes less than a tenth of a
+// second.
 const deletedAtOnce = 1000
 
 // DeleteOfUser deletes the sessions of a user in batches, so that no statement exceeds its

@@ -43,7 +43,8 @@ func (h HTTP) LogoutAll(ctx context.Context, _ api.LogoutAllRequestObject) (api.
 }
 
 // ListSessions answers GET /api/v1/auth/sessions.
-func (h HTTP) ListSessions(ctx context.Context, _ api.ListSessionsRequestObject) (api.ListSessionsResponseObject, error) {
+func (h HTTP) ListSessions(ctx context.Context, _ api.ListSessionsRequestObject) (api.ListSessionsResponseObject,
+	error) {
 	me, err := FromContext(ctx)
 	if err != nil {
 		return nil, err
@@ -74,8 +75,9 @@ func (t *Tokens) Response() api.Tokens {
 		device = &t.Device
 	}
 	return api.Tokens{
-		DeviceToken: device, AccessToken: t.Access, TokenType: api.Bearer, ExpiresIn: int(t.ExpiresIn.Seconds()), RefreshToken: t.Refresh,
-		User: UserResponse(t.User.User),
+		DeviceToken: device, AccessToken: t.Access, TokenType: api.Bearer, ExpiresIn: int(t.ExpiresIn.Seconds()),
+		RefreshToken: t.Refresh,
+		User:         UserResponse(t.User.User),
 	}
 }
 

@@ -44,7 +44,8 @@ func TestRevoke_besideAPasswordChangeThatKeepsTheSession(t *testing.T) {
 	ctx := principal.System(t.Context(), "test")
 	home := db.Client.Tenant.Create().SetSlug("acme").SetName("Acme").SaveX(ctx)
 	ada := db.Client.User.Create().SetTenantID(home.ID).SetEmail("ada@acme.test").SaveX(ctx)
-	session := db.Client.RefreshToken.Create().SetTenantID(home.ID).SetUserID(ada.ID).SetExpiresAt(time.Now().UTC().Add(time.Hour)).SaveX(ctx)
+	session := db.Client.RefreshToken.Create().SetTenantID(home.ID).SetUserID(ada.ID).
+		SetExpiresAt(time.Now().UTC().Add(time.Hour)).SaveX(ctx)
 	change, err := db.Client.Tx(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +56,8 @@ func TestRevoke_besideAPasswordChangeThatKeepsTheSession(t *testing.T) {
 	}
 	revoked := make(chan bool)
 	go func() {
-		live, err := (&Sessions{client: db.Client}).revoke(ctx, refreshtoken.RevokedReasonLogout, refreshtoken.ID(session.ID))
+		live, err := (&Sessions{client: db.Client}).revoke(ctx, refreshtoken.RevokedReasonLogout,
+			refreshtoken.ID(session.ID))
 		revoked <- live && err == nil
 	}()
 	for waiting := 0; waiting == 0; time.Sleep(time.Millisecond) {

@@ -53,13 +53,15 @@ func (s *Sessions) tokens(p *Projection, t refreshToken, expires time.Time) (*To
 // projection and must not change it.
 func (s *Sessions) ofSession(ctx context.Context, session uuid.UUID) (*Projection, error) {
 	now := s.opts.Clock()
-	p, err := cache.Get(s.opts.Cache, cache.Key{Kind: cache.Session, ID: session}, func() (cache.Loaded[*Projection], error) {
-		p, err := s.batches.load(ctx, session)
-		if p == nil || err != nil {
-			return cache.Loaded[*Projection]{}, err
-		}
-		return cache.Loaded[*Projection]{Value: p, Rows: []uuid.UUID{session, p.ID, p.TenantID}, Size: p.size()}, nil
-	})
+	p, err := cache.Get(s.opts.Cache, cache.Key{Kind: cache.Session, ID: session},
+		func() (cache.Loaded[*Projection], error) {
+			p, err := s.batches.load(ctx, session)
+			if p == nil || err != nil {
+				return cache.Loaded[*Projection]{}, err
+			}
+			return cache.Loaded[*Projection]{Value: p, Rows: []uuid.UUID{session, p.ID, p.TenantID}, Size: p.size()},
+				nil
+		})
 	if p != nil && (p.User == nil || p.SessionID != session || !p.SessionEnds.After(now)) {
 		return nil, err
 	}
@@ -85,7 +87,8 @@ const recently = 10 * time.Minute
 // Recent fails with 401 if the session began more than ten minutes ago (RFC 9470 §3).
 func (s *Sessions) Recent(me *Projection) error {
 	if s.opts.Clock().Sub(me.SessionBegan) > recently {
-		return problem.Unauthorized("insufficient_user_authentication", "Recent sign-in required: sign in again and retry within ten minutes.")
+		return problem.Unauthorized("insufficient_user_authentication",
+			"Recent sign-in required: sign in again and retry within ten minutes.")
 	}
 	return nil
 }
@@ -120,7 +123,8 @@ func (s *Sessions) End(ctx context.Context, user, session uuid.UUID) error {
 }
 
 // revoke revokes one session, and reports whether it was live.
-func (s *Sessions) revoke(ctx context.Context, reason refreshtoken.RevokedReason, session ...predicate.RefreshToken) (revoked bool, err error) {
+func (s *Sessions) revoke(ctx context.Context, reason refreshtoken.RevokedReason,
+	session ...predicate.RefreshToken) (revoked bool, err error) {
 	live := append(session, unrevoked)
 	for {
 		n, err := s.client.RefreshToken.Update().Where(live...).SetRevoked(true).SetRevokedReason(reason).Save(ctx)

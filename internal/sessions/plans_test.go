@@ -16,7 +16,8 @@ import (
 	"tenantry/internal/principal"
 )
 
-// Sign-in, refresh and the projection go through indexes in a database of 100,000 users, on the planner's own word.
+// Sign-in, refresh and the projection go through indexes in a database of 100,000 users, on the
+// planner's own word.
 func TestHot_statements_use_indexes(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
@@ -51,7 +52,8 @@ func TestHot_statements_use_indexes(t *testing.T) {
 			},
 			"start a session": func() error {
 				a := limited(client, 100)
-				_, _, err := a.insertSession(ctx, client, &Projection{User: &ent.User{ID: id, TenantID: uuid.New()}}, Provider{}, Origin{})
+				_, _, err := a.insertSession(ctx, client, &Projection{User: &ent.User{ID: id, TenantID: uuid.New()}},
+					Provider{}, Origin{})
 				return err
 			},
 			"mark revoked sessions": func() error {
@@ -59,7 +61,8 @@ func TestHot_statements_use_indexes(t *testing.T) {
 				return err
 			},
 			"mark sessions of a removed provider": func() error {
-				_, err := mark(ctx, client, refreshtoken.RevokedReasonProviderRemoved, refreshtoken.IDIn(id), unmarkedOfProvider)
+				_, err := mark(ctx, client, refreshtoken.RevokedReasonProviderRemoved, refreshtoken.IDIn(id),
+					unmarkedOfProvider)
 				return err
 			},
 			"page of the marker": func() error {
@@ -78,7 +81,8 @@ func TestHot_statements_use_indexes(t *testing.T) {
 // intermediate is how SQLite reads the results of a part of a statement.
 var intermediate = regexp.MustCompile(`SCAN (beyond|counted|CONSTANT ROW)(\n|$)`)
 
-// fill makes 1,000 tenants, and on Postgres 100,000 users with a role and a session each, in plain SQL.
+// fill makes 1,000 tenants, and on Postgres 100,000 users with a role and a session each, in plain
+// SQL.
 func fill(t *testing.T, db *database.DB) {
 	t.Helper()
 	id := func(kind int, n string) string { // a UUID made of a kind and a number
@@ -89,7 +93,8 @@ func fill(t *testing.T, db *database.DB) {
 	}
 	series, now, later := "generate_series(:first, :last) AS s(n)", "now()", "now() + interval '1 day'"
 	if db.Dialect() == dialect.SQLite {
-		series, now, later = "(WITH RECURSIVE s(n) AS (SELECT :first UNION ALL SELECT n + 1 FROM s WHERE n < :last) SELECT n FROM s)",
+		series, now, later = "(WITH RECURSIVE s(n) AS (SELECT :first UNION ALL SELECT n + 1 FROM s WHERE n < :last) "+
+			"SELECT n FROM s)",
 			"'2026-01-01 00:00:00+00:00'", "'2036-01-01 00:00:00+00:00'"
 	}
 	users := 100_000
@@ -98,12 +103,20 @@ func fill(t *testing.T, db *database.DB) {
 	}
 	tenant := id(1, "n % 1000")
 	for i, query := range []string{
-		"INSERT INTO tenants (id, created_at, updated_at, slug, name, settings) SELECT " + id(1, "n") + ", " + now + ", " + now + ", 'tenant-' || n, 'Tenant', '{}' FROM " + series,
-		"INSERT INTO roles (id, created_at, updated_at, name, permissions, tenant_id) SELECT " + id(2, "n") + ", " + now + ", " + now + ", 'member', '[]', " + id(1, "n") + " FROM " + series,
-		"INSERT INTO oauth_providers (id, created_at, updated_at, name, kind, label, client_id, scopes, tenant_id) SELECT " + id(5, "n") + ", " + now + ", " + now + ", 'corporate', 'oidc', 'x', 'x', '[]', " + id(1, "n") + " FROM " + series,
-		"INSERT INTO users (id, created_at, updated_at, email, tenant_id) SELECT " + id(3, "n") + ", " + now + ", " + now + ", 'user-' || n || '@example.test', " + tenant + " FROM " + series,
-		"INSERT INTO user_roles (created_at, updated_at, tenant_id, user_id, role_id) SELECT " + now + ", " + now + ", " + tenant + ", " + id(3, "n") + ", " + id(2, "n % 1000") + " FROM " + series,
-		"INSERT INTO refresh_tokens (id, created_at, updated_at, rotated_at, expires_at, tenant_id, user_id) SELECT " + id(4, "n") + ", " + now + ", " + now + ", " + now + ", " + later + ", " + tenant + ", " + id(3, "n") + " FROM " + series,
+		"INSERT INTO tenants (id, created_at, updated_at, slug, name, settings) SELECT " + id(1, "n") + ", " + now +
+			", " + now + ", 'tenant-' || n, 'Tenant', '{}' FROM " + series,
+		"INSERT INTO roles (id, created_at, updated_at, name, permissions, tenant_id) SELECT " + id(2, "n") + ", " +
+			now + ", " + now + ", 'member', '[]', " + id(1, "n") + " FROM " + series,
+		"INSERT INTO oauth_providers (id, created_at, updated_at, name, kind, label, client_id, scopes, tenant_id) " +
+			"SELECT " + id(5, "n") + ", " + now + ", " + now + ", 'corporate', 'oidc', 'x', 'x', '[]', " + id(1, "n") +
+			" FROM " + series,
+		"INSERT INTO users (id, created_at, updated_at, email, tenant_id) SELECT " + id(3, "n") + ", " + now + ", " +
+			now + ", 'user-' || n || '@example.test', " + tenant + " FROM " + series,
+		"INSERT INTO user_roles (created_at, updated_at, tenant_id, user_id, role_id) SELECT " + now + ", " + now +
+			", " + tenant + ", " + id(3, "n") + ", " + id(2, "n % 1000") + " FROM " + series,
+		"INSERT INTO refresh_tokens (id, created_at, updated_at, rotated_at, expires_at, tenant_id, user_id) SELECT " +
+			id(4, "n") + ", " + now + ", " + now + ", " + now + ", " + later + ", " + tenant + ", " + id(3, "n") +
+			" FROM " + series,
 	} {
 		rows := users
 		if i < 3 {

@@ -19,19 +19,20 @@ import (
 	"tenantry/internal/roles"
 )
 
-// Projection is all that a request needs to be authorised, and all that `GET /users/me` answers: the user, whether their
-// tenant and session are alive, and what they may do. It is read in one statement and loads no edge.
+// Projection is all that a request needs to be authorised, and all that `GET /users/me` answers:
+// the user, whether their tenant and session are alive, and what they may do. It is read in one
+// statement and loads no edge.
 type Projection struct {
 	// User has its fields and no edges. The password hash is there at sign-in alone.
 	*ent.User
 	TenantActive bool
 	// TenantSettings are as stored.
 	TenantSettings settings.Tenant
-	// Roles are the names for tokens, without those that pose as system roles (roles.Poses). Permissions are the union of what
-	// all roles hold.
+	// Roles are the names for tokens, without those that pose as system roles (roles.Poses).
+	// Permissions are the union of what all roles hold.
 	Roles, Permissions []string
-	// SessionID is the session by which the user was found, SessionBegan when they signed in, and SessionEnds when it is over,
-	// whatever happens. Zero if there was none.
+	// SessionID is the session by which the user was found, SessionBegan when they signed in, and
+	// SessionEnds when it is over, whatever happens. Zero if there was none.
 	SessionID                 uuid.UUID
 	SessionBegan, SessionEnds time.Time
 
@@ -53,7 +54,8 @@ func (p *Projection) Document() ([]byte, error) {
 func (p *Projection) Principal() *principal.Principal {
 	p.acts.Do(func() {
 		p.who = principal.Principal{
-			TenantID: p.TenantID, UserID: p.ID, SessionID: p.SessionID, Superuser: p.IsSuperuser, Permissions: p.Permissions,
+			TenantID: p.TenantID, UserID: p.ID, SessionID: p.SessionID, Superuser: p.IsSuperuser,
+			Permissions: p.Permissions,
 		}
 	})
 	return &p.who
@@ -87,7 +89,8 @@ func (a *authorized) Value(key any) any {
 	return a.WithPrincipal.Value(key)
 }
 
-// FromContext returns the projection of the signed-in user. It is there in every operation that demands a bearer token.
+// FromContext returns the projection of the signed-in user. It is there in every operation that
+// demands a bearer token.
 func FromContext(ctx context.Context) (*Projection, error) {
 	p, ok := ctx.Value(projectionKey{}).(*Projection)
 	if !ok {
@@ -96,9 +99,10 @@ func FromContext(ctx context.Context) (*Projection, error) {
 	return p, nil
 }
 
-// The statement of a projection has a row for each role of the user, and one with null for the role of a user without. It is run for every
-// request that is not cached, and written out because ent's builder would take longer for it than Postgres does. Sessions count
-// while they are not revoked, not expired at the time ($1), and of the user's password_version and their provider's generation.
+// The statement of a projection has a row for each role of the user, and one with null for the role
+// of a user without. It is run for every request that is not cached, and written out because ent's
+// builder would take longer for it than Postgres does. Sessions count while they are not revoked,
+// not expired at the time ($1), and of the user's password_version and their provider's generation.
 const (
 	selectProjection = `SELECT u.id, u.tenant_id, u.email, u.full_name, u.is_active, u.is_superuser, u.password_version, u.email_verified_at,
 	u.created_at, u.updated_at, t.is_active, t.settings, r.name, r.is_system, r.permissions, `
@@ -109,11 +113,13 @@ LEFT JOIN roles AS r ON r.id = ra.role_id AND r.tenant_id = ra.tenant_id`
 
 	ofSessions = selectProjection + `s.id, s.created_at, s.expires_at, NULL` + fromProjection + `
 JOIN refresh_tokens AS s ON s.user_id = u.id AND s.tenant_id = u.tenant_id
-WHERE NOT s.revoked AND s.expires_at > $1 AND s.password_version = u.password_version AND ` + ofLiveProvider + ` AND s.id `
+WHERE NOT s.revoked AND s.expires_at > $1 AND s.password_version = u.password_version AND ` + ofLiveProvider +
+		` AND s.id `
 	projectionBySession     = ofSessions + `= $2`
 	projectionsBySessions   = ofSessions + `IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`
 	projectionByUser        = selectProjection + `NULL, NULL, NULL, NULL` + fromProjection + ` WHERE u.id = $1`
-	projectionByCredentials = selectProjection + `NULL, NULL, NULL, u.password_hash` + fromProjection + ` WHERE t.slug = $1 AND u.email = $2`
+	projectionByCredentials = selectProjection + `NULL, NULL, NULL, u.password_hash` + fromProjection +
+		` WHERE t.slug = $1 AND u.email = $2`
 
 	// The tenant filter, which no policy adds to a statement that is written out.
 	inTenant2, inTenant3 = ` AND u.tenant_id = $2`, ` AND u.tenant_id = $3`
@@ -139,23 +145,27 @@ func byUser(id uuid.UUID) wanted {
 	return wanted{projectionByUser, projectionByUser + inTenant2, []any{id}}
 }
 
-// byCredentials finds the user of a tenant by the e-mail address in canonical form, with the password hash.
+// byCredentials finds the user of a tenant by the e-mail address in canonical form, with the
+// password hash.
 func byCredentials(slug, email string) wanted {
 	return wanted{projectionByCredentials, projectionByCredentials + inTenant3, []any{slug, email}}
 }
 
-// ProjectionOfUser reads the projection of a user by id, nil if there is none. The tenant filter of the context applies.
+// ProjectionOfUser reads the projection of a user by id, nil if there is none. The tenant filter of
+// the context applies.
 func ProjectionOfUser(ctx context.Context, client *ent.Client, id uuid.UUID) (*Projection, error) {
 	return loadProjection(ctx, client, byUser(id))
 }
 
-// ProjectionOfCredentials reads the projection of the user of a tenant by the e-mail address in canonical form, with the
-// password hash: nil if there is none. The tenant filter of the context applies.
+// ProjectionOfCredentials reads the projection of the user of a tenant by the e-mail address in
+// canonical form, with the password hash: nil if there is none. The tenant filter of the context
+// applies.
 func ProjectionOfCredentials(ctx context.Context, client *ent.Client, slug, email string) (*Projection, error) {
 	return loadProjection(ctx, client, byCredentials(slug, email))
 }
 
-// loadProjection reads the projection of the user that is wanted, nil if there is none. The tenant filter of the context applies.
+// loadProjection reads the projection of the user that is wanted, nil if there is none. The tenant
+// filter of the context applies.
 func loadProjection(ctx context.Context, client *ent.Client, of wanted) (*Projection, error) {
 	acting, ok := principal.FromContext(ctx)
 	if !ok {
@@ -171,9 +181,10 @@ func loadProjection(ctx context.Context, client *ent.Client, of wanted) (*Projec
 	return nil, err
 }
 
-// loadProjections reads those of some sessions, at most maxSessionsAtOnce, that count at a time. They are of any tenants, which is for the
-// system alone.
-func loadProjections(ctx context.Context, client *ent.Client, sessions []uuid.UUID, now time.Time) (map[uuid.UUID]*Projection, error) {
+// loadProjections reads those of some sessions, at most maxSessionsAtOnce, that count at a time.
+// They are of any tenants, which is for the system alone.
+func loadProjections(ctx context.Context, client *ent.Client, sessions []uuid.UUID,
+	now time.Time) (map[uuid.UUID]*Projection, error) {
 	if acting, _ := principal.FromContext(ctx); !acting.IsSystem() {
 		return nil, errors.New("read auth projections: who acts is not the system")
 	}
@@ -185,7 +196,8 @@ func loadProjections(ctx context.Context, client *ent.Client, sessions []uuid.UU
 }
 
 // readProjections runs a statement of projections, and returns each by its session, if it has one.
-func readProjections(ctx context.Context, client *ent.Client, statement string, args []any) (map[uuid.UUID]*Projection, error) {
+func readProjections(ctx context.Context, client *ent.Client, statement string, args []any) (map[uuid.UUID]*Projection,
+	error) {
 	found := map[uuid.UUID]*Projection{}
 	err := database.Rows(ctx, client, statement, args, func(rows *sql.Rows) error {
 		var row projectionRow
@@ -225,8 +237,10 @@ func (r *projectionRow) scan(rows *sql.Rows) error {
 	var tenantSettings, permissions sql.RawBytes
 	var session uuid.NullUUID
 	var began, ends sql.NullTime
-	if err := rows.Scan(&u.ID, &u.TenantID, &u.Email, &u.FullName, &u.IsActive, &u.IsSuperuser, &u.PasswordVersion, &u.EmailVerifiedAt,
-		&u.CreatedAt, &u.UpdatedAt, &p.TenantActive, &tenantSettings, &r.role, &r.system, &permissions, &session, &began, &ends, &u.PasswordHash); err != nil {
+	if err := rows.Scan(&u.ID, &u.TenantID, &u.Email, &u.FullName, &u.IsActive, &u.IsSuperuser, &u.PasswordVersion,
+		&u.EmailVerifiedAt,
+		&u.CreatedAt, &u.UpdatedAt, &p.TenantActive, &tenantSettings, &r.role, &r.system, &permissions, &session,
+		&began, &ends, &u.PasswordHash); err != nil {
 		return err
 	}
 	p.SessionID, p.SessionBegan, p.SessionEnds = session.UUID, began.Time, ends.Time

@@ -59,7 +59,8 @@ func TestSessionProvider_removedRevokesItsSessions(t *testing.T) {
 					t.Errorf("%s, marked %v: %v, %v", remove, marked, found, err)
 				}
 				for counter := range int64(3) {
-					if _, again, err := a.rotate(system, refreshToken{session, counter}, time.Hour); again || !errors.Is(err, errSessionOver) {
+					if _, again, err := a.rotate(system, refreshToken{session, counter}, time.Hour); again ||
+						!errors.Is(err, errSessionOver) {
 						t.Errorf("%s, marked %v, token %d: %v, %v", remove, marked, counter, again, err)
 					}
 				}
@@ -90,7 +91,8 @@ func TestSessionProvider_ofAnotherTenantStartsNoSession(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		a, ada, bob := limited(db.Client, 100), members(t, db, "acme", 1)[0], members(t, db, "other", 1)[0]
-		provider := db.Client.OAuthProvider.Create().SetTenantID(bob.TenantID).SetName("corporate").SetKind(oauthprovider.KindOidc).
+		provider := db.Client.OAuthProvider.Create().SetTenantID(bob.TenantID).SetName("corporate").
+			SetKind(oauthprovider.KindOidc).
 			SetLabel("x").SetClientID("x").SaveX(principal.System(t.Context(), "test"))
 		if _, err := a.startAt(ada, provider); !errors.Is(err, ErrProviderDisabled) {
 			t.Errorf("a session begins: %v", err)

@@ -12,8 +12,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// refreshToken is what a client presents to stay signed in: the session and how often it was refreshed. Written as
-// id.counter.MAC it can be made by the server alone, and nothing of it needs to be stored.
+// refreshToken is what a client presents to stay signed in: the session and how often it was
+// refreshed. Written as id.counter.MAC it can be made by the server alone, and nothing of it needs
+// to be stored.
 type refreshToken struct {
 	session uuid.UUID
 	counter int64
@@ -33,7 +34,8 @@ func (t refreshToken) under(key []byte) string {
 	return claim + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// decode returns the token if the server has written it, letter by letter: another spelling of the same bytes is refused.
+// decode returns the token if the server has written it, letter by letter: another spelling of the
+// same bytes is refused.
 func (r refreshTokens) decode(s string) (refreshToken, error) {
 	parts := strings.Split(s, ".")
 	if len(parts) != 3 {

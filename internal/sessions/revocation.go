@@ -17,13 +17,15 @@ import (
 )
 
 // A session is revoked when its row says so, when its password_version is not its user's, or when
-// its provider_generation is not its provider's. The last two revoke any number of sessions with one
-// row of users or of oauth_providers, in the transaction of the operation. Every statement that asks
-// for live sessions checks all of them, so that nothing depends on the mark in the row. The rows are marked after the commit, for two reasons: revoked_reason tells an operator
-// why, and a sign-in or a list skips marked rows by the index on (user_id, revoked). The operation
-// itself marks the first markedAtOnce of a user, which for almost every user are all. RevokedMarker
-// marks the rest, those of a provider, and the rows of an instance that crashed between the commit and the mark. An immediate
-// background run would have to survive a crash as well, and would therefore need the same marker.
+// its provider_generation is not its provider's. The last two revoke any number of sessions with
+// one row of users or of oauth_providers, in the transaction of the operation. Every statement that
+// asks for live sessions checks all of them, so that nothing depends on the mark in the row. The
+// rows are marked after the commit, for two reasons: revoked_reason tells an operator why, and a
+// sign-in or a list skips marked rows by the index on (user_id, revoked). The operation itself
+// marks the first markedAtOnce of a user, which for almost every user are all. RevokedMarker marks
+// the rest, those of a provider, and the rows of an instance that crashed between the commit and
+// the mark. An immediate background run would have to survive a crash as well, and would therefore
+// need the same marker.
 
 // markedAtOnce is how many sessions one statement marks.
 const markedAtOnce = 500
@@ -134,7 +136,8 @@ func mark(
 // meanwhile, which it must stay. The caller calls MarkRevoked after the commit.
 func Keep(ctx context.Context, tx *ent.Client, id, session uuid.UUID, version int) error {
 	kept, err := tx.RefreshToken.Update().Where(
-		refreshtoken.ID(session), refreshtoken.UserID(id), refreshtoken.PasswordVersion(version-1), refreshtoken.Revoked(false),
+		refreshtoken.ID(session), refreshtoken.UserID(id), refreshtoken.PasswordVersion(version-1),
+		refreshtoken.Revoked(false),
 	).SetPasswordVersion(version).Save(ctx)
 	if err != nil {
 		return fmt.Errorf("keep session: %w", err)

@@ -63,7 +63,8 @@ func TestRevoked_session_is_the_same_whether_it_is_marked(t *testing.T) {
 			if after.Revoked != marked || after.Counter != before.Counter || !after.UpdatedAt.Equal(before.UpdatedAt) {
 				t.Errorf("marked %v: %v has become %v", marked, before, after)
 			}
-			if reason := after.RevokedReason; marked && (reason == nil || *reason != refreshtoken.RevokedReasonAdministrator) {
+			if reason := after.RevokedReason; marked &&
+				(reason == nil || *reason != refreshtoken.RevokedReasonAdministrator) {
 				t.Errorf("marked with %v", reason)
 			}
 		}

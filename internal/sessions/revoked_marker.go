@@ -23,17 +23,18 @@ const (
 )
 
 // nextSessions reads $2 sessions after an id ($1), the oldest first, and whether each is not marked
-// and revoked by its password_version, and by its provider. A join may read the table of users from end to end; the
-// subquery is run for each session by the primary key.
+// and revoked by its password_version, and by its provider. A join may read the table of users from
+// end to end; the subquery is run for each session by the primary key.
 const nextSessions = `SELECT s.id, NOT s.revoked AND s.password_version <> (
 	SELECT u.password_version FROM users AS u WHERE u.id = s.user_id AND u.tenant_id = s.tenant_id
 ), NOT s.revoked AND NOT ` + ofLiveProvider + ` FROM refresh_tokens AS s WHERE s.id > $1 ORDER BY s.id LIMIT $2`
 
-// RevokedMarker marks the sessions that a raised password_version or a provider has revoked and that
-// the operation has not marked: all but the first of a user with many sessions, those of a provider,
-// and all of them if the instance crashed. No index leads to these rows, and nothing depends on when they are marked. The
-// marker therefore reads the table by its primary key, one page a run, and continues while a page
-// has rows to mark. A page costs some milliseconds; the whole table is never read at once.
+// RevokedMarker marks the sessions that a raised password_version or a provider has revoked and
+// that the operation has not marked: all but the first of a user with many sessions, those of a
+// provider, and all of them if the instance crashed. No index leads to these rows, and nothing
+// depends on when they are marked. The marker therefore reads the table by its primary key, one
+// page a run, and continues while a page has rows to mark. A page costs some milliseconds; the
+// whole table is never read at once.
 type RevokedMarker struct {
 	sessions *Sessions
 	// after is the last session that was read.

@@ -34,10 +34,12 @@ WHERE id = $3 AND counter = $4 AND NOT revoked AND expires_at > $2 AND rotated_a
 // session. Its predecessor, within the reuse window, returns the same successor, and again is true.
 // An older token is reuse and revokes the session (RFC 9700 §4.14.2). A session that was idle for
 // longer than idle has expired.
-func (s *Sessions) rotate(ctx context.Context, t refreshToken, idle time.Duration) (next refreshToken, again bool, err error) {
+func (s *Sessions) rotate(ctx context.Context, t refreshToken, idle time.Duration) (next refreshToken, again bool,
+	err error) {
 	now := s.opts.Clock()
 	next = refreshToken{session: t.session, counter: t.counter + 1}
-	result, err := s.client.ExecContext(database.WithoutInvalidation(ctx), rotateSession, next.counter, now, t.session, t.counter, now.Add(-idle))
+	result, err := s.client.ExecContext(database.WithoutInvalidation(ctx), rotateSession, next.counter, now, t.session,
+		t.counter, now.Add(-idle))
 	if err != nil {
 		return next, false, fmt.Errorf("rotate refresh token: %w", err)
 	}
@@ -54,7 +56,8 @@ func (s *Sessions) rotate(ctx context.Context, t refreshToken, idle time.Duratio
 		return next, false, fmt.Errorf("read session: %w", err)
 	case !session.ExpiresAt.After(now), !session.RotatedAt.After(now.Add(-idle)):
 		return next, false, errSessionOver
-	case s.opts.RefreshGrace > 0 && session.Counter == next.counter && session.RotatedAt.After(now.Add(-s.opts.RefreshGrace)):
+	case s.opts.RefreshGrace > 0 && session.Counter == next.counter &&
+		session.RotatedAt.After(now.Add(-s.opts.RefreshGrace)):
 		return next, true, nil
 	case session.Counter > t.counter:
 		return next, false, s.reuse(ctx, session)

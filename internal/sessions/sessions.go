@@ -53,9 +53,11 @@ func New(client *ent.Client, keys *signing.Keys, opts Options) (*Sessions, error
 		return nil, fmt.Errorf("derive the keys of refresh tokens: %w", err)
 	}
 	return &Sessions{
-		client: client, access: newAccessTokens(keys, opts), refresh: refreshTokens{refresh}, batches: newSessionBatches(client, opts.Clock),
-		opts:      opts,
-		refreshes: outcomes.NewCounters(outcomes.Rotated, outcomes.Grace, outcomes.Refused, outcomes.Reuse, outcomes.Failed),
+		client: client, access: newAccessTokens(keys, opts), refresh: refreshTokens{refresh},
+		batches: newSessionBatches(client, opts.Clock),
+		opts:    opts,
+		refreshes: outcomes.NewCounters(outcomes.Rotated, outcomes.Grace, outcomes.Refused, outcomes.Reuse,
+			outcomes.Failed),
 	}, nil
 }
 

@@ -87,7 +87,8 @@ func (s *Sessions) insertSession(
 	now, lifetimes, limit := s.opts.Clock(), s.opts.Lifetimes.In(p.TenantSettings), max(1, s.opts.PerUser)
 	expires = now.Add(lifetimes.RefreshToken)
 	result, err := client.ExecContext(ctx, insertSession, session, p.ID, tenant, p.PasswordVersion,
-		now, expires, now.Add(-lifetimes.RefreshIdle), from.IP, text(from.UserAgent, maxUserAgent), limit, limit+endedAtOnce-1,
+		now, expires, now.Add(-lifetimes.RefreshIdle), from.IP, text(from.UserAgent, maxUserAgent), limit,
+		limit+endedAtOnce-1,
 		provider.ID, provider.generation())
 	if sqlgraph.IsForeignKeyConstraintError(err) {
 		return session, expires, ErrCredentials // the user was deleted just now

@@ -47,7 +47,8 @@ func members(t *testing.T, db *database.DB, slug string, n int) (all []member) {
 // start starts a session of a user.
 func (s *Sessions) start(t *testing.T, m member) uuid.UUID {
 	t.Helper()
-	session, _, err := s.insertSession(m.ctx, s.client, m.Projection, Provider{}, Origin{IP: "192.0.2.1", UserAgent: "test"})
+	session, _, err := s.insertSession(m.ctx, s.client, m.Projection, Provider{},
+		Origin{IP: "192.0.2.1", UserAgent: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +205,8 @@ func TestSignIns_in_parallel_keep_the_limit(t *testing.T) {
 			for range parallel {
 				all.Go(func() {
 					<-begin
-					if _, _, err := a.insertSession(ada.ctx, a.client, ada.Projection, Provider{}, Origin{}); err != nil {
+					if _, _, err := a.insertSession(ada.ctx, a.client, ada.Projection, Provider{},
+						Origin{}); err != nil {
 						t.Error(err)
 					}
 				})

@@ -2,6 +2,6 @@
 //
 //	pending (published) → active (signs) → retiring (verifies) → deleted
 //
-// Keys live in the database, private parts encrypted, so that every instance has the same; each instance does what is due.
-// The package does not know what a token says, or for whom it speaks.
+// Keys live in the database, private parts encrypted, so that every instance has the same; each
+// instance does what is due. The package does not know what a token says, or for whom it speaks.
 package signing

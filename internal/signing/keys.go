@@ -25,8 +25,8 @@ import (
 )
 
 const (
-	// MaxLifetime is the longest that any access token lives; one that claims more was not made here. A key verifies that long
-	// after it has stopped signing.
+	// MaxLifetime is the longest that any access token lives; one that claims more was not made
+	// here. A key verifies that long after it has stopped signing.
 	MaxLifetime = 15 * time.Minute
 	// Leeway is how far clocks may be apart.
 	Leeway = 30 * time.Second
@@ -69,8 +69,8 @@ type Options struct {
 	Clock    func() time.Time
 }
 
-// Keys are the keys that sign access tokens and those that still verify them. They live in the database, private
-// parts sealed, so that every instance has the same.
+// Keys are the keys that sign access tokens and those that still verify them. They live in the
+// database, private parts sealed, so that every instance has the same.
 type Keys struct {
 	client   *ent.Client
 	seal     *keyring.Sealer
@@ -83,8 +83,8 @@ type Keys struct {
 	loading singleflight.Group
 }
 
-// Open loads the keys and makes the first if there is none. Of several instances that start at once one makes
-// it, and the others take it over.
+// Open loads the keys and makes the first if there is none. Of several instances that start at once
+// one makes it, and the others take it over.
 func Open(ctx context.Context, client *ent.Client, opts Options) (*Keys, error) {
 	seal, err := opts.Keyring.Sealer(keyring.SigningKey)
 	if err != nil {
@@ -114,8 +114,8 @@ func ofNoTenant(ctx context.Context) context.Context {
 	return principal.System(ctx, "signing keys belong to no tenant")
 }
 
-// load brings the view up to date with everything that was stored before the call. Of those who ask at once one reads, so
-// that ids that somebody invents cost a connection at most.
+// load brings the view up to date with everything that was stored before the call. Of those who ask
+// at once one reads, so that ids that somebody invents cost a connection at most.
 func (k *Keys) load(ctx context.Context) error {
 	shared, err := k.join(ctx)
 	if err == nil && shared {
@@ -190,7 +190,8 @@ func (k *Keys) read(row *ent.SigningKey, known *Key) (*Key, error) {
 func (k *Keys) open(row *ent.SigningKey) (crypto.Signer, error) {
 	der, _, err := k.seal.Open(row.PrivateKey, row.Kid)
 	if err != nil {
-		return nil, fmt.Errorf("signing key %s cannot be opened: %w, or under the file secret of another data folder: start with that one",
+		return nil, fmt.Errorf("signing key %s cannot be opened: %w, or under the file secret of another data "+
+			"folder: start with that one",
 			row.Kid, err)
 	}
 	private, err := x509.ParsePKCS8PrivateKey(der)
@@ -204,8 +205,9 @@ func (k *Keys) open(row *ent.SigningKey) (crypto.Signer, error) {
 	return signer, nil
 }
 
-// reseal seals under the secret of today what was sealed under the previous one, so that this may go. It happens at start
-// alone: two instances whose secrets are each other's previous one would do it in turns.
+// reseal seals under the secret of today what was sealed under the previous one, so that this may
+// go. It happens at start alone: two instances whose secrets are each other's previous one would do
+// it in turns.
 func (k *Keys) reseal(ctx context.Context) error {
 	rows, err := k.client.SigningKey.Query().Where(signingkey.StateNEQ(signingkey.StateRetiring)).All(ctx)
 	if err != nil {
@@ -216,18 +218,20 @@ func (k *Keys) reseal(ctx context.Context) error {
 		if renewed == nil {
 			continue
 		}
-		if err := k.client.SigningKey.Update().Where(signingkey.ID(row.ID)).SetPrivateKey(renewed).Exec(ctx); err != nil {
+		if err := k.client.SigningKey.Update().Where(signingkey.ID(row.ID)).SetPrivateKey(renewed).
+			Exec(ctx); err != nil {
 			return fmt.Errorf("seal signing key %s anew: %w", row.Kid, err)
 		}
 	}
 	return nil
 }
 
-// Current returns the keys as this instance knows them. It is another set when one of them has changed, and only then.
+// Current returns the keys as this instance knows them. It is another set when one of them has
+// changed, and only then.
 func (k *Keys) Current() *Set { return k.current.Load() }
 
-// Find returns the key of an id, nil if there is none. One that this instance does not know is looked for in the database:
-// another may have made it just now.
+// Find returns the key of an id, nil if there is none. One that this instance does not know is
+// looked for in the database: another may have made it just now.
 func (k *Keys) Find(ctx context.Context, kid string) (*Key, error) {
 	if key := k.current.Load().byID[kid]; key != nil {
 		return key, nil

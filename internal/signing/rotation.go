@@ -15,17 +15,20 @@ import (
 	"tenantry/internal/database"
 )
 
-// A key is pending (published), then active (it signs), then retiring (it verifies), then gone. Every instance does what is
-// due: each change is conditional on what it was decided upon, so that one of them wins and the others do nothing.
+// A key is pending (published), then active (it signs), then retiring (it verifies), then gone.
+// Every instance does what is due: each change is conditional on what it was decided upon, so that
+// one of them wins and the others do nothing.
 
 const (
 	// maxJWKSAge is how long verifiers may keep the key set.
 	maxJWKSAge = 5 * time.Minute
-	// propagation is how long it takes, at most, until every instance publishes what one has stored.
+	// propagation is how long it takes, at most, until every instance publishes what one has
+	// stored.
 	propagation = time.Second
 )
 
-// MaintainEvery is how often Maintain is to be called: what another instance has done is known within a second.
+// MaintainEvery is how often Maintain is to be called: what another instance has done is known
+// within a second.
 const MaintainEvery = propagation / 2
 
 // errLost means that another instance was faster.
@@ -36,11 +39,12 @@ func (k *Keys) MaxAge() time.Duration {
 	return max(time.Second, min(maxJWKSAge, k.rotation-propagation)).Truncate(time.Second)
 }
 
-// lead is how long before it signs a key is published: who has just fetched the set from the last instance to know of the
-// key has fetched it again by then.
+// lead is how long before it signs a key is published: who has just fetched the set from the last
+// instance to know of the key has fetched it again by then.
 func (k *Keys) lead() time.Duration { return k.MaxAge() + propagation }
 
-// Maintain learns what other instances have done, and does what is due: it publishes the next key, or lets it sign.
+// Maintain learns what other instances have done, and does what is due: it publishes the next key,
+// or lets it sign.
 func (k *Keys) Maintain(ctx context.Context) error {
 	ctx = ofNoTenant(ctx)
 	if err := k.load(ctx); err != nil {
@@ -64,7 +68,8 @@ func (k *Keys) Maintain(ctx context.Context) error {
 	return k.load(ctx)
 }
 
-// due reports whether the successor of the active key is to be published. An algorithm that was changed is a reason too.
+// due reports whether the successor of the active key is to be published. An algorithm that was
+// changed is a reason too.
 func (k *Keys) due(active *Key, now time.Time) bool {
 	return active.Method.Alg() != k.alg || !now.Add(k.lead()).Before(active.notBefore.Add(k.rotation))
 }
@@ -96,7 +101,8 @@ func (k *Keys) make(ctx context.Context, state signingkey.State, notBefore time.
 	return nil
 }
 
-func (k *Keys) generate(client *ent.Client, state signingkey.State, notBefore time.Time) (*ent.SigningKeyCreate, error) {
+func (k *Keys) generate(client *ent.Client, state signingkey.State, notBefore time.Time) (*ent.SigningKeyCreate,
+	error) {
 	private, err := generateKey(k.alg)
 	if err != nil {
 		return nil, err
@@ -114,13 +120,15 @@ func (k *Keys) generate(client *ent.Client, state signingkey.State, notBefore ti
 		SetPrivateKey(k.seal.Seal(der, kid)).SetState(state).SetNotBefore(notBefore), nil
 }
 
-// activate lets the pending key sign and the active one verify what it has signed, as long as any of that may live.
+// activate lets the pending key sign and the active one verify what it has signed, as long as any
+// of that may live.
 func (k *Keys) activate(ctx context.Context, active, pending *Key) error {
 	err := database.WithTx(ctx, k.client, func(tx *ent.Client) error {
 		if err := k.retire(ctx, tx, active); err != nil {
 			return err
 		}
-		return changed(tx.SigningKey.Update().Where(signingkey.Kid(pending.ID), signingkey.StateEQ(signingkey.StatePending)).
+		return changed(tx.SigningKey.Update().Where(signingkey.Kid(pending.ID),
+			signingkey.StateEQ(signingkey.StatePending)).
 			SetState(signingkey.StateActive).SetNotBefore(k.clock()).Save(ctx))
 	})
 	return lost(err, "activate a signing key")
@@ -157,8 +165,9 @@ func (k *Keys) RemoveGone(ctx context.Context) error {
 	return nil
 }
 
-// Rotate publishes the next key, or finds it published, and returns its id and when it begins to sign. With now it signs at
-// once: who verifies with a set that they keep refuses its tokens until they fetch it again.
+// Rotate publishes the next key, or finds it published, and returns its id and when it begins to
+// sign. With now it signs at once: who verifies with a set that they keep refuses its tokens until
+// they fetch it again.
 func (k *Keys) Rotate(ctx context.Context, now bool) (kid string, begins time.Time, err error) {
 	ctx = ofNoTenant(ctx)
 	if k.current.Load().pending == nil {
@@ -179,8 +188,8 @@ func (k *Keys) Rotate(ctx context.Context, now bool) (kid string, begins time.Ti
 	return set.pending.ID, k.clock(), k.activate(ctx, set.Active, set.pending)
 }
 
-// Revoke deletes a key, and with it every token that it has signed. The pending key, or a new one, signs instead of an active
-// one. It reports whether there was such a key.
+// Revoke deletes a key, and with it every token that it has signed. The pending key, or a new one,
+// signs instead of an active one. It reports whether there was such a key.
 func (k *Keys) Revoke(ctx context.Context, kid string) (found bool, err error) {
 	ctx = ofNoTenant(ctx)
 	err = database.WithTx(ctx, k.client, func(tx *ent.Client) error {

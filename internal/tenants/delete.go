@@ -18,16 +18,17 @@ import (
 // deletedAtOnce is how many users one statement deletes.
 const deletedAtOnce = 1000
 
-// Delete deletes a tenant with everything in it: 404 if there is no such tenant, 409 for the caller's own
-// and for that of the last superuser who can sign in. It suspends the
-// tenant and deletes the sessions and then the users in parts, since no statement may take as long as a large tenant
-// needs. A deletion that was interrupted goes on when it is asked for again.
+// Delete deletes a tenant with everything in it: 404 if there is no such tenant, 409 for the
+// caller's own and for that of the last superuser who can sign in. It suspends the tenant and
+// deletes the sessions and then the users in parts, since no statement may take as long as a large
+// tenant needs. A deletion that was interrupted goes on when it is asked for again.
 func (t *Tenants) Delete(ctx context.Context, id uuid.UUID) error {
 	if err := notOwn(ctx, id); err != nil {
 		return err
 	}
 	err := database.WithTx(ctx, t.client, func(tx *ent.Client) error {
-		begun, err := tx.Tenant.Update().Where(tenant.ID(id)).SetIsActive(false).SetIsDeleting(true).Save(ofPlatform(ctx))
+		begun, err := tx.Tenant.Update().Where(tenant.ID(id)).SetIsActive(false).SetIsDeleting(true).
+			Save(ofPlatform(ctx))
 		if err != nil {
 			return fmt.Errorf("begin to delete tenant: %w", err)
 		}

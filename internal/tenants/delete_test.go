@@ -27,8 +27,8 @@ func TestDelete_of_a_tenant_with_many_sessions_is_done_in_batches(t *testing.T) 
 		if err := tenants.New(db.Client, tenants.Options{}).Delete(ctx, doomed.ID); err != nil {
 			t.Fatal(err)
 		}
-		// The beginning with the lock of superusers, three batches, the look for users, and the tenant with the one that is
-		// left.
+		// The beginning with the lock of superusers, three batches, the look for users, and the
+		// tenant with the one that is left.
 		if n, _ := statements(); n != 7 {
 			t.Errorf("%d statements", n)
 		}

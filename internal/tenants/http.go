@@ -16,7 +16,8 @@ import (
 type HTTP struct{ *Tenants }
 
 // GetOwnTenant answers GET /api/v1/tenant.
-func (h HTTP) GetOwnTenant(ctx context.Context, _ api.GetOwnTenantRequestObject) (api.GetOwnTenantResponseObject, error) {
+func (h HTTP) GetOwnTenant(ctx context.Context, _ api.GetOwnTenantRequestObject) (api.GetOwnTenantResponseObject,
+	error) {
 	own, err := h.Own(ctx)
 	if err != nil {
 		return nil, err
@@ -25,7 +26,8 @@ func (h HTTP) GetOwnTenant(ctx context.Context, _ api.GetOwnTenantRequestObject)
 }
 
 // UpdateOwnTenant answers PATCH /api/v1/tenant.
-func (h HTTP) UpdateOwnTenant(ctx context.Context, r api.UpdateOwnTenantRequestObject) (api.UpdateOwnTenantResponseObject, error) {
+func (h HTTP) UpdateOwnTenant(ctx context.Context,
+	r api.UpdateOwnTenantRequestObject) (api.UpdateOwnTenantResponseObject, error) {
 	changed, err := h.UpdateOwn(ctx, change(r.Body.Name, r.Body.Settings))
 	if err != nil {
 		return nil, err
@@ -51,7 +53,8 @@ func (h HTTP) ListTenants(ctx context.Context, r api.ListTenantsRequestObject) (
 }
 
 // CreateTenant answers POST /api/v1/tenants.
-func (h HTTP) CreateTenant(ctx context.Context, r api.CreateTenantRequestObject) (api.CreateTenantResponseObject, error) {
+func (h HTTP) CreateTenant(ctx context.Context, r api.CreateTenantRequestObject) (api.CreateTenantResponseObject,
+	error) {
 	owner := auth.Account{Email: r.Body.Owner.Email, Password: r.Body.Owner.Password}
 	if r.Body.Owner.FullName != nil {
 		owner.FullName = *r.Body.Owner.FullName
@@ -86,7 +89,8 @@ func (h HTTP) GetTenant(ctx context.Context, r api.GetTenantRequestObject) (api.
 }
 
 // UpdateTenant answers PATCH /api/v1/tenants/{id}.
-func (h HTTP) UpdateTenant(ctx context.Context, r api.UpdateTenantRequestObject) (api.UpdateTenantResponseObject, error) {
+func (h HTTP) UpdateTenant(ctx context.Context, r api.UpdateTenantRequestObject) (api.UpdateTenantResponseObject,
+	error) {
 	changed, err := h.Update(ctx, r.ID, change(r.Body.Name, r.Body.Settings))
 	if err != nil {
 		return nil, err
@@ -95,7 +99,8 @@ func (h HTTP) UpdateTenant(ctx context.Context, r api.UpdateTenantRequestObject)
 }
 
 // DeleteTenant answers DELETE /api/v1/tenants/{id}.
-func (h HTTP) DeleteTenant(ctx context.Context, r api.DeleteTenantRequestObject) (api.DeleteTenantResponseObject, error) {
+func (h HTTP) DeleteTenant(ctx context.Context, r api.DeleteTenantRequestObject) (api.DeleteTenantResponseObject,
+	error) {
 	if err := h.Delete(ctx, r.ID); err != nil {
 		return nil, err
 	}
@@ -103,7 +108,8 @@ func (h HTTP) DeleteTenant(ctx context.Context, r api.DeleteTenantRequestObject)
 }
 
 // SuspendTenant answers POST /api/v1/tenants/{id}/suspend.
-func (h HTTP) SuspendTenant(ctx context.Context, r api.SuspendTenantRequestObject) (api.SuspendTenantResponseObject, error) {
+func (h HTTP) SuspendTenant(ctx context.Context, r api.SuspendTenantRequestObject) (api.SuspendTenantResponseObject,
+	error) {
 	if err := h.SetActive(ctx, r.ID, false); err != nil {
 		return nil, err
 	}
@@ -111,7 +117,8 @@ func (h HTTP) SuspendTenant(ctx context.Context, r api.SuspendTenantRequestObjec
 }
 
 // ResumeTenant answers POST /api/v1/tenants/{id}/resume.
-func (h HTTP) ResumeTenant(ctx context.Context, r api.ResumeTenantRequestObject) (api.ResumeTenantResponseObject, error) {
+func (h HTTP) ResumeTenant(ctx context.Context, r api.ResumeTenantRequestObject) (api.ResumeTenantResponseObject,
+	error) {
 	if err := h.SetActive(ctx, r.ID, true); err != nil {
 		return nil, err
 	}
@@ -146,7 +153,8 @@ func (h HTTP) response(t *ent.Tenant) api.Tenant {
 		*shown.Registration = api.TenantSettingsRegistration(settings.RegistrationOpen)
 	}
 	return api.Tenant{
-		ID: t.ID, Slug: t.Slug, Name: t.Name, IsActive: t.IsActive, CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(),
-		Settings: shown,
+		ID: t.ID, Slug: t.Slug, Name: t.Name, IsActive: t.IsActive, CreatedAt: t.CreatedAt.UTC(),
+		UpdatedAt: t.UpdatedAt.UTC(),
+		Settings:  shown,
 	}
 }

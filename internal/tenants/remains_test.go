@@ -33,12 +33,16 @@ func TestUser_recreatedWithTheSameAddressHasNothingOfTheDeletedOne(t *testing.T)
 		s := apitest.Start(t, opts)
 		owner, ada := s.CreateUser("acme", "second@acme.test", "owner"), s.CreateUser("acme", "ada@acme.test", "admin")
 		path := "/api/v1/users/" + ada.ID.String()
-		s.Expect(http.StatusNoContent, s.Call("PUT", path+"/roles/"+s.CreateRole(owner.Access, "custom", "tenant:write"), owner.Access, nil))
+		s.Expect(http.StatusNoContent, s.Call("PUT", path+"/roles/"+s.CreateRole(owner.Access, "custom",
+			"tenant:write"), owner.Access, nil))
 		ctx := principal.NewContext(t.Context(), principal.InTenant(ada.TenantID))
-		s.DB.Client.User.UpdateOneID(ada.ID).SetOauthProvider("google").SetOauthID("4711").SetEmailVerifiedAt(time.Now()).SetFullName("Ada").ExecX(ctx)
-		s.DB.Client.OneTimeToken.Create().SetPurpose("oauth_code").SetTokenHash([]byte(rand.Text()[:16] + rand.Text()[:16])).SetUserID(ada.ID).SetExpiresAt(time.Now().Add(time.Hour)).ExecX(ctx)
+		s.DB.Client.User.UpdateOneID(ada.ID).SetOauthProvider("google").SetOauthID("4711").
+			SetEmailVerifiedAt(time.Now()).SetFullName("Ada").ExecX(ctx)
+		s.DB.Client.OneTimeToken.Create().SetPurpose("oauth_code").SetTokenHash([]byte(rand.Text()[:16] +
+			rand.Text()[:16])).SetUserID(ada.ID).SetExpiresAt(time.Now().Add(time.Hour)).ExecX(ctx)
 		s.Expect(http.StatusNoContent, s.Call("DELETE", path, owner.Access, nil))
-		again := s.Expect(http.StatusCreated, s.Call("POST", "/api/v1/users", owner.Access, map[string]any{"email": "Ada@acme.test", "password": apitest.OwnerPassword}))
+		again := s.Expect(http.StatusCreated, s.Call("POST", "/api/v1/users", owner.Access,
+			map[string]any{"email": "Ada@acme.test", "password": apitest.OwnerPassword}))
 
 		id := again.Field(t, "id")
 		if id == ada.ID.String() || again.Field(t, "full_name") != "" {
@@ -48,16 +52,19 @@ func TestUser_recreatedWithTheSameAddressHasNothingOfTheDeletedOne(t *testing.T)
 		s.Expect(http.StatusUnauthorized, s.Refresh(ada.Refresh))
 		s.Expect(http.StatusNotFound, s.Call("GET", path, owner.Access, nil))
 		var shown api.User
-		if err := json.Unmarshal(s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/"+id+"?include=roles", owner.Access, nil)).Body, &shown); err != nil {
+		if err := json.Unmarshal(s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/"+id+"?include=roles",
+			owner.Access, nil)).Body, &shown); err != nil {
 			t.Fatal(err)
 		}
 		if len(*shown.Roles) != 1 || (*shown.Roles)[0].Name != "member" || shown.EmailVerified {
 			t.Errorf("recreated as %+v with the roles %+v", shown, *shown.Roles)
 		}
-		if a := s.Call("GET", "/api/v1/users/"+id+"/sessions", owner.Access, nil); string(a.Body) != "{\"items\":[]}\n" && string(a.Body) != `{"items":[]}` {
+		if a := s.Call("GET", "/api/v1/users/"+id+"/sessions", owner.Access,
+			nil); string(a.Body) != "{\"items\":[]}\n" && string(a.Body) != `{"items":[]}` {
 			t.Errorf("sessions %s", a.Body)
 		}
-		if stored := s.DB.Client.User.Query().Where(user.ID(uuid.MustParse(id))).OnlyX(ctx); stored.OauthProvider != nil || stored.OauthID != nil {
+		if stored := s.DB.Client.User.Query().Where(user.ID(uuid.MustParse(id))).
+			OnlyX(ctx); stored.OauthProvider != nil || stored.OauthID != nil {
 			t.Errorf("linked to %v, %v", stored.OauthProvider, stored.OauthID)
 		}
 		for _, table := range migrate.Tables {
@@ -81,7 +88,8 @@ func TestTenant_suspendedOrDeletedHasNoWayIn(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		i := apitest.NewIssuer(t)
-		first, second := apitest.Start(t, opts, i.Configure("corporate")), apitest.Start(t, opts, i.Configure("corporate"))
+		first, second := apitest.Start(t, opts, i.Configure("corporate")),
+			apitest.Start(t, opts, i.Configure("corporate"))
 		root, _ := first.Login()
 		for _, act := range []struct{ method, path string }{{"POST", "/suspend"}, {"DELETE", ""}} {
 			slug := "ending" + strings.ReplaceAll(act.path, "/", "-")
@@ -89,29 +97,38 @@ func TestTenant_suspendedOrDeletedHasNoWayIn(t *testing.T) {
 			first.ChangeSettings(slug, apitest.OpenToProviders)
 			first.CreateUser(slug, "owner@ending.test", "owner")
 			ada := first.CreateUser(slug, "someone@ending.test", "member")
-			with := apitest.AuthorizePath + "?tenant=" + slug + "&redirect_uri=" + url.QueryEscape(apitest.ApplicationURL)
+			with := apitest.AuthorizePath + "?tenant=" + slug + "&redirect_uri=" +
+				url.QueryEscape(apitest.ApplicationURL)
 			b := first.Browser()
 			code := b.Visit(with).RedirectQuery(b).Get("code")
 			unfinished := second.Browser()
 			callback := unfinished.UntilCallback(apitest.AuthorizePath + "?tenant=" + slug)
 			second.Expect(http.StatusOK, second.Call("GET", "/api/v1/users/me", ada.Access, nil))
 			ways := map[string]func() apitest.Answer{
-				"access token":        func() apitest.Answer { return second.Call("GET", "/api/v1/users/me", ada.Access, nil) },
-				"refresh token":       func() apitest.Answer { return second.Refresh(ada.Refresh) },
-				"code":                func() apitest.Answer { return second.ExchangeCode(code) },
-				"provider, begun":     func() apitest.Answer { return unfinished.Visit(callback) },
-				"provider, beginning": func() apitest.Answer { return second.Browser().Visit(apitest.AuthorizePath + "?tenant=" + slug) },
+				"access token": func() apitest.Answer {
+					return second.Call("GET", "/api/v1/users/me", ada.Access, nil)
+				},
+				"refresh token":   func() apitest.Answer { return second.Refresh(ada.Refresh) },
+				"code":            func() apitest.Answer { return second.ExchangeCode(code) },
+				"provider, begun": func() apitest.Answer { return unfinished.Visit(callback) },
+				"provider, beginning": func() apitest.Answer {
+					return second.Browser().Visit(apitest.AuthorizePath + "?tenant=" + slug)
+				},
 				"password": func() apitest.Answer {
-					return second.Call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": slug, "email": ada.Email, "password": apitest.OwnerPassword})
+					return second.Call("POST", "/api/v1/auth/login", "",
+						map[string]string{"tenant": slug, "email": ada.Email, "password": apitest.OwnerPassword})
 				},
 				"registration": func() apitest.Answer {
-					return second.Call("POST", "/api/v1/auth/register", "", map[string]string{"tenant": slug, "email": "new@ending.test", "password": apitest.OwnerPassword})
+					return second.Call("POST", "/api/v1/auth/register", "",
+						map[string]string{"tenant": slug, "email": "new@ending.test",
+							"password": apitest.OwnerPassword})
 				},
 			}
 			if code == "" {
 				t.Fatal("no code")
 			}
-			first.Expect(http.StatusNoContent, first.Call(act.method, "/api/v1/tenants/"+ada.TenantID.String()+act.path, root, nil))
+			first.Expect(http.StatusNoContent, first.Call(act.method, "/api/v1/tenants/"+ada.TenantID.String()+act.path,
+				root, nil))
 			ended := time.Now()
 			for ways["access token"]().Status != http.StatusUnauthorized {
 				if time.Since(ended) > time.Second {
@@ -123,7 +140,8 @@ func TestTenant_suspendedOrDeletedHasNoWayIn(t *testing.T) {
 					t.Errorf("%s%s: %s: %d %s", act.method, act.path, what, a.Status, a.Body)
 				}
 			}
-			if n := second.DB.Client.RefreshToken.Query().Where(refreshtoken.TenantID(ada.TenantID), refreshtoken.CreatedAtGT(ended)).CountX(principal.System(t.Context(), "test")); n != 0 {
+			if n := second.DB.Client.RefreshToken.Query().Where(refreshtoken.TenantID(ada.TenantID),
+				refreshtoken.CreatedAtGT(ended)).CountX(principal.System(t.Context(), "test")); n != 0 {
 				t.Errorf("%s: %d sessions began", act.method, n)
 			}
 		}

@@ -8,7 +8,8 @@ import (
 	"tenantry/internal/problem"
 )
 
-// leastTTL is the shortest lifetime that a tenant may set, so that clients do not refresh without end.
+// leastTTL is the shortest lifetime that a tenant may set, so that clients do not refresh without
+// end.
 const leastTTL = time.Minute
 
 // Change is what may be changed of a tenant; nil leaves a field as it is.
@@ -44,8 +45,8 @@ func set[T any](field, value *T) {
 	}
 }
 
-// check refuses with 422 what is changed to something that the server does not allow. What was stored before the server's
-// bounds were lowered is no reason to refuse another change.
+// check refuses with 422 what is changed to something that the server does not allow. What was
+// stored before the server's bounds were lowered is no reason to refuse another change.
 func (t *Tenants) check(c SettingsChange, changed settings.Tenant) error {
 	var wrong []problem.Field
 	refuse := func(member, detail string) {

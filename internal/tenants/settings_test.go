@@ -45,11 +45,13 @@ func TestTenant_shortens_lifetimes_for_itself_alone(t *testing.T) {
 			p.Refresh = tokens.RefreshToken
 			return tokens.ExpiresIn
 		}
-		changed := patchSettings(s, ours.Access, `{"access_token_ttl":120,"refresh_token_ttl":7200,"refresh_idle_ttl":3600}`)
+		changed := patchSettings(s, ours.Access,
+			`{"access_token_ttl":120,"refresh_token_ttl":7200,"refresh_idle_ttl":3600}`)
 		if *changed.AccessTokenTTL != 120 || *changed.RefreshTokenTTL != 7200 || *changed.RefreshIdleTTL != 3600 {
 			t.Errorf("changed to %+v", changed)
 		}
-		if own := patchSettings(s, theirs.Access, `{}`); *own.AccessTokenTTL != 900 || *own.RefreshTokenTTL != 720*3600 || *own.RefreshIdleTTL != 168*3600 {
+		if own := patchSettings(s, theirs.Access, `{}`); *own.AccessTokenTTL != 900 ||
+			*own.RefreshTokenTTL != 720*3600 || *own.RefreshIdleTTL != 168*3600 {
 			t.Errorf("another tenant has %+v", own)
 		}
 		if ours, theirs := refreshed(&ours), refreshed(&theirs); ours != 120 || theirs != 900 {
@@ -91,24 +93,27 @@ func TestTenant_settings_that_the_server_does_not_allow_change_nothing(t *testin
 		const kept = "https://app.example.com/done"
 		patchSettings(s, access, `{"redirect_uris":["`+kept+`","com.example.app:/done"]}`)
 		for change, pointer := range map[string]string{
-			`{"access_token_ttl":59}`:                                                             "/settings/access_token_ttl",
-			`{"access_token_ttl":901}`:                                                            "/settings/access_token_ttl",
-			`{"access_token_ttl":0}`:                                                              "/settings/access_token_ttl",
-			`{"refresh_token_ttl":2592001}`:                                                       "/settings/refresh_token_ttl",
-			`{"refresh_idle_ttl":604801}`:                                                         "/settings/refresh_idle_ttl",
-			`{"refresh_idle_ttl":-1}`:                                                             "/settings/refresh_idle_ttl",
-			`{"refresh_idle_ttl":600}`:                                                            "/settings/refresh_idle_ttl",
-			`{"refresh_token_ttl":600}`:                                                           "/settings/refresh_token_ttl",
-			`{"access_token_ttl":120,"refresh_idle_ttl":60}`:                                      "/settings/access_token_ttl",
-			`{"refresh_idle_ttl":1000000000000000000}`:                                            "/settings/refresh_idle_ttl",
-			`{"redirect_uris":["https://a.test","https://a.test"]}`:                               "/settings/redirect_uris",
-			`{"redirect_uris":["` + kept + `","http://app.example.com/"]}`:                        "/settings/redirect_uris/1",
-			`{"redirect_uris":["javascript:alert(1)"]}`:                                           "/settings/redirect_uris/0",
-			`{"redirect_uris":[""]}`:                                                              "/settings/redirect_uris/0",
-			`{"registration":"open","redirect_uris":["https://*.acme.test"]}`:                     "/settings/redirect_uris/0",
-			`{"redirect_uris":[` + strings.Repeat(`"https://a.test",`, 50) + `"https://a.test"]}`: "/settings/redirect_uris",
+			`{"access_token_ttl":59}`:                               "/settings/access_token_ttl",
+			`{"access_token_ttl":901}`:                              "/settings/access_token_ttl",
+			`{"access_token_ttl":0}`:                                "/settings/access_token_ttl",
+			`{"refresh_token_ttl":2592001}`:                         "/settings/refresh_token_ttl",
+			`{"refresh_idle_ttl":604801}`:                           "/settings/refresh_idle_ttl",
+			`{"refresh_idle_ttl":-1}`:                               "/settings/refresh_idle_ttl",
+			`{"refresh_idle_ttl":600}`:                              "/settings/refresh_idle_ttl",
+			`{"refresh_token_ttl":600}`:                             "/settings/refresh_token_ttl",
+			`{"access_token_ttl":120,"refresh_idle_ttl":60}`:        "/settings/access_token_ttl",
+			`{"refresh_idle_ttl":1000000000000000000}`:              "/settings/refresh_idle_ttl",
+			`{"redirect_uris":["https://a.test","https://a.test"]}`: "/settings/redirect_uris",
+			`{"redirect_uris":["` + kept +
+				`","http://app.example.com/"]}`: "/settings/redirect_uris/1",
+			`{"redirect_uris":["javascript:alert(1)"]}`:                       "/settings/redirect_uris/0",
+			`{"redirect_uris":[""]}`:                                          "/settings/redirect_uris/0",
+			`{"registration":"open","redirect_uris":["https://*.acme.test"]}`: "/settings/redirect_uris/0",
+			`{"redirect_uris":[` + strings.Repeat(`"https://a.test",`, 50) +
+				`"https://a.test"]}`: "/settings/redirect_uris",
 		} {
-			a := s.Expect(http.StatusUnprocessableEntity, s.Call("PATCH", "/api/v1/tenant", access, `{"name":"Other","settings":`+change+`}`))
+			a := s.Expect(http.StatusUnprocessableEntity,
+				s.Call("PATCH", "/api/v1/tenant", access, `{"name":"Other","settings":`+change+`}`))
 			if !strings.Contains(string(a.Body), `"`+pointer+`"`) {
 				t.Errorf("%s: %s is not named: %s", change, pointer, a.Body)
 			}
@@ -117,7 +122,8 @@ func TestTenant_settings_that_the_server_does_not_allow_change_nothing(t *testin
 		if a.Field(t, "name") == "Other" {
 			t.Errorf("changed to %s", a.Body)
 		}
-		if hold := patchSettings(s, access, `{}`); !slices.Equal(*hold.RedirectUris, []string{kept, "com.example.app:/done"}) || *hold.AccessTokenTTL != 900 {
+		if hold := patchSettings(s, access, `{}`); !slices.Equal(*hold.RedirectUris,
+			[]string{kept, "com.example.app:/done"}) || *hold.AccessTokenTTL != 900 {
 			t.Errorf("changed to %+v", hold)
 		}
 		if hold := patchSettings(s, access, `{"redirect_uris":[]}`); len(*hold.RedirectUris) != 0 {

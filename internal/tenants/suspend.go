@@ -23,7 +23,8 @@ func (t *Tenants) SetActive(ctx context.Context, id uuid.UUID, active bool) erro
 	}
 	changed := 0
 	err := database.WithTx(ctx, t.client, func(tx *ent.Client) (err error) {
-		changed, err = tx.Tenant.Update().Where(tenant.ID(id), tenant.IsDeleting(false)).SetIsActive(active).Save(ofPlatform(ctx))
+		changed, err = tx.Tenant.Update().Where(tenant.ID(id),
+			tenant.IsDeleting(false)).SetIsActive(active).Save(ofPlatform(ctx))
 		if err != nil {
 			return fmt.Errorf("set tenant active: %w", err)
 		}

@@ -25,11 +25,15 @@ import (
 	"tenantry/internal/sessions"
 )
 
-// reserved slugs are those that a service beside the tenants would want, should slugs become host names.
+// reserved slugs are those that a service beside the tenants would want, should slugs become host
+// names.
 var reserved = []string{
-	"account", "accounts", "admin", "api", "app", "assets", "auth", "billing", "cdn", "dashboard", "docs", "ftp", "help", "id",
-	"identity", "imap", "localhost", "login", "mail", "ns", "oauth", "openid", "platform", "pop", "postmaster", "root", "security",
-	"signup", "smtp", "sso", "static", "status", "support", "system", "tenant", "tenantry", "tenants", "well-known", "www",
+	"account", "accounts", "admin", "api", "app", "assets", "auth", "billing", "cdn", "dashboard", "docs", "ftp",
+	"help", "id",
+	"identity", "imap", "localhost", "login", "mail", "ns", "oauth", "openid", "platform", "pop", "postmaster", "root",
+	"security",
+	"signup", "smtp", "sso", "static", "status", "support", "system", "tenant", "tenantry", "tenants", "well-known",
+	"www",
 }
 
 // maxName is the longest name of a tenant, in code points.
@@ -47,7 +51,8 @@ type Options struct {
 	Signup bool
 }
 
-// Tenants are all tenants. Who may see which is for the contract to say: /tenants is for superusers.
+// Tenants are all tenants. Who may see which is for the contract to say: /tenants is for
+// superusers.
 type Tenants struct {
 	client *ent.Client
 	opts   Options
@@ -78,12 +83,14 @@ func (t *Tenants) List(ctx context.Context, window page.Window) (*Page, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list tenants: %w", err)
 	}
-	items, next := page.Cut(items, window, func(last *ent.Tenant) string { return t.opts.Cursors.Encode(list, last.ID) })
+	items, next := page.Cut(items, window, func(last *ent.Tenant) string {
+		return t.opts.Cursors.Encode(list, last.ID)
+	})
 	return &Page{Items: items, Next: next}, nil
 }
 
-// Create makes a tenant with its first owner: 422 for a slug that is reserved and for a name or an account that is not acceptable, 409
-// for a slug that is taken.
+// Create makes a tenant with its first owner: 422 for a slug that is reserved and for a name or an
+// account that is not acceptable, 409 for a slug that is taken.
 func (t *Tenants) Create(ctx context.Context, slug, name string, owner auth.Account) (*ent.Tenant, error) {
 	leave, err := t.opts.Hasher.Admit(ctx, auth.ShareOf(ctx))
 	if err != nil {
@@ -107,8 +114,10 @@ func (t *Tenants) Create(ctx context.Context, slug, name string, owner auth.Acco
 	return made, slugTaken(err)
 }
 
-// SignUp makes a tenant and its owner, and signs in: 403 where signing up is closed, 422 and 409 as Create.
-func (t *Tenants) SignUp(ctx context.Context, slug, name string, owner auth.Account, from sessions.Origin) (*sessions.Tokens, error) {
+// SignUp makes a tenant and its owner, and signs in: 403 where signing up is closed, 422 and 409 as
+// Create.
+func (t *Tenants) SignUp(ctx context.Context, slug, name string, owner auth.Account,
+	from sessions.Origin) (*sessions.Tokens, error) {
 	if !t.opts.Signup {
 		return nil, problem.Forbidden("signup_closed", "Tenants are made by an operator here.")
 	}
@@ -124,14 +133,16 @@ func (t *Tenants) SignUp(ctx context.Context, slug, name string, owner auth.Acco
 	if err != nil {
 		return nil, problem.Under(err, "/tenant")
 	}
-	tokens, err := t.opts.Auth.Enroll(ctx, first, owner, from, func(tx *ent.Client, prepared *auth.PreparedAccount) (*ent.User, error) {
-		_, made, err := Insert(principal.System(ctx, "sign-up: there is no tenant yet"), tx, first, prepared)
-		return made, err
-	})
+	tokens, err := t.opts.Auth.Enroll(ctx, first, owner, from,
+		func(tx *ent.Client, prepared *auth.PreparedAccount) (*ent.User, error) {
+			_, made, err := Insert(principal.System(ctx, "sign-up: there is no tenant yet"), tx, first, prepared)
+			return made, err
+		})
 	return tokens, slugTaken(err)
 }
 
-// unmade is a tenant that is to be made: 422 for a slug that is reserved and for a name that is not visible text.
+// unmade is a tenant that is to be made: 422 for a slug that is reserved and for a name that is not
+// visible text.
 func unmade(slug, name string) (*ent.Tenant, error) {
 	var fields []problem.Field
 	if slices.Contains(reserved, slug) {
@@ -160,7 +171,8 @@ func checkName(name string) (string, error) {
 	return name, err
 }
 
-// slugTaken is the error of making a tenant. An owner's address cannot be taken in a tenant that is new.
+// slugTaken is the error of making a tenant. An owner's address cannot be taken in a tenant that is
+// new.
 func slugTaken(err error) error {
 	if sqlgraph.IsUniqueConstraintError(err) {
 		return problem.Conflict("slug_taken", "There is a tenant of this slug.")
@@ -168,8 +180,10 @@ func slugTaken(err error) error {
 	return err
 }
 
-// Insert stores a tenant with its system roles and its first owner. The context must be the system's.
-func Insert(ctx context.Context, tx *ent.Client, first *ent.Tenant, owner *auth.PreparedAccount) (*ent.Tenant, *ent.User, error) {
+// Insert stores a tenant with its system roles and its first owner. The context must be the
+// system's.
+func Insert(ctx context.Context, tx *ent.Client, first *ent.Tenant, owner *auth.PreparedAccount) (*ent.Tenant,
+	*ent.User, error) {
 	made, err := tx.Tenant.Create().SetSlug(first.Slug).SetName(first.Name).SetSettings(first.Settings).Save(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("create tenant: %w", err)
@@ -207,18 +221,21 @@ func (t *Tenants) get(ctx context.Context, id uuid.UUID) (*ent.Tenant, error) {
 	return found, nil
 }
 
-// Update changes a tenant: 404 if there is no such tenant, 422 for a name or settings that the server does not allow.
+// Update changes a tenant: 404 if there is no such tenant, 422 for a name or settings that the
+// server does not allow.
 func (t *Tenants) Update(ctx context.Context, id uuid.UUID, change Change) (*ent.Tenant, error) {
 	return t.update(ofPlatform(ctx), id, change)
 }
 
-// UpdateOwn changes the tenant that the context acts for: 422 for a name or settings that the server does not allow.
+// UpdateOwn changes the tenant that the context acts for: 422 for a name or settings that the
+// server does not allow.
 func (t *Tenants) UpdateOwn(ctx context.Context, change Change) (*ent.Tenant, error) {
 	p, _ := principal.FromContext(ctx)
 	return t.update(ctx, p.TenantID, change)
 }
 
-// update reads and writes in one transaction: the settings are one value, of which a part is changed.
+// update reads and writes in one transaction: the settings are one value, of which a part is
+// changed.
 func (t *Tenants) update(ctx context.Context, id uuid.UUID, change Change) (changed *ent.Tenant, err error) {
 	if change.Name != nil {
 		if _, err := checkName(*change.Name); err != nil {
@@ -248,7 +265,8 @@ func (t *Tenants) update(ctx context.Context, id uuid.UUID, change Change) (chan
 	return changed, err
 }
 
-// ofPlatform lifts the tenant filter for a superuser: the permission that the operation demands is theirs alone.
+// ofPlatform lifts the tenant filter for a superuser: the permission that the operation demands is
+// theirs alone.
 func ofPlatform(ctx context.Context) context.Context {
 	return principal.System(ctx, "superuser: tenants belong to no tenant")
 }

@@ -29,7 +29,8 @@ func TestTenants_are_made_changed_and_deleted(t *testing.T) {
 		create := func(body map[string]any) apitest.Answer { return first.Call("POST", "/api/v1/tenants", root, body) }
 		made := first.Expect(http.StatusCreated, create(apitest.TenantBody("beta")))
 		id := made.Field(t, "id")
-		if !strings.Contains(string(made.Body), `"registration":"closed"`) || !strings.Contains(string(made.Body), `"password_min_length":15`) {
+		if !strings.Contains(string(made.Body), `"registration":"closed"`) ||
+			!strings.Contains(string(made.Body), `"password_min_length":15`) {
 			t.Errorf("made %s", made.Body)
 		}
 		first.Expect(http.StatusConflict, create(apitest.TenantBody("beta")))
@@ -41,39 +42,49 @@ func TestTenants_are_made_changed_and_deleted(t *testing.T) {
 				t.Errorf("%s is not named: %s", pointer, a.Body)
 			}
 		}
-		for _, slug := range []string{"admin", "www", "a", "Beta", "-a", "a-", "a_b", strings.Repeat("a", 64), "ä", "a.b"} {
+		for _, slug := range []string{"admin", "www", "a", "Beta", "-a", "a-", "a_b", strings.Repeat("a", 64), "ä",
+			"a.b"} {
 			if a := create(apitest.TenantBody(slug)); a.Status != http.StatusUnprocessableEntity {
 				t.Errorf("%q: %d", slug, a.Status)
 			}
 		}
 
 		login := func(s *apitest.Instance) apitest.Answer {
-			return s.Call("POST", "/api/v1/auth/login", "", map[string]string{"tenant": "beta", "email": "owner@beta.test", "password": apitest.OwnerPassword})
+			return s.Call("POST", "/api/v1/auth/login", "",
+				map[string]string{"tenant": "beta", "email": "owner@beta.test", "password": apitest.OwnerPassword})
 		}
 		owner := first.Expect(http.StatusOK, login(first))
 		access, refresh := owner.Field(t, "access_token"), owner.Field(t, "refresh_token")
 		for _, s := range []apitest.Answer{
 			first.Call("GET", "/api/v1/tenants", access, nil), first.Call("GET", "/api/v1/tenants/"+id, access, nil),
-			first.Call("PATCH", "/api/v1/tenants/"+id, access, map[string]any{"name": "Mine"}), first.Call("DELETE", "/api/v1/tenants/"+id, access, nil),
-			first.Call("POST", "/api/v1/tenants/"+id+"/suspend", access, nil), first.Call("POST", "/api/v1/tenants", access, apitest.TenantBody("delta")),
+			first.Call("PATCH", "/api/v1/tenants/"+id, access, map[string]any{"name": "Mine"}),
+			first.Call("DELETE", "/api/v1/tenants/"+id, access, nil),
+			first.Call("POST", "/api/v1/tenants/"+id+"/suspend", access, nil),
+			first.Call("POST", "/api/v1/tenants", access, apitest.TenantBody("delta")),
 		} {
 			first.Expect(http.StatusForbidden, s)
 		}
-		a = first.Expect(http.StatusOK, first.Call("PATCH", "/api/v1/tenant", access, map[string]any{"name": "Cafe\u0301", "settings": map[string]any{"registration": "open"}}))
+		a = first.Expect(http.StatusOK, first.Call("PATCH", "/api/v1/tenant", access,
+			map[string]any{"name": "Cafe\u0301", "settings": map[string]any{"registration": "open"}}))
 		if a.Field(t, "name") != "Caf\u00e9" || !strings.Contains(string(a.Body), `"registration":"open"`) {
 			t.Errorf("changed to %s", a.Body)
 		}
-		a = first.Expect(http.StatusOK, first.Call("PATCH", "/api/v1/tenants/"+id, root, map[string]any{"settings": map[string]any{"password_min_length": 20}}))
-		if !strings.Contains(string(a.Body), `"registration":"open"`) || !strings.Contains(string(a.Body), `"password_min_length":20`) {
+		a = first.Expect(http.StatusOK, first.Call("PATCH", "/api/v1/tenants/"+id, root,
+			map[string]any{"settings": map[string]any{"password_min_length": 20}}))
+		if !strings.Contains(string(a.Body), `"registration":"open"`) ||
+			!strings.Contains(string(a.Body), `"password_min_length":20`) {
 			t.Errorf("changed to %s", a.Body)
 		}
-		for _, settings := range []map[string]any{{"password_min_length": 7}, {"password_min_length": 65}, {"registration": "ajar"}, {"is_active": true}} {
-			first.Expect(http.StatusUnprocessableEntity, first.Call("PATCH", "/api/v1/tenant", access, map[string]any{"settings": settings}))
+		for _, settings := range []map[string]any{{"password_min_length": 7}, {"password_min_length": 65},
+			{"registration": "ajar"}, {"is_active": true}} {
+			first.Expect(http.StatusUnprocessableEntity, first.Call("PATCH", "/api/v1/tenant", access,
+				map[string]any{"settings": settings}))
 		}
 
 		first.Expect(http.StatusNoContent, first.Call("POST", "/api/v1/tenants/"+id+"/suspend", root, nil))
 		second.CatchUp()
-		for _, refused := range []apitest.Answer{second.Call("GET", "/api/v1/users/me", access, nil), second.Refresh(refresh), login(second)} {
+		for _, refused := range []apitest.Answer{second.Call("GET", "/api/v1/users/me", access, nil),
+			second.Refresh(refresh), login(second)} {
 			second.Expect(http.StatusUnauthorized, refused)
 		}
 		first.Expect(http.StatusNoContent, first.Call("POST", "/api/v1/tenants/"+id+"/resume", root, nil))
@@ -82,7 +93,8 @@ func TestTenants_are_made_changed_and_deleted(t *testing.T) {
 		second.Expect(http.StatusOK, second.Refresh(refresh))
 
 		own := first.Owner().TenantID.String()
-		for _, a := range []apitest.Answer{first.Call("DELETE", "/api/v1/tenants/"+own, root, nil), first.Call("POST", "/api/v1/tenants/"+own+"/suspend", root, nil)} {
+		for _, a := range []apitest.Answer{first.Call("DELETE", "/api/v1/tenants/"+own, root, nil),
+			first.Call("POST", "/api/v1/tenants/"+own+"/suspend", root, nil)} {
 			if a.Status != http.StatusConflict || a.Field(t, "code") != "own_tenant" {
 				t.Errorf("one's own tenant: %d %s", a.Status, a.Body)
 			}
@@ -99,7 +111,8 @@ func TestTenant_that_is_deleted_leaves_no_row(t *testing.T) {
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
 		root, _ := s.Login()
-		if _, err := demo.Fill(t.Context(), s.DB, demo.Options{Tenants: 1, Users: 1_100, Now: time.Now()}); err != nil { // more than one statement deletes
+		if _, err := demo.Fill(t.Context(), s.DB,
+			demo.Options{Tenants: 1, Users: 1_100, Now: time.Now()}); err != nil { // more than one statement deletes
 			t.Fatal(err)
 		}
 		owner := s.CreateUser("demo-1", "owner@doomed.test", "owner")
@@ -108,9 +121,11 @@ func TestTenant_that_is_deleted_leaves_no_row(t *testing.T) {
 		inside := principal.NewContext(t.Context(), principal.InTenant(owner.TenantID))
 		secret := func() []byte { return []byte(rand.Text() + rand.Text())[:32] }
 		s.DB.Client.OAuthProvider.Create().SetName("p").SetKind("oidc").SetLabel("P").SetClientID("id").ExecX(inside)
-		s.DB.Client.OAuthState.Create().SetUserID(owner.ID).SetProvider("p").SetStateHash(secret()).SetCodeVerifier(rand.Text() + rand.Text()).SetNonce(rand.Text()).
+		s.DB.Client.OAuthState.Create().SetUserID(owner.ID).SetProvider("p").SetStateHash(secret()).
+			SetCodeVerifier(rand.Text() + rand.Text()).SetNonce(rand.Text()).
 			SetBrowserHash(secret()).SetExpiresAt(time.Now().Add(time.Hour)).ExecX(inside)
-		s.DB.Client.OneTimeToken.Create().SetUserID(owner.ID).SetPurpose("invitation").SetTokenHash(secret()).SetExpiresAt(time.Now().Add(time.Hour)).ExecX(inside)
+		s.DB.Client.OneTimeToken.Create().SetUserID(owner.ID).SetPurpose("invitation").SetTokenHash(secret()).
+			SetExpiresAt(time.Now().Add(time.Hour)).ExecX(inside)
 		rows := func(least int) (n int) {
 			t.Helper()
 			for _, table := range migrate.Tables {
@@ -122,7 +137,8 @@ func TestTenant_that_is_deleted_leaves_no_row(t *testing.T) {
 					continue
 				}
 				var found int
-				query := fmt.Sprintf("SELECT count(*) FROM %s WHERE CAST(%s AS text) = '%s'", table.Name, column, owner.TenantID)
+				query := fmt.Sprintf("SELECT count(*) FROM %s WHERE CAST(%s AS text) = '%s'", table.Name, column,
+					owner.TenantID)
 				if err := s.DB.SQL.QueryRowContext(t.Context(), query).Scan(&found); err != nil {
 					t.Fatal(err)
 				}
@@ -145,7 +161,8 @@ func TestTenant_that_is_deleted_leaves_no_row(t *testing.T) {
 	})
 }
 
-// A deletion that was cut off goes on when it is asked for again, and there is no way back: a part may be gone, owners first.
+// A deletion that was cut off goes on when it is asked for again, and there is no way back: a part
+// may be gone, owners first.
 func TestTenant_whose_deletion_was_cut_off_can_only_be_deleted(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -154,9 +171,11 @@ func TestTenant_whose_deletion_was_cut_off_can_only_be_deleted(t *testing.T) {
 		root, _ := s.Login()
 		owner := s.CreateUser("doomed", "owner@doomed.test", "owner")
 		path := "/api/v1/tenants/" + owner.TenantID.String()
-		s.DB.Client.Tenant.UpdateOneID(owner.TenantID).SetIsActive(false).SetIsDeleting(true).ExecX(principal.System(t.Context(), "test"))
+		s.DB.Client.Tenant.UpdateOneID(owner.TenantID).SetIsActive(false).SetIsDeleting(true).
+			ExecX(principal.System(t.Context(), "test"))
 		for _, act := range []string{"/resume", "/suspend"} {
-			if a := s.Expect(http.StatusConflict, s.Call("POST", path+act, root, nil)); a.Field(t, "code") != "tenant_deleting" {
+			if a := s.Expect(http.StatusConflict, s.Call("POST", path+act, root, nil)); a.Field(t,
+				"code") != "tenant_deleting" {
 				t.Errorf("%s: %s", act, a.Body)
 			}
 		}
@@ -168,20 +187,27 @@ func TestTenant_whose_deletion_was_cut_off_can_only_be_deleted(t *testing.T) {
 func TestSign_up_makes_a_tenant_and_its_owner(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		closed, open := apitest.Start(t, opts), apitest.Start(t, opts, func(c *config.Config) { c.Signup = config.SignupOpen })
+		closed, open := apitest.Start(t, opts), apitest.Start(t, opts, func(c *config.Config) {
+			c.Signup = config.SignupOpen
+		})
 		body := func(slug, password string) map[string]any {
-			return map[string]any{"tenant": map[string]any{"slug": slug, "name": "Beta"}, "email": "owner@beta.test", "password": password}
+			return map[string]any{"tenant": map[string]any{"slug": slug, "name": "Beta"}, "email": "owner@beta.test",
+				"password": password}
 		}
-		closed.Expect(http.StatusForbidden, closed.Call("POST", "/api/v1/signup", "", body("beta", apitest.OwnerPassword)))
-		a := open.Expect(http.StatusCreated, open.Call("POST", "/api/v1/signup", "", body("beta", apitest.OwnerPassword)))
+		closed.Expect(http.StatusForbidden,
+			closed.Call("POST", "/api/v1/signup", "", body("beta", apitest.OwnerPassword)))
+		a := open.Expect(http.StatusCreated,
+			open.Call("POST", "/api/v1/signup", "", body("beta", apitest.OwnerPassword)))
 		access := a.Field(t, "access_token")
-		if a := open.Expect(http.StatusOK, open.Call("GET", "/api/v1/tenant", access, nil)); a.Field(t, "slug") != "beta" {
+		if a := open.Expect(http.StatusOK, open.Call("GET", "/api/v1/tenant", access, nil)); a.Field(t,
+			"slug") != "beta" {
 			t.Errorf("made %s", a.Body)
 		}
 		open.Expect(http.StatusOK, open.Call("GET", "/api/v1/users", access, nil))
 		open.Expect(http.StatusForbidden, open.Call("GET", "/api/v1/tenants", access, nil))
 		open.Expect(http.StatusConflict, open.Call("POST", "/api/v1/signup", "", body("beta", apitest.OwnerPassword)))
-		for pointer, refused := range map[string]map[string]any{"/tenant/slug": body("www", apitest.OwnerPassword), "/password": body("gamma", "gamma gamma gamma")} {
+		for pointer, refused := range map[string]map[string]any{"/tenant/slug": body("www", apitest.OwnerPassword),
+			"/password": body("gamma", "gamma gamma gamma")} {
 			a := open.Expect(http.StatusUnprocessableEntity, open.Call("POST", "/api/v1/signup", "", refused))
 			if !strings.Contains(string(a.Body), `"`+pointer+`"`) {
 				t.Errorf("%s is not named: %s", pointer, a.Body)
@@ -193,13 +219,15 @@ func TestSign_up_makes_a_tenant_and_its_owner(t *testing.T) {
 	})
 }
 
-// A superuser acts elsewhere only by saying so, and it is logged. Nobody else does, whatever they say (ASVS 8.4.1).
+// A superuser acts elsewhere only by saying so, and it is logged. Nobody else does, whatever they
+// say (ASVS 8.4.1).
 func TestSuperuser_acts_in_another_tenant_by_name(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
 		s.CreateTenant("other")
-		root, owner, stranger := s.SignIn("acme", s.Owner()), s.CreateUser("acme", "second@acme.test", "owner"), s.CreateUser("other", "owner@other.test", "owner")
+		root, owner, stranger := s.SignIn("acme", s.Owner()), s.CreateUser("acme", "second@acme.test", "owner"),
+			s.CreateUser("other", "owner@other.test", "owner")
 		path := "/api/v1/users/" + stranger.ID.String()
 		s.Expect(http.StatusNotFound, s.Call("GET", path, root.Access, nil))
 		a := s.Expect(http.StatusOK, s.Call("GET", path+"?tenant=other&include=roles", root.Access, nil))
@@ -209,10 +237,12 @@ func TestSuperuser_acts_in_another_tenant_by_name(t *testing.T) {
 		if names, _, _ := s.ListUsers(root.Access, "tenant=other"); fmt.Sprint(names) != "[owner]" {
 			t.Errorf("listed %v", names)
 		}
-		id := s.Expect(http.StatusCreated, s.Call("POST", "/api/v1/users?tenant=other", root.Access, map[string]any{"email": "ada@other.test"})).Field(t, "id")
+		id := s.Expect(http.StatusCreated, s.Call("POST", "/api/v1/users?tenant=other", root.Access,
+			map[string]any{"email": "ada@other.test"})).Field(t, "id")
 		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/"+id, stranger.Access, nil))
 		s.Expect(http.StatusConflict, s.Call("DELETE", path+"?tenant=other", root.Access, nil)) // the last owner there
-		if a := s.Expect(http.StatusOK, s.Call("GET", "/api/v1/tenant?tenant=other", root.Access, nil)); a.Field(t, "slug") != "other" {
+		if a := s.Expect(http.StatusOK, s.Call("GET", "/api/v1/tenant?tenant=other", root.Access, nil)); a.Field(t,
+			"slug") != "other" {
 			t.Errorf("read %s", a.Body)
 		}
 		if lines := s.Events("superuser_act"); len(lines) == 0 || lines[0]["tenant_id"] != stranger.TenantID.String() {

@@ -111,7 +111,8 @@ func TestDelete_of_a_user_that_is_interrupted_leaves_an_inactive_one(t *testing.
 			left := home.sessions(t, ada)
 			switch {
 			case now[0].IsActive && (left != many || now[0].PasswordVersion != 0):
-				t.Fatalf("interrupted at %d: an active user has %d sessions, version %d", n, left, now[0].PasswordVersion)
+				t.Fatalf("interrupted at %d: an active user has %d sessions, version %d", n, left,
+					now[0].PasswordVersion)
 			case !now[0].IsActive && now[0].PasswordVersion == 0:
 				t.Fatalf("interrupted at %d: the sessions of an inactive user are not revoked", n)
 			case !now[0].IsActive:

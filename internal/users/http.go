@@ -16,8 +16,8 @@ import (
 // HTTP serves the operations of this package.
 type HTTP struct{ *Users }
 
-// GetMe answers GET /api/v1/users/me. The projection that authorised the request has everything but related objects, which
-// are read only if they are asked for.
+// GetMe answers GET /api/v1/users/me. The projection that authorised the request has everything but
+// related objects, which are read only if they are asked for.
 func (h HTTP) GetMe(ctx context.Context, r api.GetMeRequestObject) (api.GetMeResponseObject, error) {
 	me, err := sessions.FromContext(ctx)
 	if err != nil {
@@ -65,11 +65,13 @@ func (h HTTP) UpdateMe(ctx context.Context, r api.UpdateMeRequestObject) (api.Up
 func (h HTTP) ListUsers(ctx context.Context, r api.ListUsersRequestObject) (api.ListUsersResponseObject, error) {
 	p := r.Params
 	window := Window{page.NewWindow(p.Limit, p.Cursor), p.Total != nil}
-	listed, err := h.List(ctx, Filter{IsActive: p.IsActive, Role: p.Role, Email: p.Email, Query: p.Q}, window, edges{roles: p.Include != nil})
+	listed, err := h.List(ctx, Filter{IsActive: p.IsActive, Role: p.Role, Email: p.Email, Query: p.Q}, window,
+		edges{roles: p.Include != nil})
 	if err != nil {
 		return nil, err
 	}
-	answer := api.ListUsers200JSONResponse{Body: api.Users{Items: make([]api.User, 0, len(listed.Items)), Total: listed.Total}}
+	answer := api.ListUsers200JSONResponse{Body: api.Users{Items: make([]api.User, 0, len(listed.Items)),
+		Total: listed.Total}}
 	for _, u := range listed.Items {
 		answer.Body.Items = append(answer.Body.Items, withEdges(u))
 	}
@@ -108,7 +110,8 @@ func (h HTTP) GetUser(ctx context.Context, r api.GetUserRequestObject) (api.GetU
 
 // UpdateUser answers PATCH /api/v1/users/{id}.
 func (h HTTP) UpdateUser(ctx context.Context, r api.UpdateUserRequestObject) (api.UpdateUserResponseObject, error) {
-	changed, err := h.Update(ctx, r.ID, Change{FullName: r.Body.FullName, Email: r.Body.Email, IsActive: r.Body.IsActive})
+	changed, err := h.Update(ctx, r.ID, Change{FullName: r.Body.FullName, Email: r.Body.Email,
+		IsActive: r.Body.IsActive})
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +127,8 @@ func (h HTTP) DeleteUser(ctx context.Context, r api.DeleteUserRequestObject) (ap
 }
 
 // ListUserSessions answers GET /api/v1/users/{id}/sessions.
-func (h HTTP) ListUserSessions(ctx context.Context, r api.ListUserSessionsRequestObject) (api.ListUserSessionsResponseObject, error) {
+func (h HTTP) ListUserSessions(ctx context.Context,
+	r api.ListUserSessionsRequestObject) (api.ListUserSessionsResponseObject, error) {
 	me, err := sessions.FromContext(ctx)
 	if err != nil {
 		return nil, err
@@ -137,7 +141,8 @@ func (h HTTP) ListUserSessions(ctx context.Context, r api.ListUserSessionsReques
 }
 
 // EndUserSessions answers DELETE /api/v1/users/{id}/sessions.
-func (h HTTP) EndUserSessions(ctx context.Context, r api.EndUserSessionsRequestObject) (api.EndUserSessionsResponseObject, error) {
+func (h HTTP) EndUserSessions(ctx context.Context,
+	r api.EndUserSessionsRequestObject) (api.EndUserSessionsResponseObject, error) {
 	if err := h.EndSessions(ctx, r.ID); err != nil {
 		return nil, err
 	}

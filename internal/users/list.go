@@ -51,8 +51,8 @@ type Window struct {
 	Total bool
 }
 
-// List returns a page of users, the newest first, in one statement and one more for roles: 400 for a cursor of another list, and for a
-// filter that no user can match.
+// List returns a page of users, the newest first, in one statement and one more for roles: 400 for
+// a cursor of another list, and for a filter that no user can match.
 func (u *Users) List(ctx context.Context, filter Filter, window Window, related edges) (*Page, error) {
 	p, _ := principal.FromContext(ctx)
 	if err := filter.check(); err != nil {
@@ -91,12 +91,14 @@ func (u *Users) List(ctx context.Context, filter Filter, window Window, related 
 			return nil, fmt.Errorf("count users: %w", err)
 		}
 	}
-	listed.Items, listed.Next = page.Cut(items, window.Window, func(last *ent.User) string { return u.cursors.Encode(list, last.ID) })
+	listed.Items, listed.Next = page.Cut(items, window.Window, func(last *ent.User) string {
+		return u.cursors.Encode(list, last.ID)
+	})
 	return listed, nil
 }
 
-// check refuses with 400 a filter that no user can match. The usual cause is a plus sign: in a query it means a space (URL Standard
-// §5.1).
+// check refuses with 400 a filter that no user can match. The usual cause is a plus sign: in a
+// query it means a space (URL Standard §5.1).
 func (f Filter) check() error {
 	const plus = ": in a query + means a space, and %2B is a plus sign"
 	if f.Email != nil {
@@ -146,8 +148,8 @@ func (f Filter) predicates(tenant uuid.UUID) []predicate.User {
 // assigned are the roles that users have.
 func assigned() *sql.SelectTable { return sql.Table(roleassignment.Table).As("ra") }
 
-// holding means the users with a role of a tenant, in the order of the index that starts with the role: a page costs the same
-// whether few have it or everybody.
+// holding means the users with a role of a tenant, in the order of the index that starts with the
+// role: a page costs the same whether few have it or everybody.
 func holding(tenant uuid.UUID, name string) predicate.User {
 	return func(s *sql.Selector) {
 		named := sql.Table(role.Table)
@@ -166,8 +168,8 @@ func assignedBefore(id uuid.UUID) predicate.User {
 	return func(s *sql.Selector) { s.Where(sql.LT(assigned().C(roleassignment.FieldUserID), id)) }
 }
 
-// begins means the users whose column begins with a text. It compares bytes, as the index does: LIKE would not go by an
-// index on SQLite, nor for a plan that is made before the text is known.
+// begins means the users whose column begins with a text. It compares bytes, as the index does:
+// LIKE would not go by an index on SQLite, nor for a plan that is made before the text is known.
 func begins(column, text string) predicate.User {
 	const last = "\U0010ffff"
 	return func(s *sql.Selector) {
@@ -182,7 +184,8 @@ func begins(column, text string) predicate.User {
 	}
 }
 
-// counting is the number of users as an expression: `count(*) OVER ()` would read every row before the first is answered.
+// counting is the number of users as an expression: `count(*) OVER ()` would read every row before
+// the first is answered.
 func counting(name string, wanted []predicate.User) sql.Querier {
 	users := sql.Dialect(name).Select(sql.Count("*")).From(sql.Table(user.Table))
 	for _, p := range wanted {
@@ -191,8 +194,8 @@ func counting(name string, wanted []predicate.User) sql.Querier {
 	return users
 }
 
-// total reads the number that came with the first item. A page after the last item, all of which were deleted since its
-// cursor was made, has none to bring it.
+// total reads the number that came with the first item. A page after the last item, all of which
+// were deleted since its cursor was made, has none to bring it.
 func (u *Users) total(ctx context.Context, items []*ent.User, wanted []predicate.User, later bool) (*int, error) {
 	if len(items) == 0 {
 		n := 0

@@ -13,8 +13,8 @@ import (
 	"tenantry/internal/demo"
 )
 
-// BenchmarkListUsers pages through the largest tenant, on Postgres. Beside the time of the whole handler it reports that of the
-// list's statements and the projection's, which every request needs.
+// BenchmarkListUsers pages through the largest tenant, on Postgres. Beside the time of the whole
+// handler it reports that of the list's statements and the projection's, which every request needs.
 func BenchmarkListUsers(b *testing.B) {
 	size := demo.Options{Tenants: 300, Users: 30_000, Now: time.Now()}
 	deep := 100

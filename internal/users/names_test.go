@@ -23,7 +23,8 @@ func TestNames_areTrimmedAndNormalisedOrRefused(t *testing.T) {
 		root, _ := s.Login()
 		ada := s.CreateUser("acme", "ada@acme.test", "member")
 		custom := s.CreateRole(root, "custom", "users:read")
-		made := s.Expect(http.StatusCreated, s.Call("POST", apitest.ProvidersPath, root, apitest.ProviderBody("corporate", nil))).Field(t, "id")
+		made := s.Expect(http.StatusCreated,
+			s.Call("POST", apitest.ProvidersPath, root, apitest.ProviderBody("corporate", nil))).Field(t, "id")
 		n := 0
 		account := func(member map[string]any) map[string]any {
 			n++
@@ -38,10 +39,19 @@ func TestNames_areTrimmedAndNormalisedOrRefused(t *testing.T) {
 			what, method, path, access, pointer, member string
 			body                                        func(name string) any
 		}{
-			{"register", "POST", "/api/v1/auth/register", "", "/full_name", "", func(v string) any { return account(map[string]any{"tenant": "acme", "full_name": v}) }},
-			{"create user", "POST", "/api/v1/users", root, "/full_name", "full_name", func(v string) any { return account(map[string]any{"full_name": v}) }},
-			{"update user", "PATCH", "/api/v1/users/" + ada.ID.String(), root, "/full_name", "full_name", func(v string) any { return map[string]any{"full_name": v} }},
-			{"update oneself", "PATCH", "/api/v1/users/me", ada.Access, "/full_name", "full_name", func(v string) any { return map[string]any{"full_name": v} }},
+			{"register", "POST", "/api/v1/auth/register", "", "/full_name", "", func(v string) any {
+				return account(map[string]any{"tenant": "acme", "full_name": v})
+			}},
+			{"create user", "POST", "/api/v1/users", root, "/full_name", "full_name", func(v string) any {
+				return account(map[string]any{"full_name": v})
+			}},
+			{"update user", "PATCH", "/api/v1/users/" + ada.ID.String(), root, "/full_name", "full_name",
+				func(v string) any {
+					return map[string]any{"full_name": v}
+				}},
+			{"update oneself", "PATCH", "/api/v1/users/me", ada.Access, "/full_name", "full_name", func(v string) any {
+				return map[string]any{"full_name": v}
+			}},
 			{"create tenant", "POST", "/api/v1/tenants", root, "/name", "name", func(v string) any {
 				return map[string]any{"slug": slug(), "name": v, "owner": account(nil)}
 			}},
@@ -54,18 +64,33 @@ func TestNames_areTrimmedAndNormalisedOrRefused(t *testing.T) {
 			{"sign up, the owner", "POST", "/api/v1/signup", "", "/full_name", "", func(v string) any {
 				return account(map[string]any{"tenant": map[string]any{"slug": slug(), "name": "x"}, "full_name": v})
 			}},
-			{"update tenant", "PATCH", "/api/v1/tenants/" + other.TenantID.String(), root, "/name", "name", func(v string) any { return map[string]any{"name": v} }},
-			{"update own tenant", "PATCH", "/api/v1/tenant", root, "/name", "name", func(v string) any { return map[string]any{"name": v} }},
-			{"describe role", "PATCH", "/api/v1/roles/" + custom, root, "/description", "description", func(v string) any { return map[string]any{"description": v} }},
+			{"update tenant", "PATCH", "/api/v1/tenants/" + other.TenantID.String(), root, "/name", "name",
+				func(v string) any {
+					return map[string]any{"name": v}
+				}},
+			{"update own tenant", "PATCH", "/api/v1/tenant", root, "/name", "name", func(v string) any {
+				return map[string]any{"name": v}
+			}},
+			{"describe role", "PATCH", "/api/v1/roles/" + custom, root, "/description", "description",
+				func(v string) any {
+					return map[string]any{"description": v}
+				}},
 			{"describe new role", "POST", "/api/v1/roles", root, "/description", "description", func(v string) any {
 				return map[string]any{"name": uuid.NewString(), "description": v, "permissions": []string{}}
 			}},
-			{"create provider", "POST", apitest.ProvidersPath, root, "/label", "label", func(v string) any { return apitest.ProviderBody("p"+uuid.NewString()[:8], map[string]any{"label": v}) }},
-			{"update provider", "PATCH", apitest.ProvidersPath + "/" + made, root, "/label", "label", func(v string) any { return map[string]any{"label": v} }},
+			{"create provider", "POST", apitest.ProvidersPath, root, "/label", "label", func(v string) any {
+				return apitest.ProviderBody("p"+uuid.NewString()[:8], map[string]any{"label": v})
+			}},
+			{"update provider", "PATCH", apitest.ProvidersPath + "/" + made, root, "/label", "label",
+				func(v string) any {
+					return map[string]any{"label": v}
+				}},
 		} {
-			for _, hidden := range []string{"Ad\u200ba", "Ada\u202e", "\ufeffAda", "A\u00adda", "Ada\u3164", "Ada\ue000", "Ada\u2028Bob"} {
+			for _, hidden := range []string{"Ad\u200ba", "Ada\u202e", "\ufeffAda", "A\u00adda", "Ada\u3164",
+				"Ada\ue000", "Ada\u2028Bob"} {
 				a := s.Call(test.method, test.path, test.access, test.body(hidden))
-				if a.Status != http.StatusUnprocessableEntity || !strings.Contains(string(a.Body), `"`+test.pointer+`"`) || !strings.Contains(string(a.Body), "U+") {
+				if a.Status != http.StatusUnprocessableEntity ||
+					!strings.Contains(string(a.Body), `"`+test.pointer+`"`) || !strings.Contains(string(a.Body), "U+") {
 					t.Errorf("%s: %+q: %d %s", test.what, hidden, a.Status, a.Body)
 				}
 			}
@@ -80,7 +105,9 @@ func TestNames_areTrimmedAndNormalisedOrRefused(t *testing.T) {
 				}
 			}
 			a = s.Call(test.method, test.path, test.access, test.body("\u2003"))
-			if mayBeEmpty := strings.HasSuffix(test.pointer, "full_name") || test.pointer == "/description"; a.Status >= 300 && (mayBeEmpty || a.Status != http.StatusUnprocessableEntity) ||
+			if mayBeEmpty := strings.HasSuffix(test.pointer, "full_name") ||
+				test.pointer == "/description"; a.Status >= 300 &&
+				(mayBeEmpty || a.Status != http.StatusUnprocessableEntity) ||
 				a.Status < 300 && !mayBeEmpty {
 				t.Errorf("%s: a blank name: %d %s", test.what, a.Status, a.Body)
 			}

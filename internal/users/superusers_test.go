@@ -27,7 +27,8 @@ func createSuperuser(s *apitest.Instance, slug string) apitest.Account {
 	ctx := principal.System(s.Context(), "test")
 	s.DB.Client.User.UpdateOneID(root.ID).SetIsSuperuser(true).ExecX(ctx)
 	owner := s.DB.Client.User.Create().SetTenantID(root.TenantID).SetEmail("owner@" + slug + ".test").SaveX(ctx)
-	if err := roles.AssignSystem(principal.NewContext(ctx, principal.InTenant(root.TenantID)), s.DB.Client, owner.ID, roles.Owner); err != nil {
+	if err := roles.AssignSystem(principal.NewContext(ctx, principal.InTenant(root.TenantID)), s.DB.Client, owner.ID,
+		roles.Owner); err != nil {
 		s.Fatal(err)
 	}
 	return s.SignIn(slug, root.User)
@@ -36,7 +37,8 @@ func createSuperuser(s *apitest.Instance, slug string) apitest.Account {
 // reachable counts the superusers who can sign in.
 func reachable(s *apitest.Instance) int {
 	s.Helper()
-	return s.DB.Client.User.Query().Where(user.IsSuperuser(true), user.IsActive(true), user.HasTenantWith(tenant.IsActive(true))).
+	return s.DB.Client.User.Query().Where(user.IsSuperuser(true), user.IsActive(true),
+		user.HasTenantWith(tenant.IsActive(true))).
 		CountX(principal.System(s.Context(), "test"))
 }
 
@@ -52,7 +54,8 @@ var removals = []struct {
 		return s.Call("DELETE", "/api/v1/tenants/"+of.TenantID.String(), by.Access, nil)
 	}},
 	{"deactivate the user", func(s *apitest.Instance, by, of apitest.Account, slug string) apitest.Answer {
-		return s.Call("PATCH", "/api/v1/users/"+of.ID.String()+"?tenant="+slug, by.Access, map[string]any{"is_active": false})
+		return s.Call("PATCH", "/api/v1/users/"+of.ID.String()+"?tenant="+slug, by.Access,
+			map[string]any{"is_active": false})
 	}},
 	{"delete the user", func(s *apitest.Instance, by, of apitest.Account, slug string) apitest.Answer {
 		return s.Call("DELETE", "/api/v1/users/"+of.ID.String()+"?tenant="+slug, by.Access, nil)
@@ -80,13 +83,15 @@ func TestSuperusers_whoRemoveEachOtherLeaveOne(t *testing.T) {
 					both.Go(func() { answers[1] = other.remove(second, b, a, slugs[0]) })
 					both.Wait()
 					for _, got := range answers {
-						refused := got.Status == http.StatusUnauthorized || got.Status == http.StatusConflict && got.Field(t, "code") == "last_superuser"
+						refused := got.Status == http.StatusUnauthorized || got.Status == http.StatusConflict &&
+							got.Field(t, "code") == "last_superuser"
 						if got.Status >= 300 && !refused {
 							t.Errorf("%s, %s: %d %s", one.name, other.name, got.Status, got.Body)
 						}
 					}
 					if left := reachable(first); left != 1 {
-						t.Fatalf("%s, %s: statuses %d and %d, %d superusers are left", one.name, other.name, answers[0].Status, answers[1].Status, left)
+						t.Fatalf("%s, %s: statuses %d and %d, %d superusers are left", one.name, other.name,
+							answers[0].Status, answers[1].Status, left)
 					}
 					first.DB.Client.User.Update().SetIsSuperuser(false).ExecX(ctx)
 				}
@@ -116,7 +121,8 @@ func TestCommands_lastReachableSuperuserStays(t *testing.T) {
 		refused("suspend the tenant", command("tenant", "suspend", "acme"))
 		refused("disable the user", command("user", "disable", apitest.OwnerEmail))
 
-		// A superuser in a suspended tenant is not reachable, nor is an inactive one in an active tenant.
+		// A superuser in a suspended tenant is not reachable, nor is an inactive one in an active
+		// tenant.
 		other := createSuperuser(s, "other")
 		if err := command("tenant", "suspend", "other"); err != nil {
 			t.Error(err)
@@ -163,7 +169,8 @@ func TestSuspension_ofATenantWithoutSuperusersIsNotRefused(t *testing.T) {
 		home := s.DB.Client.Tenant.Query().Where(tenant.Slug("plain")).OnlyX(principal.System(t.Context(), "test"))
 		for _, id := range []uuid.UUID{home.ID, other.TenantID} {
 			s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/tenants/"+id.String()+"/suspend", root, nil))
-			s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/tenants/"+id.String()+"/suspend", root, nil)) // again
+			s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/tenants/"+id.String()+"/suspend", root,
+				nil)) // again
 			s.Expect(http.StatusNoContent, s.Call("DELETE", "/api/v1/tenants/"+id.String(), root, nil))
 			s.Expect(http.StatusNotFound, s.Call("POST", "/api/v1/tenants/"+id.String()+"/suspend", root, nil))
 		}

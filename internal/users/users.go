@@ -39,8 +39,8 @@ type Change struct {
 	IsActive        *bool
 }
 
-// Create makes a user with roles, or with the role member: 422 for what is not acceptable, 403 for a role above the caller,
-// 409 for an address that is taken.
+// Create makes a user with roles, or with the role member: 422 for what is not acceptable, 403 for
+// a role above the caller, 409 for an address that is taken.
 func (u *Users) Create(ctx context.Context, account auth.Account, roleIDs *[]uuid.UUID) (*ent.User, error) {
 	leave, err := u.hasher.Admit(ctx, auth.ShareOf(ctx))
 	if err != nil {
@@ -95,8 +95,8 @@ func checkName(name *string) error {
 	return nil
 }
 
-// Rename changes the full name of a user and returns the new state: 404 if there is no such user, 422 for a name that is
-// not visible text.
+// Rename changes the full name of a user and returns the new state: 404 if there is no such user,
+// 422 for a name that is not visible text.
 func (u *Users) Rename(ctx context.Context, id uuid.UUID, name *string) (*ent.User, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
@@ -111,8 +111,9 @@ func (u *Users) Rename(ctx context.Context, id uuid.UUID, name *string) (*ent.Us
 	return changed, nil
 }
 
-// Update changes a user by the rules of roles.Guarded, and returns the new state: 422 for an address or a name that is not acceptable,
-// 409 for an address that is taken, 403 for the caller's own. A new address is not verified, and who is made inactive is signed out everywhere.
+// Update changes a user by the rules of roles.Guarded, and returns the new state: 422 for an
+// address or a name that is not acceptable, 409 for an address that is taken, 403 for the caller's
+// own. A new address is not verified, and who is made inactive is signed out everywhere.
 func (u *Users) Update(ctx context.Context, id uuid.UUID, change Change) (changed *ent.User, err error) {
 	if p, _ := principal.FromContext(ctx); change.Email != nil && p.UserID == id {
 		// A stolen access token must not be enough to take an account over (ASVS 7.5.1).
@@ -157,10 +158,10 @@ func (u *Users) Update(ctx context.Context, id uuid.UUID, change Change) (change
 	return changed, err
 }
 
-// Delete deletes a user by the rules of roles.Guarded, with every row that refers to the user. Where
-// the user has more sessions than one statement deletes, Delete first makes the user inactive, by the
-// same rules, and deletes the sessions in batches. An interrupted deletion leaves an inactive user
-// without live sessions; the next request continues it.
+// Delete deletes a user by the rules of roles.Guarded, with every row that refers to the user.
+// Where the user has more sessions than one statement deletes, Delete first makes the user
+// inactive, by the same rules, and deletes the sessions in batches. An interrupted deletion leaves
+// an inactive user without live sessions; the next request continues it.
 func (u *Users) Delete(ctx context.Context, id uuid.UUID) error {
 	deleted, err := u.delete(ctx, id, false)
 	if err != nil || deleted {
@@ -173,7 +174,8 @@ func (u *Users) Delete(ctx context.Context, id uuid.UUID) error {
 	return err
 }
 
-// delete deletes a user, or only makes a user with many sessions inactive, unless the sessions are deleted already.
+// delete deletes a user, or only makes a user with many sessions inactive, unless the sessions are
+// deleted already.
 func (u *Users) delete(ctx context.Context, id uuid.UUID, emptied bool) (deleted bool, err error) {
 	err = roles.Guarded(ctx, u.client, id, func(tx *ent.Client, target *ent.User) error {
 		if err := superuserLeft(ctx, tx, target); err != nil {

@@ -23,7 +23,8 @@ func TestUsers_are_listed_in_pages_and_by_filter(t *testing.T) {
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
 		s.CreateTenant("other")
-		owner, stranger := s.CreateUser("acme", "second@acme.test", "owner"), s.CreateUser("other", "stranger@other.test", "owner")
+		owner, stranger := s.CreateUser("acme", "second@acme.test", "owner"),
+			s.CreateUser("other", "stranger@other.test", "owner")
 		s.Populate(owner, "acme.test")
 
 		var all []string
@@ -45,11 +46,13 @@ func TestUsers_are_listed_in_pages_and_by_filter(t *testing.T) {
 				}
 				break
 			}
-			if cursor = *page.NextCursor; !strings.Contains(link, url.QueryEscape(cursor)) || !strings.HasSuffix(link, `>; rel="next"`) {
+			if cursor = *page.NextCursor; !strings.Contains(link, url.QueryEscape(cursor)) ||
+				!strings.HasSuffix(link, `>; rel="next"`) {
 				t.Errorf("Link: %s", link)
 			}
 		}
-		want := []string{"user9", "user8", "user7", "user6", "user5", "user4", "user3", "user2", "user1", "user0", "second", "owner"}
+		want := []string{"user9", "user8", "user7", "user6", "user5", "user4", "user3", "user2", "user1", "user0",
+			"second", "owner"}
 		if !slices.Equal(all, want) || pages != 3 {
 			t.Errorf("%d pages of %v", pages, all)
 		}
@@ -89,9 +92,12 @@ func TestUsers_are_listed_in_pages_and_by_filter(t *testing.T) {
 		own := url.QueryEscape(*page.NextCursor)
 		_, foreign, _ := s.ListUsers(stranger.Access, "limit=1")
 		for _, query := range []string{
-			"cursor=" + url.QueryEscape(*foreign.NextCursor), "is_active=true&cursor=" + own, "cursor=" + own + "A", "cursor=" + own[1:],
-			"cursor=AAAA", "cursor=", "limit=0", "limit=-1", "limit=101", "limit=2147483648", "limit=9223372036854775808", "limit=1e400",
-			"limit=0x10", "limit=%D9%A3", "limit=", "total=all", "is_active=maybe", "include=password_hash", "q=", "q=%00", "role=%ff",
+			"cursor=" + url.QueryEscape(*foreign.NextCursor), "is_active=true&cursor=" + own, "cursor=" + own + "A",
+			"cursor=" + own[1:],
+			"cursor=AAAA", "cursor=", "limit=0", "limit=-1", "limit=101", "limit=2147483648",
+			"limit=9223372036854775808", "limit=1e400",
+			"limit=0x10", "limit=%D9%A3", "limit=", "total=all", "is_active=maybe", "include=password_hash", "q=",
+			"q=%00", "role=%ff",
 		} {
 			if a := s.Call("GET", "/api/v1/users?"+query, owner.Access, nil); a.Status != http.StatusBadRequest {
 				t.Errorf("%s: %d %s", query, a.Status, a.Body)
@@ -103,10 +109,12 @@ func TestUsers_are_listed_in_pages_and_by_filter(t *testing.T) {
 			"email=+ada@acme.test":   "email has a space: in a query + means a space, and %2B is a plus sign",
 			"email=ada%40acme.test+": "email has a space: in a query + means a space, and %2B is a plus sign",
 			"email=ada":              "email must be one plain e-mail address in ASCII, such as ada@example.com",
-			"role=+member":           "role begins with a space, as no name does: in a query + means a space, and %2B is a plus sign",
-			"q=+1":                   "q begins with a space, as no name does: in a query + means a space, and %2B is a plus sign",
-			"Tenant=other":           `Tenant is not known: is "tenant" meant?`,
-			"is_activ=true":          "is_activ is not known",
+			"role=+member": "role begins with a space, as no name does: in a query + means a space, and " +
+				"%2B is a plus sign",
+			"q=+1": "q begins with a space, as no name does: in a query + means a space, and %2B " +
+				"is a plus sign",
+			"Tenant=other":  `Tenant is not known: is "tenant" meant?`,
+			"is_activ=true": "is_activ is not known",
 		} {
 			a := s.Expect(http.StatusBadRequest, s.Call("GET", "/api/v1/users?"+query, owner.Access, nil))
 			var p api.Problem
@@ -130,22 +138,31 @@ func TestUsers_are_made_changed_and_deleted(t *testing.T) {
 		s := apitest.Start(t, opts)
 		owner := s.CreateUser("acme", "second@acme.test", "owner")
 		admin := s.SystemRole(owner, "admin")
-		create := func(body map[string]any) apitest.Answer { return s.Call("POST", "/api/v1/users", owner.Access, body) }
-		id := s.Expect(http.StatusCreated, create(map[string]any{"email": "Ada@Acme.test", "password": apitest.OwnerPassword, "full_name": "Ada", "role_ids": []string{admin}})).Field(t, "id")
+		create := func(body map[string]any) apitest.Answer {
+			return s.Call("POST", "/api/v1/users", owner.Access, body)
+		}
+		id := s.Expect(http.StatusCreated,
+			create(map[string]any{"email": "Ada@Acme.test", "password": apitest.OwnerPassword, "full_name": "Ada",
+				"role_ids": []string{admin}})).Field(t, "id")
 		bob := s.Expect(http.StatusCreated, create(map[string]any{"email": "bob@acme.test"})).Field(t, "id")
 		s.Expect(http.StatusConflict, create(map[string]any{"email": "ada@ACME.test"}))
 		s.Expect(http.StatusUnprocessableEntity, create(map[string]any{"email": "eve@acme.test", "password": "short"}))
-		s.Expect(http.StatusUnprocessableEntity, create(map[string]any{"email": "eve@acme.test", "role_ids": []string{admin, uuid.NewString()}}))
-		for _, member := range []string{"is_superuser", "tenant_id", "id", "password_hash", "Email", "email_verified", "created_at", "role"} {
+		s.Expect(http.StatusUnprocessableEntity,
+			create(map[string]any{"email": "eve@acme.test", "role_ids": []string{admin, uuid.NewString()}}))
+		for _, member := range []string{"is_superuser", "tenant_id", "id", "password_hash", "Email", "email_verified",
+			"created_at", "role"} {
 			s.Expect(http.StatusUnprocessableEntity, create(map[string]any{"email": "eve@acme.test", member: "x"}))
 		}
-		if names, _, _ := s.ListUsers(owner.Access, ""); !slices.Equal(names, []string{"bob", "ada", "second", "owner"}) {
+		if names, _, _ := s.ListUsers(owner.Access, ""); !slices.Equal(names,
+			[]string{"bob", "ada", "second", "owner"}) {
 			t.Errorf("users %v", names)
 		}
-		if a := s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/"+bob+"?include=roles", owner.Access, nil)); !strings.Contains(string(a.Body), `"name":"member"`) {
+		if a := s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/"+bob+"?include=roles", owner.Access,
+			nil)); !strings.Contains(string(a.Body), `"name":"member"`) {
 			t.Errorf("without roles: %s", a.Body)
 		}
-		s.Expect(http.StatusUnauthorized, s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials("bob@acme.test", "")))
+		s.Expect(http.StatusUnauthorized,
+			s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials("bob@acme.test", "")))
 
 		ada := s.SignIn("acme", s.DB.Client.User.GetX(principal.System(t.Context(), "test"), uuid.MustParse(id)))
 		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users", ada.Access, nil))
@@ -160,7 +177,8 @@ func TestUsers_are_made_changed_and_deleted(t *testing.T) {
 			t.Errorf("changed to %s", a.Body)
 		}
 		sessions := "/api/v1/users/" + id + "/sessions"
-		if a := s.Expect(http.StatusOK, s.Call("GET", sessions, owner.Access, nil)); strings.Count(string(a.Body), `"id"`) != 1 || !strings.Contains(string(a.Body), `"current":false`) {
+		if a := s.Expect(http.StatusOK, s.Call("GET", sessions, owner.Access, nil)); strings.Count(string(a.Body),
+			`"id"`) != 1 || !strings.Contains(string(a.Body), `"current":false`) {
 			t.Errorf("sessions: %s", a.Body)
 		}
 		s.Expect(http.StatusNoContent, s.Call("DELETE", sessions, owner.Access, nil))
@@ -179,7 +197,8 @@ func TestUsers_are_made_changed_and_deleted(t *testing.T) {
 		}
 		// A new user of the same address is another one (CVE-2026-55670).
 		again := s.Expect(http.StatusCreated, create(map[string]any{"email": "lovelace@acme.test"})).Field(t, "id")
-		if a := s.Call("GET", "/api/v1/users/"+again+"/sessions", owner.Access, nil); again == id || strings.Contains(string(a.Body), `"id"`) {
+		if a := s.Call("GET", "/api/v1/users/"+again+"/sessions", owner.Access, nil); again == id ||
+			strings.Contains(string(a.Body), `"id"`) {
 			t.Errorf("%s: %s", again, a.Body)
 		}
 	})
@@ -191,14 +210,16 @@ func TestUsers_above_oneself_are_out_of_reach(t *testing.T) {
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
 		s.CreateTenant("other")
-		owner, admin := s.CreateUser("other", "owner@other.test", "owner"), s.CreateUser("other", "admin@other.test", "admin")
+		owner, admin := s.CreateUser("other", "owner@other.test", "owner"),
+			s.CreateUser("other", "admin@other.test", "admin")
 		path := "/api/v1/users/" + owner.ID.String()
 		for name, a := range map[string]apitest.Answer{
-			"change":       s.Call("PATCH", path, admin.Access, map[string]any{"email": "mine@other.test"}),
-			"deactivate":   s.Call("PATCH", path, admin.Access, map[string]any{"is_active": false}),
-			"delete":       s.Call("DELETE", path, admin.Access, nil),
-			"sign out":     s.Call("DELETE", path+"/sessions", admin.Access, nil),
-			"create above": s.Call("POST", "/api/v1/users", admin.Access, map[string]any{"email": "x@other.test", "role_ids": []string{s.SystemRole(owner, "owner")}}),
+			"change":     s.Call("PATCH", path, admin.Access, map[string]any{"email": "mine@other.test"}),
+			"deactivate": s.Call("PATCH", path, admin.Access, map[string]any{"is_active": false}),
+			"delete":     s.Call("DELETE", path, admin.Access, nil),
+			"sign out":   s.Call("DELETE", path+"/sessions", admin.Access, nil),
+			"create above": s.Call("POST", "/api/v1/users", admin.Access,
+				map[string]any{"email": "x@other.test", "role_ids": []string{s.SystemRole(owner, "owner")}}),
 		} {
 			if a.Status != http.StatusForbidden {
 				t.Errorf("%s: %d %s", name, a.Status, a.Body)
@@ -214,7 +235,8 @@ func TestUsers_above_oneself_are_out_of_reach(t *testing.T) {
 			}
 		}
 		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", owner.Access, nil))
-		if n := s.DB.Client.User.Query().CountX(principal.NewContext(t.Context(), principal.InTenant(owner.TenantID))); n != 2 {
+		if n := s.DB.Client.User.Query().CountX(principal.NewContext(t.Context(),
+			principal.InTenant(owner.TenantID))); n != 2 {
 			t.Errorf("%d users", n)
 		}
 	})

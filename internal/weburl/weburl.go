@@ -21,11 +21,13 @@ var (
 // standardPorts are left out of a URL of their scheme (WHATWG URL §4.4).
 var standardPorts = map[string]uint64{"http": 80, "https": 443}
 
-// hostName is a name in lower case. Underscores are no part of host names, but networks of containers resolve them.
+// hostName is a name in lower case. Underscores are no part of host names, but networks of
+// containers resolve them.
 var hostName = regexp.MustCompile(`^[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?\.?$`)
 
-// Canonical returns an absolute URL in the form that clients send: scheme and host in lower case, an international name as
-// A-labels, an address in its own spelling, no port that is the scheme's, no dot segments. User, query and fragment stay.
+// Canonical returns an absolute URL in the form that clients send: scheme and host in lower case,
+// an international name as A-labels, an address in its own spelling, no port that is the scheme's,
+// no dot segments. User, query and fragment stay.
 func Canonical(s string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimSpace(s))
 	if err != nil || u.Scheme == "" || u.Host == "" || u.Opaque != "" {

@@ -33,8 +33,10 @@ func TestCanonical_isTheFormThatClientsSend(t *testing.T) {
 func TestCanonical_refusesWhatNoClientSends(t *testing.T) {
 	t.Parallel()
 	for _, given := range []string{
-		"", "id.acme.test", "id.acme.test:8080", "/a", "https:", "https://", "https://:443", "mailto:ada@acme.test", "https://*.acme.test", "https://*",
-		"https://a b", "https://127.1", "https://2130706433", "https://0x7f.1", "https://127.0.0.01", "https://a..b", "https://-a", "https://id.acme.test:0",
+		"", "id.acme.test", "id.acme.test:8080", "/a", "https:", "https://", "https://:443", "mailto:ada@acme.test",
+		"https://*.acme.test", "https://*",
+		"https://a b", "https://127.1", "https://2130706433", "https://0x7f.1", "https://127.0.0.01", "https://a..b",
+		"https://-a", "https://id.acme.test:0",
 		"https://id.acme.test:99999", "https://id.acme.test:port", "https://[fe80::1%25eth0]", "https://id%41",
 	} {
 		if u, err := weburl.Canonical(given); err == nil {
@@ -53,8 +55,10 @@ func TestOrigin_hasNoPath(t *testing.T) {
 func TestLocal_isCanonical(t *testing.T) {
 	t.Parallel()
 	for listen, want := range map[string]string{
-		"127.0.0.1:8080": "http://127.0.0.1:8080", "0.0.0.0:8080": "http://localhost:8080", ":8080": "http://localhost:8080", "[::]:80": "http://localhost",
-		"192.0.2.7:80": "http://192.0.2.7", "[::1]:80": "http://[::1]", "[0:0::1]:8080": "http://[::1]:8080", "[::ffff:0.0.0.0]:1": "http://localhost:1",
+		"127.0.0.1:8080": "http://127.0.0.1:8080", "0.0.0.0:8080": "http://localhost:8080",
+		":8080": "http://localhost:8080", "[::]:80": "http://localhost",
+		"192.0.2.7:80": "http://192.0.2.7", "[::1]:80": "http://[::1]", "[0:0::1]:8080": "http://[::1]:8080",
+		"[::ffff:0.0.0.0]:1":   "http://localhost:1",
 		"[::ffff:192.0.2.7]:1": "http://192.0.2.7:1", "MyHost:8080": "http://myhost:8080", "nowhere": "http://nowhere",
 	} {
 		if got := weburl.Local(listen); got != want {

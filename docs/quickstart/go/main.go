@@ -1,4 +1,5 @@
-// Orders is a service that accepts the access tokens of Tenantry. It needs github.com/go-jose/go-jose/v4.
+// Orders is a service that accepts the access tokens of Tenantry. It needs
+// github.com/go-jose/go-jose/v4.
 package main
 
 import (
@@ -37,11 +38,13 @@ type verifier struct {
 	fetched time.Time
 }
 
-// verify returns the claims of a bearer token: errInvalidToken if it is not valid, another error if the keys cannot be fetched.
+// verify returns the claims of a bearer token: errInvalidToken if it is not valid, another error if
+// the keys cannot be fetched.
 func (v *verifier) verify(ctx context.Context, authorization string) (*claims, error) {
 	scheme, raw, _ := strings.Cut(authorization, " ")
 	token, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA, jose.RS256})
-	if err != nil || !strings.EqualFold(scheme, "Bearer") || token.Headers[0].ExtraHeaders[jose.HeaderType] != "at+jwt" {
+	if err != nil || !strings.EqualFold(scheme, "Bearer") ||
+		token.Headers[0].ExtraHeaders[jose.HeaderType] != "at+jwt" {
 		return nil, errInvalidToken
 	}
 	key, err := v.key(ctx, token.Headers[0].KeyID)
@@ -57,8 +60,9 @@ func (v *verifier) verify(ctx context.Context, authorization string) (*claims, e
 	return &c, nil
 }
 
-// key returns the key of an id, or nil if the issuer has none. The set is kept for five minutes, and fetched for an unknown id at most
-// every ten seconds, so that made-up ids cost the issuer nothing.
+// key returns the key of an id, or nil if the issuer has none. The set is kept for five minutes,
+// and fetched for an unknown id at most every ten seconds, so that made-up ids cost the issuer
+// nothing.
 func (v *verifier) key(ctx context.Context, id string) (*jose.JSONWebKey, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -118,7 +122,8 @@ func (v *verifier) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func main() {
-	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:"+cmp.Or(os.Getenv("PORT"), "3000"))
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:"+
+		cmp.Or(os.Getenv("PORT"), "3000"))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -16,11 +16,13 @@ import (
 // MaxRedirectURI is the length of the longest address that is accepted, in bytes.
 const MaxRedirectURI = 1000
 
-var errRedirectURI = errors.New("is not an absolute URI that is written in one way only: https, http on this machine, or a scheme of your own such as com.example.app, without user, fragment or dots in the path")
+var errRedirectURI = errors.New("is not an absolute URI that is written in one way only: https, http on this " +
+	"machine, or a scheme of your own such as com.example.app, without user, fragment or dots in the path")
 
-// CheckRedirectURI refuses what browsers and servers may read differently, and what would send a code over the network in the
-// clear. Plain http may lead to this machine (RFC 8252 §7.3), and a scheme of one's own needs a dot (RFC 8252 §7.1). The error
-// names the form that would be accepted, if there is one.
+// CheckRedirectURI refuses what browsers and servers may read differently, and what would send a
+// code over the network in the clear. Plain http may lead to this machine (RFC 8252 §7.3), and a
+// scheme of one's own needs a dot (RFC 8252 §7.1). The error names the form that would be accepted,
+// if there is one.
 func CheckRedirectURI(s string) error {
 	err := checkRedirectURI(s)
 	if err == nil || len(s) > MaxRedirectURI {
@@ -39,7 +41,8 @@ func CheckRedirectURI(s string) error {
 
 func checkRedirectURI(s string) error {
 	u, err := url.Parse(s)
-	if err != nil || len(s) > MaxRedirectURI || u.String() != s || u.User != nil || u.Fragment != "" || strings.ContainsAny(s, "#\\") {
+	if err != nil || len(s) > MaxRedirectURI || u.String() != s || u.User != nil || u.Fragment != "" ||
+		strings.ContainsAny(s, "#\\") {
 		return errRedirectURI
 	}
 	for _, c := range []byte(s) {
@@ -60,8 +63,8 @@ func checkRedirectURI(s string) error {
 	return nil
 }
 
-// onePath reports whether a path means the same to everybody: nothing to resolve, and no separator or control character in
-// disguise.
+// onePath reports whether a path means the same to everybody: nothing to resolve, and no separator
+// or control character in disguise.
 func onePath(u *url.URL) bool {
 	for segment := range strings.SplitSeq(u.Path, "/") {
 		name, _, _ := strings.Cut(segment, ";")
@@ -73,11 +76,13 @@ func onePath(u *url.URL) bool {
 		!strings.Contains(strings.ToLower(u.EscapedPath()), "%2f")
 }
 
-// wellFormedHost reports whether the host is a name in lower case without a dot at the end, or an address in its own spelling,
-// and the port one that is not the scheme's. An international name is written as its A-labels.
+// wellFormedHost reports whether the host is a name in lower case without a dot at the end, or an
+// address in its own spelling, and the port one that is not the scheme's. An international name is
+// written as its A-labels.
 func wellFormedHost(u *url.URL) bool {
 	host, port := u.Hostname(), u.Port()
-	if n, err := strconv.ParseUint(port, 10, 16); port != "" && (err != nil || n == 0 || strconv.FormatUint(n, 10) != port || n == standardPort[u.Scheme]) {
+	if n, err := strconv.ParseUint(port, 10, 16); port != "" &&
+		(err != nil || n == 0 || strconv.FormatUint(n, 10) != port || n == standardPort[u.Scheme]) {
 		return false
 	}
 	if ip, err := netip.ParseAddr(host); err == nil {
@@ -88,8 +93,8 @@ func wellFormedHost(u *url.URL) bool {
 
 var standardPort = map[string]uint64{"https": 443, "http": 80}
 
-// hostName is labels of letters, digits and inner hyphens (RFC 1123 §2.1), the last of which begins with a letter: what ends in
-// a number is an address to some (WHATWG URL §3.5).
+// hostName is labels of letters, digits and inner hyphens (RFC 1123 §2.1), the last of which begins
+// with a letter: what ends in a number is an address to some (WHATWG URL §3.5).
 var hostName = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 // Loopback reports whether a host is this machine.

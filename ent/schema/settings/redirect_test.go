@@ -10,25 +10,40 @@ import (
 )
 
 var acceptable = []string{
-	"https://app.example.com", "https://app.example.com/", "https://app.example.com/signed-in?from=acme&x=%20y", "https://app.example.com:8443/a/b",
-	"https://192.0.2.7/done", "https://[2001:db8::7]/done", "https://xn--bcher-kva.example/", "http://localhost:3000/done", "http://127.0.0.1/done",
+	"https://app.example.com", "https://app.example.com/", "https://app.example.com/signed-in?from=acme&x=%20y",
+	"https://app.example.com:8443/a/b",
+	"https://192.0.2.7/done", "https://[2001:db8::7]/done", "https://xn--bcher-kva.example/",
+	"http://localhost:3000/done", "http://127.0.0.1/done",
 	"http://[::1]:3000/", "com.example.app:/done", "com.example.app://host/done", "https://app.example.com/a..b",
 }
 
 var refused = []string{
-	"", "/done", "done", "//app.example.com/done", "https:", "https:/", "https://", "https:///done", "https:app.example.com", "https://:443/",
-	"http://app.example.com/done", "http://10.0.0.1/", "http://localhost.example.com/", "HTTPS://app.example.com/", "https://App.example.com/",
-	"https://app.example.com./", "https://.example.com/", "https://app..example.com/", "https://*.example.com/", "https://bücher.example/",
-	"https://user@app.example.com/", "https://user:secret@app.example.com/", "https://@app.example.com/", "https://app.example.com/#", "https://app.example.com/#done",
-	"https://app.example.com\\@evil.test/", "https:\\\\app.example.com/", "https://app.example.com/a/../b", "https://app.example.com/%2e%2e/b",
-	"https://app.example.com/.", "https://app.example.com/./b", "https://app.example.com:/", "https://app.example.com:port/", "https://app.example.com/a b",
-	"https://app.example.com/\r\nLocation: https://evil.test", "https://app.example.com/\x00", "https://app.example.com/%zz", " https://app.example.com/",
-	"https://app.example.com/ ", "https://[fe80::1%25eth0]/", "javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "urn:ietf:wg:oauth:2.0:oob",
-	"https://app.example.com:443/", "http://localhost:80/", "https://app.example.com:0/", "https://app.example.com:99999/", "https://app.example.com:08443/",
-	"http://[0:0:0:0:0:0:0:1]/", "http://[::ffff:127.0.0.1]/", "https://127.1/", "https://0x7f.1/", "https://2130706433/", "https://-a.example/", "https://a-.example/",
-	"https://" + strings.Repeat("a", 64) + ".example/", "https://app.example.com/..;/b", "https://app.example.com/.;x", "https://app.example.com/a%2f..%2fb",
-	"https://app.example.com/a%2Fb", "https://app.example.com/%5c..%5c", "https://app.example.com/%00", "https://app.example.com/%0d%0aX", "https://app.example.com/%252f",
-	"a.b:", "myapp:/done", "com.example.app:done", "https://app.example.com/" + strings.Repeat("a", settings.MaxRedirectURI),
+	"", "/done", "done", "//app.example.com/done", "https:", "https:/", "https://", "https:///done",
+	"https:app.example.com", "https://:443/",
+	"http://app.example.com/done", "http://10.0.0.1/", "http://localhost.example.com/", "HTTPS://app.example.com/",
+	"https://App.example.com/",
+	"https://app.example.com./", "https://.example.com/", "https://app..example.com/", "https://*.example.com/",
+	"https://bücher.example/",
+	"https://user@app.example.com/", "https://user:secret@app.example.com/", "https://@app.example.com/",
+	"https://app.example.com/#", "https://app.example.com/#done",
+	"https://app.example.com\\@evil.test/", "https:\\\\app.example.com/", "https://app.example.com/a/../b",
+	"https://app.example.com/%2e%2e/b",
+	"https://app.example.com/.", "https://app.example.com/./b", "https://app.example.com:/",
+	"https://app.example.com:port/", "https://app.example.com/a b",
+	"https://app.example.com/\r\nLocation: https://evil.test", "https://app.example.com/\x00",
+	"https://app.example.com/%zz", " https://app.example.com/",
+	"https://app.example.com/ ", "https://[fe80::1%25eth0]/", "javascript:alert(1)", "data:text/html,x",
+	"file:///etc/passwd", "urn:ietf:wg:oauth:2.0:oob",
+	"https://app.example.com:443/", "http://localhost:80/", "https://app.example.com:0/",
+	"https://app.example.com:99999/", "https://app.example.com:08443/",
+	"http://[0:0:0:0:0:0:0:1]/", "http://[::ffff:127.0.0.1]/", "https://127.1/", "https://0x7f.1/",
+	"https://2130706433/", "https://-a.example/", "https://a-.example/",
+	"https://" + strings.Repeat("a", 64) + ".example/", "https://app.example.com/..;/b", "https://app.example.com/.;x",
+	"https://app.example.com/a%2f..%2fb",
+	"https://app.example.com/a%2Fb", "https://app.example.com/%5c..%5c", "https://app.example.com/%00",
+	"https://app.example.com/%0d%0aX", "https://app.example.com/%252f",
+	"a.b:", "myapp:/done", "com.example.app:done", "https://app.example.com/" +
+		strings.Repeat("a", settings.MaxRedirectURI),
 }
 
 func TestRedirectURI_is_written_in_one_way_only(t *testing.T) {
@@ -58,10 +73,12 @@ func FuzzRedirectURI(f *testing.F) {
 		if err != nil || u.String() != s || !u.IsAbs() || u.User != nil || u.Opaque != "" {
 			t.Fatalf("%q is accepted", s)
 		}
-		if ip, err := netip.ParseAddr(u.Hostname()); u.Scheme == "http" && u.Hostname() != "localhost" && (err != nil || !ip.IsLoopback()) {
+		if ip, err := netip.ParseAddr(u.Hostname()); u.Scheme == "http" && u.Hostname() != "localhost" &&
+			(err != nil || !ip.IsLoopback()) {
 			t.Errorf("%q leads over the network in the clear", s)
 		}
-		if host, _, _ := strings.Cut(strings.TrimPrefix(s, "https://"), "/"); u.Scheme == "https" && !strings.HasPrefix(host, u.Host) {
+		if host, _, _ := strings.Cut(strings.TrimPrefix(s, "https://"), "/"); u.Scheme == "https" &&
+			!strings.HasPrefix(host, u.Host) {
 			t.Errorf("%q leads to another host for who reads up to the first slash", s)
 		}
 		if base, err := url.Parse("https://id.example.com/api/"); err != nil || base.ResolveReference(u).String() != s {
@@ -84,7 +101,8 @@ func TestRedirectURI_errorNamesTheFormThatIsAccepted(t *testing.T) {
 		"http://app.example.com/":          "absolute URI",
 		"https://ada:hunter2@example.com/": "absolute URI",
 	} {
-		if err := settings.CheckRedirectURI(given); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
+		if err := settings.CheckRedirectURI(given); err == nil || !strings.Contains(err.Error(), want) ||
+			strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%q: %v, want %q", given, err, want)
 		}
 	}

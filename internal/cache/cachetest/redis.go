@@ -29,7 +29,8 @@ type Redis struct {
 	release io.Closer
 }
 
-// keeper kills the server when its standard input ends, so that no server outlives the test, however that ends.
+// keeper kills the server when its standard input ends, so that no server outlives the test,
+// however that ends.
 const keeper = `redis-server "$@" >/dev/null 2>&1 &
 echo $!
 while read -r _; do :; done
@@ -75,7 +76,8 @@ func (r *Redis) Restart() {
 	if err != nil {
 		r.Fatal(err)
 	}
-	r.keeper = exec.Command("sh", "-c", keeper, "sh", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no")
+	r.keeper = exec.Command("sh", "-c", keeper, "sh", "--bind", "127.0.0.1", "--port", port, "--save", "",
+		"--appendonly", "no")
 	if r.release, err = r.keeper.StdinPipe(); err != nil {
 		r.Fatal(err)
 	}
@@ -93,7 +95,8 @@ func (r *Redis) Restart() {
 	if r.process, err = os.FindProcess(pid); err != nil {
 		r.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); r.Client.Ping(context.Background()).Err() != nil; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); r.Client.Ping(context.Background()).
+		Err() != nil; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			r.Fatal("Redis does not start")
 		}
@@ -122,7 +125,8 @@ func (r *Redis) signal(s syscall.Signal) {
 	}
 }
 
-// Delayed returns a URL that leads to the server by a way on which one answer in a few is late, by up to a time.
+// Delayed returns a URL that leads to the server by a way on which one answer in a few is late, by
+// up to a time.
 func (r *Redis) Delayed(late time.Duration) string {
 	r.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(r.Context(), "tcp", "127.0.0.1:0")

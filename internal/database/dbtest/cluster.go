@@ -13,8 +13,8 @@ import (
 	_ "github.com/lib/pq" // database/sql driver "postgres"
 )
 
-// keeper stops the server when its standard input ends, so that no server outlives the process that started it, however
-// that ended.
+// keeper stops the server when its standard input ends, so that no server outlives the process that
+// started it, however that ended.
 const keeper = `trap : INT TERM
 "$@" >"$0/log" 2>&1 &
 while read -r _; do :; done
@@ -22,11 +22,13 @@ kill -INT "$(head -n 1 "$0/data/postmaster.pid")"
 wait
 rm -rf "$0"`
 
-// volatile are the settings of a server that keeps nothing through a crash of the machine, for speed.
+// volatile are the settings of a server that keeps nothing through a crash of the machine, for
+// speed.
 var volatile = []string{"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"}
 
-// StartPostgres starts a throw-away server on a free port of 127.0.0.1 and returns its URL and what stops it. A durable one commits as
-// Postgres does by default; any other does not wait for the disk.
+// StartPostgres starts a throw-away server on a free port of 127.0.0.1 and returns its URL and what
+// stops it. A durable one commits as Postgres does by default; any other does not wait for the
+// disk.
 func StartPostgres(durable bool) (url string, stop func(), err error) {
 	initdb, postgres, err := programs()
 	if err != nil {

@@ -18,13 +18,15 @@ import (
 	"tenantry/migrations"
 )
 
-// Each runs the test once on SQLite and once on Postgres, in parallel, each on a migrated database of its own.
+// Each runs the test once on SQLite and once on Postgres, in parallel, each on a migrated database
+// of its own.
 func Each(t *testing.T, test func(t *testing.T, db *database.DB)) {
 	t.Helper()
 	EachOptions(t, func(t *testing.T, opts database.Options) { test(t, Open(t, opts)) })
 }
 
-// EachOptions is Each for tests that open the database themselves, several times or in another process.
+// EachOptions is Each for tests that open the database themselves, several times or in another
+// process.
 func EachOptions(t *testing.T, test func(t *testing.T, opts database.Options)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) {
@@ -109,8 +111,8 @@ func MigrateUp(t testing.TB, opts database.Options) {
 type postgresServer struct {
 	url   string
 	admin *sql.DB
-	// stop is never called: the server stops when this process ends. It is kept because what it holds ends the server
-	// when it is collected.
+	// stop is never called: the server stops when this process ends. It is kept because what it
+	// holds ends the server when it is collected.
 	stop        func()
 	once        sync.Once
 	template    string
@@ -141,8 +143,8 @@ func server(t testing.TB) *postgresServer {
 	return s
 }
 
-// makeTemplate returns the name of a migrated database, which every test binary on the server shares. It gets that name
-// only when it is complete.
+// makeTemplate returns the name of a migrated database, which every test binary on the server
+// shares. It gets that name only when it is complete.
 func (s *postgresServer) makeTemplate(t testing.TB) (string, error) {
 	dir, err := migrations.Dir("postgres")
 	if err != nil {
@@ -191,7 +193,8 @@ func clone(t testing.TB, s *postgresServer, template string) database.Options {
 	return postgresOptions(ReplaceDatabase(s.url, name))
 }
 
-// create makes a database from a template, one at a time: Postgres refuses to copy a template that is being copied.
+// create makes a database from a template, one at a time: Postgres refuses to copy a template that
+// is being copied.
 func (s *postgresServer) create(name, template string) error {
 	creating.Lock()
 	defer creating.Unlock()

@@ -13,10 +13,11 @@ import (
 // sequential matches a plan that reads a table without an index, on either database.
 var sequential = regexp.MustCompile(`Seq Scan|SCAN `)
 
-// CheckIndexes fails the test if the one statement that run gives to the recorder reads a whole table in
-// the database. Matches of intermediate are removed from the plan first: SQLite reports so how it reads
-// the result of a part of the statement.
-func CheckIndexes(t testing.TB, db *database.DB, recorder *Recorder, name string, run func() error, intermediate *regexp.Regexp) {
+// CheckIndexes fails the test if the one statement that run gives to the recorder reads a whole
+// table in the database. Matches of intermediate are removed from the plan first: SQLite reports so
+// how it reads the result of a part of the statement.
+func CheckIndexes(t testing.TB, db *database.DB, recorder *Recorder, name string, run func() error,
+	intermediate *regexp.Regexp) {
 	t.Helper()
 	err := run()
 	statements := recorder.Statements()
@@ -29,8 +30,9 @@ func CheckIndexes(t testing.TB, db *database.DB, recorder *Recorder, name string
 	}
 }
 
-// Fill runs an INSERT that creates the rows :first to :last, for rows 0 to the number of rows, and updates
-// the statistics of the planner. Each part ends before the statement deadline on a busy machine.
+// Fill runs an INSERT that creates the rows :first to :last, for rows 0 to the number of rows, and
+// updates the statistics of the planner. Each part ends before the statement deadline on a busy
+// machine.
 func Fill(t testing.TB, db *database.DB, query string, rows int) {
 	t.Helper()
 	for first := 0; first < rows; first += 1_000 {

@@ -149,7 +149,8 @@ func (c *pooledClient) pass(message pgproto3.FrontendMessage) error {
 		if m.Name == "" {
 			break
 		}
-		own := &pgproto3.Parse{Name: fmt.Sprintf("%.16x", sha256.Sum256([]byte(m.Query))), Query: m.Query, ParameterOIDs: append([]uint32{}, m.ParameterOIDs...)}
+		own := &pgproto3.Parse{Name: fmt.Sprintf("%.16x", sha256.Sum256([]byte(m.Query))), Query: m.Query,
+			ParameterOIDs: append([]uint32{}, m.ParameterOIDs...)}
 		c.statements[m.Name] = own
 		if c.server.prepared[own.Name] {
 			c.Send(&pgproto3.ParseComplete{})

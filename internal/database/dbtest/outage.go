@@ -16,8 +16,9 @@ import (
 	"tenantry/internal/database"
 )
 
-// Cluster is a Postgres server of one test's own, to be stopped, killed and started again at the same address. It keeps
-// what it has acknowledged through all of that, and would lose it in a power cut alone.
+// Cluster is a Postgres server of one test's own, to be stopped, killed and started again at the
+// same address. It keeps what it has acknowledged through all of that, and would lose it in a power
+// cut alone.
 type Cluster struct {
 	// Options are those of its one database, which was never migrated.
 	database.Options
@@ -89,7 +90,8 @@ func ownCluster(t testing.TB, initdb, postgres string) *Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.command = []string{"-c", clusterKeeper, c.dir, postgres, "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1",
+	c.command = []string{"-c", clusterKeeper, c.dir, postgres, "-D", data, "-p", port, "-c",
+		"listen_addresses=127.0.0.1",
 		"-c", "unix_socket_directories=", "-c", "fsync=off"}
 	c.Options = postgresOptions("postgres://postgres@127.0.0.1:" + port + "/postgres?sslmode=disable")
 	c.Start()
@@ -103,8 +105,8 @@ func ownCluster(t testing.TB, initdb, postgres string) *Cluster {
 	return c
 }
 
-// Start starts the server and waits until it accepts connections. What a killed one has left behind may refuse the first
-// attempts.
+// Start starts the server and waits until it accepts connections. What a killed one has left behind
+// may refuse the first attempts.
 func (c *Cluster) Start() {
 	c.t.Helper()
 	err := c.attempt()
@@ -144,8 +146,8 @@ func (c *Cluster) attempt() error {
 	}
 }
 
-// Stop sends the server a signal that ends it, and waits until it has ended: SIGINT is Postgres's fast shutdown, SIGQUIT
-// the immediate one, SIGKILL a crash.
+// Stop sends the server a signal that ends it, and waits until it has ended: SIGINT is Postgres's
+// fast shutdown, SIGQUIT the immediate one, SIGKILL a crash.
 func (c *Cluster) Stop(sig syscall.Signal) {
 	c.t.Helper()
 	pid, err := c.pid()

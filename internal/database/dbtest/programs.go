@@ -13,8 +13,8 @@ import (
 	"syscall"
 )
 
-// BinVariable names the folder of the Postgres programs that tests start their servers with, instead
-// of those of the machine.
+// BinVariable names the folder of the Postgres programs that tests start their servers with,
+// instead of those of the machine.
 const BinVariable = "TENANTRY_TEST_POSTGRES_BIN"
 
 // ErrNoPostgres means that there is neither a server to use nor the programs to start one.

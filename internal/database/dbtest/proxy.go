@@ -11,8 +11,8 @@ import (
 	"tenantry/internal/database"
 )
 
-// Proxy stands between a client and Postgres, to be cut and restored: what the client sees is a server that goes away and
-// comes back.
+// Proxy stands between a client and Postgres, to be cut and restored: what the client sees is a
+// server that goes away and comes back.
 type Proxy struct {
 	t       *testing.T
 	address string
@@ -45,7 +45,8 @@ func ThroughProxy(t *testing.T, opts database.Options) (*Proxy, database.Options
 	return p, opts
 }
 
-// ThroughProxyOf is ThroughProxy for connections of one application_name. The others pass undisturbed.
+// ThroughProxyOf is ThroughProxy for connections of one application_name. The others pass
+// undisturbed.
 func ThroughProxyOf(t *testing.T, opts database.Options, name string) (*Proxy, database.Options) {
 	t.Helper()
 	p, opts := ThroughProxy(t, opts)
@@ -94,7 +95,8 @@ func (p *Proxy) Cut() {
 	clear(p.open)
 }
 
-// Stall keeps every connection open and lets nothing pass, as a stopped server does, until the returned function is called.
+// Stall keeps every connection open and lets nothing pass, as a stopped server does, until the
+// returned function is called.
 func (p *Proxy) Stall() (resume func()) {
 	p.stall.Lock()
 	return p.stall.Unlock

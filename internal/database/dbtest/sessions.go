@@ -32,7 +32,8 @@ func GiveSessions(t testing.TB, db *database.DB, tenant, user uuid.UUID, version
 	now := time.Now()
 	for first := 1; first <= n; first += part {
 		last := min(first+part-1, n)
-		_, err := db.Client.ExecContext(t.Context(), statement, first, last, tenant, user, now, now.Add(time.Hour), version)
+		_, err := db.Client.ExecContext(t.Context(), statement, first, last, tenant, user, now, now.Add(time.Hour),
+			version)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,9 +10,9 @@ import (
 // logLinePrefix is how StatementLog tells the database of a line.
 const logLinePrefix = "[%d] "
 
-// StatementLog runs do and returns the statements that Postgres logged on the pool's database meanwhile, as the server saw
-// them. The connections of the pool are replaced by new ones, which begin to log. The test is skipped on a server whose log
-// cannot be read.
+// StatementLog runs do and returns the statements that Postgres logged on the pool's database
+// meanwhile, as the server saw them. The connections of the pool are replaced by new ones, which
+// begin to log. The test is skipped on a server whose log cannot be read.
 func StatementLog(t *testing.T, db *sql.DB, do func()) []string {
 	t.Helper()
 	s := server(t)
@@ -38,7 +38,8 @@ func StatementLog(t *testing.T, db *sql.DB, do func()) []string {
 		}
 		return log
 	}
-	// The first statement on each connection also prepares it; what counts is what comes after the mark.
+	// The first statement on each connection also prepares it; what counts is what comes after the
+	// mark.
 	do()
 	if _, err := db.ExecContext(t.Context(), "SELECT '"+mark+"'"); err != nil {
 		t.Fatal(err)
@@ -73,7 +74,8 @@ func logFile(t *testing.T, admin *sql.DB) (path string) {
 		Scan(&path, &prefix, &size)
 	if err != nil || !size.Valid || prefix != logLinePrefix {
 		t.Skipf("NOT TESTED BY THE LOG OF POSTGRES: this server needs logging_collector = on, log_line_prefix = '%s', "+
-			"and a superuser in TENANTRY_TEST_POSTGRES_URL (log %q, prefix %q, error %v)", logLinePrefix, path, prefix, err)
+			"and a superuser in TENANTRY_TEST_POSTGRES_URL (log %q, prefix %q, error %v)", logLinePrefix, path, prefix,
+			err)
 	}
 	return path
 }

@@ -87,7 +87,8 @@ func markdown() []byte {
 	for _, code := range problem.Codes {
 		if status := code.Statuses[0]; status != last {
 			last = status
-			fmt.Fprintf(&b, "\n## %d %s\n\n| `code` | when | what the client does |\n|---|---|---|\n", status, http.StatusText(status))
+			fmt.Fprintf(&b, "\n## %d %s\n\n| `code` | when | what the client does |\n|---|---|---|\n", status,
+				http.StatusText(status))
 		}
 		name := "`" + code.Name + "`"
 		for _, also := range code.Statuses[1:] {

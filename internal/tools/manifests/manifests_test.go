@@ -1,5 +1,5 @@
-// Package manifests_test checks the Kubernetes manifests in deploy/kubernetes. It is a separate module, so that the server's module does
-// not depend on Kubernetes' packages.
+// Package manifests_test checks the Kubernetes manifests in deploy/kubernetes. It is a separate
+// module, so that the server's module does not depend on Kubernetes' packages.
 package manifests_test
 
 import (
@@ -45,8 +45,9 @@ func decode(t *testing.T, file string, document []byte) any {
 		t.Fatalf("%s: %v", file, err)
 	}
 	types := map[string]any{
-		"batch/v1 Job": &batch.Job{}, "apps/v1 Deployment": &apps.Deployment{}, "policy/v1 PodDisruptionBudget": &policy.PodDisruptionBudget{},
-		"v1 Service": &core.Service{}, "networking.k8s.io/v1 Ingress": &networking.Ingress{},
+		"batch/v1 Job": &batch.Job{}, "apps/v1 Deployment": &apps.Deployment{},
+		"policy/v1 PodDisruptionBudget": &policy.PodDisruptionBudget{},
+		"v1 Service":                    &core.Service{}, "networking.k8s.io/v1 Ingress": &networking.Ingress{},
 		"networking.k8s.io/v1 NetworkPolicy": &networking.NetworkPolicy{},
 	}
 	object, known := types[kind.APIVersion+" "+kind.Kind]
@@ -74,10 +75,12 @@ func the[T any](t *testing.T) T {
 
 func TestPods_areConfined(t *testing.T) {
 	t.Parallel()
-	for _, pod := range []core.PodSpec{the[*apps.Deployment](t).Spec.Template.Spec, the[*batch.Job](t).Spec.Template.Spec} {
+	for _, pod := range []core.PodSpec{the[*apps.Deployment](t).Spec.Template.Spec,
+		the[*batch.Job](t).Spec.Template.Spec} {
 		container := pod.Containers[0]
 		limits := container.SecurityContext
-		if !*limits.ReadOnlyRootFilesystem || *limits.AllowPrivilegeEscalation || !slices.Contains(limits.Capabilities.Drop, "ALL") {
+		if !*limits.ReadOnlyRootFilesystem || *limits.AllowPrivilegeEscalation ||
+			!slices.Contains(limits.Capabilities.Drop, "ALL") {
 			t.Errorf("%s: %+v", container.Name, limits)
 		}
 		if as := pod.SecurityContext; !*as.RunAsNonRoot || *as.RunAsUser != 65532 || *as.FSGroup != 65532 {
@@ -95,7 +98,8 @@ func TestPods_areConfined(t *testing.T) {
 // Each variable with the path of a file names a file that the pod mounts.
 func TestPods_mountTheSecretsThatTheyRead(t *testing.T) {
 	t.Parallel()
-	for _, pod := range []core.PodSpec{the[*apps.Deployment](t).Spec.Template.Spec, the[*batch.Job](t).Spec.Template.Spec} {
+	for _, pod := range []core.PodSpec{the[*apps.Deployment](t).Spec.Template.Spec,
+		the[*batch.Job](t).Spec.Template.Spec} {
 		mount, source := pod.Containers[0].VolumeMounts[0], pod.Volumes[0]
 		mounted := map[string]bool{}
 		for _, item := range source.Secret.Items {
@@ -126,7 +130,8 @@ func TestDeployment_stopsGracefully(t *testing.T) {
 	if *d.Spec.Replicas < 2 || d.Spec.Strategy.RollingUpdate.MaxUnavailable.IntValue() != 0 {
 		t.Errorf("%d instances, %v may be away", *d.Spec.Replicas, d.Spec.Strategy.RollingUpdate.MaxUnavailable)
 	}
-	for path, probe := range map[string]*core.Probe{"/healthz": container.LivenessProbe, "/readyz": container.ReadinessProbe} {
+	for path, probe := range map[string]*core.Probe{"/healthz": container.LivenessProbe,
+		"/readyz": container.ReadinessProbe} {
 		if probe.HTTPGet.Path != path || probe.HTTPGet.Port.String() != "http" {
 			t.Errorf("%s: %+v", path, probe.HTTPGet)
 		}
@@ -139,7 +144,8 @@ func TestService_leadsToThePods(t *testing.T) {
 	d, service, ingress := the[*apps.Deployment](t), the[*core.Service](t), the[*networking.Ingress](t)
 	for name, selector := range map[string]map[string]string{
 		"deployment": d.Spec.Selector.MatchLabels, "service": service.Spec.Selector,
-		"budget": the[*policy.PodDisruptionBudget](t).Spec.Selector.MatchLabels, "policy": the[*networking.NetworkPolicy](t).Spec.PodSelector.MatchLabels,
+		"budget": the[*policy.PodDisruptionBudget](t).Spec.Selector.MatchLabels,
+		"policy": the[*networking.NetworkPolicy](t).Spec.PodSelector.MatchLabels,
 	} {
 		for key, value := range selector {
 			if d.Spec.Template.Labels[key] != value {

@@ -66,13 +66,15 @@ func drift(ctx context.Context, all []*folder, tables []*entschema.Table) error 
 		if err != nil {
 			return err
 		}
-		errs = append(errs, fmt.Errorf("migrations/%s does not match the schemas: run `task migrate -- name`:\n%s", name, content))
+		errs = append(errs, fmt.Errorf("migrations/%s does not match the schemas: run `task migrate -- name`:\n%s",
+			name, content))
 	}
 	return errors.Join(errs...)
 }
 
 // plan returns the plan of each folder that needs a migration, by the folder's name.
-func plan(ctx context.Context, all []*folder, tables []*entschema.Table, name string) (map[string]*migrate.Plan, error) {
+func plan(ctx context.Context, all []*folder, tables []*entschema.Table, name string) (map[string]*migrate.Plan,
+	error) {
 	plans := map[string]*migrate.Plan{}
 	for _, f := range all {
 		// Not ent's NamedDiff: it plans no DROP TABLE.

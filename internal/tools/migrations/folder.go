@@ -97,7 +97,8 @@ func validate(ctx context.Context, root string, all []*folder) error {
 			return err
 		}
 		if err := migrate.Validate(dir); err != nil {
-			return fmt.Errorf("%s: %w: after a manual edit run `go run ./internal/tools/migrations hash`", dir.Path(), err)
+			return fmt.Errorf("%s: %w: after a manual edit run `go run ./internal/tools/migrations hash`", dir.Path(),
+				err)
 		}
 		files, err := dir.Files()
 		if err != nil {

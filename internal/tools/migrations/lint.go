@@ -17,8 +17,8 @@ import (
 // rules are the analyzers whose findings are errors, as in atlas.hcl.
 var rules = []string{"destructive", "data_depend"}
 
-// lint fails if the last migration of a folder destroys data, or may fail because of data. A comment
-// `-- atlas:nolint destructive` permits the statement below it.
+// lint fails if the last migration of a folder destroys data, or may fail because of data. A
+// comment `-- atlas:nolint destructive` permits the statement below it.
 //
 // lint reports RENAME COLUMN as a dropped and an added column. The Atlas CLI recognises it with SQL
 // parsers that are not in the library.
@@ -112,7 +112,8 @@ func (f *folder) analyze(ctx context.Context, file *sqlcheck.File) error {
 			for _, d := range r.Diagnostics {
 				if reported = true; !excused(file, d, rule) {
 					line := strings.Count(string(file.Bytes()[:d.Pos]), "\n") + 1
-					errs = append(errs, fmt.Errorf("%s/%s:%d: %s (%s, %s)", f.dir.Path(), file.Name(), line, d.Text, rule, d.Code))
+					errs = append(errs, fmt.Errorf("%s/%s:%d: %s (%s, %s)", f.dir.Path(), file.Name(), line, d.Text,
+						rule, d.Code))
 				}
 			}
 		}

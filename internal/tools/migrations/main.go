@@ -45,7 +45,8 @@ func run(ctx context.Context, root, devURL string, args []string, out io.Writer)
 	}
 	if devURL == "" {
 		if command == "diff" || os.Getenv("CI") == "true" {
-			return errors.New("no Postgres: set ATLAS_DEV_URL to an empty database, or install the PostgreSQL server programs")
+			return errors.New("no Postgres: set ATLAS_DEV_URL to an empty database, or install the PostgreSQL server " +
+				"programs")
 		}
 		fmt.Fprintln(out, "POSTGRES MIGRATIONS NOT CHECKED: ATLAS_DEV_URL is not set")
 	}

@@ -73,8 +73,10 @@ func TestDiff_writesOneVersionToBothFolders(t *testing.T) {
 		t.Fatal(err)
 	}
 	for folder, want := range map[string]string{
-		"postgres": "-- Modify \"tenants\" table\nALTER TABLE \"tenants\" ADD COLUMN \"note\" character varying NOT NULL DEFAULT 'it''s';\n",
-		"sqlite":   "-- Add column \"note\" to table: \"tenants\"\nALTER TABLE `tenants` ADD COLUMN `note` text NOT NULL DEFAULT 'it''s';\n",
+		"postgres": "-- Modify \"tenants\" table\nALTER TABLE \"tenants\" ADD COLUMN \"note\" character varying NOT " +
+			"NULL DEFAULT 'it''s';\n",
+		"sqlite": "-- Add column \"note\" to table: \"tenants\"\nALTER TABLE `tenants` ADD COLUMN `note` text NOT " +
+			"NULL DEFAULT 'it''s';\n",
 	} {
 		if got := written(t, root, "add_note")[folder]; got != want {
 			t.Errorf("%s: %q, want %q", folder, got, want)
@@ -97,7 +99,8 @@ func TestDiff_changeOfOneDatabaseIsVersionOfBoth(t *testing.T) {
 		if folder == "postgres" {
 			content = "SELECT 1;\n"
 		}
-		if err := os.WriteFile(filepath.Join(root, folder, "20980101000000_by_hand.sql"), []byte(content), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(root, folder, "20980101000000_by_hand.sql"), []byte(content),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -108,7 +111,8 @@ func TestDiff_changeOfOneDatabaseIsVersionOfBoth(t *testing.T) {
 	if err := diff(t.Context(), all, tables, nextVersion, "add_note", new(bytes.Buffer)); err != nil {
 		t.Fatal(err)
 	}
-	if got := written(t, root, "add_note"); got["sqlite"] != unchanged || !strings.Contains(got["postgres"], "ADD COLUMN") {
+	if got := written(t, root, "add_note"); got["sqlite"] != unchanged ||
+		!strings.Contains(got["postgres"], "ADD COLUMN") {
 		t.Errorf("%q", got)
 	}
 	if err := validate(t.Context(), root, all); err != nil {
@@ -123,7 +127,9 @@ func TestDrift_missingColumnAndSurplusTableAreErrors(t *testing.T) {
 		t.Fatalf("the folders: %v", err)
 	}
 	missing := withColumn("tenants", &entschema.Column{Name: "note", Type: field.TypeString, Nullable: true})
-	surplus := slices.DeleteFunc(slices.Clone(entmigrate.Tables), func(t *entschema.Table) bool { return t.Name == "throttles" })
+	surplus := slices.DeleteFunc(slices.Clone(entmigrate.Tables), func(t *entschema.Table) bool {
+		return t.Name == "throttles"
+	})
 	for want, tables := range map[string][]*entschema.Table{"ADD COLUMN": missing, "DROP TABLE": surplus} {
 		err := drift(t.Context(), all, tables)
 		if err == nil || strings.Count(err.Error(), want) != len(folders) {

@@ -18,14 +18,16 @@ import (
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:9998", "address to listen on")
-	callback := flag.String("callback", "http://127.0.0.1:8080/api/v1/auth/oauth/local/callback", "redirect URI of the client")
+	callback := flag.String("callback", "http://127.0.0.1:8080/api/v1/auth/oauth/local/callback",
+		"redirect URI of the client")
 	flag.Parse()
 	issuer := "http://" + *listen
 	clients := map[string]*storage.Client{"tenantry": storage.WebClient("tenantry", "secret", *callback)}
 	store := storage.NewStorageWithClients(storage.NewUserStore(issuer), clients)
 	server := &http.Server{
 		Addr: *listen, ReadHeaderTimeout: 5 * time.Second,
-		Handler: exampleop.SetupServer(issuer, store, slog.New(slog.NewTextHandler(io.Discard, nil)), true, op.WithAllowInsecure()),
+		Handler: exampleop.SetupServer(issuer, store, slog.New(slog.NewTextHandler(io.Discard, nil)), true,
+			op.WithAllowInsecure()),
 	}
 	log.Printf("OpenID provider at %s; the redirect URI of the client tenantry is %s", issuer, *callback)
 	log.Fatal(server.ListenAndServe())

