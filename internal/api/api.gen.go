@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -1506,7 +1505,7 @@ type ServerInterface interface {
 	GetReadiness(c *gin.Context)
 }
 
-// ServerInterfaceWrapper converts requests to parameters.
+// ServerInterfaceWrapper converts contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler            ServerInterface
 	HandlerMiddlewares []MiddlewareFunc
@@ -1524,6 +1523,7 @@ func (siw *ServerInterfaceWrapper) GetJWKS(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.GetJWKS(c)
 }
 
@@ -1536,6 +1536,7 @@ func (siw *ServerInterfaceWrapper) Login(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.Login(c)
 }
 
@@ -1548,6 +1549,7 @@ func (siw *ServerInterfaceWrapper) Logout(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.Logout(c)
 }
 
@@ -1560,6 +1562,7 @@ func (siw *ServerInterfaceWrapper) LogoutAll(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.LogoutAll(c)
 }
 
@@ -1572,6 +1575,7 @@ func (siw *ServerInterfaceWrapper) ExchangeOAuthCode(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.ExchangeOAuthCode(c)
 }
 
@@ -1584,23 +1588,25 @@ func (siw *ServerInterfaceWrapper) UnlinkOAuth(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.UnlinkOAuth(c)
 }
 
 // ListOAuthOffers operation middleware
 func (siw *ServerInterfaceWrapper) ListOAuthOffers(c *gin.Context) {
 
-	var params ListOAuthOffersParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
-	}
+	var err error
+	_ = err
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOAuthOffersParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1609,50 +1615,58 @@ func (siw *ServerInterfaceWrapper) ListOAuthOffers(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.ListOAuthOffers(c, params)
 }
 
 // AuthorizeOAuth operation middleware
 func (siw *ServerInterfaceWrapper) AuthorizeOAuth(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "provider" -------------
 	var provider OAuthProviderName
-	if err := runtime.BindStyledParameterWithOptions("simple", "provider", c.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "provider", c.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter provider: %w", err), http.StatusBadRequest)
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
 	var params AuthorizeOAuthParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "redirect_uri" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "redirect_uri", c.Request.URL.Query(), &params.RedirectURI, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter redirect_uri: %w", err), http.StatusBadRequest)
+		return
 	}
 
-	if query.Has("redirect_uri") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "redirect_uri", query, &params.RedirectURI, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter redirect_uri: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "code_challenge" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "code_challenge", c.Request.URL.Query(), &params.CodeChallenge, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter code_challenge: %w", err), http.StatusBadRequest)
+		return
 	}
 
-	if query.Has("code_challenge") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "code_challenge", query, &params.CodeChallenge, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter code_challenge: %w", err), http.StatusBadRequest)
-			return
-		}
-	}
+	// ------------- Optional query parameter "code_challenge_method" -------------
 
-	if query.Has("code_challenge_method") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "code_challenge_method", query, &params.CodeChallengeMethod, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter code_challenge_method: %w", err), http.StatusBadRequest)
-			return
-		}
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "code_challenge_method", c.Request.URL.Query(), &params.CodeChallengeMethod, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter code_challenge_method: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1661,50 +1675,58 @@ func (siw *ServerInterfaceWrapper) AuthorizeOAuth(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.AuthorizeOAuth(c, provider, params)
 }
 
 // CallBackOAuth operation middleware
 func (siw *ServerInterfaceWrapper) CallBackOAuth(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "provider" -------------
 	var provider string
-	if err := runtime.BindStyledParameterWithOptions("simple", "provider", c.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "provider", c.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter provider: %w", err), http.StatusBadRequest)
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
 	var params CallBackOAuthParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
+
+	// ------------- Required query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
 	}
 
-	{
-		if err := runtime.BindQueryParameterWithOptions("form", true, true, "state", query, &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "code" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "code", c.Request.URL.Query(), &params.Code, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter code: %w", err), http.StatusBadRequest)
+		return
 	}
 
-	if query.Has("code") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "code", query, &params.Code, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter code: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "error" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "error", c.Request.URL.Query(), &params.Error, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter error: %w", err), http.StatusBadRequest)
+		return
 	}
 
-	if query.Has("error") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "error", query, &params.Error, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter error: %w", err), http.StatusBadRequest)
-			return
-		}
-	}
+	// ------------- Optional query parameter "iss" -------------
 
-	if query.Has("iss") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "iss", query, &params.Iss, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter iss: %w", err), http.StatusBadRequest)
-			return
-		}
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "iss", c.Request.URL.Query(), &params.Iss, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter iss: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1713,14 +1735,21 @@ func (siw *ServerInterfaceWrapper) CallBackOAuth(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.CallBackOAuth(c, provider, params)
 }
 
 // PostOAuthCallback operation middleware
 func (siw *ServerInterfaceWrapper) PostOAuthCallback(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "provider" -------------
 	var provider string
-	if err := runtime.BindStyledParameterWithOptions("simple", "provider", c.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "provider", c.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter provider: %w", err), http.StatusBadRequest)
 		return
 	}
@@ -1731,29 +1760,34 @@ func (siw *ServerInterfaceWrapper) PostOAuthCallback(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.PostOAuthCallback(c, provider)
 }
 
 // LinkOAuth operation middleware
 func (siw *ServerInterfaceWrapper) LinkOAuth(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "provider" -------------
 	var provider OAuthProviderName
-	if err := runtime.BindStyledParameterWithOptions("simple", "provider", c.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "provider", c.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter provider: %w", err), http.StatusBadRequest)
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
 	var params LinkOAuthParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
-	}
 
-	if query.Has("redirect_uri") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "redirect_uri", query, &params.RedirectURI, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter redirect_uri: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "redirect_uri" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "redirect_uri", c.Request.URL.Query(), &params.RedirectURI, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter redirect_uri: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1762,6 +1796,7 @@ func (siw *ServerInterfaceWrapper) LinkOAuth(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.LinkOAuth(c, provider, params)
 }
 
@@ -1774,6 +1809,7 @@ func (siw *ServerInterfaceWrapper) ChangePassword(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.ChangePassword(c)
 }
 
@@ -1786,6 +1822,7 @@ func (siw *ServerInterfaceWrapper) Refresh(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.Refresh(c)
 }
 
@@ -1798,6 +1835,7 @@ func (siw *ServerInterfaceWrapper) Register(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.Register(c)
 }
 
@@ -1810,14 +1848,21 @@ func (siw *ServerInterfaceWrapper) ListSessions(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.ListSessions(c)
 }
 
 // EndSession operation middleware
 func (siw *ServerInterfaceWrapper) EndSession(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
 	var id ID
-	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
@@ -1828,23 +1873,25 @@ func (siw *ServerInterfaceWrapper) EndSession(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.EndSession(c, id)
 }
 
 // ListOAuthProviders operation middleware
 func (siw *ServerInterfaceWrapper) ListOAuthProviders(c *gin.Context) {
 
-	var params ListOAuthProvidersParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
-	}
+	var err error
+	_ = err
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOAuthProvidersParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1853,23 +1900,25 @@ func (siw *ServerInterfaceWrapper) ListOAuthProviders(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.ListOAuthProviders(c, params)
 }
 
 // CreateOAuthProvider operation middleware
 func (siw *ServerInterfaceWrapper) CreateOAuthProvider(c *gin.Context) {
 
-	var params CreateOAuthProviderParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
-	}
+	var err error
+	_ = err
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateOAuthProviderParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1878,29 +1927,34 @@ func (siw *ServerInterfaceWrapper) CreateOAuthProvider(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.CreateOAuthProvider(c, params)
 }
 
 // DeleteOAuthProvider operation middleware
 func (siw *ServerInterfaceWrapper) DeleteOAuthProvider(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
 	var id ID
-	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
 	var params DeleteOAuthProviderParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
-	}
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1909,29 +1963,34 @@ func (siw *ServerInterfaceWrapper) DeleteOAuthProvider(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.DeleteOAuthProvider(c, id, params)
 }
 
 // GetOAuthProvider operation middleware
 func (siw *ServerInterfaceWrapper) GetOAuthProvider(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
 	var id ID
-	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
 	var params GetOAuthProviderParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
-	}
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1940,29 +1999,34 @@ func (siw *ServerInterfaceWrapper) GetOAuthProvider(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.GetOAuthProvider(c, id, params)
 }
 
 // UpdateOAuthProvider operation middleware
 func (siw *ServerInterfaceWrapper) UpdateOAuthProvider(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
 	var id ID
-	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
 	var params UpdateOAuthProviderParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
-	}
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1971,6 +2035,7 @@ func (siw *ServerInterfaceWrapper) UpdateOAuthProvider(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.UpdateOAuthProvider(c, id, params)
 }
 
@@ -1983,6 +2048,7 @@ func (siw *ServerInterfaceWrapper) ListPermissions(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.ListPermissions(c)
 }
 
@@ -1995,23 +2061,25 @@ func (siw *ServerInterfaceWrapper) CheckPermissions(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.CheckPermissions(c)
 }
 
 // ListRoles operation middleware
 func (siw *ServerInterfaceWrapper) ListRoles(c *gin.Context) {
 
-	var params ListRolesParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
-	}
+	var err error
+	_ = err
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRolesParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2020,23 +2088,25 @@ func (siw *ServerInterfaceWrapper) ListRoles(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.ListRoles(c, params)
 }
 
 // CreateRole operation middleware
 func (siw *ServerInterfaceWrapper) CreateRole(c *gin.Context) {
 
-	var params CreateRoleParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
-	}
+	var err error
+	_ = err
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateRoleParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2045,29 +2115,34 @@ func (siw *ServerInterfaceWrapper) CreateRole(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.CreateRole(c, params)
 }
 
 // DeleteRole operation middleware
 func (siw *ServerInterfaceWrapper) DeleteRole(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
 	var id ID
-	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
 	var params DeleteRoleParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
-	}
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2076,29 +2151,34 @@ func (siw *ServerInterfaceWrapper) DeleteRole(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.DeleteRole(c, id, params)
 }
 
 // GetRole operation middleware
 func (siw *ServerInterfaceWrapper) GetRole(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
 	var id ID
-	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
 	var params GetRoleParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
-	}
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2107,29 +2187,34 @@ func (siw *ServerInterfaceWrapper) GetRole(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.GetRole(c, id, params)
 }
 
 // UpdateRole operation middleware
 func (siw *ServerInterfaceWrapper) UpdateRole(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
 	var id ID
-	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
 	var params UpdateRoleParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
-	}
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2138,6 +2223,7 @@ func (siw *ServerInterfaceWrapper) UpdateRole(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.UpdateRole(c, id, params)
 }
 
@@ -2150,23 +2236,25 @@ func (siw *ServerInterfaceWrapper) SignUp(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.SignUp(c)
 }
 
 // GetOwnTenant operation middleware
 func (siw *ServerInterfaceWrapper) GetOwnTenant(c *gin.Context) {
 
-	var params GetOwnTenantParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
-	}
+	var err error
+	_ = err
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetOwnTenantParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2175,23 +2263,25 @@ func (siw *ServerInterfaceWrapper) GetOwnTenant(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.GetOwnTenant(c, params)
 }
 
 // UpdateOwnTenant operation middleware
 func (siw *ServerInterfaceWrapper) UpdateOwnTenant(c *gin.Context) {
 
-	var params UpdateOwnTenantParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
-	}
+	var err error
+	_ = err
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateOwnTenantParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2200,30 +2290,33 @@ func (siw *ServerInterfaceWrapper) UpdateOwnTenant(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.UpdateOwnTenant(c, params)
 }
 
 // ListTenants operation middleware
 func (siw *ServerInterfaceWrapper) ListTenants(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
 	var params ListTenantsParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
 	}
 
-	if query.Has("limit") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "limit", query, &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
-			return
-		}
-	}
+	// ------------- Optional query parameter "cursor" -------------
 
-	if query.Has("cursor") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "cursor", query, &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
-			return
-		}
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2232,6 +2325,7 @@ func (siw *ServerInterfaceWrapper) ListTenants(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.ListTenants(c, params)
 }
 
@@ -2244,14 +2338,21 @@ func (siw *ServerInterfaceWrapper) CreateTenant(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.CreateTenant(c)
 }
 
 // DeleteTenant operation middleware
 func (siw *ServerInterfaceWrapper) DeleteTenant(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
 	var id ID
-	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
@@ -2262,14 +2363,21 @@ func (siw *ServerInterfaceWrapper) DeleteTenant(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.DeleteTenant(c, id)
 }
 
 // GetTenant operation middleware
 func (siw *ServerInterfaceWrapper) GetTenant(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
 	var id ID
-	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
@@ -2280,14 +2388,21 @@ func (siw *ServerInterfaceWrapper) GetTenant(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.GetTenant(c, id)
 }
 
 // UpdateTenant operation middleware
 func (siw *ServerInterfaceWrapper) UpdateTenant(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
 	var id ID
-	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
@@ -2298,14 +2413,21 @@ func (siw *ServerInterfaceWrapper) UpdateTenant(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.UpdateTenant(c, id)
 }
 
 // ResumeTenant operation middleware
 func (siw *ServerInterfaceWrapper) ResumeTenant(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
 	var id ID
-	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
@@ -2316,14 +2438,21 @@ func (siw *ServerInterfaceWrapper) ResumeTenant(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.ResumeTenant(c, id)
 }
 
 // SuspendTenant operation middleware
 func (siw *ServerInterfaceWrapper) SuspendTenant(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
 	var id ID
-	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
@@ -2334,79 +2463,89 @@ func (siw *ServerInterfaceWrapper) SuspendTenant(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.SuspendTenant(c, id)
 }
 
 // ListUsers operation middleware
 func (siw *ServerInterfaceWrapper) ListUsers(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
 	var params ListUsersParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
 	}
 
-	if query.Has("limit") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "limit", query, &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
 	}
 
-	if query.Has("cursor") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "cursor", query, &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "total" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "total", c.Request.URL.Query(), &params.Total, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter total: %w", err), http.StatusBadRequest)
+		return
 	}
 
-	if query.Has("total") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "total", query, &params.Total, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter total: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "is_active" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "is_active", c.Request.URL.Query(), &params.IsActive, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter is_active: %w", err), http.StatusBadRequest)
+		return
 	}
 
-	if query.Has("is_active") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "is_active", query, &params.IsActive, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter is_active: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "role" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "role", c.Request.URL.Query(), &params.Role, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter role: %w", err), http.StatusBadRequest)
+		return
 	}
 
-	if query.Has("role") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "role", query, &params.Role, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter role: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "email" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "email", c.Request.URL.Query(), &params.Email, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter email: %w", err), http.StatusBadRequest)
+		return
 	}
 
-	if query.Has("email") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "email", query, &params.Email, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter email: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", c.Request.URL.Query(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter q: %w", err), http.StatusBadRequest)
+		return
 	}
 
-	if query.Has("q") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "q", query, &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter q: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "include" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "include", c.Request.URL.Query(), &params.Include, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter include: %w", err), http.StatusBadRequest)
+		return
 	}
 
-	if query.Has("include") {
-		if err := runtime.BindQueryParameterWithOptions("form", false, false, "include", query, &params.Include, runtime.BindQueryParameterOptions{Type: "array", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter include: %w", err), http.StatusBadRequest)
-			return
-		}
-	}
+	// ------------- Optional query parameter "tenant" -------------
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2415,23 +2554,25 @@ func (siw *ServerInterfaceWrapper) ListUsers(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.ListUsers(c, params)
 }
 
 // CreateUser operation middleware
 func (siw *ServerInterfaceWrapper) CreateUser(c *gin.Context) {
 
-	var params CreateUserParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
-	}
+	var err error
+	_ = err
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateUserParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2440,23 +2581,25 @@ func (siw *ServerInterfaceWrapper) CreateUser(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.CreateUser(c, params)
 }
 
 // GetMe operation middleware
 func (siw *ServerInterfaceWrapper) GetMe(c *gin.Context) {
 
-	var params GetMeParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
-	}
+	var err error
+	_ = err
 
-	if query.Has("include") {
-		if err := runtime.BindQueryParameterWithOptions("form", false, false, "include", query, &params.Include, runtime.BindQueryParameterOptions{Type: "array", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter include: %w", err), http.StatusBadRequest)
-			return
-		}
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetMeParams
+
+	// ------------- Optional query parameter "include" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "include", c.Request.URL.Query(), &params.Include, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter include: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2465,6 +2608,7 @@ func (siw *ServerInterfaceWrapper) GetMe(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.GetMe(c, params)
 }
 
@@ -2477,6 +2621,7 @@ func (siw *ServerInterfaceWrapper) UpdateMe(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.UpdateMe(c)
 }
 
@@ -2489,29 +2634,34 @@ func (siw *ServerInterfaceWrapper) ListMyIdentities(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.ListMyIdentities(c)
 }
 
 // DeleteUser operation middleware
 func (siw *ServerInterfaceWrapper) DeleteUser(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
 	var id ID
-	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
 	var params DeleteUserParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
-	}
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2520,36 +2670,42 @@ func (siw *ServerInterfaceWrapper) DeleteUser(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.DeleteUser(c, id, params)
 }
 
 // GetUser operation middleware
 func (siw *ServerInterfaceWrapper) GetUser(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
 	var id ID
-	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
 	var params GetUserParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
+
+	// ------------- Optional query parameter "include" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "include", c.Request.URL.Query(), &params.Include, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter include: %w", err), http.StatusBadRequest)
+		return
 	}
 
-	if query.Has("include") {
-		if err := runtime.BindQueryParameterWithOptions("form", false, false, "include", query, &params.Include, runtime.BindQueryParameterOptions{Type: "array", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter include: %w", err), http.StatusBadRequest)
-			return
-		}
-	}
+	// ------------- Optional query parameter "tenant" -------------
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2558,29 +2714,34 @@ func (siw *ServerInterfaceWrapper) GetUser(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.GetUser(c, id, params)
 }
 
 // UpdateUser operation middleware
 func (siw *ServerInterfaceWrapper) UpdateUser(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
 	var id ID
-	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
 	var params UpdateUserParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
-	}
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2589,29 +2750,34 @@ func (siw *ServerInterfaceWrapper) UpdateUser(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.UpdateUser(c, id, params)
 }
 
 // ListUserIdentities operation middleware
 func (siw *ServerInterfaceWrapper) ListUserIdentities(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
 	var id ID
-	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
 	var params ListUserIdentitiesParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
-	}
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2620,29 +2786,34 @@ func (siw *ServerInterfaceWrapper) ListUserIdentities(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.ListUserIdentities(c, id, params)
 }
 
 // SetUserRoles operation middleware
 func (siw *ServerInterfaceWrapper) SetUserRoles(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
 	var id ID
-	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
 	var params SetUserRolesParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
-	}
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2651,35 +2822,43 @@ func (siw *ServerInterfaceWrapper) SetUserRoles(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.SetUserRoles(c, id, params)
 }
 
 // UnassignRole operation middleware
 func (siw *ServerInterfaceWrapper) UnassignRole(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
 	var id ID
-	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
+	// ------------- Path parameter "role_id" -------------
 	var roleID openapi_types.UUID
-	if err := runtime.BindStyledParameterWithOptions("simple", "role_id", c.Param("role_id"), &roleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "role_id", c.Param("role_id"), &roleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter role_id: %w", err), http.StatusBadRequest)
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
 	var params UnassignRoleParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
-	}
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2688,35 +2867,43 @@ func (siw *ServerInterfaceWrapper) UnassignRole(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.UnassignRole(c, id, roleID, params)
 }
 
 // AssignRole operation middleware
 func (siw *ServerInterfaceWrapper) AssignRole(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
 	var id ID
-	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
+	// ------------- Path parameter "role_id" -------------
 	var roleID openapi_types.UUID
-	if err := runtime.BindStyledParameterWithOptions("simple", "role_id", c.Param("role_id"), &roleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "role_id", c.Param("role_id"), &roleID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter role_id: %w", err), http.StatusBadRequest)
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
 	var params AssignRoleParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
-	}
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2725,29 +2912,34 @@ func (siw *ServerInterfaceWrapper) AssignRole(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.AssignRole(c, id, roleID, params)
 }
 
 // EndUserSessions operation middleware
 func (siw *ServerInterfaceWrapper) EndUserSessions(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
 	var id ID
-	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
 	var params EndUserSessionsParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
-	}
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2756,29 +2948,34 @@ func (siw *ServerInterfaceWrapper) EndUserSessions(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.EndUserSessions(c, id, params)
 }
 
 // ListUserSessions operation middleware
 func (siw *ServerInterfaceWrapper) ListUserSessions(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
 	var id ID
-	if err := runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true}); err != nil {
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
 	var params ListUserSessionsParams
-	var query url.Values
-	if c.Request.URL.RawQuery != "" {
-		query = c.Request.URL.Query()
-	}
 
-	if query.Has("tenant") {
-		if err := runtime.BindQueryParameterWithOptions("form", true, false, "tenant", query, &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""}); err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
-			return
-		}
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", c.Request.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant: %w", err), http.StatusBadRequest)
+		return
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2787,6 +2984,7 @@ func (siw *ServerInterfaceWrapper) ListUserSessions(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.ListUserSessions(c, id, params)
 }
 
@@ -2799,6 +2997,7 @@ func (siw *ServerInterfaceWrapper) GetHealth(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.GetHealth(c)
 }
 
@@ -2811,6 +3010,7 @@ func (siw *ServerInterfaceWrapper) GetReadiness(c *gin.Context) {
 			return
 		}
 	}
+
 	siw.Handler.GetReadiness(c)
 }
 
@@ -5311,7 +5511,7 @@ func (sh *strictHandler) GetJWKS(ctx *gin.Context) {
 	var request GetJWKSRequestObject
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetJWKS(ctx, request.(GetJWKSRequestObject))
+		return sh.ssi.GetJWKS(ctx.Request.Context(), request.(GetJWKSRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "GetJWKS")
@@ -5353,7 +5553,7 @@ func (sh *strictHandler) Login(ctx *gin.Context) {
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.Login(ctx, request.(LoginRequestObject))
+		return sh.ssi.Login(ctx.Request.Context(), request.(LoginRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "Login")
@@ -5395,7 +5595,7 @@ func (sh *strictHandler) Logout(ctx *gin.Context) {
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.Logout(ctx, request.(LogoutRequestObject))
+		return sh.ssi.Logout(ctx.Request.Context(), request.(LogoutRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "Logout")
@@ -5419,7 +5619,7 @@ func (sh *strictHandler) LogoutAll(ctx *gin.Context) {
 	var request LogoutAllRequestObject
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.LogoutAll(ctx, request.(LogoutAllRequestObject))
+		return sh.ssi.LogoutAll(ctx.Request.Context(), request.(LogoutAllRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "LogoutAll")
@@ -5461,7 +5661,7 @@ func (sh *strictHandler) ExchangeOAuthCode(ctx *gin.Context) {
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ExchangeOAuthCode(ctx, request.(ExchangeOAuthCodeRequestObject))
+		return sh.ssi.ExchangeOAuthCode(ctx.Request.Context(), request.(ExchangeOAuthCodeRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "ExchangeOAuthCode")
@@ -5485,7 +5685,7 @@ func (sh *strictHandler) UnlinkOAuth(ctx *gin.Context) {
 	var request UnlinkOAuthRequestObject
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UnlinkOAuth(ctx, request.(UnlinkOAuthRequestObject))
+		return sh.ssi.UnlinkOAuth(ctx.Request.Context(), request.(UnlinkOAuthRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "UnlinkOAuth")
@@ -5511,7 +5711,7 @@ func (sh *strictHandler) ListOAuthOffers(ctx *gin.Context, params ListOAuthOffer
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListOAuthOffers(ctx, request.(ListOAuthOffersRequestObject))
+		return sh.ssi.ListOAuthOffers(ctx.Request.Context(), request.(ListOAuthOffersRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "ListOAuthOffers")
@@ -5538,7 +5738,7 @@ func (sh *strictHandler) AuthorizeOAuth(ctx *gin.Context, provider OAuthProvider
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.AuthorizeOAuth(ctx, request.(AuthorizeOAuthRequestObject))
+		return sh.ssi.AuthorizeOAuth(ctx.Request.Context(), request.(AuthorizeOAuthRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "AuthorizeOAuth")
@@ -5565,7 +5765,7 @@ func (sh *strictHandler) CallBackOAuth(ctx *gin.Context, provider string, params
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CallBackOAuth(ctx, request.(CallBackOAuthRequestObject))
+		return sh.ssi.CallBackOAuth(ctx.Request.Context(), request.(CallBackOAuthRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "CallBackOAuth")
@@ -5602,7 +5802,7 @@ func (sh *strictHandler) PostOAuthCallback(ctx *gin.Context, provider string) {
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.PostOAuthCallback(ctx, request.(PostOAuthCallbackRequestObject))
+		return sh.ssi.PostOAuthCallback(ctx.Request.Context(), request.(PostOAuthCallbackRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "PostOAuthCallback")
@@ -5629,7 +5829,7 @@ func (sh *strictHandler) LinkOAuth(ctx *gin.Context, provider OAuthProviderName,
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.LinkOAuth(ctx, request.(LinkOAuthRequestObject))
+		return sh.ssi.LinkOAuth(ctx.Request.Context(), request.(LinkOAuthRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "LinkOAuth")
@@ -5671,7 +5871,7 @@ func (sh *strictHandler) ChangePassword(ctx *gin.Context) {
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ChangePassword(ctx, request.(ChangePasswordRequestObject))
+		return sh.ssi.ChangePassword(ctx.Request.Context(), request.(ChangePasswordRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "ChangePassword")
@@ -5713,7 +5913,7 @@ func (sh *strictHandler) Refresh(ctx *gin.Context) {
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.Refresh(ctx, request.(RefreshRequestObject))
+		return sh.ssi.Refresh(ctx.Request.Context(), request.(RefreshRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "Refresh")
@@ -5755,7 +5955,7 @@ func (sh *strictHandler) Register(ctx *gin.Context) {
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.Register(ctx, request.(RegisterRequestObject))
+		return sh.ssi.Register(ctx.Request.Context(), request.(RegisterRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "Register")
@@ -5779,7 +5979,7 @@ func (sh *strictHandler) ListSessions(ctx *gin.Context) {
 	var request ListSessionsRequestObject
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListSessions(ctx, request.(ListSessionsRequestObject))
+		return sh.ssi.ListSessions(ctx.Request.Context(), request.(ListSessionsRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "ListSessions")
@@ -5805,7 +6005,7 @@ func (sh *strictHandler) EndSession(ctx *gin.Context, id ID) {
 	request.ID = id
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.EndSession(ctx, request.(EndSessionRequestObject))
+		return sh.ssi.EndSession(ctx.Request.Context(), request.(EndSessionRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "EndSession")
@@ -5831,7 +6031,7 @@ func (sh *strictHandler) ListOAuthProviders(ctx *gin.Context, params ListOAuthPr
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListOAuthProviders(ctx, request.(ListOAuthProvidersRequestObject))
+		return sh.ssi.ListOAuthProviders(ctx.Request.Context(), request.(ListOAuthProvidersRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "ListOAuthProviders")
@@ -5875,7 +6075,7 @@ func (sh *strictHandler) CreateOAuthProvider(ctx *gin.Context, params CreateOAut
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CreateOAuthProvider(ctx, request.(CreateOAuthProviderRequestObject))
+		return sh.ssi.CreateOAuthProvider(ctx.Request.Context(), request.(CreateOAuthProviderRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "CreateOAuthProvider")
@@ -5902,7 +6102,7 @@ func (sh *strictHandler) DeleteOAuthProvider(ctx *gin.Context, id ID, params Del
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteOAuthProvider(ctx, request.(DeleteOAuthProviderRequestObject))
+		return sh.ssi.DeleteOAuthProvider(ctx.Request.Context(), request.(DeleteOAuthProviderRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "DeleteOAuthProvider")
@@ -5929,7 +6129,7 @@ func (sh *strictHandler) GetOAuthProvider(ctx *gin.Context, id ID, params GetOAu
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetOAuthProvider(ctx, request.(GetOAuthProviderRequestObject))
+		return sh.ssi.GetOAuthProvider(ctx.Request.Context(), request.(GetOAuthProviderRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "GetOAuthProvider")
@@ -5974,7 +6174,7 @@ func (sh *strictHandler) UpdateOAuthProvider(ctx *gin.Context, id ID, params Upd
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpdateOAuthProvider(ctx, request.(UpdateOAuthProviderRequestObject))
+		return sh.ssi.UpdateOAuthProvider(ctx.Request.Context(), request.(UpdateOAuthProviderRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "UpdateOAuthProvider")
@@ -5998,7 +6198,7 @@ func (sh *strictHandler) ListPermissions(ctx *gin.Context) {
 	var request ListPermissionsRequestObject
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListPermissions(ctx, request.(ListPermissionsRequestObject))
+		return sh.ssi.ListPermissions(ctx.Request.Context(), request.(ListPermissionsRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "ListPermissions")
@@ -6040,7 +6240,7 @@ func (sh *strictHandler) CheckPermissions(ctx *gin.Context) {
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CheckPermissions(ctx, request.(CheckPermissionsRequestObject))
+		return sh.ssi.CheckPermissions(ctx.Request.Context(), request.(CheckPermissionsRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "CheckPermissions")
@@ -6066,7 +6266,7 @@ func (sh *strictHandler) ListRoles(ctx *gin.Context, params ListRolesParams) {
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListRoles(ctx, request.(ListRolesRequestObject))
+		return sh.ssi.ListRoles(ctx.Request.Context(), request.(ListRolesRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "ListRoles")
@@ -6110,7 +6310,7 @@ func (sh *strictHandler) CreateRole(ctx *gin.Context, params CreateRoleParams) {
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CreateRole(ctx, request.(CreateRoleRequestObject))
+		return sh.ssi.CreateRole(ctx.Request.Context(), request.(CreateRoleRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "CreateRole")
@@ -6137,7 +6337,7 @@ func (sh *strictHandler) DeleteRole(ctx *gin.Context, id ID, params DeleteRolePa
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteRole(ctx, request.(DeleteRoleRequestObject))
+		return sh.ssi.DeleteRole(ctx.Request.Context(), request.(DeleteRoleRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "DeleteRole")
@@ -6164,7 +6364,7 @@ func (sh *strictHandler) GetRole(ctx *gin.Context, id ID, params GetRoleParams) 
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetRole(ctx, request.(GetRoleRequestObject))
+		return sh.ssi.GetRole(ctx.Request.Context(), request.(GetRoleRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "GetRole")
@@ -6209,7 +6409,7 @@ func (sh *strictHandler) UpdateRole(ctx *gin.Context, id ID, params UpdateRolePa
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpdateRole(ctx, request.(UpdateRoleRequestObject))
+		return sh.ssi.UpdateRole(ctx.Request.Context(), request.(UpdateRoleRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "UpdateRole")
@@ -6251,7 +6451,7 @@ func (sh *strictHandler) SignUp(ctx *gin.Context) {
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.SignUp(ctx, request.(SignUpRequestObject))
+		return sh.ssi.SignUp(ctx.Request.Context(), request.(SignUpRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "SignUp")
@@ -6277,7 +6477,7 @@ func (sh *strictHandler) GetOwnTenant(ctx *gin.Context, params GetOwnTenantParam
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetOwnTenant(ctx, request.(GetOwnTenantRequestObject))
+		return sh.ssi.GetOwnTenant(ctx.Request.Context(), request.(GetOwnTenantRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "GetOwnTenant")
@@ -6321,7 +6521,7 @@ func (sh *strictHandler) UpdateOwnTenant(ctx *gin.Context, params UpdateOwnTenan
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpdateOwnTenant(ctx, request.(UpdateOwnTenantRequestObject))
+		return sh.ssi.UpdateOwnTenant(ctx.Request.Context(), request.(UpdateOwnTenantRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "UpdateOwnTenant")
@@ -6347,7 +6547,7 @@ func (sh *strictHandler) ListTenants(ctx *gin.Context, params ListTenantsParams)
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListTenants(ctx, request.(ListTenantsRequestObject))
+		return sh.ssi.ListTenants(ctx.Request.Context(), request.(ListTenantsRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "ListTenants")
@@ -6389,7 +6589,7 @@ func (sh *strictHandler) CreateTenant(ctx *gin.Context) {
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CreateTenant(ctx, request.(CreateTenantRequestObject))
+		return sh.ssi.CreateTenant(ctx.Request.Context(), request.(CreateTenantRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "CreateTenant")
@@ -6415,7 +6615,7 @@ func (sh *strictHandler) DeleteTenant(ctx *gin.Context, id ID) {
 	request.ID = id
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteTenant(ctx, request.(DeleteTenantRequestObject))
+		return sh.ssi.DeleteTenant(ctx.Request.Context(), request.(DeleteTenantRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "DeleteTenant")
@@ -6441,7 +6641,7 @@ func (sh *strictHandler) GetTenant(ctx *gin.Context, id ID) {
 	request.ID = id
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetTenant(ctx, request.(GetTenantRequestObject))
+		return sh.ssi.GetTenant(ctx.Request.Context(), request.(GetTenantRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "GetTenant")
@@ -6485,7 +6685,7 @@ func (sh *strictHandler) UpdateTenant(ctx *gin.Context, id ID) {
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpdateTenant(ctx, request.(UpdateTenantRequestObject))
+		return sh.ssi.UpdateTenant(ctx.Request.Context(), request.(UpdateTenantRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "UpdateTenant")
@@ -6511,7 +6711,7 @@ func (sh *strictHandler) ResumeTenant(ctx *gin.Context, id ID) {
 	request.ID = id
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ResumeTenant(ctx, request.(ResumeTenantRequestObject))
+		return sh.ssi.ResumeTenant(ctx.Request.Context(), request.(ResumeTenantRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "ResumeTenant")
@@ -6537,7 +6737,7 @@ func (sh *strictHandler) SuspendTenant(ctx *gin.Context, id ID) {
 	request.ID = id
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.SuspendTenant(ctx, request.(SuspendTenantRequestObject))
+		return sh.ssi.SuspendTenant(ctx.Request.Context(), request.(SuspendTenantRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "SuspendTenant")
@@ -6563,7 +6763,7 @@ func (sh *strictHandler) ListUsers(ctx *gin.Context, params ListUsersParams) {
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListUsers(ctx, request.(ListUsersRequestObject))
+		return sh.ssi.ListUsers(ctx.Request.Context(), request.(ListUsersRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "ListUsers")
@@ -6607,7 +6807,7 @@ func (sh *strictHandler) CreateUser(ctx *gin.Context, params CreateUserParams) {
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CreateUser(ctx, request.(CreateUserRequestObject))
+		return sh.ssi.CreateUser(ctx.Request.Context(), request.(CreateUserRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "CreateUser")
@@ -6633,7 +6833,7 @@ func (sh *strictHandler) GetMe(ctx *gin.Context, params GetMeParams) {
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetMe(ctx, request.(GetMeRequestObject))
+		return sh.ssi.GetMe(ctx.Request.Context(), request.(GetMeRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "GetMe")
@@ -6675,7 +6875,7 @@ func (sh *strictHandler) UpdateMe(ctx *gin.Context) {
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpdateMe(ctx, request.(UpdateMeRequestObject))
+		return sh.ssi.UpdateMe(ctx.Request.Context(), request.(UpdateMeRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "UpdateMe")
@@ -6699,7 +6899,7 @@ func (sh *strictHandler) ListMyIdentities(ctx *gin.Context) {
 	var request ListMyIdentitiesRequestObject
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListMyIdentities(ctx, request.(ListMyIdentitiesRequestObject))
+		return sh.ssi.ListMyIdentities(ctx.Request.Context(), request.(ListMyIdentitiesRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "ListMyIdentities")
@@ -6726,7 +6926,7 @@ func (sh *strictHandler) DeleteUser(ctx *gin.Context, id ID, params DeleteUserPa
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteUser(ctx, request.(DeleteUserRequestObject))
+		return sh.ssi.DeleteUser(ctx.Request.Context(), request.(DeleteUserRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "DeleteUser")
@@ -6753,7 +6953,7 @@ func (sh *strictHandler) GetUser(ctx *gin.Context, id ID, params GetUserParams) 
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetUser(ctx, request.(GetUserRequestObject))
+		return sh.ssi.GetUser(ctx.Request.Context(), request.(GetUserRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "GetUser")
@@ -6798,7 +6998,7 @@ func (sh *strictHandler) UpdateUser(ctx *gin.Context, id ID, params UpdateUserPa
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpdateUser(ctx, request.(UpdateUserRequestObject))
+		return sh.ssi.UpdateUser(ctx.Request.Context(), request.(UpdateUserRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "UpdateUser")
@@ -6825,7 +7025,7 @@ func (sh *strictHandler) ListUserIdentities(ctx *gin.Context, id ID, params List
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListUserIdentities(ctx, request.(ListUserIdentitiesRequestObject))
+		return sh.ssi.ListUserIdentities(ctx.Request.Context(), request.(ListUserIdentitiesRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "ListUserIdentities")
@@ -6870,7 +7070,7 @@ func (sh *strictHandler) SetUserRoles(ctx *gin.Context, id ID, params SetUserRol
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.SetUserRoles(ctx, request.(SetUserRolesRequestObject))
+		return sh.ssi.SetUserRoles(ctx.Request.Context(), request.(SetUserRolesRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "SetUserRoles")
@@ -6898,7 +7098,7 @@ func (sh *strictHandler) UnassignRole(ctx *gin.Context, id ID, roleID openapi_ty
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UnassignRole(ctx, request.(UnassignRoleRequestObject))
+		return sh.ssi.UnassignRole(ctx.Request.Context(), request.(UnassignRoleRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "UnassignRole")
@@ -6926,7 +7126,7 @@ func (sh *strictHandler) AssignRole(ctx *gin.Context, id ID, roleID openapi_type
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.AssignRole(ctx, request.(AssignRoleRequestObject))
+		return sh.ssi.AssignRole(ctx.Request.Context(), request.(AssignRoleRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "AssignRole")
@@ -6953,7 +7153,7 @@ func (sh *strictHandler) EndUserSessions(ctx *gin.Context, id ID, params EndUser
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.EndUserSessions(ctx, request.(EndUserSessionsRequestObject))
+		return sh.ssi.EndUserSessions(ctx.Request.Context(), request.(EndUserSessionsRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "EndUserSessions")
@@ -6980,7 +7180,7 @@ func (sh *strictHandler) ListUserSessions(ctx *gin.Context, id ID, params ListUs
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListUserSessions(ctx, request.(ListUserSessionsRequestObject))
+		return sh.ssi.ListUserSessions(ctx.Request.Context(), request.(ListUserSessionsRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "ListUserSessions")
@@ -7004,7 +7204,7 @@ func (sh *strictHandler) GetHealth(ctx *gin.Context) {
 	var request GetHealthRequestObject
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetHealth(ctx, request.(GetHealthRequestObject))
+		return sh.ssi.GetHealth(ctx.Request.Context(), request.(GetHealthRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "GetHealth")
@@ -7028,7 +7228,7 @@ func (sh *strictHandler) GetReadiness(ctx *gin.Context) {
 	var request GetReadinessRequestObject
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetReadiness(ctx, request.(GetReadinessRequestObject))
+		return sh.ssi.GetReadiness(ctx.Request.Context(), request.(GetReadinessRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "GetReadiness")

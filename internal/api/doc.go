@@ -1,5 +1,4 @@
-// Package api is the HTTP contract, openapi.yaml, and what oapi-codegen makes of it: routes,
-// request and response types, and the interface that the features implement. Parameters are read by
-// a template of ours, gin-wrappers.tmpl. Nothing here is written twice: whoever wants to know what
-// an operation takes, answers or demands reads the contract.
+// Package api is the HTTP contract, openapi.yaml, and the code that oapi-codegen generates from it:
+// routes, request and response types, and the interface that the features implement. strict-gin.tmpl
+// is oapi-codegen's own template, except that handlers receive the context of the request.
 package api

@@ -6,22 +6,13 @@ import (
 	"time"
 )
 
-// counter is a context whose statements are counted.
+// counter counts the statements of a context.
 type counter struct {
-	context.Context
 	statements atomic.Int64
 	duration   atomic.Int64
 }
 
 type counterKey struct{}
-
-// Value returns the counter, or what the context holds otherwise.
-func (c *counter) Value(key any) any {
-	if key == (counterKey{}) {
-		return c
-	}
-	return c.Context.Value(key)
-}
 
 func (c *counter) read() (int64, time.Duration) {
 	return c.statements.Load(), time.Duration(c.duration.Load())
@@ -30,8 +21,8 @@ func (c *counter) read() (int64, time.Duration) {
 // CountStatements returns a context whose statements are counted, and a function that reads how
 // many there were so far and how long they took together. BEGIN and COMMIT are not counted.
 func CountStatements(ctx context.Context) (context.Context, func() (int64, time.Duration)) {
-	c := &counter{Context: ctx}
-	return c, c.read
+	c := &counter{}
+	return context.WithValue(ctx, counterKey{}, c), c.read
 }
 
 // Count records one statement that began at start, or that ctx has waited for since then: several

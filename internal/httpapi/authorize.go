@@ -5,7 +5,6 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 )
 
@@ -22,11 +21,11 @@ func (r *router) authorize(c *gin.Context) {
 		r.fail(c, req.refusal)
 		return
 	}
-	if _, ok := principal.FromContext(req.Context); !ok {
+	if req.principal == nil || req.principal.IsAnonymous() {
 		r.fail(c, problem.Unauthorized("unauthorized", "A bearer token is required."))
 		return
 	}
-	allowed, err := r.Authorize(req.Context, o.scopes)
+	allowed, err := r.Authorize(c.Request.Context(), req.principal, o.scopes)
 	if err != nil {
 		r.fail(c, err)
 		return
@@ -41,5 +40,5 @@ func (r *router) authorize(c *gin.Context) {
 		r.fail(c, problem.Internal(errors.New("authorization returned no context")))
 		return
 	}
-	req.Context = allowed
+	c.Request = c.Request.WithContext(allowed)
 }

@@ -34,7 +34,9 @@ func TestAuthorize_errorsAreRendered(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			a := start(t, func(s *setup) {
-				s.Authorize = func(context.Context, []string) (context.Context, error) { return nil, test.err }
+				s.Authorize = func(context.Context, *principal.Principal, []string) (context.Context, error) {
+					return nil, test.err
+				}
 			})
 			got := a.expect(test.status, test.code, a.me())
 			if challenge := got.header.Get("WWW-Authenticate"); test.status == 401 &&
@@ -64,9 +66,10 @@ func TestAuthorize_receivesScopesOfOperation(t *testing.T) {
 			var acting principal.Principal
 			a := start(t, func(s *setup) {
 				s.contract.Paths.Find(mePath).Get.Security = &openapi3.SecurityRequirements{{"bearer": scopes}}
-				s.Authorize = func(ctx context.Context, scopes []string) (context.Context, error) {
+				s.Authorize = func(ctx context.Context, p *principal.Principal, scopes []string) (context.Context,
+					error) {
 					asked = append(asked, slices.Clone(scopes))
-					acting, _ = principal.FromContext(ctx)
+					acting = *p
 					return ctx, nil
 				}
 			})
@@ -86,7 +89,7 @@ func TestAuthorize_contextIsPassedToHandler(t *testing.T) {
 	type projection struct{}
 	var seen any
 	a := start(t, func(s *setup) {
-		s.Authorize = func(ctx context.Context, _ []string) (context.Context, error) {
+		s.Authorize = func(ctx context.Context, _ *principal.Principal, _ []string) (context.Context, error) {
 			return context.WithValue(ctx, projection{}, "fresh from the database"), nil
 		}
 	}, handling(func(ctx context.Context, _ any) error { seen = ctx.Value(projection{}); return nil }))
@@ -150,7 +153,7 @@ func TestPublicOperation_ignoresCredential(t *testing.T) {
 				}
 				return nil
 			}), func(s *setup) {
-				s.Authorize = func(context.Context, []string) (context.Context, error) {
+				s.Authorize = func(context.Context, *principal.Principal, []string) (context.Context, error) {
 					return nil, errors.New("asked")
 				}
 			})

@@ -95,8 +95,10 @@ func start(t testing.TB, changes ...func(*setup)) *app {
 				}
 				return alice, nil
 			},
-			Authorize: func(ctx context.Context, _ []string) (context.Context, error) { return ctx, nil },
-			ActIn:     func(context.Context, string) (context.Context, error) { return nil, problem.NotFound() },
+			Authorize: func(ctx context.Context, p *principal.Principal, _ []string) (context.Context, error) {
+				return principal.NewContext(ctx, p), nil
+			},
+			ActIn: func(context.Context, string) (context.Context, error) { return nil, problem.NotFound() },
 			CountStatements: func(ctx context.Context) (context.Context, func() (int64, time.Duration)) {
 				return ctx, func() (int64, time.Duration) { return 3, 1500 * time.Microsecond }
 			},

@@ -2,10 +2,12 @@ package httpapi
 
 import (
 	"context"
-	"errors"
 	"net/http"
+	"strconv"
 	"testing"
 	"time"
+
+	"github.com/gin-gonic/gin"
 )
 
 func TestDeadline_isSetOnHandlerContext(t *testing.T) {
@@ -31,49 +33,26 @@ func TestDeadline_isSetOnHandlerContext(t *testing.T) {
 	}
 }
 
-// gin uses the context of a request again for the next one. Run with -race.
-func TestDerivedContexts_doNotUseReusedRequest(t *testing.T) {
+// gin reuses gin.Context for later requests, so that the context of a handler must not refer to it.
+// Run with -race.
+func TestHandlerContext_remainsValidAfterItsRequest(t *testing.T) {
 	t.Parallel()
+	var kept []context.Context
 	a := start(t, handling(func(ctx context.Context, _ any) error {
-		for range 10 {
-			child, cancel := context.WithTimeout(ctx, time.Hour)
-			t.Cleanup(cancel)
-			context.AfterFunc(child, func() {})
+		if ctx.Value(gin.ContextKey) != nil {
+			t.Error("the context refers to gin.Context")
 		}
+		child, cancel := context.WithTimeout(ctx, time.Hour)
+		t.Cleanup(cancel)
+		kept = append(kept, child)
 		return nil
 	}))
-	for range 50 {
-		a.expect(http.StatusOK, "", a.me())
+	for i := range 50 {
+		a.expect(http.StatusOK, "", a.me("X-Request-Id: request-"+strconv.Itoa(100+i)))
 	}
-}
-
-func TestLazyDeadline_endsWithDeadlineRequestOrResponse(t *testing.T) {
-	t.Parallel()
-	parent, hangUp := context.WithCancel(t.Context())
-	running := func(d time.Duration) *lazyDeadline {
-		return &lazyDeadline{Context: parent, deadline: time.Now().Add(d)}
-	}
-	late := running(-time.Second)
-	if <-late.Done(); !errors.Is(late.Err(), context.DeadlineExceeded) {
-		t.Errorf("after its time: %v", late.Err())
-	}
-	answered, waited := running(time.Hour), running(time.Hour)
-	if waited.Err() != nil {
-		t.Error("over before its time")
-	}
-	child, cancel := context.WithCancel(waited)
-	defer cancel()
-	answered.stop()
-	waited.stop()
-	<-child.Done()
-	for name, ctx := range map[string]context.Context{"answered": answered, "waited": waited, "child": child} {
-		if <-ctx.Done(); !errors.Is(ctx.Err(), context.Canceled) {
-			t.Errorf("%s: %v", name, ctx.Err())
+	for i, ctx := range kept {
+		if id, want := RequestID(ctx), "request-"+strconv.Itoa(100+i); id != want || ctx.Err() == nil {
+			t.Errorf("the context of %s has the ID %q and the error %v", want, id, ctx.Err())
 		}
-	}
-	gone := running(time.Hour)
-	hangUp()
-	if <-gone.Done(); !errors.Is(gone.Err(), context.Canceled) || !errors.Is(context.Cause(gone), context.Canceled) {
-		t.Errorf("after the client has hung up: %v", gone.Err())
 	}
 }

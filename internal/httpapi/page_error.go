@@ -50,7 +50,7 @@ func (r *router) failPage(c *gin.Context, p *problem.Problem) {
 	if err := errorPage.Execute(&page, struct {
 		Problem   *problem.Problem
 		RequestID string
-	}{p, requestOf(c).id[0]}); err != nil {
+	}{p, requestOf(c).id}); err != nil {
 		c.Status(http.StatusInternalServerError)
 		return
 	}

@@ -50,7 +50,7 @@ func validateParameters(c *gin.Context, req *request) error {
 	fields := o.wrongParameters(&openapi3filter.RequestValidationInput{Request: c.Request, PathParams: path,
 		QueryParams: query})
 	// Without a valid token authorize answers 401, also for unknown parameters (RFC 6750 §3).
-	if o.public || req.authenticated.Principal != nil {
+	if o.public || req.principal != nil {
 		fields = append(fields, o.unknownParameters(query)...)
 	}
 	if len(fields) > 0 {

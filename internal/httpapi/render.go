@@ -32,7 +32,7 @@ func (r *router) fail(c *gin.Context, err error) {
 			}
 		}
 		r.Log.LogAttrs(c.Request.Context(), level, "request failed",
-			slog.String("request_id", requestOf(c).id[0]), slog.String("code", p.Code), slog.Any("error", err))
+			slog.String("request_id", requestOf(c).id), slog.String("code", p.Code), slog.Any("error", err))
 	}
 	if c.Writer.Written() {
 		// The response has begun. A panic is net/http's only way to show the client that it is
@@ -44,7 +44,7 @@ func (r *router) fail(c *gin.Context, err error) {
 		c.Status(http.StatusSeeOther)
 		return
 	}
-	body, err := json.Marshal(document(p, requestOf(c).id[0]))
+	body, err := json.Marshal(document(p, requestOf(c).id))
 	if err != nil {
 		c.Status(http.StatusInternalServerError)
 		return

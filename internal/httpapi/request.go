@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -9,42 +10,70 @@ import (
 	"tenantry/internal/principal"
 )
 
-// request holds what the steps have established about one request. It is also the context of the
-// request: the steps replace the inner Context, so that gin's request is copied only once.
+// request holds what the steps have established about one request. The first step stores it in the
+// context of the request, where the functions of this package that handlers call find it. It refers
+// to no gin.Context, which gin reuses for later requests.
 type request struct {
-	// Context is the inner context, which a step derives from and replaces. A step must never store
-	// a context that is derived from the request itself here: Value would recurse without end.
-	context.Context
 	began time.Time
+	// http is the request as the client sent it, and header that of the response.
+	http   *http.Request
+	header http.Header
 	// client is the address of the client.
 	client string
 	// publicPath is the part of the public URL's path that a proxy has removed.
 	publicPath string
 	// id is the request ID, which the response repeats in a header.
-	id [1]string
-	// withID is the context from which RequestID returns the ID.
-	withID withID
+	id string
 	// operation is the operation of the matched route, nil for a route outside the contract.
 	operation *operation
-	// authenticated is the context with the principal of a verified credential.
-	authenticated principal.WithPrincipal
-	// record is the context that collects the bypass reasons, the tenant and the user.
+	// statements reads the number and the duration of the SQL statements so far.
+	statements func() (int64, time.Duration)
+	// record collects the bypass reasons, the tenant and the user.
 	record principal.Record
-	// limited is the context with the deadline of the request.
-	limited lazyDeadline
+	// principal is that of the verified credential, nil if there is none.
+	principal *principal.Principal
 	// refusal is the error of the credential. authorize returns it if the operation needs one.
 	refusal error
 }
 
-// request stores a new request as the context of gin's request.
+type requestKey struct{}
+
+// request stores a new request in the context.
 func (r *router) request(c *gin.Context) {
-	c.Request = c.Request.WithContext(&request{
-		Context: c.Request.Context(), began: time.Now(), operation: r.operations[route{c.Request.Method, c.FullPath()}],
-		client: r.clientAddress(c.Request), publicPath: r.PublicPath,
-	})
+	req := &request{
+		began: time.Now(), http: c.Request, header: c.Writer.Header(), client: r.clientAddress(c.Request),
+		publicPath: r.PublicPath, operation: r.operations[route{c.Request.Method, c.FullPath()}],
+	}
+	ctx := context.WithValue(c.Request.Context(), requestKey{}, req)
+	ctx, req.statements = r.CountStatements(principal.WithRecord(ctx, &req.record))
+	c.Request = c.Request.WithContext(ctx)
 }
 
 // requestOf returns the request that the first step has stored.
 func requestOf(c *gin.Context) *request {
-	return c.Request.Context().(*request) //nolint:forcetypeassert // the first step has stored it, and no later step replaces it
+	req, _ := requestFrom(c.Request.Context())
+	return req
+}
+
+// requestFrom returns the request that ctx belongs to, false outside of a request.
+func requestFrom(ctx context.Context) (*request, bool) {
+	req, ok := ctx.Value(requestKey{}).(*request)
+	return req, ok
+}
+
+// RequestID returns the ID of the request that ctx belongs to, or "" outside of a request.
+func RequestID(ctx context.Context) string {
+	if req, ok := requestFrom(ctx); ok {
+		return req.id
+	}
+	return ""
+}
+
+// Client returns the address and user agent of the client. The address is the remote address of the
+// socket, unless that is a trusted proxy.
+func Client(ctx context.Context) (ip, userAgent string) {
+	if req, ok := requestFrom(ctx); ok {
+		return req.client, req.http.UserAgent()
+	}
+	return "", ""
 }

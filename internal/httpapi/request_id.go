@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"encoding/base32"
 	"encoding/binary"
 	"math/rand/v2"
@@ -22,32 +21,8 @@ func (r *router) requestID(c *gin.Context) {
 	if id == "" || !acceptable.MatchString(id) {
 		id = newID()
 	}
-	req.id[0] = id
-	req.withID = withID{req.Context, id}
-	req.Context = &req.withID
-	c.Writer.Header()[requestIDHeader] = req.id[:]
-}
-
-// withID is a context with a request ID.
-type withID struct {
-	context.Context
-	id string
-}
-
-type requestIDKey struct{}
-
-// Value returns the ID, or the value of the parent context.
-func (w *withID) Value(key any) any {
-	if key == (requestIDKey{}) {
-		return w.id
-	}
-	return w.Context.Value(key)
-}
-
-// RequestID returns the ID of the request that ctx belongs to, or "" outside of a request.
-func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
+	req.id = id
+	req.header.Set(requestIDHeader, id)
 }
 
 // idEncoding is the encoding of crypto/rand.Text.

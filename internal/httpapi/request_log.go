@@ -12,8 +12,6 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/trace"
-
-	"tenantry/internal/principal"
 )
 
 // requestLog writes one line per request, with its principal, duration and SQL statements. The path
@@ -21,11 +19,9 @@ import (
 // are logged at debug level.
 func (r *router) requestLog(c *gin.Context) {
 	req := requestOf(c)
-	ctx, statements := r.CountStatements(req.Context)
-	req.record.Context = ctx
-	req.Context = &req.record
+	ctx := c.Request.Context()
 	if r.ServerTiming {
-		c.Writer = &timingWriter{ResponseWriter: c.Writer, statements: statements}
+		c.Writer = &timingWriter{ResponseWriter: c.Writer, statements: req.statements}
 	}
 	finished := false
 	defer func() {
@@ -33,7 +29,7 @@ func (r *router) requestLog(c *gin.Context) {
 		if !finished {
 			status = http.StatusInternalServerError // a panic, which recover answers
 		}
-		n, sql := statements()
+		n, sql := req.statements()
 		now := time.Now()
 		observe := r.unmatched
 		if req.operation != nil {
@@ -51,11 +47,11 @@ func (r *router) requestLog(c *gin.Context) {
 			return
 		}
 		l := line{
-			at: now, level: level, operation: operation, requestID: req.id[0], method: c.Request.Method,
+			at: now, level: level, operation: operation, requestID: req.id, method: c.Request.Method,
 			path: c.Request.URL.Path, status: status, took: now.Sub(req.began),
 			bytes: sent(c), ip: req.client, statements: n, sql: sql, bypassReasons: req.record.BypassReasons(),
 		}
-		if p, ok := principal.FromContext(ctx); ok {
+		if p := req.principal; p != nil {
 			l.tenant, l.user = p.TenantID, p.UserID
 		} else {
 			l.tenant, l.user = req.record.Identified()

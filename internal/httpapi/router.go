@@ -40,9 +40,9 @@ type Options struct {
 	// Authenticate verifies an access token and returns its principal, which concurrent requests
 	// share and which must not be changed.
 	Authenticate func(ctx context.Context, token string) (*principal.Principal, error)
-	// Authorize checks that the session of the principal of ctx is still valid and has the scopes.
-	// It returns the context of the handler.
-	Authorize func(ctx context.Context, scopes []string) (context.Context, error)
+	// Authorize checks that the session of a principal is still valid and has the scopes. It
+	// returns the context of the handler.
+	Authorize func(ctx context.Context, p *principal.Principal, scopes []string) (context.Context, error)
 	// ActIn returns a context in which the principal of ctx acts in the tenant of a slug. It is
 	// called for operations that allow that.
 	ActIn func(ctx context.Context, slug string) (context.Context, error)
@@ -107,8 +107,6 @@ func NewRouter(contract *openapi3.T, handlers api.StrictServerInterface, opts Op
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
-	// Handlers receive *gin.Context as their context: its values and deadline are the request's.
-	engine.ContextWithFallback = true
 	// clientAddress replaces gin's own logic, which supports neither ports nor Forwarded.
 	engine.ForwardedByClientIP = false
 	for _, s := range r.steps() {

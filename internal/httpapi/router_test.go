@@ -50,7 +50,9 @@ func TestSteps_runInOrder(t *testing.T) {
 	t.Run("authentication_before_validation_before_authorization", func(t *testing.T) {
 		t.Parallel()
 		a := start(t, func(s *setup) {
-			s.Authorize = func(context.Context, []string) (context.Context, error) { return nil, errors.New("asked") }
+			s.Authorize = func(context.Context, *principal.Principal, []string) (context.Context, error) {
+				return nil, errors.New("asked")
+			}
 		})
 		a.expect(http.StatusBadRequest, "invalid_parameter", a.get(mePath+"?include=x", "Authorization: Bearer bad"))
 		if n := a.authenticated.Load(); n != 1 {

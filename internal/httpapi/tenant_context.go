@@ -1,19 +1,17 @@
 package httpapi
 
 import (
-	"context"
 	"strings"
 
 	"github.com/gin-gonic/gin"
 
-	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 )
 
 // maxAuthorization bounds the Authorization header before it is parsed, in bytes (CVE-2025-30204).
 const maxAuthorization = 8 << 10
 
-// tenantContext verifies the bearer token once and stores its principal in the request's context.
+// tenantContext verifies the bearer token once and stores its principal in the request.
 // The tenant comes from the token alone, never from a header, parameter or body. Public operations
 // ignore the token.
 func (r *router) tenantContext(c *gin.Context) {
@@ -23,11 +21,7 @@ func (r *router) tenantContext(c *gin.Context) {
 	}
 	token, presented, err := bearer(c)
 	if err == nil && presented {
-		var p *principal.Principal
-		if p, err = r.Authenticate(req.Context, token); err == nil {
-			req.authenticated = principal.WithPrincipal{Context: req.Context, Principal: p}
-			req.Context = &req.authenticated
-		}
+		req.principal, err = r.Authenticate(c.Request.Context(), token)
 	}
 	req.refusal = err
 }
@@ -44,14 +38,4 @@ func bearer(c *gin.Context) (token string, presented bool, err error) {
 		return "", true, problem.Unauthorized("invalid_token", "The Authorization header must be one bearer token.")
 	}
 	return token, true, nil
-}
-
-// Client returns the address and user agent of the client. The address is the remote address of the
-// socket, unless that is a trusted proxy.
-func Client(ctx context.Context) (ip, userAgent string) {
-	c, ok := ctx.Value(gin.ContextKey).(*gin.Context)
-	if !ok {
-		return "", ""
-	}
-	return requestOf(c).client, c.Request.UserAgent()
 }

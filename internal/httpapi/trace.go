@@ -32,16 +32,16 @@ func (r *router) trace(c *gin.Context) {
 	}
 	// Without tracestate: every span would repeat text from the client.
 	carrier := propagation.MapCarrier{"traceparent": c.GetHeader("traceparent")}
-	parent := propagation.TraceContext{}.Extract(req.Context, carrier)
+	parent := propagation.TraceContext{}.Extract(c.Request.Context(), carrier)
 	ctx, span := r.Tracer.Start(parent, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(req.began),
 		trace.WithAttributes(attributes...))
 	defer span.End()
-	req.Context = ctx
+	c.Request = c.Request.WithContext(ctx)
 	c.Next()
 	status := c.Writer.Status()
-	span.SetAttributes(semconv.HTTPResponseStatusCode(status), attribute.String("tenantry.request_id", req.id[0]))
+	span.SetAttributes(semconv.HTTPResponseStatusCode(status), attribute.String("tenantry.request_id", req.id))
 	tenant, user := req.record.Identified()
-	if p, ok := principal.FromContext(req.Context); ok {
+	if p, ok := principal.FromContext(c.Request.Context()); ok {
 		tenant, user = p.TenantID, p.UserID
 	}
 	for name, id := range map[string]uuid.UUID{"tenantry.tenant_id": tenant, "tenantry.user_id": user} {

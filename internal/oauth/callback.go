@@ -14,7 +14,6 @@ import (
 	"golang.org/x/oauth2"
 
 	"tenantry/internal/auth"
-	"tenantry/internal/httpapi"
 	"tenantry/internal/outcomes"
 	"tenantry/internal/problem"
 	"tenantry/internal/sessions"
@@ -30,7 +29,7 @@ type Answer struct {
 // identify holds an answer against its flow and the provider, and asks the provider whose it is.
 // Nothing is sent to a provider before it is known that the answer is its own (RFC 9207 §2.4).
 func (o *OAuth) identify(ctx context.Context, u *upstream, f *flow, a Answer) (*identity, error) {
-	ctx, cancel := httpapi.Within(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	m, err := u.metadata(ctx)
 	if err != nil {

@@ -20,7 +20,6 @@ import (
 
 	"tenantry/ent/oauthprovider"
 	"tenantry/internal/auth"
-	"tenantry/internal/httpapi"
 	"tenantry/internal/problem"
 )
 
@@ -152,7 +151,7 @@ func (u *upstream) byIDToken(ctx context.Context, m metadata, g grant, nonce str
 // not need it: where the endpoint refuses or fails, as that of ADFS does, the identity says so and
 // stays as it is. 400 for the user information of another user.
 func (u *upstream) addUserinfo(ctx context.Context, m metadata, g grant, is *identity) error {
-	ctx, cancel := httpapi.Within(ctx, optionalPatience)
+	ctx, cancel := context.WithTimeout(ctx, optionalPatience)
 	defer cancel()
 	var more claims
 	if err := getJSON(ctx, u.peer.optional.client(), m.Userinfo, g.AccessToken, &more); err != nil {
@@ -217,7 +216,7 @@ const gitHubAddresses = `read the addresses of the user (a GitHub App needs the 
 // addGitHubAddress adds the primary address of a user of GitHub to their identity. The public one
 // of the profile is never used.
 func (u *upstream) addGitHubAddress(ctx context.Context, m metadata, g grant, is *identity) {
-	ctx, cancel := httpapi.Within(ctx, optionalPatience)
+	ctx, cancel := context.WithTimeout(ctx, optionalPatience)
 	defer cancel()
 	var addresses []struct {
 		Email    string `json:"email"`

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/oauth2"
 
 	"tenantry/ent/oauthprovider"
-	"tenantry/internal/httpapi"
 )
 
 // maxKeys is how many signing keys of a provider are kept, and maxKeyID how long the id of one is.
@@ -47,7 +46,7 @@ func (u *upstream) metadata(ctx context.Context) (metadata, error) {
 		}
 		return metadata{Endpoints: u.Endpoints, AuthStyle: style, NamesItself: u.Issuer != ""}, nil
 	}
-	ctx, cancel := httpapi.Within(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	whole := func(metadata) bool { return true }
 	known, err := u.peer.metadata.get(ctx, u.now, whole, func() (metadata, error) { return u.discover(ctx) })

@@ -135,8 +135,11 @@ func (p *peer) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	defer p.calls.Release(1)
-	ctx, cancel := apart(ctx)
-	defer cancel()
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, patience)
+		defer cancel()
+	}
 	r = r.WithContext(ctx)
 	response, err := p.breaker.Execute(func() (*http.Response, error) {
 		response, err := p.base.RoundTrip(r)
@@ -159,23 +162,6 @@ func (p *peer) RoundTrip(r *http.Request) (*http.Response, error) {
 		span.SetStatus(codes.Error, "")
 	}
 	return response, err
-}
-
-// apart returns a context that ends with another one that has a deadline, and has nothing else of
-// it. The transport may go on dialling for a while when a call is over, and gin uses the context of
-// a request again for the next one.
-func apart(of context.Context) (context.Context, context.CancelFunc) {
-	deadline, ok := of.Deadline()
-	if !ok {
-		deadline = time.Now().Add(patience)
-	}
-	ctx, cancel := context.WithDeadline(context.Background(), deadline)
-	stop := context.AfterFunc(of, func() {
-		if !errors.Is(of.Err(), context.DeadlineExceeded) { // which ctx has itself, and says so
-			cancel()
-		}
-	})
-	return ctx, func() { stop(); cancel() }
 }
 
 // failed is the problem of a provider that cannot be reached, or answers with what is none: 504 if

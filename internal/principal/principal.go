@@ -26,6 +26,9 @@ type Principal struct {
 // InTenant returns a principal that acts for a tenant, without a user.
 func InTenant(id uuid.UUID) *Principal { return &Principal{TenantID: id} }
 
+// IsAnonymous reports whether p acts neither for a tenant nor for the server.
+func (p Principal) IsAnonymous() bool { return p.TenantID == uuid.Nil && !p.IsSystem() }
+
 // IsSystem reports whether the tenant filter is lifted for p.
 func (p Principal) IsSystem() bool { return p.bypassReason != "" }
 
@@ -45,26 +48,11 @@ func (p Principal) May(permission string) bool {
 
 type contextKey struct{}
 
-// WithPrincipal is a context that carries a principal. Concurrent requests may share the principal,
-// so it must not be changed.
-type WithPrincipal struct {
-	context.Context
-	Principal *Principal
-}
-
-// Value returns the principal, or the value of the parent context.
-func (w *WithPrincipal) Value(key any) any {
-	if key == (contextKey{}) {
-		return w.Principal
-	}
-	return w.Context.Value(key)
-}
-
 // NewContext returns a context that carries p, and adds p to the record of the request. p must not
 // be changed afterwards.
 func NewContext(ctx context.Context, p *Principal) context.Context {
 	Identify(ctx, p.TenantID, p.UserID)
-	return &WithPrincipal{ctx, p}
+	return context.WithValue(ctx, contextKey{}, p)
 }
 
 // Identify sets the tenant and user in the record of the request, for operations that establish
@@ -85,7 +73,7 @@ func FromContext(ctx context.Context) (Principal, bool) {
 	if !ok || p == nil {
 		return Principal{}, false
 	}
-	return *p, p.IsSystem() || p.TenantID != uuid.Nil
+	return *p, !p.IsAnonymous()
 }
 
 // System returns a context in which the server itself acts on the rows of every tenant. It is the
@@ -97,11 +85,9 @@ func System(ctx context.Context, reason string) context.Context {
 	return NewContext(ctx, &Principal{bypassReason: reason})
 }
 
-// Record is a context that collects, for the request log, the bypass reasons of the tenant filter
-// and the tenant and user of the request.
+// Record collects, for the request log, the bypass reasons of the tenant filter and the tenant and
+// user of the request.
 type Record struct {
-	context.Context
-
 	mu            sync.Mutex
 	bypassReasons []string
 	tenant        uuid.UUID
@@ -110,12 +96,9 @@ type Record struct {
 
 type recordKey struct{}
 
-// Value returns the record, or the value of the parent context.
-func (r *Record) Value(key any) any {
-	if key == (recordKey{}) {
-		return r
-	}
-	return r.Context.Value(key)
+// WithRecord returns a context whose Identify and System write to r.
+func WithRecord(ctx context.Context, r *Record) context.Context {
+	return context.WithValue(ctx, recordKey{}, r)
 }
 
 // BypassReasons returns the reasons for which the tenant filter was lifted, in order.

@@ -8,7 +8,6 @@ import (
 
 	"tenantry/internal/api"
 	"tenantry/internal/database"
-	"tenantry/internal/httpapi"
 	"tenantry/internal/problem"
 )
 
@@ -34,7 +33,7 @@ func (h health) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObjec
 	if h.draining.Load() {
 		return nil, problem.Unavailable(errors.New("the server is stopping"))
 	}
-	ctx, cancel := httpapi.Within(ctx, pingTimeout)
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	if err := h.db.Ready(ctx); err != nil {
 		return nil, problem.Unavailable(err)

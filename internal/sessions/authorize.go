@@ -16,27 +16,23 @@ func (s *Sessions) Authenticate(ctx context.Context, token string) (*principal.P
 	return s.access.verify(ctx, token)
 }
 
-// Authorize reads the projection of the principal: 401 if session, user or tenant is not active,
-// 403 if a scope is missing. The returned context carries the projection.
-func (s *Sessions) Authorize(ctx context.Context, scopes []string) (context.Context, error) {
-	p, ok := principal.FromContext(ctx)
-	if !ok {
-		return nil, problem.Unauthorized("unauthorized", "A bearer token is required.")
-	}
-	projection, err := s.ofSession(ctx, p.SessionID)
+// Authorize reads the projection of a principal: 401 if session, user or tenant is not active, 403
+// if a scope is missing. The returned context carries the principal and the projection.
+func (s *Sessions) Authorize(ctx context.Context, p *principal.Principal, scopes []string) (context.Context, error) {
+	projection, err := s.ofSession(principal.NewContext(ctx, p), p.SessionID)
 	if err != nil {
 		return nil, err
 	}
 	if projection == nil || projection.ID != p.UserID || projection.TenantID != p.TenantID || !projection.Live() {
 		return nil, errInvalidToken
 	}
-	who := projection.Principal()
+	current := projection.Principal()
 	for _, scope := range scopes {
-		if !who.May(scope) {
+		if !current.May(scope) {
 			return nil, problem.Forbidden("forbidden", "The permission "+scope+" is needed.")
 		}
 	}
-	return &authorized{principal.WithPrincipal{Context: ctx, Principal: who}, projection}, nil
+	return context.WithValue(principal.NewContext(ctx, current), projectionKey{}, projection), nil
 }
 
 // ActIn lets a superuser act in another tenant than their own: 403 for other users, 404 if the

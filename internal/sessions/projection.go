@@ -73,21 +73,7 @@ func (p *Projection) size() int {
 	return n
 }
 
-// authorized is a context in which a user acts, with their projection.
-type authorized struct {
-	principal.WithPrincipal
-	projection *Projection
-}
-
 type projectionKey struct{}
-
-// Value returns the projection, or what the context holds otherwise.
-func (a *authorized) Value(key any) any {
-	if key == (projectionKey{}) {
-		return a.projection
-	}
-	return a.WithPrincipal.Value(key)
-}
 
 // FromContext returns the projection of the signed-in user. It is there in every operation that
 // demands a bearer token.

@@ -19,7 +19,6 @@ import (
 
 	"tenantry/ent"
 	"tenantry/ent/signingkey"
-	"tenantry/internal/httpapi"
 	"tenantry/internal/keyring"
 	"tenantry/internal/principal"
 )
@@ -236,7 +235,7 @@ func (k *Keys) Find(ctx context.Context, kid string) (*Key, error) {
 	if key := k.current.Load().byID[kid]; key != nil {
 		return key, nil
 	}
-	ctx, cancel := httpapi.Within(ctx, keyPatience)
+	ctx, cancel := context.WithTimeout(ctx, keyPatience)
 	defer cancel()
 	if err := k.load(ofNoTenant(ctx)); err != nil {
 		return nil, err
