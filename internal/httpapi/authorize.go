@@ -9,12 +9,12 @@ import (
 )
 
 // authorize lets a request reach its handler if the operation is public, or if the credential is
-// valid and has the scopes of the operation. It fails with 401 or 403. A route outside the contract
+// valid, of an accepted kind and has the scopes of the operation. It fails with 401 or 403. A route outside the contract
 // has nothing to protect.
 func (r *router) authorize(c *gin.Context) {
 	req := requestOf(c)
 	o := req.operation
-	if o == nil || o.public {
+	if o == nil || o.public() {
 		return
 	}
 	if req.refusal != nil {
@@ -25,7 +25,12 @@ func (r *router) authorize(c *gin.Context) {
 		r.fail(c, problem.Unauthorized("unauthorized", "A bearer token is required."))
 		return
 	}
-	allowed, err := r.Authorize(c.Request.Context(), req.principal, o.scopes)
+	scopes, accepted := o.scopes[req.authenticator.Scheme]
+	if !accepted {
+		r.fail(c, problem.Forbidden("forbidden", "The operation does not accept this kind of credential."))
+		return
+	}
+	allowed, err := req.authenticator.Authorize(c.Request.Context(), req.principal, scopes)
 	if err != nil {
 		r.fail(c, err)
 		return

@@ -65,6 +65,8 @@ type app struct {
 // setup is what a test may change before the router is built.
 type setup struct {
 	Options
+	// Authenticator verifies the tokens of the security scheme bearer. Those of Options come first.
+	Authenticator
 	contract *openapi3.T
 	// handle is called by every operation, with its request object.
 	handle func(ctx context.Context, request any) error
@@ -86,9 +88,8 @@ func start(t testing.TB, changes ...func(*setup)) *app {
 		handle:   func(context.Context, any) error { return nil },
 		engine:   func(*gin.Engine) {},
 		handlers: handlers{app: a},
-		Options: Options{
-			HSTS: "max-age=1",
-			Log:  slog.New(slog.NewJSONHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Authenticator: Authenticator{
+			Scheme: "bearer", Recognizes: func(string) bool { return true },
 			Authenticate: func(_ context.Context, token string) (*principal.Principal, error) {
 				if token != goodToken {
 					return nil, problem.Unauthorized("invalid_token", "The access token is not valid.")
@@ -98,6 +99,10 @@ func start(t testing.TB, changes ...func(*setup)) *app {
 			Authorize: func(ctx context.Context, p *principal.Principal, _ []string) (context.Context, error) {
 				return principal.NewContext(ctx, p), nil
 			},
+		},
+		Options: Options{
+			HSTS:  "max-age=1",
+			Log:   slog.New(slog.NewJSONHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 			ActIn: func(context.Context, string) (context.Context, error) { return nil, problem.NotFound() },
 			CountStatements: func(ctx context.Context) (context.Context, func() (int64, time.Duration)) {
 				return ctx, func() (int64, time.Duration) { return 3, 1500 * time.Microsecond }
@@ -109,11 +114,12 @@ func start(t testing.TB, changes ...func(*setup)) *app {
 	for _, change := range changes {
 		change(&a.setup)
 	}
-	opts := a.Options
-	opts.Authenticate = func(ctx context.Context, token string) (*principal.Principal, error) {
+	opts, bearer := a.Options, a.Authenticator
+	bearer.Authenticate = func(ctx context.Context, token string) (*principal.Principal, error) {
 		a.authenticated.Add(1)
 		return a.Authenticate(ctx, token)
 	}
+	opts.Authenticators = append(opts.Authenticators, bearer)
 	engine, err := NewRouter(a.contract, a.handlers, opts)
 	if err != nil {
 		t.Fatal(err)

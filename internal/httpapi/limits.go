@@ -8,20 +8,17 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-const (
-	// deadline bounds the work on one request.
-	deadline = 15 * time.Second
-	// maxBody bounds a body, in bytes, with or without a declared length.
-	maxBody = 64 << 10
-)
-
 // limits sets the deadline of the request and the size limit of its body.
 func (r *router) limits(c *gin.Context) {
-	ctx, cancel := context.WithDeadline(c.Request.Context(), requestOf(c).began.Add(deadline))
+	req := requestOf(c)
+	if req.operation == nil {
+		return // a static document, or an error
+	}
+	ctx, cancel := context.WithDeadline(c.Request.Context(), req.began.Add(req.operation.timeout))
 	defer cancel()
 	c.Request = c.Request.WithContext(ctx)
 	if c.Request.Body != http.NoBody {
-		c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxBody)
+		c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, req.operation.bodyLimit)
 	}
 	c.Next()
 }

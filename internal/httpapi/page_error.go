@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"html/template"
 	"mime"
-	"net/http"
 	"strconv"
 	"strings"
 
@@ -44,17 +43,17 @@ var errorPage = template.Must(template.New("error").Parse(`<!doctype html>
 </html>
 `))
 
-// failPage answers a browser with a page that shows the problem.
-func (r *router) failPage(c *gin.Context, p *problem.Problem) {
+// writeErrorPage writes a page for browsers that shows the problem.
+func writeErrorPage(c *gin.Context, p *problem.Problem) error {
 	var page bytes.Buffer
 	if err := errorPage.Execute(&page, struct {
 		Problem   *problem.Problem
 		RequestID string
 	}{p, requestOf(c).id}); err != nil {
-		c.Status(http.StatusInternalServerError)
-		return
+		return err
 	}
-	c.Data(p.Status, "text/html; charset=utf-8", page.Bytes())
+	c.Data(p.Status, mediaHTML+"; charset=utf-8", page.Bytes())
+	return nil
 }
 
 // prefersHTML reports whether an Accept header names HTML with at least the quality of JSON

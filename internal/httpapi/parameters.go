@@ -50,7 +50,7 @@ func validateParameters(c *gin.Context, req *request) error {
 	fields := o.wrongParameters(&openapi3filter.RequestValidationInput{Request: c.Request, PathParams: path,
 		QueryParams: query})
 	// Without a valid token authorize answers 401, also for unknown parameters (RFC 6750 §3).
-	if o.public || req.principal != nil {
+	if o.public() || req.principal != nil {
 		fields = append(fields, o.unknownParameters(query)...)
 	}
 	if len(fields) > 0 {
@@ -73,18 +73,16 @@ func (o *operation) queryParameter(name string) *openapi3.Parameter {
 func (o *operation) wrongParameters(input *openapi3filter.RequestValidationInput) []problem.Field {
 	var fields []problem.Field
 	for _, p := range o.parameters {
-		values := []string{input.PathParams[p.Name]}
-		if p.In == openapi3.ParameterInQuery {
-			if values = input.QueryParams[p.Name]; optional(p) && values == nil {
-				continue
-			}
+		values := parameterValues(input, p)
+		if optional(p) && values == nil {
+			continue
 		}
 		detail := ""
 		if len(values) > 1 {
 			detail = repeated
 		} else if err := openapi3filter.ValidateParameter(input.Request.Context(), input, p); err != nil {
 			detail = parameterDetail(p, err)
-		} else if p.Schema.Value.Format == "uuid" && uuid.Validate(values[0]) != nil {
+		} else if p.Schema.Value.Format == "uuid" && len(values) == 1 && uuid.Validate(values[0]) != nil {
 			detail = "must be a UUID such as 018f3c5e-7c1a-7000-8000-000000000001"
 		}
 		if detail != "" {
@@ -92,6 +90,24 @@ func (o *operation) wrongParameters(input *openapi3filter.RequestValidationInput
 		}
 	}
 	return fields
+}
+
+// parameterValues returns the values of a parameter, nil if the request has none.
+func parameterValues(input *openapi3filter.RequestValidationInput, p *openapi3.Parameter) []string {
+	switch p.In {
+	case openapi3.ParameterInQuery:
+		return input.QueryParams[p.Name]
+	case openapi3.ParameterInHeader:
+		return input.Request.Header.Values(p.Name)
+	case openapi3.ParameterInCookie:
+		var values []string
+		for _, cookie := range input.Request.CookiesNamed(p.Name) {
+			values = append(values, cookie.Value)
+		}
+		return values
+	default:
+		return []string{input.PathParams[p.Name]}
+	}
 }
 
 // parameterDetail describes what is wrong with a parameter, without the validator's text, which may
@@ -133,10 +149,8 @@ func (o *operation) unknownParameters(query url.Values) []problem.Field {
 	return fields
 }
 
-// optional reports whether a query parameter may be absent and has no default.
-func optional(p *openapi3.Parameter) bool {
-	return p.In == openapi3.ParameterInQuery && !p.Required && p.Schema.Value.Default == nil
-}
+// optional reports whether a parameter may be absent and has no default.
+func optional(p *openapi3.Parameter) bool { return !p.Required && p.Schema.Value.Default == nil }
 
 // checkText refuses parameters that are not plain text, or whose name is empty.
 func checkText(path map[string]string, query url.Values) error {

@@ -106,7 +106,9 @@ func TestPathParameters_areValidatedLikeQuery(t *testing.T) {
 				s.contract.Paths.Set("/things/{name}", &openapi3.PathItem{
 					Parameters: openapi3.Parameters{{Value: name}},
 					Get: &openapi3.Operation{OperationID: "GetThing",
-						Security: openapi3.NewSecurityRequirements()},
+						Security: openapi3.NewSecurityRequirements(),
+						Responses: openapi3.NewResponses(
+							openapi3.WithName("default", errorResponse(mediaProblem).Value))},
 				})
 				s.engine = func(e *gin.Engine) {
 					e.GET("/things/:name", func(c *gin.Context) { got, called = c.Param("name"), true })

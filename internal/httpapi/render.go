@@ -44,22 +44,38 @@ func (r *router) fail(c *gin.Context, err error) {
 		c.Status(http.StatusSeeOther)
 		return
 	}
-	body, err := json.Marshal(document(p, requestOf(c).id))
-	if err != nil {
-		c.Status(http.StatusInternalServerError)
-		return
-	}
 	if p.Status == http.StatusUnauthorized {
 		c.Header("WWW-Authenticate", challenge(p))
 	}
 	if p.RetryAfter > 0 {
 		c.Header("Retry-After", strconv.Itoa(int(math.Ceil(p.RetryAfter.Seconds()))))
 	}
-	if o := requestOf(c).operation; o != nil && o.redirects && prefersHTML(c.GetHeader("Accept")) {
-		r.failPage(c, p)
-		return
+	write := errorFormat(writeProblem)
+	if o := requestOf(c).operation; o != nil {
+		write = o.writeError
+		if o.errorPage && prefersHTML(c.GetHeader("Accept")) {
+			write = writeErrorPage
+		}
 	}
-	c.Data(p.Status, "application/problem+json", body)
+	if err := write(c, p); err != nil {
+		c.Status(http.StatusInternalServerError)
+	}
+}
+
+// errorFormat writes a problem as the response.
+type errorFormat func(c *gin.Context, p *problem.Problem) error
+
+// errorFormats are the formats of errors by media type. The default response of an operation
+// declares its format.
+var errorFormats = map[string]errorFormat{mediaProblem: writeProblem}
+
+// writeProblem writes a problem document (RFC 9457).
+func writeProblem(c *gin.Context, p *problem.Problem) error {
+	body, err := json.Marshal(document(p, requestOf(c).id))
+	if err == nil {
+		c.Data(p.Status, mediaProblem, body)
+	}
+	return err
 }
 
 func (r *router) problem(err error) *problem.Problem {

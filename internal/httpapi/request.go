@@ -30,8 +30,10 @@ type request struct {
 	statements func() (int64, time.Duration)
 	// record collects the bypass reasons, the tenant and the user.
 	record principal.Record
-	// principal is that of the verified credential, nil if there is none.
-	principal *principal.Principal
+	// authenticator is that of the presented credential, and principal that of the verified one.
+	// Both are nil if there is none.
+	authenticator *Authenticator
+	principal     *principal.Principal
 	// refusal is the error of the credential. authorize returns it if the operation needs one.
 	refusal error
 }

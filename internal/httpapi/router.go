@@ -13,7 +13,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"tenantry/internal/api"
-	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 )
 
@@ -37,12 +36,8 @@ type Options struct {
 	// Tracer creates a span for each request. If it is nil, the trace step is absent.
 	Tracer trace.Tracer
 
-	// Authenticate verifies an access token and returns its principal, which concurrent requests
-	// share and which must not be changed.
-	Authenticate func(ctx context.Context, token string) (*principal.Principal, error)
-	// Authorize checks that the session of a principal is still valid and has the scopes. It
-	// returns the context of the handler.
-	Authorize func(ctx context.Context, p *principal.Principal, scopes []string) (context.Context, error)
+	// Authenticators verify credentials: one for each security scheme of the contract.
+	Authenticators []Authenticator
 	// ActIn returns a context in which the principal of ctx acts in the tenant of a slug. It is
 	// called for operations that allow that.
 	ActIn func(ctx context.Context, slug string) (context.Context, error)
@@ -83,10 +78,14 @@ type router struct {
 	redirects map[string]bool
 }
 
-// NewRouter returns an engine that serves the contract with handlers. It fails if the contract is
-// incomplete.
+// NewRouter returns an engine that serves the contract with handlers. It fails if the profile
+// of an operation is incomplete.
 func NewRouter(contract *openapi3.T, handlers api.StrictServerInterface, opts Options) (*gin.Engine, error) {
-	operations, err := readOperations(contract)
+	var schemes []string
+	for _, a := range opts.Authenticators {
+		schemes = append(schemes, a.Scheme)
+	}
+	operations, err := readOperations(contract, schemes)
 	if err != nil {
 		return nil, err
 	}

@@ -16,14 +16,19 @@ const maxAuthorization = 8 << 10
 // ignore the token.
 func (r *router) tenantContext(c *gin.Context) {
 	req := requestOf(c)
-	if req.operation == nil || req.operation.public {
+	if req.operation == nil || req.operation.public() {
 		return
 	}
 	token, presented, err := bearer(c)
-	if err == nil && presented {
-		req.principal, err = r.Authenticate(c.Request.Context(), token)
+	if err != nil || !presented {
+		req.refusal = err
+		return
 	}
-	req.refusal = err
+	if req.authenticator = r.authenticatorOf(token); req.authenticator == nil {
+		req.refusal = problem.Unauthorized("invalid_token", "The access token is not valid.")
+		return
+	}
+	req.principal, req.refusal = req.authenticator.Authenticate(c.Request.Context(), token)
 }
 
 // bearer returns the token of the only Authorization header (RFC 6750 §2.1). It ignores tokens in

@@ -27,15 +27,8 @@ func (r *router) validate(c *gin.Context) {
 		r.fail(c, err)
 		return
 	}
-	if o.body != nil {
-		read, media := readJSON, mediaJSON
-		if o.form {
-			read, media = o.readForm, mediaForm
-		}
-		value, err := readBody(c, media, read)
-		if err == nil {
-			err = validateBody(o.body, value)
-		}
+	if len(o.bodies) > 0 {
+		value, err := o.readBody(c)
 		if err != nil {
 			r.fail(c, err)
 			return
@@ -53,22 +46,48 @@ type validatedBody struct {
 // ValidatedValue returns the value. The generated handlers call it.
 func (b validatedBody) ValidatedValue() any { return b.value }
 
-// readBody reads a body of the media type want. It fails with 415 for any other type.
-func readBody(c *gin.Context, want string, read func(*gin.Context) (any, error)) (any, error) {
+// readBody reads and validates a body. It fails with 415 for a media type that the operation does
+// not declare, another character encoding than UTF-8 and a compressed body (RFC 9110 §8.4).
+func (o *operation) readBody(c *gin.Context) (any, error) {
 	media, parameters, err := mime.ParseMediaType(c.GetHeader("Content-Type"))
-	if err != nil || media != want || len(c.Request.Header["Content-Type"]) != 1 {
-		return nil, problem.UnsupportedMediaType(want)
+	schema := o.bodies[media]
+	charset := parameters["charset"]
+	if err != nil || schema == nil || len(c.Request.Header["Content-Type"]) != 1 ||
+		(charset != "" && !strings.EqualFold(charset, "utf-8")) || c.GetHeader("Content-Encoding") != "" {
+		return nil, problem.UnsupportedMediaType(strings.Join(slices.Sorted(maps.Keys(o.bodies)), " or "))
 	}
-	if charset := parameters["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return nil, problem.UnsupportedMediaType(want)
+	value, err := bodyReaderOf(media)(c, schema)
+	if err != nil {
+		return nil, err
 	}
-	if c.GetHeader("Content-Encoding") != "" { // compressed bodies are refused (RFC 9110 §8.4)
-		return nil, problem.UnsupportedMediaType(want)
-	}
-	return read(c)
+	return value, validateBody(schema, value)
 }
 
-func readJSON(c *gin.Context) (any, error) {
+// The media types with a meaning of their own.
+const (
+	mediaJSON    = "application/json"
+	mediaForm    = "application/x-www-form-urlencoded"
+	mediaHTML    = "text/html"
+	mediaProblem = "application/problem+json"
+)
+
+// bodyReader reads a body into the value that a schema describes.
+type bodyReader func(c *gin.Context, schema *openapi3.Schema) (any, error)
+
+// bodyReaderOf returns the reader of a media type, nil if there is none. Types with the suffix
+// +json are JSON (RFC 6839 §3.1).
+func bodyReaderOf(media string) bodyReader {
+	switch {
+	case media == mediaForm:
+		return readForm
+	case media == mediaJSON || strings.HasSuffix(media, "+json"):
+		return readJSON
+	default:
+		return nil
+	}
+}
+
+func readJSON(c *gin.Context, _ *openapi3.Schema) (any, error) {
 	body, err := io.ReadAll(c.Request.Body)
 	if err != nil {
 		return nil, unreadableBody(err)
@@ -78,14 +97,14 @@ func readJSON(c *gin.Context) (any, error) {
 
 // readForm reads the declared members of a form and refuses repeated ones (RFC 6749 §3.1). The
 // parsed form stays in the request, for the generated handlers.
-func (o *operation) readForm(c *gin.Context) (any, error) {
+func readForm(c *gin.Context, schema *openapi3.Schema) (any, error) {
 	if err := c.Request.ParseForm(); err != nil {
 		return nil, unreadableBody(err)
 	}
 	members := map[string]any{}
 	for name, values := range c.Request.PostForm {
 		switch {
-		case o.body.Properties[name] == nil:
+		case schema.Properties[name] == nil:
 		case len(values) > 1:
 			return nil, problem.Malformed("The form has a member twice.",
 				problem.Field{Pointer: "/" + name, Detail: repeated})

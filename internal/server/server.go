@@ -144,7 +144,7 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 		Log: log, Lines: jsonLines(log), CORSOrigins: cfg.CORSOrigins, TrustedProxies: cfg.TrustedProxies,
 		ProxyHeader:  cfg.ProxyHeader,
 		ServerTiming: cfg.ServerTiming, PublicPath: publicPath(cfg), HSTS: hsts(cfg), Tracer: parts.Tracer,
-		Authenticate: signedIn.Authenticate, Authorize: signedIn.Authorize, ActIn: signedIn.ActIn,
+		Authenticators: []httpapi.Authenticator{signedIn.Authenticator()}, ActIn: signedIn.ActIn,
 		Observe: figures.observe, CountStatements: database.CountStatements, Unavailable: database.Unavailable,
 		ReferenceDeleted: sqlgraph.IsForeignKeyConstraintError, OnInternalError: figures.unforeseen,
 	})

@@ -3,12 +3,23 @@ package sessions
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"tenantry/ent"
 	"tenantry/ent/tenant"
+	"tenantry/internal/httpapi"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
 )
+
+// Authenticator verifies the access tokens of users, which are JWTs.
+func (s *Sessions) Authenticator() httpapi.Authenticator {
+	return httpapi.Authenticator{
+		Scheme:       "bearer",
+		Recognizes:   func(token string) bool { return strings.Count(token, ".") == 2 },
+		Authenticate: s.Authenticate, Authorize: s.Authorize,
+	}
+}
 
 // Authenticate verifies an access token and returns its principal, which callers must not change.
 // It queries the database only for an unknown key.
