@@ -3909,6 +3909,9 @@ type RefreshTokenMutation struct {
 	revoked                *bool
 	revoked_reason         *refreshtoken.RevokedReason
 	expires_at             *time.Time
+	authenticated_at       *time.Time
+	amr                    *[]string
+	appendamr              []string
 	user_agent             *string
 	ip                     *string
 	clearedFields          map[string]struct{}
@@ -4557,6 +4560,106 @@ func (m *RefreshTokenMutation) ResetExpiresAt() {
 	m.expires_at = nil
 }
 
+// SetAuthenticatedAt sets the "authenticated_at" field.
+func (m *RefreshTokenMutation) SetAuthenticatedAt(t time.Time) {
+	m.authenticated_at = &t
+}
+
+// AuthenticatedAt returns the value of the "authenticated_at" field in the mutation.
+func (m *RefreshTokenMutation) AuthenticatedAt() (r time.Time, exists bool) {
+	v := m.authenticated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAuthenticatedAt returns the old "authenticated_at" field's value of the RefreshToken entity.
+// If the RefreshToken object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RefreshTokenMutation) OldAuthenticatedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAuthenticatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAuthenticatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAuthenticatedAt: %w", err)
+	}
+	return oldValue.AuthenticatedAt, nil
+}
+
+// ClearAuthenticatedAt clears the value of the "authenticated_at" field.
+func (m *RefreshTokenMutation) ClearAuthenticatedAt() {
+	m.authenticated_at = nil
+	m.clearedFields[refreshtoken.FieldAuthenticatedAt] = struct{}{}
+}
+
+// AuthenticatedAtCleared returns if the "authenticated_at" field was cleared in this mutation.
+func (m *RefreshTokenMutation) AuthenticatedAtCleared() bool {
+	_, ok := m.clearedFields[refreshtoken.FieldAuthenticatedAt]
+	return ok
+}
+
+// ResetAuthenticatedAt resets all changes to the "authenticated_at" field.
+func (m *RefreshTokenMutation) ResetAuthenticatedAt() {
+	m.authenticated_at = nil
+	delete(m.clearedFields, refreshtoken.FieldAuthenticatedAt)
+}
+
+// SetAmr sets the "amr" field.
+func (m *RefreshTokenMutation) SetAmr(s []string) {
+	m.amr = &s
+	m.appendamr = nil
+}
+
+// Amr returns the value of the "amr" field in the mutation.
+func (m *RefreshTokenMutation) Amr() (r []string, exists bool) {
+	v := m.amr
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAmr returns the old "amr" field's value of the RefreshToken entity.
+// If the RefreshToken object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RefreshTokenMutation) OldAmr(ctx context.Context) (v []string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAmr is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAmr requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAmr: %w", err)
+	}
+	return oldValue.Amr, nil
+}
+
+// AppendAmr adds s to the "amr" field.
+func (m *RefreshTokenMutation) AppendAmr(s []string) {
+	m.appendamr = append(m.appendamr, s...)
+}
+
+// AppendedAmr returns the list of values that were appended to the "amr" field in this mutation.
+func (m *RefreshTokenMutation) AppendedAmr() ([]string, bool) {
+	if len(m.appendamr) == 0 {
+		return nil, false
+	}
+	return m.appendamr, true
+}
+
+// ResetAmr resets all changes to the "amr" field.
+func (m *RefreshTokenMutation) ResetAmr() {
+	m.amr = nil
+	m.appendamr = nil
+}
+
 // SetUserAgent sets the "user_agent" field.
 func (m *RefreshTokenMutation) SetUserAgent(s string) {
 	m.user_agent = &s
@@ -4717,7 +4820,7 @@ func (m *RefreshTokenMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *RefreshTokenMutation) Fields() []string {
-	fields := make([]string, 0, 14)
+	fields := make([]string, 0, 16)
 	if m.tenant != nil {
 		fields = append(fields, refreshtoken.FieldTenantID)
 	}
@@ -4753,6 +4856,12 @@ func (m *RefreshTokenMutation) Fields() []string {
 	}
 	if m.expires_at != nil {
 		fields = append(fields, refreshtoken.FieldExpiresAt)
+	}
+	if m.authenticated_at != nil {
+		fields = append(fields, refreshtoken.FieldAuthenticatedAt)
+	}
+	if m.amr != nil {
+		fields = append(fields, refreshtoken.FieldAmr)
 	}
 	if m.user_agent != nil {
 		fields = append(fields, refreshtoken.FieldUserAgent)
@@ -4792,6 +4901,10 @@ func (m *RefreshTokenMutation) Field(name string) (ent.Value, bool) {
 		return m.RevokedReason()
 	case refreshtoken.FieldExpiresAt:
 		return m.ExpiresAt()
+	case refreshtoken.FieldAuthenticatedAt:
+		return m.AuthenticatedAt()
+	case refreshtoken.FieldAmr:
+		return m.Amr()
 	case refreshtoken.FieldUserAgent:
 		return m.UserAgent()
 	case refreshtoken.FieldIP:
@@ -4829,6 +4942,10 @@ func (m *RefreshTokenMutation) OldField(ctx context.Context, name string) (ent.V
 		return m.OldRevokedReason(ctx)
 	case refreshtoken.FieldExpiresAt:
 		return m.OldExpiresAt(ctx)
+	case refreshtoken.FieldAuthenticatedAt:
+		return m.OldAuthenticatedAt(ctx)
+	case refreshtoken.FieldAmr:
+		return m.OldAmr(ctx)
 	case refreshtoken.FieldUserAgent:
 		return m.OldUserAgent(ctx)
 	case refreshtoken.FieldIP:
@@ -4926,6 +5043,20 @@ func (m *RefreshTokenMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetExpiresAt(v)
 		return nil
+	case refreshtoken.FieldAuthenticatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAuthenticatedAt(v)
+		return nil
+	case refreshtoken.FieldAmr:
+		v, ok := value.([]string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAmr(v)
+		return nil
 	case refreshtoken.FieldUserAgent:
 		v, ok := value.(string)
 		if !ok {
@@ -5018,6 +5149,9 @@ func (m *RefreshTokenMutation) ClearedFields() []string {
 	if m.FieldCleared(refreshtoken.FieldRevokedReason) {
 		fields = append(fields, refreshtoken.FieldRevokedReason)
 	}
+	if m.FieldCleared(refreshtoken.FieldAuthenticatedAt) {
+		fields = append(fields, refreshtoken.FieldAuthenticatedAt)
+	}
 	return fields
 }
 
@@ -5040,6 +5174,9 @@ func (m *RefreshTokenMutation) ClearField(name string) error {
 		return nil
 	case refreshtoken.FieldRevokedReason:
 		m.ClearRevokedReason()
+		return nil
+	case refreshtoken.FieldAuthenticatedAt:
+		m.ClearAuthenticatedAt()
 		return nil
 	}
 	return fmt.Errorf("unknown RefreshToken nullable field %s", name)
@@ -5084,6 +5221,12 @@ func (m *RefreshTokenMutation) ResetField(name string) error {
 		return nil
 	case refreshtoken.FieldExpiresAt:
 		m.ResetExpiresAt()
+		return nil
+	case refreshtoken.FieldAuthenticatedAt:
+		m.ResetAuthenticatedAt()
+		return nil
+	case refreshtoken.FieldAmr:
+		m.ResetAmr()
 		return nil
 	case refreshtoken.FieldUserAgent:
 		m.ResetUserAgent()

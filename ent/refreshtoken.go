@@ -3,6 +3,7 @@
 package ent
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"tenantry/ent/refreshtoken"
@@ -44,6 +45,10 @@ type RefreshToken struct {
 	RevokedReason *refreshtoken.RevokedReason `json:"revoked_reason,omitempty"`
 	// ExpiresAt holds the value of the "expires_at" field.
 	ExpiresAt time.Time `json:"expires_at,omitempty"`
+	// AuthenticatedAt holds the value of the "authenticated_at" field.
+	AuthenticatedAt *time.Time `json:"authenticated_at,omitempty"`
+	// Amr holds the value of the "amr" field.
+	Amr []string `json:"amr,omitempty"`
 	// UserAgent holds the value of the "user_agent" field.
 	UserAgent string `json:"user_agent,omitempty"`
 	// IP holds the value of the "ip" field.
@@ -94,13 +99,15 @@ func (*RefreshToken) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case refreshtoken.FieldProviderID:
 			values[i] = &sql.NullScanner{S: new(uuid.UUID)}
+		case refreshtoken.FieldAmr:
+			values[i] = new([]byte)
 		case refreshtoken.FieldRevoked:
 			values[i] = new(sql.NullBool)
 		case refreshtoken.FieldCounter, refreshtoken.FieldPasswordVersion, refreshtoken.FieldProviderGeneration:
 			values[i] = new(sql.NullInt64)
 		case refreshtoken.FieldRevokedReason, refreshtoken.FieldUserAgent, refreshtoken.FieldIP:
 			values[i] = new(sql.NullString)
-		case refreshtoken.FieldCreatedAt, refreshtoken.FieldUpdatedAt, refreshtoken.FieldRotatedAt, refreshtoken.FieldExpiresAt:
+		case refreshtoken.FieldCreatedAt, refreshtoken.FieldUpdatedAt, refreshtoken.FieldRotatedAt, refreshtoken.FieldExpiresAt, refreshtoken.FieldAuthenticatedAt:
 			values[i] = new(sql.NullTime)
 		case refreshtoken.FieldID, refreshtoken.FieldTenantID, refreshtoken.FieldUserID:
 			values[i] = new(uuid.UUID)
@@ -199,6 +206,21 @@ func (_m *RefreshToken) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field expires_at", values[i])
 			} else if value.Valid {
 				_m.ExpiresAt = value.Time
+			}
+		case refreshtoken.FieldAuthenticatedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field authenticated_at", values[i])
+			} else if value.Valid {
+				_m.AuthenticatedAt = new(time.Time)
+				*_m.AuthenticatedAt = value.Time
+			}
+		case refreshtoken.FieldAmr:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field amr", values[i])
+			} else if value != nil && len(*value) > 0 {
+				if err := json.Unmarshal(*value, &_m.Amr); err != nil {
+					return fmt.Errorf("unmarshal field amr: %w", err)
+				}
 			}
 		case refreshtoken.FieldUserAgent:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -299,6 +321,14 @@ func (_m *RefreshToken) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("expires_at=")
 	builder.WriteString(_m.ExpiresAt.Format(time.ANSIC))
+	builder.WriteString(", ")
+	if v := _m.AuthenticatedAt; v != nil {
+		builder.WriteString("authenticated_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("amr=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Amr))
 	builder.WriteString(", ")
 	builder.WriteString("user_agent=")
 	builder.WriteString(_m.UserAgent)

@@ -167,6 +167,26 @@ func (_c *RefreshTokenCreate) SetExpiresAt(v time.Time) *RefreshTokenCreate {
 	return _c
 }
 
+// SetAuthenticatedAt sets the "authenticated_at" field.
+func (_c *RefreshTokenCreate) SetAuthenticatedAt(v time.Time) *RefreshTokenCreate {
+	_c.mutation.SetAuthenticatedAt(v)
+	return _c
+}
+
+// SetNillableAuthenticatedAt sets the "authenticated_at" field if the given value is not nil.
+func (_c *RefreshTokenCreate) SetNillableAuthenticatedAt(v *time.Time) *RefreshTokenCreate {
+	if v != nil {
+		_c.SetAuthenticatedAt(*v)
+	}
+	return _c
+}
+
+// SetAmr sets the "amr" field.
+func (_c *RefreshTokenCreate) SetAmr(v []string) *RefreshTokenCreate {
+	_c.mutation.SetAmr(v)
+	return _c
+}
+
 // SetUserAgent sets the "user_agent" field.
 func (_c *RefreshTokenCreate) SetUserAgent(v string) *RefreshTokenCreate {
 	_c.mutation.SetUserAgent(v)
@@ -289,6 +309,10 @@ func (_c *RefreshTokenCreate) defaults() error {
 		v := refreshtoken.DefaultRevoked
 		_c.mutation.SetRevoked(v)
 	}
+	if _, ok := _c.mutation.Amr(); !ok {
+		v := refreshtoken.DefaultAmr
+		_c.mutation.SetAmr(v)
+	}
 	if _, ok := _c.mutation.UserAgent(); !ok {
 		v := refreshtoken.DefaultUserAgent
 		_c.mutation.SetUserAgent(v)
@@ -345,6 +369,9 @@ func (_c *RefreshTokenCreate) check() error {
 	}
 	if _, ok := _c.mutation.ExpiresAt(); !ok {
 		return &ValidationError{Name: "expires_at", err: errors.New(`ent: missing required field "RefreshToken.expires_at"`)}
+	}
+	if _, ok := _c.mutation.Amr(); !ok {
+		return &ValidationError{Name: "amr", err: errors.New(`ent: missing required field "RefreshToken.amr"`)}
 	}
 	if _, ok := _c.mutation.UserAgent(); !ok {
 		return &ValidationError{Name: "user_agent", err: errors.New(`ent: missing required field "RefreshToken.user_agent"`)}
@@ -442,6 +469,14 @@ func (_c *RefreshTokenCreate) createSpec() (*RefreshToken, *sqlgraph.CreateSpec)
 	if value, ok := _c.mutation.ExpiresAt(); ok {
 		_spec.SetField(refreshtoken.FieldExpiresAt, field.TypeTime, value)
 		_node.ExpiresAt = value
+	}
+	if value, ok := _c.mutation.AuthenticatedAt(); ok {
+		_spec.SetField(refreshtoken.FieldAuthenticatedAt, field.TypeTime, value)
+		_node.AuthenticatedAt = &value
+	}
+	if value, ok := _c.mutation.Amr(); ok {
+		_spec.SetField(refreshtoken.FieldAmr, field.TypeJSON, value)
+		_node.Amr = value
 	}
 	if value, ok := _c.mutation.UserAgent(); ok {
 		_spec.SetField(refreshtoken.FieldUserAgent, field.TypeString, value)

@@ -282,6 +282,9 @@ func (_u *RefreshTokenUpdate) sqlSave(ctx context.Context) (_node int, err error
 	if _u.mutation.RevokedReasonCleared() {
 		_spec.ClearField(refreshtoken.FieldRevokedReason, field.TypeEnum)
 	}
+	if _u.mutation.AuthenticatedAtCleared() {
+		_spec.ClearField(refreshtoken.FieldAuthenticatedAt, field.TypeTime)
+	}
 	if value, ok := _u.mutation.UserAgent(); ok {
 		_spec.SetField(refreshtoken.FieldUserAgent, field.TypeString, value)
 	}
@@ -592,6 +595,9 @@ func (_u *RefreshTokenUpdateOne) sqlSave(ctx context.Context) (_node *RefreshTok
 	}
 	if _u.mutation.RevokedReasonCleared() {
 		_spec.ClearField(refreshtoken.FieldRevokedReason, field.TypeEnum)
+	}
+	if _u.mutation.AuthenticatedAtCleared() {
+		_spec.ClearField(refreshtoken.FieldAuthenticatedAt, field.TypeTime)
 	}
 	if value, ok := _u.mutation.UserAgent(); ok {
 		_spec.SetField(refreshtoken.FieldUserAgent, field.TypeString, value)

@@ -182,6 +182,8 @@ var (
 		{Name: "revoked", Type: field.TypeBool, Default: false},
 		{Name: "revoked_reason", Type: field.TypeEnum, Nullable: true, Enums: []string{"logout", "reuse", "password_change", "user_inactive", "tenant_inactive", "administrator", "session_limit", "password_version", "provider_removed"}},
 		{Name: "expires_at", Type: field.TypeTime},
+		{Name: "authenticated_at", Type: field.TypeTime, Nullable: true},
+		{Name: "amr", Type: field.TypeJSON, Default: "[]"},
 		{Name: "user_agent", Type: field.TypeString, Size: 255, Default: ""},
 		{Name: "ip", Type: field.TypeString, Size: 45, Default: ""},
 		{Name: "tenant_id", Type: field.TypeUUID},
@@ -195,13 +197,13 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "refresh_tokens_tenants_tenant",
-				Columns:    []*schema.Column{RefreshTokensColumns[13]},
+				Columns:    []*schema.Column{RefreshTokensColumns[15]},
 				RefColumns: []*schema.Column{TenantsColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
 			{
 				Symbol:     "refresh_tokens_users_refresh_tokens",
-				Columns:    []*schema.Column{RefreshTokensColumns[14]},
+				Columns:    []*schema.Column{RefreshTokensColumns[16]},
 				RefColumns: []*schema.Column{UsersColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
@@ -210,7 +212,7 @@ var (
 			{
 				Name:    "idx_refresh_token_user_revoked",
 				Unique:  false,
-				Columns: []*schema.Column{RefreshTokensColumns[14], RefreshTokensColumns[8]},
+				Columns: []*schema.Column{RefreshTokensColumns[16], RefreshTokensColumns[8]},
 			},
 			{
 				Name:    "idx_refresh_token_expires",
@@ -220,7 +222,7 @@ var (
 			{
 				Name:    "idx_refresh_token_tenant_ip",
 				Unique:  false,
-				Columns: []*schema.Column{RefreshTokensColumns[13], RefreshTokensColumns[12]},
+				Columns: []*schema.Column{RefreshTokensColumns[15], RefreshTokensColumns[14]},
 			},
 		},
 	}

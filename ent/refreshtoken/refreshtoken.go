@@ -41,6 +41,10 @@ const (
 	FieldRevokedReason = "revoked_reason"
 	// FieldExpiresAt holds the string denoting the expires_at field in the database.
 	FieldExpiresAt = "expires_at"
+	// FieldAuthenticatedAt holds the string denoting the authenticated_at field in the database.
+	FieldAuthenticatedAt = "authenticated_at"
+	// FieldAmr holds the string denoting the amr field in the database.
+	FieldAmr = "amr"
 	// FieldUserAgent holds the string denoting the user_agent field in the database.
 	FieldUserAgent = "user_agent"
 	// FieldIP holds the string denoting the ip field in the database.
@@ -82,6 +86,8 @@ var Columns = []string{
 	FieldRevoked,
 	FieldRevokedReason,
 	FieldExpiresAt,
+	FieldAuthenticatedAt,
+	FieldAmr,
 	FieldUserAgent,
 	FieldIP,
 }
@@ -120,6 +126,8 @@ var (
 	DefaultPasswordVersion int
 	// DefaultRevoked holds the default value on creation for the "revoked" field.
 	DefaultRevoked bool
+	// DefaultAmr holds the default value on creation for the "amr" field.
+	DefaultAmr []string
 	// DefaultUserAgent holds the default value on creation for the "user_agent" field.
 	DefaultUserAgent string
 	// UserAgentValidator is a validator for the "user_agent" field. It is called by the builders before save.
@@ -228,6 +236,11 @@ func ByRevokedReason(opts ...sql.OrderTermOption) OrderOption {
 // ByExpiresAt orders the results by the expires_at field.
 func ByExpiresAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldExpiresAt, opts...).ToFunc()
+}
+
+// ByAuthenticatedAt orders the results by the authenticated_at field.
+func ByAuthenticatedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldAuthenticatedAt, opts...).ToFunc()
 }
 
 // ByUserAgent orders the results by the user_agent field.

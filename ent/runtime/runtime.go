@@ -425,14 +425,18 @@ func init() {
 	refreshtokenDescRevoked := refreshtokenFields[6].Descriptor()
 	// refreshtoken.DefaultRevoked holds the default value on creation for the revoked field.
 	refreshtoken.DefaultRevoked = refreshtokenDescRevoked.Default.(bool)
+	// refreshtokenDescAmr is the schema descriptor for amr field.
+	refreshtokenDescAmr := refreshtokenFields[10].Descriptor()
+	// refreshtoken.DefaultAmr holds the default value on creation for the amr field.
+	refreshtoken.DefaultAmr = refreshtokenDescAmr.Default.([]string)
 	// refreshtokenDescUserAgent is the schema descriptor for user_agent field.
-	refreshtokenDescUserAgent := refreshtokenFields[9].Descriptor()
+	refreshtokenDescUserAgent := refreshtokenFields[11].Descriptor()
 	// refreshtoken.DefaultUserAgent holds the default value on creation for the user_agent field.
 	refreshtoken.DefaultUserAgent = refreshtokenDescUserAgent.Default.(string)
 	// refreshtoken.UserAgentValidator is a validator for the "user_agent" field. It is called by the builders before save.
 	refreshtoken.UserAgentValidator = refreshtokenDescUserAgent.Validators[0].(func(string) error)
 	// refreshtokenDescIP is the schema descriptor for ip field.
-	refreshtokenDescIP := refreshtokenFields[10].Descriptor()
+	refreshtokenDescIP := refreshtokenFields[12].Descriptor()
 	// refreshtoken.DefaultIP holds the default value on creation for the ip field.
 	refreshtoken.DefaultIP = refreshtokenDescIP.Default.(string)
 	// refreshtoken.IPValidator is a validator for the "ip" field. It is called by the builders before save.

@@ -52,6 +52,11 @@ func (RefreshToken) Fields() []ent.Field {
 				"session_limit", "password_version", "provider_removed").
 			Optional().Nillable(),
 		field.Time("expires_at").Immutable(),
+		// When the user proved who they are; created_at if it is empty, as in rows of the previous
+		// version. amr are the authentication methods (RFC 8176).
+		field.Time("authenticated_at").Optional().Nillable().Immutable(),
+		field.JSON("amr", []string{}).Default([]string{}).Immutable().
+			Annotations(entsql.Default("[]")),
 		field.String("user_agent").Default("").MaxLen(255),
 		field.String("ip").Default("").MaxLen(45),
 	}

@@ -46,8 +46,7 @@ func (a *Auth) SignIns() outcomes.Counters { return a.signIns }
 // Register makes an account in a tenant that is open for it, and signs in. An empty slug means the
 // default tenant. What is refused counts against the address; 429 also for a network that has
 // registered too many.
-func (a *Auth) Register(ctx context.Context, slug string, account Account, from sessions.Origin) (*sessions.Tokens,
-	error) {
+func (a *Auth) Register(ctx context.Context, slug string, account Account, from sessions.Origin) (*Result, error) {
 	leave, err := a.opts.Hasher.Admit(ctx, password.Share{Network: from.IP, Tenant: a.slug(slug),
 		Account: accountOf(a.slug(slug), account.Email)})
 	if err != nil {
@@ -78,7 +77,7 @@ func (a *Auth) Register(ctx context.Context, slug string, account Account, from 
 // Enroll makes an account by the rules of a tenant, as store keeps it in one transaction, and signs
 // in. What is refused counts against the address. The caller has been admitted.
 func (a *Auth) Enroll(ctx context.Context, home *ent.Tenant, account Account, from sessions.Origin,
-	store func(*ent.Client, *PreparedAccount) (*ent.User, error)) (*sessions.Tokens, error) {
+	store func(*ent.Client, *PreparedAccount) (*ent.User, error)) (*Result, error) {
 	system := principal.System(ctx, "registration: nobody is known yet")
 	try, err := a.opts.Limiter.SpendAddress(system, from.IP)
 	if err != nil {
@@ -89,7 +88,7 @@ func (a *Auth) Enroll(ctx context.Context, home *ent.Tenant, account Account, fr
 		try.Refund(system)
 		return nil, err
 	}
-	var tokens *sessions.Tokens
+	var result *Result
 	err = database.WithTx(system, a.client, func(tx *ent.Client) error {
 		created, err := store(tx, prepared)
 		if err != nil {
@@ -100,13 +99,15 @@ func (a *Auth) Enroll(ctx context.Context, home *ent.Tenant, account Account, fr
 		if err != nil {
 			return err
 		}
-		tokens, err = a.opts.Sessions.Start(acting, tx, projection, sessions.Provider{}, from)
+		proof := a.passwordProof(projection, from)
+		proof.client = tx
+		result, err = a.Finish(ctx, proof)
 		return err
 	})
 	if err == nil {
 		try.Refund(system) // the account is there, whatever becomes of the count
 	}
-	return tokens, err
+	return result, err
 }
 
 func (a *Auth) slug(named string) string {

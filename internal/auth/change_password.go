@@ -68,7 +68,7 @@ func (a *Auth) ChangePassword(ctx context.Context, me *sessions.Projection, chan
 		return err
 	}
 	err = replacePassword(ctx, a.client, u,
-		replacement{hash: hash, keep: me.SessionID, unlink: change.UnlinkIdentities})
+		replacement{hash: hash, keep: me.CredentialID, unlink: change.UnlinkIdentities})
 	if err == nil && change.UnlinkIdentities {
 		LogUnlinked(ctx, a.opts.Log, u, "user")
 	}

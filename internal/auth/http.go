@@ -15,25 +15,25 @@ type HTTP struct{ *Auth }
 
 // Login answers POST /api/v1/auth/login.
 func (h HTTP) Login(ctx context.Context, r api.LoginRequestObject) (api.LoginResponseObject, error) {
-	tokens, err := h.Auth.Login(ctx, Credentials{
+	result, err := h.Auth.Login(ctx, Credentials{
 		Tenant: optional(r.Body.Tenant), Email: r.Body.Email, Password: r.Body.Password,
 		Device: optional(r.Body.DeviceToken),
 	}, sessions.OriginOf(ctx))
 	if err != nil {
 		return nil, err
 	}
-	return api.Login200JSONResponse{TokensJSONResponse: api.TokensJSONResponse(tokens.Response())}, nil
+	return api.Login200JSONResponse{TokensJSONResponse: api.TokensJSONResponse(result.Tokens.Response())}, nil
 }
 
 // Register answers POST /api/v1/auth/register.
 func (h HTTP) Register(ctx context.Context, r api.RegisterRequestObject) (api.RegisterResponseObject, error) {
-	tokens, err := h.Auth.Register(ctx, optional(r.Body.Tenant), Account{
+	result, err := h.Auth.Register(ctx, optional(r.Body.Tenant), Account{
 		Email: r.Body.Email, Password: &r.Body.Password, FullName: optional(r.Body.FullName),
 	}, sessions.OriginOf(ctx))
 	if err != nil {
 		return nil, err
 	}
-	return api.Register201JSONResponse{TokensJSONResponse: api.TokensJSONResponse(tokens.Response())}, nil
+	return api.Register201JSONResponse{TokensJSONResponse: api.TokensJSONResponse(result.Tokens.Response())}, nil
 }
 
 // ChangePassword answers POST /api/v1/auth/password.

@@ -24,13 +24,13 @@ type Credentials struct {
 
 // Login signs a user in with a password. Every failure is the same 401, at the cost of the same
 // hashes, whatever it was that failed (ASVS 6.3.8). The tokens come with one of the device.
-func (a *Auth) Login(ctx context.Context, c Credentials, from sessions.Origin) (*sessions.Tokens, error) {
-	tokens, err := a.login(ctx, c, from)
+func (a *Auth) Login(ctx context.Context, c Credentials, from sessions.Origin) (*Result, error) {
+	result, err := a.login(ctx, c, from)
 	a.signIns.Count(passwordOutcome(err))
-	return tokens, err
+	return result, err
 }
 
-func (a *Auth) login(ctx context.Context, c Credentials, from sessions.Origin) (*sessions.Tokens, error) {
+func (a *Auth) login(ctx context.Context, c Credentials, from sessions.Origin) (*Result, error) {
 	c.Tenant = a.slug(c.Tenant)
 	account := accountOf(c.Tenant, c.Email)
 	system := principal.System(ctx, "sign-in: the user is not authenticated yet")
@@ -66,18 +66,17 @@ func (a *Auth) login(ctx context.Context, c Credentials, from sessions.Origin) (
 	if err := try.Reset(system); err != nil {
 		return nil, err
 	}
-	acting := principal.NewContext(ctx, &principal.Principal{TenantID: p.TenantID, UserID: p.ID})
-	a.renewHash(acting, p, c.Password)
-	tokens, err := a.opts.Sessions.Start(acting, a.client, p, sessions.Provider{}, from)
-	if err != nil {
-		return nil, err
+	a.renewHash(principal.NewContext(ctx, principal.InTenant(p.TenantID)), p, c.Password)
+	result, err := a.Finish(ctx, a.passwordProof(p, from))
+	if err != nil || result.Tokens == nil {
+		return result, err
 	}
 	if !known || !d.of(p) {
 		d.id = uuid.New()
 	}
 	d = device{p.ID, p.PasswordVersion, d.id, a.opts.Clock().Add(deviceKnown)}
-	tokens.Device = a.devices.encode(d, account)
-	return tokens, nil
+	result.Tokens.Device = a.devices.encode(d, account)
+	return result, nil
 }
 
 // accountOf is what an attempt to sign in counts against, whether the account exists or not (ASVS

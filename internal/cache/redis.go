@@ -23,7 +23,7 @@ import (
 
 // format is the version of the values and keys in Redis. A change of the CBOR form of a value
 // increments it, so that instances of two releases do not read each other's values.
-const format = "5"
+const format = "6"
 
 const (
 	// redisTimeout bounds the time that a request waits for Redis.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"golang.org/x/oauth2"
@@ -58,6 +59,9 @@ type codePayload struct {
 	// provider at that time.
 	Provider   uuid.NullUUID `json:"provider,omitzero"`
 	Generation int           `json:"generation,omitempty"`
+	// AuthenticatedAt is when the provider identified the user. Codes of the previous version have
+	// no such time, and expire within a minute.
+	AuthenticatedAt time.Time `json:"authenticated_at,omitzero"`
 }
 
 var errCode = &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_grant",
@@ -66,13 +70,13 @@ var errCode = &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_gra
 // Exchange gives the tokens of a session for a one-time code: 400 if it is none, was exchanged
 // already, is older than a minute, or belongs to another application (RFC 7636 §4.6), 401 if the
 // user may not sign in any more.
-func (o *OAuth) Exchange(ctx context.Context, code, verifier string, from sessions.Origin) (*sessions.Tokens, error) {
-	tokens, err := o.exchange(ctx, code, verifier, from)
+func (o *OAuth) Exchange(ctx context.Context, code, verifier string, from sessions.Origin) (*auth.Result, error) {
+	result, err := o.exchange(ctx, code, verifier, from)
 	o.signIns.Count(signInEnd(err))
-	return tokens, err
+	return result, err
 }
 
-func (o *OAuth) exchange(ctx context.Context, code, verifier string, from sessions.Origin) (*sessions.Tokens, error) {
+func (o *OAuth) exchange(ctx context.Context, code, verifier string, from sessions.Origin) (*auth.Result, error) {
 	redeemed, err := o.opts.Auth.RedeemOneTimeToken(ctx, purposeCode, code)
 	if err != nil {
 		return nil, err
@@ -93,10 +97,14 @@ func (o *OAuth) exchange(ctx context.Context, code, verifier string, from sessio
 	if subtle.ConstantTimeCompare([]byte(proof), []byte(payload.CodeChallenge)) != 1 {
 		return nil, errCode
 	}
-	return o.opts.Auth.SignIn(ctx, auth.Proof{
-		TenantID: redeemed.TenantID, UserID: redeemed.UserID, Version: payload.Version,
-		Provider: sessions.Provider{ID: payload.Provider, Generation: payload.Generation},
-	}, from)
+	if payload.AuthenticatedAt.IsZero() {
+		payload.AuthenticatedAt = o.opts.Clock()
+	}
+	provider := sessions.Provider{ID: payload.Provider, Generation: payload.Generation}
+	return o.opts.Auth.Finish(ctx, auth.Proof{
+		TenantID: redeemed.TenantID, UserID: redeemed.UserID, PasswordVersion: payload.Version,
+		Authentication: authentication(payload.AuthenticatedAt, provider, from),
+	})
 }
 
 // endProviderFailed is a flow that a provider has failed in.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -99,22 +100,28 @@ func (o *OAuth) end(ctx context.Context, f *flow, ref string, a Answer, from ses
 	return o.admit(ctx, f, h, u, who, from)
 }
 
+// authentication is that of a user whom a provider has identified at a time.
+func authentication(at time.Time, provider sessions.Provider, from sessions.Origin) sessions.Authentication {
+	return sessions.Authentication{At: at, Methods: []string{auth.MethodFederated}, Provider: provider, From: from}
+}
+
 // admit lets a user in: with a code for the application of the flow, or with tokens where there is
 // none.
 func (o *OAuth) admit(ctx context.Context, f *flow, h home, u *upstream, who signer, from sessions.Origin) (outcome,
 	error) {
 	if f.RedirectURI == "" {
-		tokens, err := o.opts.Auth.SignIn(ctx, auth.Proof{
-			TenantID: h.id, UserID: who.id, Version: who.version,
-			Provider: sessions.Provider{ID: u.id, Generation: u.generation},
-		}, from)
+		result, err := o.opts.Auth.Finish(ctx, auth.Proof{
+			TenantID: h.id, UserID: who.id, PasswordVersion: who.version,
+			Authentication: authentication(o.opts.Clock(), sessions.Provider{ID: u.id, Generation: u.generation}, from),
+		})
 		if err != nil {
 			return outcome{}, err
 		}
-		return outcome{Session: uuid.NullUUID{UUID: tokens.Session, Valid: true}, tokens: tokens}, nil
+		return outcome{Session: uuid.NullUUID{UUID: result.Tokens.Session, Valid: true}, tokens: result.Tokens}, nil
 	}
 	payload, err := json.Marshal(codePayload{
 		CodeChallenge: f.CodeChallenge, Version: who.version, Provider: u.id, Generation: u.generation,
+		AuthenticatedAt: o.opts.Clock(),
 	})
 	if err != nil {
 		return outcome{}, err

@@ -147,11 +147,12 @@ func (h HTTP) PostOAuthCallback(ctx context.Context,
 // ExchangeOAuthCode answers POST /api/v1/auth/oauth/exchange.
 func (h HTTP) ExchangeOAuthCode(ctx context.Context,
 	r api.ExchangeOAuthCodeRequestObject) (api.ExchangeOAuthCodeResponseObject, error) {
-	tokens, err := h.Exchange(ctx, r.Body.Code, value(r.Body.CodeVerifier), sessions.OriginOf(ctx))
+	result, err := h.Exchange(ctx, r.Body.Code, value(r.Body.CodeVerifier), sessions.OriginOf(ctx))
 	if err != nil {
 		return nil, err
 	}
-	return api.ExchangeOAuthCode200JSONResponse{TokensJSONResponse: api.TokensJSONResponse(tokens.Response())}, nil
+	return api.ExchangeOAuthCode200JSONResponse{TokensJSONResponse: api.TokensJSONResponse(result.Tokens.Response())},
+		nil
 }
 
 // LinkOAuth answers POST /api/v1/auth/oauth/{provider}/link.

@@ -235,7 +235,7 @@ func (o *OAuth) Link(ctx context.Context, me *sessions.Projection, provider, red
 	}
 	return o.start(ctx, h, u, &flow{
 		RedirectURI: redirectURI, UserID: uuid.NullUUID{UUID: me.ID, Valid: true},
-		SessionID: uuid.NullUUID{UUID: me.SessionID, Valid: true},
+		SessionID: uuid.NullUUID{UUID: me.CredentialID, Valid: true},
 	})
 }
 
@@ -260,7 +260,7 @@ func (o *OAuth) Unlink(ctx context.Context, me *sessions.Projection) error {
 		if _, err := tx.OAuthState.Delete().Where(oauthstate.UserID(me.ID)).Exec(ctx); err != nil {
 			return fmt.Errorf("end what is under way: %w", err)
 		}
-		return sessions.Keep(ctx, tx, me.ID, me.SessionID, version)
+		return sessions.Keep(ctx, tx, me.ID, me.CredentialID, version)
 	})
 	if err == nil {
 		sessions.MarkRevoked(ctx, o.client, me.ID, refreshtoken.RevokedReasonPasswordChange)

@@ -8,14 +8,25 @@ import (
 	"github.com/google/uuid"
 )
 
+// Kind is the kind of a principal.
+type Kind string
+
+// The kinds. A principal that acts for a tenant alone, without an actor, has none.
+const (
+	KindUser   Kind = "user"
+	KindSystem Kind = "system"
+)
+
 // Principal is the user, tenant or server that a context acts for. The zero value is anonymous.
 type Principal struct {
+	Kind     Kind
 	TenantID uuid.UUID
 	// HomeTenantID is the tenant of the user if it differs from TenantID: a superuser may act in
 	// another tenant.
 	HomeTenantID uuid.UUID
 	UserID       uuid.UUID
-	SessionID    uuid.UUID
+	// CredentialID identifies the credential of the request: the session of an access token.
+	CredentialID uuid.UUID
 	Superuser    bool
 	Permissions  []string
 
@@ -82,7 +93,7 @@ func System(ctx context.Context, reason string) context.Context {
 	if r, ok := ctx.Value(recordKey{}).(*Record); ok {
 		r.addBypass(reason)
 	}
-	return NewContext(ctx, &Principal{bypassReason: reason})
+	return NewContext(ctx, &Principal{Kind: KindSystem, bypassReason: reason})
 }
 
 // Record collects, for the request log, the bypass reasons of the tenant filter and the tenant and

@@ -158,7 +158,9 @@ func (a *accessTokens) read(ctx context.Context, token string) (p *principal.Pri
 	if err != nil {
 		return nil, 0, errInvalidToken.Because(err)
 	}
-	return &principal.Principal{TenantID: c.TenantID, UserID: user, SessionID: c.SessionID}, c.ExpiresAt, nil
+	return &principal.Principal{
+		Kind: principal.KindUser, TenantID: c.TenantID, UserID: user, CredentialID: c.SessionID,
+	}, c.ExpiresAt, nil
 }
 
 // key returns the key that the header names. It accepts only the three header members that this

@@ -30,13 +30,19 @@ func (s *Sessions) Authenticate(ctx context.Context, token string) (*principal.P
 // Authorize reads the projection of a principal: 401 if session, user or tenant is not active, 403
 // if a scope is missing. The returned context carries the principal and the projection.
 func (s *Sessions) Authorize(ctx context.Context, p *principal.Principal, scopes []string) (context.Context, error) {
-	projection, err := s.ofSession(principal.NewContext(ctx, p), p.SessionID)
+	projection, err := s.ofSession(principal.NewContext(ctx, p), p.CredentialID)
 	if err != nil {
 		return nil, err
 	}
 	if projection == nil || projection.ID != p.UserID || projection.TenantID != p.TenantID || !projection.Live() {
 		return nil, errInvalidToken
 	}
+	return Admit(ctx, projection, scopes)
+}
+
+// Admit returns the context of a handler, with the principal of a projection and the projection:
+// 403 if a scope is missing.
+func Admit(ctx context.Context, projection *Projection, scopes []string) (context.Context, error) {
 	current := projection.Principal()
 	for _, scope := range scopes {
 		if !current.May(scope) {

@@ -71,7 +71,7 @@ func occupied(t *testing.T, db *database.DB, patience time.Duration) (b *session
 
 // as is what a request of a tenant's user carries.
 func as(ctx context.Context, s signedIn) context.Context {
-	return principal.NewContext(ctx, &principal.Principal{TenantID: s.tenant, UserID: s.user, SessionID: s.session})
+	return principal.NewContext(ctx, &principal.Principal{TenantID: s.tenant, UserID: s.user, CredentialID: s.session})
 }
 
 func TestSessions_that_are_asked_for_together_share_a_statement_and_nothing_else(t *testing.T) {
@@ -107,7 +107,7 @@ func TestSessions_that_are_asked_for_together_share_a_statement_and_nothing_else
 					}
 					return
 				}
-				if p == nil || p.ID != s.user || p.TenantID != s.tenant || p.SessionID != s.session || !p.Live() ||
+				if p == nil || p.ID != s.user || p.TenantID != s.tenant || p.CredentialID != s.session || !p.Live() ||
 					!slices.Equal(p.Roles, []string{fmt.Sprint("role-", i)}) ||
 					!slices.Equal(p.Permissions, []string{fmt.Sprint("things:", i)}) {
 					t.Errorf("%d: %+v", i, p)
@@ -162,7 +162,7 @@ func TestSession_that_is_waited_for_too_long_is_read_alone(t *testing.T) {
 		defer free()
 		ctx, statements := database.CountStatements(t.Context())
 		p, err := b.load(as(ctx, s), s.session)
-		if n, _ := statements(); err != nil || p == nil || p.SessionID != s.session || n != 1 {
+		if n, _ := statements(); err != nil || p == nil || p.CredentialID != s.session || n != 1 {
 			t.Errorf("%+v, %d statements, %v", p, n, err)
 		}
 	})

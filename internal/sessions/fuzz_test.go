@@ -120,7 +120,7 @@ func FuzzParseClaims(f *testing.F) {
 			to.Sub(from) > signing.MaxLifetime {
 			t.Errorf("from %s to %s", from, to)
 		}
-		if p.TenantID == uuid.Nil || p.SessionID == uuid.Nil || p.Superuser || len(p.Permissions) > 0 {
+		if p.TenantID == uuid.Nil || p.CredentialID == uuid.Nil || p.Superuser || len(p.Permissions) > 0 {
 			t.Errorf("it speaks for %+v", p)
 		}
 	})

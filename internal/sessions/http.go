@@ -53,7 +53,7 @@ func (h HTTP) ListSessions(ctx context.Context, _ api.ListSessionsRequestObject)
 	if err != nil {
 		return nil, err
 	}
-	return api.ListSessions200JSONResponse(ListResponse(sessions, me.SessionID)), nil
+	return api.ListSessions200JSONResponse(ListResponse(sessions, me.CredentialID)), nil
 }
 
 // EndSession answers DELETE /api/v1/auth/sessions/{id}.

@@ -34,7 +34,7 @@ func (s *Sessions) FirstTokens(ctx context.Context, session uuid.UUID) (*Tokens,
 	if err != nil || !unused {
 		return nil, err
 	}
-	return s.tokens(p, refreshToken{session: session}, p.SessionEnds)
+	return s.tokens(p, refreshToken{session: session}, p.Expires)
 }
 
 // tokens returns the refresh token of a session and a new access token.
@@ -50,19 +50,26 @@ func (s *Sessions) tokens(p *Projection, t refreshToken, expires time.Time) (*To
 }
 
 // ofSession returns the projection of a session, nil if the session has ended. Callers share the
-// projection and must not change it.
+// projection.
 func (s *Sessions) ofSession(ctx context.Context, session uuid.UUID) (*Projection, error) {
+	return s.Projection(session, func() (*Projection, error) { return s.batches.load(ctx, session) })
+}
+
+// Projection returns the projection of a credential from the cache, or else from load, which
+// returns nil if the credential is not valid. It is nil for a credential that has expired. Callers
+// share the projection.
+func (s *Sessions) Projection(credential uuid.UUID, load func() (*Projection, error)) (*Projection, error) {
 	now := s.opts.Clock()
-	p, err := cache.Get(s.opts.Cache, cache.Key{Kind: cache.Session, ID: session},
+	p, err := cache.Get(s.opts.Cache, cache.Key{Kind: cache.Session, ID: credential},
 		func() (cache.Loaded[*Projection], error) {
-			p, err := s.batches.load(ctx, session)
+			p, err := load()
 			if p == nil || err != nil {
 				return cache.Loaded[*Projection]{}, err
 			}
-			return cache.Loaded[*Projection]{Value: p, Rows: []uuid.UUID{session, p.ID, p.TenantID}, Size: p.size()},
-				nil
+			rows := []uuid.UUID{credential, p.ID, p.TenantID}
+			return cache.Loaded[*Projection]{Value: p, Rows: rows, Size: p.size()}, nil
 		})
-	if p != nil && (p.User == nil || p.SessionID != session || !p.SessionEnds.After(now)) {
+	if p != nil && (p.User == nil || p.CredentialID != credential || !p.Expires.After(now)) {
 		return nil, err
 	}
 	return p, err
@@ -84,9 +91,9 @@ func (s *Sessions) OfSession(ctx context.Context, session uuid.UUID) (*Projectio
 // recently is how long ago a user has to have signed in who changes the ways in (ASVS 7.5.1).
 const recently = 10 * time.Minute
 
-// Recent fails with 401 if the session began more than ten minutes ago (RFC 9470 §3).
+// Recent fails with 401 if the user has signed in more than ten minutes ago (RFC 9470 §3).
 func (s *Sessions) Recent(me *Projection) error {
-	if s.opts.Clock().Sub(me.SessionBegan) > recently {
+	if s.opts.Clock().Sub(me.AuthenticatedAt) > recently {
 		return problem.Unauthorized("insufficient_user_authentication",
 			"Recent sign-in required: sign in again and retry within ten minutes.")
 	}

@@ -53,7 +53,7 @@ func TestHot_statements_use_indexes(t *testing.T) {
 			"start a session": func() error {
 				a := limited(client, 100)
 				_, _, err := a.insertSession(ctx, client, &Projection{User: &ent.User{ID: id, TenantID: uuid.New()}},
-					Provider{}, Origin{})
+					Authentication{})
 				return err
 			},
 			"mark revoked sessions": func() error {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,37 +30,26 @@ type Projection struct {
 	// Roles are the names for tokens, without those that pose as system roles (roles.Poses).
 	// Permissions are the union of what all roles hold.
 	Roles, Permissions []string
-	// SessionID is the session by which the user was found, SessionBegan when they signed in, and
-	// SessionEnds when it is over, whatever happens. Zero if there was none.
-	SessionID                 uuid.UUID
-	SessionBegan, SessionEnds time.Time
-
-	written     sync.Once
-	document    []byte
-	documentErr error
-
-	acts sync.Once
-	who  principal.Principal
+	// CredentialID identifies the credential of the request: the session of an access token. It is
+	// zero if the projection was read by user or by password.
+	CredentialID uuid.UUID
+	// Expires is when the credential expires at the latest.
+	Expires time.Time
+	// AuthenticatedAt and Methods are when and how the user has proved who they are. Methods is
+	// empty for sessions of earlier versions.
+	AuthenticatedAt time.Time
+	Methods         []string
 }
 
-// Document returns the user as the API shows them, in JSON, which is made once.
-func (p *Projection) Document() ([]byte, error) {
-	p.written.Do(func() { p.document, p.documentErr = json.Marshal(UserResponse(p.User)) })
-	return p.document, p.documentErr
-}
-
-// Principal returns the user as who acts, which is made once: nobody may change it.
+// Principal returns the user as the principal of a request.
 func (p *Projection) Principal() *principal.Principal {
-	p.acts.Do(func() {
-		p.who = principal.Principal{
-			TenantID: p.TenantID, UserID: p.ID, SessionID: p.SessionID, Superuser: p.IsSuperuser,
-			Permissions: p.Permissions,
-		}
-	})
-	return &p.who
+	return &principal.Principal{
+		Kind: principal.KindUser, TenantID: p.TenantID, UserID: p.ID, CredentialID: p.CredentialID,
+		Superuser: p.IsSuperuser, Permissions: p.Permissions,
+	}
 }
 
-// Live reports whether the user may act at all.
+// Live reports whether the user and the tenant are active.
 func (p *Projection) Live() bool { return p.IsActive && p.TenantActive }
 
 // size is about how many bytes the projection takes.
@@ -97,14 +85,15 @@ JOIN tenants AS t ON t.id = u.tenant_id
 LEFT JOIN user_roles AS ra ON ra.user_id = u.id AND ra.tenant_id = u.tenant_id
 LEFT JOIN roles AS r ON r.id = ra.role_id AND r.tenant_id = ra.tenant_id`
 
-	ofSessions = selectProjection + `s.id, s.created_at, s.expires_at, NULL` + fromProjection + `
+	ofSessions = selectProjection + `s.id, s.created_at, s.expires_at, s.authenticated_at, s.amr, NULL` + fromProjection + `
 JOIN refresh_tokens AS s ON s.user_id = u.id AND s.tenant_id = u.tenant_id
 WHERE NOT s.revoked AND s.expires_at > $1 AND s.password_version = u.password_version AND ` + ofLiveProvider +
 		` AND s.id `
-	projectionBySession     = ofSessions + `= $2`
-	projectionsBySessions   = ofSessions + `IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`
-	projectionByUser        = selectProjection + `NULL, NULL, NULL, NULL` + fromProjection + ` WHERE u.id = $1`
-	projectionByCredentials = selectProjection + `NULL, NULL, NULL, u.password_hash` + fromProjection +
+	projectionBySession   = ofSessions + `= $2`
+	projectionsBySessions = ofSessions + `IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`
+	projectionByUser      = selectProjection + `NULL, NULL, NULL, NULL, NULL, NULL` + fromProjection +
+		` WHERE u.id = $1`
+	projectionByCredentials = selectProjection + `NULL, NULL, NULL, NULL, NULL, u.password_hash` + fromProjection +
 		` WHERE t.slug = $1 AND u.email = $2`
 
 	// The tenant filter, which no policy adds to a statement that is written out.
@@ -190,10 +179,10 @@ func readProjections(ctx context.Context, client *ent.Client, statement string, 
 		if err := row.scan(rows); err != nil {
 			return err
 		}
-		p, ok := found[row.projection.SessionID]
+		p, ok := found[row.projection.CredentialID]
 		if !ok {
 			p = row.projection
-			found[p.SessionID] = p
+			found[p.CredentialID] = p
 		}
 		if row.role.Valid {
 			p.Permissions = append(p.Permissions, row.permissions...)
@@ -220,16 +209,23 @@ type projectionRow struct {
 func (r *projectionRow) scan(rows *sql.Rows) error {
 	u := &ent.User{}
 	p := &Projection{User: u, Roles: []string{}}
-	var tenantSettings, permissions sql.RawBytes
+	var tenantSettings, permissions, methods sql.RawBytes
 	var session uuid.NullUUID
-	var began, ends sql.NullTime
+	var created, expires, authenticated sql.NullTime
 	if err := rows.Scan(&u.ID, &u.TenantID, &u.Email, &u.FullName, &u.IsActive, &u.IsSuperuser, &u.PasswordVersion,
-		&u.EmailVerifiedAt,
-		&u.CreatedAt, &u.UpdatedAt, &p.TenantActive, &tenantSettings, &r.role, &r.system, &permissions, &session,
-		&began, &ends, &u.PasswordHash); err != nil {
+		&u.EmailVerifiedAt, &u.CreatedAt, &u.UpdatedAt, &p.TenantActive, &tenantSettings, &r.role, &r.system,
+		&permissions, &session, &created, &expires, &authenticated, &methods, &u.PasswordHash); err != nil {
 		return err
 	}
-	p.SessionID, p.SessionBegan, p.SessionEnds = session.UUID, began.Time, ends.Time
+	p.CredentialID, p.Expires, p.AuthenticatedAt = session.UUID, expires.Time, created.Time
+	if authenticated.Valid { // the previous version writes none
+		p.AuthenticatedAt = authenticated.Time
+	}
+	if len(methods) > 0 {
+		if err := json.Unmarshal(methods, &p.Methods); err != nil {
+			return fmt.Errorf("read amr of session: %w", err)
+		}
+	}
 	if string(tenantSettings) != "{}" { // as most are
 		if err := json.Unmarshal(tenantSettings, &p.TenantSettings); err != nil {
 			return fmt.Errorf("read settings of tenant: %w", err)

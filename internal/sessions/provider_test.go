@@ -19,7 +19,7 @@ import (
 // startAt starts a session that a provider of the tenant has started.
 func (s *Sessions) startAt(m member, p *ent.OAuthProvider) (uuid.UUID, error) {
 	at := Provider{ID: uuid.NullUUID{UUID: p.ID, Valid: true}, Generation: p.Generation}
-	session, _, err := s.insertSession(m.ctx, s.client, m.Projection, at, Origin{})
+	session, _, err := s.insertSession(m.ctx, s.client, m.Projection, Authentication{Provider: at})
 	return session, err
 }
 

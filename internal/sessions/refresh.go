@@ -40,7 +40,7 @@ func (s *Sessions) exchange(ctx context.Context, presented string) (tokens *Toke
 	if err != nil {
 		return nil, false, err
 	}
-	tokens, err = s.tokens(user, next, user.SessionEnds)
+	tokens, err = s.tokens(user, next, user.Expires)
 	return tokens, again, err
 }
 

@@ -81,6 +81,16 @@ type Tokens struct {
 // Origin is where a sign-in came from.
 type Origin struct{ IP, UserAgent string }
 
+// Authentication is how and when a user has proved who they are.
+type Authentication struct {
+	At time.Time
+	// Methods are the authentication methods, as the claim amr names them (RFC 8176).
+	Methods []string
+	// Provider is the provider of the tenant that has identified the user.
+	Provider Provider
+	From     Origin
+}
+
 // errInvalidToken is the error of an access token that is invalid, expired or revoked.
 var errInvalidToken = problem.Unauthorized("invalid_token", "The access token is not valid.")
 

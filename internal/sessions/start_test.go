@@ -47,8 +47,9 @@ func members(t *testing.T, db *database.DB, slug string, n int) (all []member) {
 // start starts a session of a user.
 func (s *Sessions) start(t *testing.T, m member) uuid.UUID {
 	t.Helper()
-	session, _, err := s.insertSession(m.ctx, s.client, m.Projection, Provider{},
-		Origin{IP: "192.0.2.1", UserAgent: "test"})
+	session, _, err := s.insertSession(m.ctx, s.client, m.Projection, Authentication{
+		At: time.Now(), Methods: []string{"pwd"}, From: Origin{IP: "192.0.2.1", UserAgent: "test"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +137,7 @@ func TestSignIn_of_a_user_with_many_sessions_ends_a_bounded_number(t *testing.T)
 		before, began := live(t, db, ada), 0
 		for _, want := range []int{151, 52, 10, 10} {
 			ctx, statements := database.CountStatements(ada.ctx)
-			if _, _, err := a.insertSession(ctx, a.client, ada.Projection, Provider{}, Origin{}); err != nil {
+			if _, _, err := a.insertSession(ctx, a.client, ada.Projection, Authentication{}); err != nil {
 				t.Fatal(err)
 			}
 			if n, _ := statements(); n != 1 {
@@ -164,7 +165,7 @@ func TestSession_of_another_tenant_or_password_version_is_not_started(t *testing
 		a.start(t, ada)
 		refused := func(name string, ctx context.Context, p *Projection) {
 			t.Helper()
-			if _, _, err := a.insertSession(ctx, a.client, p, Provider{}, Origin{}); !errors.Is(err, ErrCredentials) {
+			if _, _, err := a.insertSession(ctx, a.client, p, Authentication{}); !errors.Is(err, ErrCredentials) {
 				t.Errorf("%s: %v", name, err)
 			}
 			all := db.Client.RefreshToken.Query().Where(refreshtoken.Revoked(false))
@@ -176,7 +177,7 @@ func TestSession_of_another_tenant_or_password_version_is_not_started(t *testing
 		of := *ada.User
 		of.TenantID = stranger.TenantID
 		refused("with another tenant", ctx, &Projection{User: &of})
-		if _, _, err := a.insertSession(t.Context(), a.client, ada.Projection, Provider{}, Origin{}); err == nil {
+		if _, _, err := a.insertSession(t.Context(), a.client, ada.Projection, Authentication{}); err == nil {
 			t.Error("without a principal it is started")
 		}
 		db.Client.User.UpdateOneID(ada.ID).AddPasswordVersion(1).ExecX(ctx)
@@ -205,8 +206,8 @@ func TestSignIns_in_parallel_keep_the_limit(t *testing.T) {
 			for range parallel {
 				all.Go(func() {
 					<-begin
-					if _, _, err := a.insertSession(ada.ctx, a.client, ada.Projection, Provider{},
-						Origin{}); err != nil {
+					if _, _, err := a.insertSession(ada.ctx, a.client, ada.Projection,
+						Authentication{}); err != nil {
 						t.Error(err)
 					}
 				})

@@ -72,11 +72,11 @@ func (h HTTP) SignUp(ctx context.Context, r api.SignUpRequestObject) (api.SignUp
 	if r.Body.FullName != nil {
 		owner.FullName = *r.Body.FullName
 	}
-	tokens, err := h.Tenants.SignUp(ctx, r.Body.Tenant.Slug, r.Body.Tenant.Name, owner, sessions.OriginOf(ctx))
+	result, err := h.Tenants.SignUp(ctx, r.Body.Tenant.Slug, r.Body.Tenant.Name, owner, sessions.OriginOf(ctx))
 	if err != nil {
 		return nil, err
 	}
-	return api.SignUp201JSONResponse{TokensJSONResponse: api.TokensJSONResponse(tokens.Response())}, nil
+	return api.SignUp201JSONResponse{TokensJSONResponse: api.TokensJSONResponse(result.Tokens.Response())}, nil
 }
 
 // GetTenant answers GET /api/v1/tenants/{id}.

@@ -117,7 +117,7 @@ func (t *Tenants) Create(ctx context.Context, slug, name string, owner auth.Acco
 // SignUp makes a tenant and its owner, and signs in: 403 where signing up is closed, 422 and 409 as
 // Create.
 func (t *Tenants) SignUp(ctx context.Context, slug, name string, owner auth.Account,
-	from sessions.Origin) (*sessions.Tokens, error) {
+	from sessions.Origin) (*auth.Result, error) {
 	if !t.opts.Signup {
 		return nil, problem.Forbidden("signup_closed", "Tenants are made by an operator here.")
 	}
@@ -133,12 +133,12 @@ func (t *Tenants) SignUp(ctx context.Context, slug, name string, owner auth.Acco
 	if err != nil {
 		return nil, problem.Under(err, "/tenant")
 	}
-	tokens, err := t.opts.Auth.Enroll(ctx, first, owner, from,
+	result, err := t.opts.Auth.Enroll(ctx, first, owner, from,
 		func(tx *ent.Client, prepared *auth.PreparedAccount) (*ent.User, error) {
 			_, made, err := Insert(principal.System(ctx, "sign-up: there is no tenant yet"), tx, first, prepared)
 			return made, err
 		})
-	return tokens, slugTaken(err)
+	return result, slugTaken(err)
 }
 
 // unmade is a tenant that is to be made: 422 for a slug that is reserved and for a name that is not

@@ -2,7 +2,6 @@ package users
 
 import (
 	"context"
-	"net/http"
 
 	"tenantry/ent"
 	"tenantry/ent/role"
@@ -24,28 +23,13 @@ func (h HTTP) GetMe(ctx context.Context, r api.GetMeRequestObject) (api.GetMeRes
 		return nil, err
 	}
 	if r.Params.Include == nil {
-		return document{me}, nil
+		return api.GetMe200JSONResponse{UserJSONResponse: api.UserJSONResponse(sessions.UserResponse(me.User))}, nil
 	}
 	u, err := h.withRelated(ctx, me.ID, related(*r.Params.Include))
 	if err != nil {
 		return nil, err
 	}
 	return api.GetMe200JSONResponse{UserJSONResponse: api.UserJSONResponse(withEdges(u))}, nil
-}
-
-// document is a user whose JSON is made once.
-type document struct{ *sessions.Projection }
-
-// VisitGetMeResponse answers with it.
-func (d document) VisitGetMeResponse(w http.ResponseWriter) error {
-	body, err := d.Document()
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusOK)
-	_, err = w.Write(body)
-	return err
 }
 
 // UpdateMe answers PATCH /api/v1/users/me.
@@ -137,7 +121,7 @@ func (h HTTP) ListUserSessions(ctx context.Context,
 	if err != nil {
 		return nil, err
 	}
-	return api.ListUserSessions200JSONResponse(sessions.ListResponse(listed, me.SessionID)), nil
+	return api.ListUserSessions200JSONResponse(sessions.ListResponse(listed, me.CredentialID)), nil
 }
 
 // EndUserSessions answers DELETE /api/v1/users/{id}/sessions.
