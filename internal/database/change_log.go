@@ -34,7 +34,8 @@ const (
 // for one bound, and little for two. The parameters are behind subqueries, so that the planner
 // knows no more of them when it plans for their values: it would plan each execution again, which
 // takes longer than to execute it.
-const readChanges = `SELECT pg_current_snapshot(), pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
+const readChanges = `SELECT pg_current_snapshot(),
+	pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
 	extract(epoch FROM pg_postmaster_start_time()), pg_relation_filenode('changes'), clock_timestamp(), ARRAY(
 		SELECT "key" FROM changes WHERE xid >= (SELECT $1::bigint) AND xid < 9223372036854775807
 		UNION ALL

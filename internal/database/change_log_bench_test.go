@@ -86,8 +86,10 @@ func revocations(b *testing.B, db *database.DB, clients, sessions int) float64 {
 	b.Helper()
 	ctx := principal.System(b.Context(), "benchmark")
 	ids := make(chan uuid.UUID, sessions)
-	rows, err := db.SQL.QueryContext(ctx, `INSERT INTO refresh_tokens (id, created_at, updated_at, rotated_at, expires_at, tenant_id, user_id)
-		SELECT gen_random_uuid(), now(), now(), now(), now() + interval '1 hour', u.tenant_id, u.id FROM users AS u, generate_series(1, $1) RETURNING id`, sessions/100)
+	rows, err := db.SQL.QueryContext(ctx, `INSERT INTO refresh_tokens
+			(id, created_at, updated_at, rotated_at, expires_at, tenant_id, user_id)
+		SELECT gen_random_uuid(), now(), now(), now(), now() + interval '1 hour', u.tenant_id, u.id
+		FROM users AS u, generate_series(1, $1) RETURNING id`, sessions/100)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -103,7 +105,8 @@ func revocations(b *testing.B, db *database.DB, clients, sessions int) float64 {
 		b.Fatal(err)
 	}
 	close(ids)
-	revoke, err := db.SQL.PrepareContext(ctx, `UPDATE refresh_tokens SET updated_at = now(), revoked = true, revoked_reason = 'logout'
+	revoke, err := db.SQL.PrepareContext(ctx, `UPDATE refresh_tokens
+		SET updated_at = now(), revoked = true, revoked_reason = 'logout'
 		WHERE id = $1 AND NOT revoked`)
 	if err != nil {
 		b.Fatal(err)

@@ -46,8 +46,9 @@ func (t *ChangeTrimmer) Trim(ctx context.Context) error {
 		err = t.db.SQL.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM changes`).Scan(&now.last)
 	} else {
 		var snapshot string
-		err = t.db.SQL.QueryRowContext(ctx, `SELECT pg_current_snapshot(), extract(epoch FROM pg_postmaster_start_time()),
-	pg_relation_filenode('changes')`).Scan(&snapshot, &now.server, &now.file)
+		err = t.db.SQL.QueryRowContext(ctx, `SELECT pg_current_snapshot(),
+	extract(epoch FROM pg_postmaster_start_time()), pg_relation_filenode('changes')`).
+			Scan(&snapshot, &now.server, &now.file)
 		if err == nil {
 			err = now.parse(snapshot)
 		}
@@ -100,8 +101,8 @@ func (t *ChangeTrimmer) delete(ctx context.Context, old seenChanges) error {
 // deleteBatch deletes the oldest rows from a transaction on, so that it does not read again what
 // earlier batches have deleted, and returns their number and the last transaction.
 func (t *ChangeTrimmer) deleteBatch(ctx context.Context, old seenChanges, from int64) (n int, last int64, err error) {
-	statement := fmt.Sprintf(`DELETE FROM changes WHERE id IN (SELECT id FROM changes WHERE id <= %d ORDER BY id LIMIT %d) RETURNING xid`,
-		old.last, trimBatch)
+	statement := fmt.Sprintf(`DELETE FROM changes
+	WHERE id IN (SELECT id FROM changes WHERE id <= %d ORDER BY id LIMIT %d) RETURNING xid`, old.last, trimBatch)
 	if t.db.Dialect() == dialect.Postgres {
 		running := ""
 		if len(old.running) > 0 {
@@ -134,8 +135,10 @@ func (db *DB) FinishChangeLog(ctx context.Context, force bool) (ended bool, err 
 	// answered: by an empty statement. Of other roles' connections the state is hidden (NULL) from
 	// a role without pg_read_all_stats.
 	var listeners, hidden int
-	err = db.SQL.QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE query = '' AND backend_start < now() - interval '2 seconds'
-	AND state_change > now() - interval '2 seconds'), count(*) FILTER (WHERE state IS NULL)
+	err = db.SQL.QueryRowContext(ctx, `SELECT count(*) FILTER (
+		WHERE query = '' AND backend_start < now() - interval '2 seconds'
+		AND state_change > now() - interval '2 seconds'),
+	count(*) FILTER (WHERE state IS NULL)
 	FROM pg_stat_activity WHERE datname = current_database()`).Scan(&listeners, &hidden)
 	switch {
 	case err != nil:

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"syscall"
-
 	"testing"
 	"time"
 
@@ -21,14 +20,10 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-func TestUnavailable(t *testing.T) {
-	t.Parallel()
+// availabilityErrors are errors, and whether each means that the database is unavailable.
+func availabilityErrors() []availabilityError {
 	code := func(c string) error { return &pq.Error{Code: pqerror.Code(c)} }
-	for _, test := range []struct {
-		name string
-		err  error
-		want bool
-	}{
+	return []availabilityError{
 		{"no error", nil, false},
 		{"server stops", code("57P01"), true},
 		{"server crashed", code("57P02"), true},
@@ -68,7 +63,18 @@ func TestUnavailable(t *testing.T) {
 		{"connection closed", net.ErrClosed, true},
 		{"host unknown", &net.DNSError{Err: "no such host", IsNotFound: true}, true},
 		{"anything else", errors.New("boom"), false},
-	} {
+	}
+}
+
+type availabilityError struct {
+	name string
+	err  error
+	want bool
+}
+
+func TestUnavailable(t *testing.T) {
+	t.Parallel()
+	for _, test := range availabilityErrors() {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			if got := database.Unavailable(test.err); got != test.want {

@@ -31,7 +31,8 @@ const (
 // once; a subquery may be run anew for each row, and take other rows each time.
 const (
 	deleteExpired = `DELETE FROM %[1]s WHERE id = ANY (ARRAY(
-	SELECT id FROM %[1]s WHERE expires_at >= $1 AND expires_at < $2 ORDER BY expires_at LIMIT %[2]d FOR UPDATE SKIP LOCKED
+	SELECT id FROM %[1]s WHERE expires_at >= $1 AND expires_at < $2
+	ORDER BY expires_at LIMIT %[2]d FOR UPDATE SKIP LOCKED
 )) RETURNING expires_at`
 	deleteExpiredSQLite = `DELETE FROM %[1]s WHERE id IN (
 	SELECT id FROM %[1]s WHERE expires_at >= $1 AND expires_at < $2 ORDER BY expires_at LIMIT %[2]d

@@ -27,16 +27,16 @@ var createHistory = map[string]string{
 		"`execution_time` integer NOT NULL, `error` text NULL, `error_stmt` text NULL, `hash` text NOT NULL, " +
 		"`partial_hashes` json NULL, `operator_version` text NOT NULL, PRIMARY KEY (`version`))",
 	dialect.Postgres: `CREATE TABLE IF NOT EXISTS "atlas_schema_revisions" (` +
-		`"version" character varying NOT NULL, "description" character varying NOT NULL, "type" bigint NOT NULL DEFAULT 2, ` +
-		`"applied" bigint NOT NULL DEFAULT 0, "total" bigint NOT NULL DEFAULT 0, "executed_at" timestamptz NOT NULL, ` +
-		`"execution_time" bigint NOT NULL, "error" text NULL, "error_stmt" text NULL, "hash" character varying NOT NULL, ` +
-		`"partial_hashes" jsonb NULL, "operator_version" character varying NOT NULL, PRIMARY KEY ("version"))`,
+		`"version" character varying NOT NULL, "description" character varying NOT NULL, ` +
+		`"type" bigint NOT NULL DEFAULT 2, "applied" bigint NOT NULL DEFAULT 0, "total" bigint NOT NULL DEFAULT 0, ` +
+		`"executed_at" timestamptz NOT NULL, "execution_time" bigint NOT NULL, "error" text NULL, ` +
+		`"error_stmt" text NULL, "hash" character varying NOT NULL, "partial_hashes" jsonb NULL, ` +
+		`"operator_version" character varying NOT NULL, PRIMARY KEY ("version"))`,
 }
 
 var historyColumns = []string{
 	"version", "description", "type", "applied", "total", "executed_at", "execution_time", "error", "error_stmt",
-	"hash",
-	"partial_hashes", "operator_version",
+	"hash", "partial_hashes", "operator_version",
 }
 
 // history is Atlas' table of applied revisions, read and written through a connection or a

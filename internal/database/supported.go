@@ -18,8 +18,9 @@ const (
 func supported(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 	var number int
 	var version, name, encoding string
-	err := db.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_version'),
-		current_database(), current_setting('server_encoding')`).Scan(&number, &version, &name, &encoding)
+	err := db.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int,
+		current_setting('server_version'), current_database(), current_setting('server_encoding')`).
+		Scan(&number, &version, &name, &encoding)
 	if err != nil {
 		return fmt.Errorf("read the version of PostgreSQL: %w", err)
 	}

@@ -39,16 +39,20 @@ var searchPathSetting = regexp.MustCompile(`(?m)^ SET search_path TO .*\n`)
 
 // pinFunction gives a function back what the migrations give it: the schema of the connection as
 // its only one, and no other caller.
-const pinFunction = `DO $$ BEGIN EXECUTE format('ALTER FUNCTION %[1]s SET search_path = %%I, pg_temp', current_schema()); END $$`
+const pinFunction = `DO $$ BEGIN
+	EXECUTE format('ALTER FUNCTION %[1]s SET search_path = %%I, pg_temp', current_schema());
+END $$`
 
 // readTriggers returns the triggers of a database.
 func (m *Migrator) readTriggers(ctx context.Context, db *sql.DB) (all triggers, err error) {
 	const functions = `SELECT DISTINCT format('DROP FUNCTION %I()', p.proname),
 	replace(pg_get_functiondef(p.oid), format('FUNCTION %I.', n.nspname), 'FUNCTION ')
-FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace JOIN pg_trigger AS t ON t.tgfoid = p.oid WHERE NOT t.tgisinternal`
+FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace JOIN pg_trigger AS t ON t.tgfoid = p.oid
+WHERE NOT t.tgisinternal`
 	const ofPostgres = `SELECT format('DROP TRIGGER %I ON %I', t.tgname, c.relname), pg_get_triggerdef(t.oid, true)
 FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid WHERE NOT t.tgisinternal ORDER BY c.relname, t.tgname`
-	const ofSQLite = `SELECT 'DROP TRIGGER "' || name || '"', sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name`
+	const ofSQLite = `SELECT 'DROP TRIGGER "' || name || '"', sql
+FROM sqlite_master WHERE type = 'trigger' ORDER BY name`
 	if m.dialect == dialect.SQLite {
 		return all, all.add(ctx, db, ofSQLite)
 	}

@@ -15,8 +15,9 @@ func TestText_storesOneForm(t *testing.T) {
 	for given, want := range map[string]string{
 		"": "", "  ": "", "owner ": "owner", "\u3000Ada\u00a0Lovelace\u2003": "Ada Lovelace", "Cafe\u0301": "Caf\u00e9",
 		"\r\n\tAda\v": "Ada",
-		"\u0639\u0644\u06cc\u200c\u0631\u0636\u0627": "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627", // Alireza, in Persian
-		"\u0915\u094d\u200d\u0937":                   "\u0915\u094d\u200d\u0937",                   // Devanagari
+		// Alireza, in Persian
+		"\u0639\u0644\u06cc\u200c\u0631\u0636\u0627": "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627",
+		"\u0915\u094d\u200d\u0937":                   "\u0915\u094d\u200d\u0937", // Devanagari
 		"M\u00fcller \u00b7 S\u00f6hne \u2764":       "M\u00fcller \u00b7 S\u00f6hne \u2764",
 		"\u65e5\u672c\u8a9e\u30fb":                   "\u65e5\u672c\u8a9e\u30fb",
 	} {

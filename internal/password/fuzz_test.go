@@ -48,7 +48,8 @@ func FuzzCheckPassword(f *testing.F) {
 	for _, password := range []string{
 		"", "correct horse battery staple", "fourteen chars", strings.Repeat("😀", 15), strings.Repeat("x", 1025),
 		"passwordpassword", "123456789012345",
-		"acme-toolsacme-tools", "Ada Lovelace 1815", "\xff\xfe\xfd", "İİİİİİİİİİİİİİİ", "e\u0301e\u0301e\u0301e\u0301",
+		"acme-toolsacme-tools", "Ada Lovelace 1815", "\xff\xfe\xfd",
+		"İİİİİİİİİİİİİİİ", "e\u0301e\u0301e\u0301e\u0301",
 		strings.Repeat("\u0000", 15), "aaaaaaaaaaaaaaaaaaa1",
 	} {
 		f.Add(password, "acme-tools", "Acme Tools of Sofia", "ada.lovelace@acme.test", 0)

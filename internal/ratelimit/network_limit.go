@@ -34,8 +34,10 @@ WHERE NOT EXISTS (SELECT 1 FROM throttles AS network WHERE network.id = $1 AND n
 	AND NOT EXISTS (SELECT 1 FROM throttles AS tenant WHERE tenant.id = $3 AND tenant.blocked_until + $4 - $5 > $6)
 ORDER BY spent.place
 ON CONFLICT (id) DO UPDATE SET
-	blocked_until = excluded.blocked_until + CASE WHEN throttles.blocked_until > $5 THEN throttles.blocked_until - $5 ELSE 0 END,
-	expires_at = excluded.expires_at + CASE WHEN throttles.blocked_until > $5 THEN throttles.blocked_until - $5 ELSE 0 END
+	blocked_until = excluded.blocked_until
+		+ CASE WHEN throttles.blocked_until > $5 THEN throttles.blocked_until - $5 ELSE 0 END,
+	expires_at = excluded.expires_at
+		+ CASE WHEN throttles.blocked_until > $5 THEN throttles.blocked_until - $5 ELSE 0 END
 WHERE throttles.blocked_until - $5 + excluded.blocked_until - $5 <= $6`
 
 // SpendFlow counts a sign-in at a provider that a client network begins in a tenant: 429 if it has

@@ -69,8 +69,10 @@ func logFile(t *testing.T, admin *sql.DB) (path string) {
 	var prefix string
 	var size sql.NullInt64
 	// A server that StartPostgres has started logs beside its data folder.
-	err := admin.QueryRowContext(t.Context(), `SELECT path, current_setting('log_line_prefix'), (pg_stat_file(path, true)).size
-		FROM coalesce(pg_current_logfile('stderr'), regexp_replace(current_setting('data_directory'), '[^/]*$', 'log')) AS path`).
+	err := admin.QueryRowContext(t.Context(), `SELECT path, current_setting('log_line_prefix'),
+			(pg_stat_file(path, true)).size
+		FROM coalesce(pg_current_logfile('stderr'),
+			regexp_replace(current_setting('data_directory'), '[^/]*$', 'log')) AS path`).
 		Scan(&path, &prefix, &size)
 	if err != nil || !size.Valid || prefix != logLinePrefix {
 		t.Skipf("NOT TESTED BY THE LOG OF POSTGRES: this server needs logging_collector = on, log_line_prefix = '%s', "+
