@@ -79,7 +79,8 @@ func TestChangeLog_recordsRowsThatCachedValuesDependOn(t *testing.T) {
 			step.do()
 			keys, everything := reader.Read(t)
 			if db.Dialect() == dialect.SQLite {
-				// Its triggers do not look at other tables: the session goes with its user.
+				// Its triggers do not read other tables: the deletion of the user records the
+				// session too.
 				keys = slices.DeleteFunc(keys, func(id uuid.UUID) bool {
 					return step.name == "deletion of a user with a session" && id != p.user.ID
 				})
@@ -141,7 +142,7 @@ func TestChangeLog_transactionThatCommitsLateIsNotSkipped(t *testing.T) {
 	}
 }
 
-// Many rows at once are their tenants: a statement must not fill the log.
+// A statement that changes many rows records only their tenants, so that it does not fill the log.
 func TestChangeLog_manyRowsAreRecordedAsTheirTenants(t *testing.T) {
 	t.Parallel()
 	p, ctx := populate(t, dbtest.Open(t, dbtest.Postgres(t))), principal.System(t.Context(), "test")
@@ -169,7 +170,7 @@ func TestChangeLog_manyRowsAreRecordedAsTheirTenants(t *testing.T) {
 	}
 }
 
-func TestChangeLog_anotherHistoryInvalidatesEverything(t *testing.T) {
+func TestChangeLog_incomparablePositionInvalidatesEverything(t *testing.T) {
 	t.Parallel()
 	p := populate(t, dbtest.Open(t, dbtest.Postgres(t)))
 	reader := database.NewChangeReader(t, p.DB)
@@ -191,8 +192,8 @@ func TestChangeLog_anotherHistoryInvalidatesEverything(t *testing.T) {
 	}
 }
 
-// While the reader has no connection the server may have crashed, and may use the same transaction
-// IDs again.
+// While the reader has no connection, the server may crash and assign the same transaction IDs
+// again.
 func TestChangeLog_lostConnectionInvalidatesEverything(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.Postgres(t)
@@ -210,8 +211,8 @@ func TestChangeLog_lostConnectionInvalidatesEverything(t *testing.T) {
 	}
 }
 
-// The functions of the triggers run as their owner. Tables of the caller's session must not stand
-// in for theirs.
+// The trigger functions run as their owner. Temporary tables of the caller's session must not
+// replace their tables.
 func TestChangeLog_temporaryTablesDoNotHideChanges(t *testing.T) {
 	t.Parallel()
 	p := populate(t, dbtest.Open(t, dbtest.Postgres(t)))
@@ -238,7 +239,7 @@ func TestChangeLog_temporaryTablesDoNotHideChanges(t *testing.T) {
 	var public bool
 	if err := p.SQL.QueryRowContext(t.Context(), `SELECT bool_or(has_function_privilege('pg_monitor', oid, 'EXECUTE'))
 		FROM pg_proc WHERE proname LIKE 'change_log_%'`).Scan(&public); err != nil || public {
-		t.Errorf("another role may attach the functions to a table of its own: %t, %v", public, err)
+		t.Errorf("another role may attach the functions to its own table: %t, %v", public, err)
 	}
 }
 
@@ -247,7 +248,8 @@ func TestChangeLog_readOnlyServerIsRefused(t *testing.T) {
 	p := populate(t, dbtest.Open(t, dbtest.Postgres(t)))
 	reader := database.NewChangeReader(t, p.DB)
 	reader.Read(t)
-	// The session of this connection stays writable, and in use: the pool discards the others.
+	// The session of this connection stays writable. The pool does not discard it, since it is in
+	// use.
 	writable, err := p.SQL.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -272,7 +274,7 @@ func TestChangeLog_readOnlyServerIsRefused(t *testing.T) {
 	}
 }
 
-// Also before the first ANALYZE: the table is filled in a minute.
+// The index must also be used before the first ANALYZE: the table may be filled within a minute.
 func TestChangeLog_readsByTheIndex(t *testing.T) {
 	t.Parallel()
 	p := populate(t, dbtest.Open(t, dbtest.Postgres(t)))
@@ -283,9 +285,9 @@ func TestChangeLog_readsByTheIndex(t *testing.T) {
 	}
 }
 
-// On SQLite the own writes invalidate what they change, and only another program's invalidate
+// On SQLite, a write of this process invalidates its rows, and a write of another program
 // everything.
-func TestChangeLog_SQLiteTellsOwnCommitsFromThoseOfOthers(t *testing.T) {
+func TestChangeLog_SQLiteCommitOfAnotherProgramInvalidatesEverything(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.SQLite(t)
 	p, ctx := populate(t, dbtest.Open(t, opts)), principal.System(t.Context(), "test")

@@ -69,7 +69,7 @@ func TestChangeTrimmer_deletesWhatEveryReaderHasRead(t *testing.T) {
 }
 
 // Instances of the previous version listen for notifications until `tenantry migrate finish`.
-func TestFinishChangeLog_endsNotificationsOnceNoInstanceListens(t *testing.T) {
+func TestFinishChangeLog_turnsNotificationsOffOnceNoInstanceListens(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.Postgres(t)
 	p, ctx := populate(t, dbtest.Open(t, opts)), principal.System(t.Context(), "test")

@@ -21,11 +21,11 @@ type population struct {
 func populate(t *testing.T, db *database.DB) population {
 	t.Helper()
 	ctx := principal.System(t.Context(), "test")
-	home := db.Client.Tenant.Create().SetSlug("acme").SetName("Acme").SaveX(ctx)
+	tenant := db.Client.Tenant.Create().SetSlug("acme").SetName("Acme").SaveX(ctx)
 	p := population{
-		DB: db, tenant: home, role: db.Client.Role.Create().SetTenantID(home.ID).SetName("editor").
+		DB: db, tenant: tenant, role: db.Client.Role.Create().SetTenantID(tenant.ID).SetName("editor").
 			SetPermissions([]string{}).SaveX(ctx),
-		user: db.Client.User.Create().SetTenantID(home.ID).SetEmail("ada@acme.test").SaveX(ctx),
+		user: db.Client.User.Create().SetTenantID(tenant.ID).SetEmail("ada@acme.test").SaveX(ctx),
 	}
 	p.session = p.signIn(t)
 	return p

@@ -31,6 +31,6 @@ func TestSQLite_isRecentAndChecksReferences(t *testing.T) {
 	}
 	if _, err := db.SQL.ExecContext(t.Context(), `INSERT INTO user_roles
 		(tenant_id, user_id, role_id, created_at, updated_at) VALUES ('a', 'b', 'c', 0, 0)`); err == nil {
-		t.Error("a reference to nothing is accepted")
+		t.Error("a reference to a missing row is accepted")
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"tenantry/internal/database"
 )
 
-// Standby starts a synchronous standby of a server, until the test ends. It restarts the server.
-// From then on a commit on the server is answered when the standby has it.
+// Standby starts a synchronous standby of a server, until the test ends. It restarts the server,
+// which from then on acknowledges a commit once the standby has it.
 func Standby(t testing.TB, primary *Cluster) *Cluster {
 	t.Helper()
 	standby := OwnCluster(t) // for its folder, port and user
