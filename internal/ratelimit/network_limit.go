@@ -46,15 +46,15 @@ func (l *Limiter) SpendFlow(ctx context.Context, ip, slug string) error {
 	return l.spendOfNetwork(ctx, "flow", ip, slug, l.flows, flowWindow)
 }
 
-// SpendRegistration counts a request of a client network to make an account in a tenant, or a
+// SpendRegistration counts a request of a client network to create an account in a tenant, or a
 // tenant if slug is "": 429 if there were too many.
 func (l *Limiter) SpendRegistration(ctx context.Context, ip, slug string) error {
 	return l.spendOfNetwork(ctx, "registration", ip, slug, l.registrations, registrationWindow)
 }
 
-// spendOfNetwork allows a network limit requests in each window, all of which may come at once, and
-// half as many in one tenant, so that requests to one tenant do not use up the limit of those who
-// share the network. It returns 429 beyond that. A limit of 0 is off.
+// spendOfNetwork allows a network limit requests per window, also in one burst, and half as many in
+// one tenant, so that requests to one tenant do not use up the limit of other clients in the
+// network. It returns 429 beyond that. A limit of 0 turns it off.
 func (l *Limiter) spendOfNetwork(ctx context.Context, kind, ip, slug string, limit int, window time.Duration) error {
 	if limit == 0 {
 		return nil
