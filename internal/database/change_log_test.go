@@ -13,59 +13,10 @@ import (
 
 	"tenantry/ent"
 	"tenantry/ent/refreshtoken"
-	"tenantry/ent/roleassignment"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/principal"
 )
-
-// changeStep is a write, and the keys that the change log must hold after it.
-type changeStep struct {
-	name string
-	do   func()
-	want []uuid.UUID
-}
-
-// cachedDataSteps returns one write of every kind, in an order in which each finds its rows.
-func cachedDataSteps(t *testing.T, p population) []changeStep {
-	ctx := principal.System(t.Context(), "test")
-	return []changeStep{
-		{"nothing", func() {}, nil},
-		{"sign-in", func() { p.signIn(t) }, nil},
-		{"refresh", func() { p.Client.RefreshToken.UpdateOne(p.session).AddCounter(1).ExecX(ctx) }, nil},
-		{"sign-out", func() {
-			p.Client.RefreshToken.UpdateOne(p.session).SetRevoked(true).ExecX(ctx)
-		}, []uuid.UUID{p.session.ID}},
-		{"sign-out again", func() { p.Client.RefreshToken.UpdateOne(p.session).SetRevoked(true).ExecX(ctx) }, nil},
-		{"deletion of a revoked session", func() { p.Client.RefreshToken.DeleteOne(p.session).ExecX(ctx) }, nil},
-		{"assignment", func() {
-			p.Client.RoleAssignment.Create().SetTenantID(p.tenant.ID).SetUserID(p.user.ID).SetRoleID(p.role.ID).
-				ExecX(ctx)
-		}, []uuid.UUID{p.user.ID}},
-		{"role", func() {
-			p.Client.Role.UpdateOne(p.role).SetDescription("x").ExecX(ctx)
-		}, []uuid.UUID{p.tenant.ID}},
-		{"unassignment", func() {
-			p.Client.RoleAssignment.Delete().Where(roleassignment.UserID(p.user.ID)).ExecX(ctx)
-		}, []uuid.UUID{p.user.ID}},
-		{"deletion of a role", func() { p.Client.Role.DeleteOne(p.role).ExecX(ctx) }, []uuid.UUID{p.tenant.ID}},
-		{"user", func() { p.Client.User.UpdateOne(p.user).SetFullName("Ada").ExecX(ctx) }, []uuid.UUID{p.user.ID}},
-		{"tenant", func() {
-			p.Client.Tenant.UpdateOne(p.tenant).SetIsActive(false).ExecX(ctx)
-		}, []uuid.UUID{p.tenant.ID}},
-		{"provider", func() {
-			p.Client.OAuthProvider.Create().SetTenantID(p.tenant.ID).SetName("idp").SetKind("oidc").SetLabel("IdP").
-				SetClientID("id").SetClientSecret([]byte("x")).SetScopes([]string{}).ExecX(ctx)
-		}, []uuid.UUID{p.tenant.ID}},
-		{"deletion of a provider", func() { p.Client.OAuthProvider.Delete().ExecX(ctx) }, []uuid.UUID{p.tenant.ID}},
-		{"deletion of a user with a session", func() {
-			p.Client.User.DeleteOne(p.user).ExecX(ctx)
-		}, []uuid.UUID{p.user.ID}},
-		{"deletion of a tenant", func() {
-			p.Client.Tenant.DeleteOne(p.tenant).ExecX(ctx)
-		}, []uuid.UUID{p.tenant.ID}},
-	}
-}
 
 func TestChangeLog_recordsRowsThatCachedValuesDependOn(t *testing.T) {
 	t.Parallel()
