@@ -54,12 +54,12 @@ func (h *Hasher) saved(p phcHash) (rest []phcHash) {
 	memory, passes := h.cost()
 	cost := int64(memory)*int64(passes) - int64(p.memory)*int64(p.time)
 	if passes := cost / int64(memory); passes > 0 {
-		rest = append(rest, phcHash{memory: memory, time: uint32(passes), threads: 1, salt: h.salt,
-			size: argonKey}) //nolint:gosec // at most maxArgonTime
+		time := uint32(passes) //nolint:gosec // at most maxArgonTime
+		rest = append(rest, phcHash{memory: memory, time: time, threads: 1, salt: h.salt, size: argonKey})
 	}
 	if remainder := cost % int64(memory); remainder >= 1<<10 {
-		rest = append(rest, phcHash{memory: uint32(remainder), time: 1, threads: 1, salt: h.salt,
-			size: argonKey}) //nolint:gosec // less than maxArgonMemory
+		memory := uint32(remainder) //nolint:gosec // less than maxArgonMemory
+		rest = append(rest, phcHash{memory: memory, time: 1, threads: 1, salt: h.salt, size: argonKey})
 	}
 	return rest
 }
