@@ -14,7 +14,7 @@ var (
 	fence   = regexp.MustCompile("(?ms)^```.*?^```$")
 	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading = regexp.MustCompile(`(?m)^#+ (.+)$`)
-	// dropped are the characters that an anchor of a heading lacks.
+	// dropped are the characters of a heading that are not in its anchor.
 	dropped = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 	aTest   = regexp.MustCompile("`((?:Test|Benchmark|Fuzz)[A-Z]\\w+)`")
 )
@@ -22,13 +22,13 @@ var (
 // documents returns every document of the repository by its path.
 func documents(t *testing.T) map[string]string {
 	t.Helper()
-	found := map[string]string{}
-	walk(t, ".md", func(path string) { found[path] = read(t, path) })
-	return found
+	texts := map[string]string{}
+	walk(t, ".md", func(path string) { texts[path] = read(t, path) })
+	return texts
 }
 
-// walk calls visit with the path of each file of the repository whose name has the suffix.
-func walk(t *testing.T, suffix string, visit func(path string)) {
+// walk calls do with the path of each file of the repository whose name has the suffix.
+func walk(t *testing.T, suffix string, do func(path string)) {
 	t.Helper()
 	err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
 		switch {
@@ -37,7 +37,7 @@ func walk(t *testing.T, suffix string, visit func(path string)) {
 		case entry.IsDir() && path != ".." && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "node_modules"):
 			return fs.SkipDir
 		case !entry.IsDir() && strings.HasSuffix(path, suffix):
-			visit(path)
+			do(path)
 		}
 		return nil
 	})
@@ -55,7 +55,7 @@ func read(t *testing.T, path string) string {
 	return string(data)
 }
 
-func TestDocuments_linksLeadToFilesAndHeadings(t *testing.T) {
+func TestDocuments_linksNameFilesAndHeadings(t *testing.T) {
 	t.Parallel()
 	for path, text := range documents(t) {
 		for _, match := range link.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
@@ -68,7 +68,7 @@ func TestDocuments_linksLeadToFilesAndHeadings(t *testing.T) {
 				file = filepath.Join(filepath.Dir(path), filepath.FromSlash(target.Path))
 			}
 			if _, err := os.Stat(file); err != nil {
-				t.Errorf("%s: %s leads nowhere", path, match[1])
+				t.Errorf("%s: %s does not exist", path, match[1])
 			} else if target.Fragment != "" && !anchors(read(t, file))[target.Fragment] {
 				t.Errorf("%s: %s has no such heading", path, match[1])
 			}
@@ -76,23 +76,23 @@ func TestDocuments_linksLeadToFilesAndHeadings(t *testing.T) {
 	}
 }
 
-// anchors returns the fragments under which the headings of a document are reached.
+// anchors returns the fragments of the headings of a document.
 func anchors(text string) map[string]bool {
-	found := map[string]bool{}
+	fragments := map[string]bool{}
 	for _, match := range heading.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
-		found[strings.ReplaceAll(dropped.ReplaceAllString(strings.ToLower(match[1]), ""), " ", "-")] = true
+		fragments[strings.ReplaceAll(dropped.ReplaceAllString(strings.ToLower(match[1]), ""), " ", "-")] = true
 	}
-	return found
+	return fragments
 }
 
-func TestDocuments_testsThatTheyNameExist(t *testing.T) {
+func TestDocuments_namedTestsExist(t *testing.T) {
 	t.Parallel()
 	var code strings.Builder
 	walk(t, "_test.go", func(path string) { code.WriteString(read(t, path)) })
 	for path, text := range documents(t) {
 		for _, match := range aTest.FindAllStringSubmatch(text, -1) {
 			if !strings.Contains(code.String(), "\nfunc "+match[1]+"(") {
-				t.Errorf("%s: there is no %s", path, match[1])
+				t.Errorf("%s: %s does not exist", path, match[1])
 			}
 		}
 	}

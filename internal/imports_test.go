@@ -15,8 +15,7 @@ import (
 const module = "tenantry"
 
 const (
-	// testOnly is above every level: what has it may be imported by tests and tools, and by nothing
-	// that is shipped.
+	// testOnly is above every level: only tests and tools may import such a package.
 	testOnly = 100
 	// apiTest may import the other packages of tests.
 	apiTest = testOnly + 1
@@ -24,8 +23,7 @@ const (
 	tool = apiTest + 1
 )
 
-// layers are the levels of the design: imports go down only, and packages of one level do not know
-// each other.
+// layers are the levels of the design: a package may import only packages of lower levels.
 var layers = map[string]layer{
 	"internal/batch":      {level: -1},
 	"internal/weburl":     {level: -1},
@@ -70,13 +68,14 @@ var layers = map[string]layer{
 	"internal/tools":           {level: tool},
 }
 
-// layer is where a package stands, and what it may import where that is less than everything below.
+// layer is the level of a package. only are the packages that it may import, if it may not import
+// every package of a lower level.
 type layer struct {
 	level int
 	only  []string
 }
 
-// layerOf returns the layer of a package, or of the generated code or the tool that it is part of.
+// layerOf returns the layer of a package, or that of its generated code or tool.
 func layerOf(pkg string) (layer, bool) {
 	if l, ok := layers[pkg]; ok {
 		return l, true
@@ -92,7 +91,8 @@ func layerOf(pkg string) (layer, bool) {
 	return layer{}, false
 }
 
-// forbidden says why a package may not import another of this module, or nothing if it may.
+// forbidden returns the reason why a package may not import another one of this module, or "" if it
+// may.
 func forbidden(pkg, imported string) string {
 	from, ok := layerOf(pkg)
 	if !ok {
@@ -102,7 +102,7 @@ func forbidden(pkg, imported string) string {
 	if !ok {
 		return "the layer table does not know " + imported
 	}
-	// The generated client is many packages of one level, the schemas among them.
+	// The generated client consists of many packages of one level, which includes the schemas.
 	if isEnt(pkg) && isEnt(imported) && from.level > 0 {
 		return ""
 	}
@@ -120,7 +120,7 @@ func forbidden(pkg, imported string) string {
 
 func isEnt(pkg string) bool { return pkg == "ent" || strings.HasPrefix(pkg, "ent/") }
 
-func TestImports_go_down_only(t *testing.T) {
+func TestImports_followTheLayers(t *testing.T) {
 	t.Parallel()
 	imports := importsOf(t, "..")
 	if len(imports) < 10 {
@@ -196,8 +196,8 @@ func TestForbidden(t *testing.T) {
 	}
 }
 
-// importsOf returns, for each package below root that is not all tests, what it imports from this
-// module.
+// importsOf returns the imports from this module of each package below root that has other files
+// than tests.
 func importsOf(t *testing.T, root string) map[string][]string {
 	t.Helper()
 	imports := map[string][]string{}
@@ -242,7 +242,7 @@ func importsOf(t *testing.T, root string) map[string][]string {
 	return imports
 }
 
-// skipped reports whether the go command, too, leaves the folder out of the module.
+// skipped reports whether the go command excludes the folder from the module.
 func skipped(path string) bool {
 	name := filepath.Base(path)
 	if strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || name == "testdata" || name == "vendor" {

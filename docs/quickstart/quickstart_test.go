@@ -27,7 +27,7 @@ const (
 	password = "correct horse battery staple"
 )
 
-// product runs Tenantry with the configuration of somebody who has just begun, and returns its URL.
+// product runs Tenantry with the configuration of the quick start, and returns its URL.
 func product(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -67,7 +67,7 @@ func product(t *testing.T) string {
 	return cfg.PublicURL
 }
 
-// need finds a program for the test. Without it the test is skipped, unless CI=true.
+// need returns the path of a program. Without the program the test is skipped, unless CI=true.
 func need(t *testing.T, program string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
@@ -85,14 +85,14 @@ func missing(t *testing.T, what string) {
 	t.Skip("this part of the quick start is NOT tested: " + what)
 }
 
-// installed copies an example into a folder of its own and installs its packages.
+// installed copies an example into a new folder and installs its packages.
 func installed(t *testing.T, example string) string {
 	t.Helper()
 	npm, dir := need(t, "npm"), t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(example)); err != nil {
 		t.Fatal(err)
 	}
-	// The cache of packages makes a second run work without the registry.
+	// With the package cache a second run works without the registry.
 	cmd := exec.CommandContext(t.Context(), npm, "install", "--no-package-lock", "--no-audit", "--no-fund",
 		"--prefer-offline")
 	cmd.Dir = dir
@@ -122,7 +122,7 @@ func service(t *testing.T, dir, issuer string, command ...string) string {
 	return strings.TrimSpace(url)
 }
 
-// testLog shows what a program has to say, until the test ends.
+// testLog writes the output of a program to the test log, until the test ends.
 type testLog struct {
 	t  *testing.T
 	mu sync.Mutex
@@ -137,7 +137,7 @@ func (l *testLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// python finds an interpreter that has PyJWT and cryptography.
+// python returns an interpreter that has PyJWT and cryptography.
 func python(t *testing.T) string {
 	t.Helper()
 	for _, path := range []string{"python3", "/usr/bin/python3"} {
@@ -208,7 +208,7 @@ func TestBrowser_tabsShareASession(t *testing.T) {
 	}
 }
 
-// get asks a service with a value of Authorization, and returns status and body.
+// get sends a request with a value of Authorization to a service, and returns status and body.
 func get(t *testing.T, url, authorization string) (int, []byte) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)

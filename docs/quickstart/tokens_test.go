@@ -50,8 +50,8 @@ func signIn(t *testing.T, issuer string) tokens {
 	return got
 }
 
-// refuse asks a service with a token of the product, and with tokens that are wrong in one thing
-// each. The latter are of an issuer of the test, which the same service trusts.
+// refuse sends a valid token of the product to a service, and tokens with one defect each. The
+// latter are signed by an issuer of the test, which the same service trusts.
 func refuse(t *testing.T, start func(*testing.T, string) string, product string, real tokens) {
 	t.Helper()
 	orders := start(t, product) + "/orders"
@@ -94,7 +94,7 @@ func expect(t *testing.T, name string, want int, url, authorization string) {
 	}
 }
 
-// issuer signs what the test tells it to.
+// issuer signs the tokens of the test.
 type issuer struct {
 	url string
 	key *ecdsa.PrivateKey

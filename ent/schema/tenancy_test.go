@@ -32,8 +32,8 @@ func TestRoleAssignment_acrossTenantsIsDenied(t *testing.T) {
 				"own user, own role, in their tenant":    {user: a.user, role: a.role, tenant: &w.b},
 				"own user, unknown role, in own tenant":  {user: a.user, role: a.id, tenant: &w.a},
 				"unknown user, own role, in own tenant":  {user: a.id, role: a.role, tenant: &w.a},
-				"own user, their role, in the stamped":   {user: a.user, role: b.role},
-				"their user, their role, in the stamped": {user: b.user, role: b.role},
+				"own user, their role, tenant not set":   {user: a.user, role: b.role},
+				"their user, their role, tenant not set": {user: b.user, role: b.role},
 			} {
 				if err := newAssignment(w.client, r).Exec(ctx); !errors.Is(err, privacy.Deny) {
 					t.Errorf("%s: %s: %v", who, what, err)
@@ -151,7 +151,7 @@ func TestTenant_readsItselfAndOnlyTheSystemCreatesAndDeletes(t *testing.T) {
 		if name := c.GetX(w.system, w.b).Name; name != "B" {
 			t.Errorf("the other is called %q now", name)
 		}
-		for who, ctx := range map[string]context.Context{"tenant": w.asA, "nobody": t.Context()} {
+		for who, ctx := range map[string]context.Context{"tenant": w.asA, "anonymous": t.Context()} {
 			_, deleted := c.Delete().Where(tenant.ID(w.a)).Exec(ctx)
 			for what, err := range map[string]error{
 				"create":       c.Create().SetSlug("evil").SetName("Evil").Exec(ctx),
@@ -166,10 +166,10 @@ func TestTenant_readsItselfAndOnlyTheSystemCreatesAndDeletes(t *testing.T) {
 			}
 		}
 		if _, err := c.Query().All(t.Context()); !errors.Is(err, privacy.Deny) {
-			t.Errorf("nobody queries: %v", err)
+			t.Errorf("anonymous query: %v", err)
 		}
-		if err := c.Update().SetName("nobody's").Exec(t.Context()); !errors.Is(err, privacy.Deny) {
-			t.Errorf("nobody updates: %v", err)
+		if err := c.Update().SetName("changed").Exec(t.Context()); !errors.Is(err, privacy.Deny) {
+			t.Errorf("anonymous update: %v", err)
 		}
 		if n := c.Query().CountX(w.system); n != 2 {
 			t.Errorf("%d tenants", n)
@@ -187,7 +187,7 @@ func TestSigningKey_isDeniedToTenants(t *testing.T) {
 				SetState(signingkey.StateActive)
 		}
 		key := create("first").SaveX(w.system)
-		for who, ctx := range map[string]context.Context{"tenant": w.asA, "nobody": t.Context()} {
+		for who, ctx := range map[string]context.Context{"tenant": w.asA, "anonymous": t.Context()} {
 			_, queried := c.Query().All(ctx)
 			_, deleted := c.Delete().Exec(ctx)
 			for what, err := range map[string]error{

@@ -30,7 +30,7 @@ func TestSigningKey_underAnotherSecretAnswers503(t *testing.T) {
 				64))).SetState(signingkey.StateActive).SetNotBefore(time.Now()).SaveX(ctx)
 		unknown := withKid(t, access, rand.Text())
 		s.Expect(http.StatusServiceUnavailable, s.Call("GET", apitest.MePath, unknown, nil))
-		if !strings.Contains(s.Logs.String(), "signing key sealed-elsewhere cannot be opened") {
+		if !strings.Contains(s.Logs.String(), "signing key sealed-elsewhere cannot be decrypted") {
 			t.Error("the row is not in the log")
 		}
 		s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, access, nil))

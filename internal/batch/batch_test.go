@@ -122,7 +122,8 @@ func TestGroup_overloadRefusesWaitersAfterMaxWait(t *testing.T) {
 		b := &Group[int]{Max: 4, AtOnce: 2, StallTimeout: 25 * time.Millisecond, MaxWait: 100 * time.Millisecond}
 		var answered, ran atomic.Int64
 		var asking sync.WaitGroup
-		const many = 1000 // 250 runs, of which each two take 10 ms: eleven times two have begun when the longest wait is over
+		// 250 runs, two at a time, 10 ms each: within MaxWait eleven pairs begin.
+		const many = 1000
 		for range many {
 			asking.Go(func() {
 				var runs int

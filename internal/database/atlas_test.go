@@ -14,12 +14,12 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// cliSupports is the newest PostgreSQL that the pinned CLI works with: it reads settings that 16
-// has removed.
+// cliSupports is the newest PostgreSQL that the pinned CLI works with: it reads settings that
+// PostgreSQL 16 removed.
 const cliSupports = 15
 
-// atlas runs the pinned Atlas CLI against the database, as a deployment does, and returns what it
-// prints.
+// atlas runs the pinned Atlas CLI against the database, as a deployment does, and returns its
+// output.
 func atlas(t *testing.T, db *database.DB, opts database.Options, args ...string) string {
 	t.Helper()
 	environment, url := "postgres", opts.URL
@@ -41,7 +41,7 @@ func atlas(t *testing.T, db *database.DB, opts database.Options, args ...string)
 // On Postgres it covers the pinned CLI v0.13.1 on PostgreSQL 15 or older. It covers neither a
 // released CLI nor a newer server: no released CLI can be installed by the Go module proxy, and the
 // pinned one fails on newer servers.
-func TestAtlas_CLI_and_binary_go_on_where_the_other_stopped(t *testing.T) {
+func TestAtlas_CLIAndBinaryShareOneHistory(t *testing.T) {
 	t.Parallel()
 	test := func(t *testing.T, opts database.Options) {
 		db, m := open(t, opts)
@@ -61,7 +61,7 @@ func TestAtlas_CLI_and_binary_go_on_where_the_other_stopped(t *testing.T) {
 			t.Fatal(err)
 		}
 		if out := atlas(t, db, opts, "apply"); !strings.Contains(out, fmt.Sprintf("%d migrations", later)) {
-			t.Errorf("the CLI does not know what the binary took back:\n%s", out)
+			t.Errorf("the CLI does not know what the binary reverted:\n%s", out)
 		}
 		if n := pending(t, m); n != 0 {
 			t.Errorf("%d pending after the CLI has applied all", n)

@@ -11,14 +11,15 @@ import (
 	"entgo.io/ent/dialect"
 )
 
-// Bulk writes many rows fast, past the ent client: nothing is validated, stamped or filtered.
+// Bulk writes many rows fast, without the ent client: values are not validated, default values are
+// not set, and rows are not filtered by tenant.
 type Bulk struct {
 	tx      *sql.Tx
 	dialect string
 }
 
-// Load runs load in one transaction, on a connection of its own without statement timeout, and
-// tells the planner afterwards what has changed.
+// Load runs load in one transaction, on a separate connection without statement timeout, and then
+// updates the planner's statistics.
 func Load(ctx context.Context, db *DB, load func(*Bulk) error) (err error) {
 	conn, err := openMigrations(db.opts)
 	if err != nil {
@@ -26,7 +27,7 @@ func Load(ctx context.Context, db *DB, load func(*Bulk) error) (err error) {
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	conn.SetMaxOpenConns(1)
-	refresh := "VACUUM ANALYZE" // which also says what an index alone may answer
+	refresh := "VACUUM ANALYZE" // VACUUM also makes index-only scans possible
 	if db.Dialect() == dialect.SQLite {
 		refresh = "ANALYZE"
 		if _, err := conn.ExecContext(ctx, "PRAGMA foreign_keys = ON"); err != nil {
@@ -38,7 +39,7 @@ func Load(ctx context.Context, db *DB, load func(*Bulk) error) (err error) {
 		return fmt.Errorf("begin: %w", err)
 	}
 	if err := load(&Bulk{tx, db.Dialect()}); err != nil {
-		_ = tx.Rollback() // whose failure would only hide the reason: what was not committed is not there
+		_ = tx.Rollback() // its error would hide the cause
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -56,8 +57,8 @@ func Load(ctx context.Context, db *DB, load func(*Bulk) error) (err error) {
 // Insert writes rows whose values are in the order of the columns: by COPY on Postgres.
 func (b *Bulk) Insert(ctx context.Context, table string, columns []string, rows iter.Seq[[]any]) (err error) {
 	into := table + " (" + strings.Join(columns, ", ") + ")"
-	query := "INSERT INTO " + into + " VALUES (?" + strings.Repeat(", ?", len(columns)-1) +
-		")" //nolint:gosec // the names are ent's
+	values := " VALUES (?" + strings.Repeat(", ?", len(columns)-1) + ")"
+	query := "INSERT INTO " + into + values //nolint:gosec // the names are ent's
 	if b.dialect == dialect.Postgres {
 		query = "COPY " + into + " FROM STDIN"
 	}

@@ -28,51 +28,52 @@ const (
 )
 
 // readChanges returns the keys of the transactions that began since $1, and of those in $2, which
-// were running then. It reads by the index only, whatever else the table holds: beside one old
-// transaction and 500,000 dead rows, a condition on visibility takes a thousand times as long. The
-// upper bound of xid excludes nothing: without statistics the planner takes a third of the table
-// for one bound, and little for two. The parameters are behind subqueries, so that the planner
-// knows no more of them when it plans for their values: it would plan each execution again, which
-// takes longer than to execute it.
-const readChanges = `SELECT pg_current_snapshot(), pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
+// were running then. It reads by the index only: with one old transaction and 500,000 dead tuples,
+// a condition on visibility takes a thousand times as long. The upper bound of xid excludes no row:
+// without statistics the planner estimates a third of the table for one bound, and few rows for
+// two. The parameters are in subqueries, so that a custom plan is no better than the generic one:
+// otherwise Postgres plans each execution, which takes longer than the execution.
+const readChanges = `SELECT pg_current_snapshot(),
+	pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
 	extract(epoch FROM pg_postmaster_start_time()), pg_relation_filenode('changes'), clock_timestamp(), ARRAY(
 		SELECT "key" FROM changes WHERE xid >= (SELECT $1::bigint) AND xid < 9223372036854775807
 		UNION ALL
 		SELECT "key" FROM changes WHERE xid = ANY ((SELECT $2::bigint[])::bigint[])
 	)`
 
-// changeLog reads the table changes of Postgres on a connection of its own, so that a full pool
-// does not stop it. The connection may lead through any pooler: each read is one statement, and
-// what the last read saw is kept here.
+// changeLog reads the table changes of Postgres on a separate connection, so that a full pool does
+// not stop it. The connection may pass any pooler: each read is one statement, and changeLog keeps
+// the position of the last read.
 type changeLog struct {
 	db *sql.DB
-	// prepared says whether the statement is prepared, which takes a third of the time. It is then
-	// in statement.
+	// prepared says whether to prepare the statement, which then takes a third of the time.
+	// statement is nil until the first read.
 	prepared  bool
 	statement *sql.Stmt
 	// pool is the pool of the same database. Its connections are discarded when the server changes.
 	pool *connector
-	// last is what the last read saw, nil before the first one. It began at readAt.
+	// last is the position of the last read, which began at readAt. It is nil before the first read
+	// and after a failed one.
 	last   *logPosition
 	readAt time.Time
 }
 
-// logPosition says which transactions a read has seen, and where.
+// logPosition is a position of the change log: the transactions that a read has seen.
 type logPosition struct {
-	// xmax is the first transaction that had not begun; running are those below it that had not
-	// ended.
+	// xmax is the first transaction ID that was not yet assigned. running are the lower ones whose
+	// transactions had not ended.
 	xmax    int64
 	running []int64
-	// server is when the server was started, file the file of the table. Another of either is
-	// another history.
+	// server is when the server was started, and file the file of the table. If either differs, the
+	// transaction IDs of two positions cannot be compared.
 	server string
 	file   int64
-	// at is the time of the server. The clock of this process stands still while its machine is
+	// at is the time of the server. The monotonic clock of this process stops while its machine is
 	// suspended.
 	at time.Time
 }
 
-// continues reports whether nothing can have been missed between an earlier position and this one.
+// continues reports whether no change can be missing between an earlier position and this one.
 func (p *logPosition) continues(last *logPosition) bool {
 	gap := p.at.Sub(last.at)
 	return p.server == last.server && p.file == last.file && p.xmax >= last.xmax && gap >= 0 && gap <= maxGap
@@ -84,13 +85,13 @@ var errNotPrimary = errors.New("the server is in recovery or read-only, so it do
 func openChangeLog(opts Options, pool *connector) (*changeLog, error) {
 	dsn, err := url.Parse(opts.URL)
 	if err != nil {
-		return nil, errors.New("the database URL cannot be read") // the cause would repeat the password
+		return nil, errors.New("the database URL is not a valid URL") // the cause contains the password
 	}
 	own, err := newConnector(dsn, func(q url.Values) {
 		setDefault(q, "application_name", ChangeLogName)
 		setDefault(q, "connect_timeout", strconv.Itoa(int(readTimeout.Seconds())))
 		if opts.Prepared {
-			// Before readTimeout, so that no backend is left that waits for a lock.
+			// Less than readTimeout, so that no backend still waits for a lock after it.
 			setDefault(q, "statement_timeout", strconv.FormatInt((readTimeout*3/4).Milliseconds(), 10))
 		}
 		oneRoundTrip(q)
@@ -103,12 +104,12 @@ func openChangeLog(opts Options, pool *connector) (*changeLog, error) {
 	return &changeLog{db: db, prepared: opts.Prepared, pool: pool}, nil
 }
 
-// Close closes the connection, and the statement with it.
+// Close closes the connection and its statement.
 func (l *changeLog) Close() error { return l.db.Close() }
 
 // read returns the keys of the transactions that the last read did not see: those that had not
-// begun, and those that were running. A transaction that commits late is among the running ones
-// until it has ended, so none is skipped.
+// begun, and those that were running. A transaction stays in running until it ends, so one that
+// commits late is not skipped. everything is true if changes may be missing from keys.
 func (l *changeLog) read(ctx context.Context) (keys []uuid.UUID, everything bool, err error) {
 	began := time.Now()
 	now, keys, err := l.query(ctx)
@@ -119,8 +120,8 @@ func (l *changeLog) read(ctx context.Context) (keys []uuid.UUID, everything bool
 		case errors.Is(err, errMixed):
 			err = l.pool.fail(err)
 		}
-		// A server that has crashed may use the last transaction IDs again, so the position may not
-		// be used after it.
+		// A server may assign the last transaction IDs again after a crash, so the position is
+		// invalid.
 		l.last = nil
 		return nil, false, fmt.Errorf("read the change log: %w", err)
 	}
@@ -133,8 +134,8 @@ func (l *changeLog) read(ctx context.Context) (keys []uuid.UUID, everything bool
 	return keys, everything, nil
 }
 
-// leave closes the connection of the reader and lets those of the pool be replaced, so that both
-// find the primary.
+// reconnect closes the connection of the reader and discards those of the pool, so that the next
+// ones lead to the primary.
 func (l *changeLog) reconnect() {
 	l.pool.discard()
 	l.db.SetMaxIdleConns(0) // closes the connection
@@ -161,8 +162,8 @@ func (l *changeLog) query(ctx context.Context) (now *logPosition, keys []uuid.UU
 	return now, keys, nil
 }
 
-// run runs the statement. Cancelling ctx does not stop it: lib/pq would open another connection to
-// cancel it. readTimeout bounds it.
+// run runs the statement. Cancelling ctx does not stop it, since lib/pq would open another
+// connection for that; readTimeout bounds it.
 func (l *changeLog) run(ctx context.Context) (row *sql.Row, err error) {
 	ctx = context.WithoutCancel(ctx)
 	args := []any{int64(math.MaxInt64), "{}"}
@@ -199,7 +200,7 @@ func (p *logPosition) parse(snapshot string) (err error) {
 	return nil
 }
 
-// numbers returns a list for SQL.
+// numbers returns a comma-separated list for SQL.
 func numbers(list []int64) string {
 	text := make([]string, 0, len(list))
 	for _, n := range list {

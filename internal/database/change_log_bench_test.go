@@ -19,12 +19,12 @@ import (
 	"tenantry/internal/principal"
 )
 
-// BenchmarkRevocations revokes sessions by 64 clients on one Postgres, in turns: with the triggers
-// of the version before the change log, which notify, with those that insert and notify, and after
-// `tenantry migrate finish`. Each side has an instance that learns of them, by listening or by
-// reading the change log. A commit that notifies holds a lock of the server while it is flushed, so
-// the sides differ by how long a flush takes: it runs on the disk of this machine, and with the
-// delay of a disk behind a network.
+// BenchmarkRevocations revokes sessions with 64 clients on one Postgres, in turns: with the
+// triggers of the version before the change log, which notify, with those that insert and notify,
+// and after `tenantry migrate finish`. Each side has an instance that listens or reads the change
+// log. A commit that notifies holds a lock of the server while it is flushed, so the sides differ
+// by how long a flush takes: it runs on the disk of this machine, and with the delay of a network
+// disk.
 func BenchmarkRevocations(b *testing.B) {
 	b.Run("flush=disk", func(b *testing.B) { benchmarkRevocations(b, "") })
 	b.Run("flush=3ms", func(b *testing.B) { benchmarkRevocations(b, "&commit_delay=3000&commit_siblings=0") })
@@ -81,13 +81,15 @@ func benchmarkRevocations(b *testing.B, settings string) {
 	b.ReportMetric(mean(rates["insert"])/mean(rates["notify"]), "of-notify")
 }
 
-// revocations returns how many sessions a second are revoked.
+// revocations returns the number of revoked sessions per second.
 func revocations(b *testing.B, db *database.DB, clients, sessions int) float64 {
 	b.Helper()
 	ctx := principal.System(b.Context(), "benchmark")
 	ids := make(chan uuid.UUID, sessions)
-	rows, err := db.SQL.QueryContext(ctx, `INSERT INTO refresh_tokens (id, created_at, updated_at, rotated_at, expires_at, tenant_id, user_id)
-		SELECT gen_random_uuid(), now(), now(), now(), now() + interval '1 hour', u.tenant_id, u.id FROM users AS u, generate_series(1, $1) RETURNING id`, sessions/100)
+	rows, err := db.SQL.QueryContext(ctx, `INSERT INTO refresh_tokens
+			(id, created_at, updated_at, rotated_at, expires_at, tenant_id, user_id)
+		SELECT gen_random_uuid(), now(), now(), now(), now() + interval '1 hour', u.tenant_id, u.id
+		FROM users AS u, generate_series(1, $1) RETURNING id`, sessions/100)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -99,11 +101,12 @@ func revocations(b *testing.B, db *database.DB, clients, sessions int) float64 {
 		}
 		ids <- id
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil { // its connection is needed
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil { // releases the connection
 		b.Fatal(err)
 	}
 	close(ids)
-	revoke, err := db.SQL.PrepareContext(ctx, `UPDATE refresh_tokens SET updated_at = now(), revoked = true, revoked_reason = 'logout'
+	revoke, err := db.SQL.PrepareContext(ctx, `UPDATE refresh_tokens
+		SET updated_at = now(), revoked = true, revoked_reason = 'logout'
 		WHERE id = $1 AND NOT revoked`)
 	if err != nil {
 		b.Fatal(err)
@@ -158,9 +161,10 @@ func mean(list []float64) (sum float64) {
 	return sum
 }
 
-// BenchmarkChangeLogReaders has 100 instances read the change log, alone and beside 300 changes a
-// second, and reports the processor time of the backends of the readers. What as many connections
-// cost that run SELECT 1 is reported beside it: most of the time is that of waking a process.
+// BenchmarkChangeLogReaders reads the change log with 100 instances, without changes and with 300
+// changes a second, and reports the processor time of the readers' backends. For comparison it
+// reports that of as many connections which run SELECT 1: most of the time is spent on waking a
+// process.
 func BenchmarkChangeLogReaders(b *testing.B) {
 	const readers, changes, interval = 100, 300, 150 * time.Millisecond
 	opts := dbtest.Postgres(b)
@@ -220,7 +224,7 @@ func BenchmarkChangeLogReaders(b *testing.B) {
 	}
 }
 
-// selectOne runs SELECT 1 on a connection of its own at an interval until done is closed.
+// selectOne runs SELECT 1 on a separate connection at an interval until done is closed.
 func selectOne(b *testing.B, db *database.DB, interval time.Duration, done <-chan struct{}) {
 	conn, err := db.SQL.Conn(b.Context())
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"tenantry/internal/principal"
 )
 
-// What a service does all day fills no log: only what changes or ends a session, a user, a role or
-// a tenant is recorded.
+// Frequent operations must not fill the change log: only a change of a user, role or tenant, or the
+// end of a session, is recorded.
 func TestChangeLog_signInRefreshAndReadsRecordNothing(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {

@@ -8,15 +8,15 @@ import (
 	"github.com/google/uuid"
 )
 
-// maxChangesRead bounds how many rows one read of the change log returns on SQLite. More are
-// everything.
+// maxChangesRead bounds how many rows one read of the change log returns on SQLite. A read of more
+// rows invalidates everything.
 const maxChangesRead = 10_000
 
-// sqliteChangeLog reads the table changes of SQLite, and the version of the file, which tells of
-// other programs.
+// sqliteChangeLog reads the table changes of SQLite, and the version of the file, which changes
+// when another program commits.
 type sqliteChangeLog struct {
-	// writer has one connection. On it the version of the file changes with the commits of other
-	// connections only.
+	// writer has one connection, on which data_version changes only with the commits of other
+	// connections.
 	writer *sql.DB
 	// conn is the connection of the last read, version the version that it saw, and last the
 	// highest ID.
@@ -65,7 +65,7 @@ func readKeys(ctx context.Context, conn *sql.Conn, after int64) (keys []uuid.UUI
 	if err != nil {
 		return nil, after, err
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells
+	defer rows.Close() //nolint:errcheck // rows.Err is checked
 	last = after
 	for rows.Next() {
 		var key uuid.UUID

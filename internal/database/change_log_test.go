@@ -10,107 +10,28 @@ import (
 
 	"entgo.io/ent/dialect"
 	"github.com/google/uuid"
-	"github.com/lib/pq"
 
 	"tenantry/ent"
 	"tenantry/ent/refreshtoken"
-	"tenantry/ent/roleassignment"
-	"tenantry/ent/user"
 	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 	"tenantry/internal/principal"
 )
 
-// population is a tenant with a role and a user who has it, signed in.
-type population struct {
-	*database.DB
-	tenant  *ent.Tenant
-	role    *ent.Role
-	user    *ent.User
-	session *ent.RefreshToken
-}
-
-func populate(t *testing.T, db *database.DB) population {
-	t.Helper()
-	ctx := principal.System(t.Context(), "test")
-	home := db.Client.Tenant.Create().SetSlug("acme").SetName("Acme").SaveX(ctx)
-	p := population{
-		DB: db, tenant: home, role: db.Client.Role.Create().SetTenantID(home.ID).SetName("editor").
-			SetPermissions([]string{}).SaveX(ctx),
-		user: db.Client.User.Create().SetTenantID(home.ID).SetEmail("ada@acme.test").SaveX(ctx),
-	}
-	p.session = p.signIn(t)
-	return p
-}
-
-func (p population) signIn(t *testing.T) *ent.RefreshToken {
-	t.Helper()
-	return p.Client.RefreshToken.Create().SetTenantID(p.tenant.ID).SetUserID(p.user.ID).
-		SetPasswordVersion(p.user.PasswordVersion).
-		SetExpiresAt(time.Now().UTC().Add(time.Hour)).SaveX(principal.System(t.Context(), "test"))
-}
-
-// exec runs a statement as another program would.
-func (p population) exec(t *testing.T, statement string) {
-	t.Helper()
-	if _, err := p.Client.ExecContext(t.Context(), statement); err != nil {
-		t.Fatalf("%s: %v", statement, err)
-	}
-}
-
-func TestChangeLog_recordsWhatCachedValuesDependOnAndNothingElse(t *testing.T) {
+func TestChangeLog_recordsRowsThatCachedValuesDependOn(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
-		p, ctx := populate(t, db), principal.System(t.Context(), "test")
+		p := populate(t, db)
 		reader := database.NewChangeReader(t, db)
 		if _, everything := reader.Read(t); !everything {
 			t.Fatal("the first read must invalidate everything")
 		}
-		steps := []struct {
-			name string
-			do   func()
-			want []uuid.UUID
-		}{
-			{"nothing", func() {}, nil},
-			{"sign-in", func() { p.signIn(t) }, nil},
-			{"refresh", func() { p.Client.RefreshToken.UpdateOne(p.session).AddCounter(1).ExecX(ctx) }, nil},
-			{"sign-out", func() {
-				p.Client.RefreshToken.UpdateOne(p.session).SetRevoked(true).ExecX(ctx)
-			}, []uuid.UUID{p.session.ID}},
-			{"sign-out again", func() { p.Client.RefreshToken.UpdateOne(p.session).SetRevoked(true).ExecX(ctx) }, nil},
-			{"deletion of a revoked session", func() { p.Client.RefreshToken.DeleteOne(p.session).ExecX(ctx) }, nil},
-			{"assignment", func() {
-				p.Client.RoleAssignment.Create().SetTenantID(p.tenant.ID).SetUserID(p.user.ID).SetRoleID(p.role.ID).
-					ExecX(ctx)
-			}, []uuid.UUID{p.user.ID}},
-			{"role", func() {
-				p.Client.Role.UpdateOne(p.role).SetDescription("x").ExecX(ctx)
-			}, []uuid.UUID{p.tenant.ID}},
-			{"unassignment", func() {
-				p.Client.RoleAssignment.Delete().Where(roleassignment.UserID(p.user.ID)).ExecX(ctx)
-			}, []uuid.UUID{p.user.ID}},
-			{"deletion of a role", func() { p.Client.Role.DeleteOne(p.role).ExecX(ctx) }, []uuid.UUID{p.tenant.ID}},
-			{"user", func() { p.Client.User.UpdateOne(p.user).SetFullName("Ada").ExecX(ctx) }, []uuid.UUID{p.user.ID}},
-			{"tenant", func() {
-				p.Client.Tenant.UpdateOne(p.tenant).SetIsActive(false).ExecX(ctx)
-			}, []uuid.UUID{p.tenant.ID}},
-			{"provider", func() {
-				p.Client.OAuthProvider.Create().SetTenantID(p.tenant.ID).SetName("idp").SetKind("oidc").SetLabel("IdP").
-					SetClientID("id").SetClientSecret([]byte("x")).SetScopes([]string{}).ExecX(ctx)
-			}, []uuid.UUID{p.tenant.ID}},
-			{"deletion of a provider", func() { p.Client.OAuthProvider.Delete().ExecX(ctx) }, []uuid.UUID{p.tenant.ID}},
-			{"deletion of a user with a session", func() {
-				p.Client.User.DeleteOne(p.user).ExecX(ctx)
-			}, []uuid.UUID{p.user.ID}},
-			{"deletion of a tenant", func() {
-				p.Client.Tenant.DeleteOne(p.tenant).ExecX(ctx)
-			}, []uuid.UUID{p.tenant.ID}},
-		}
-		for _, step := range steps {
+		for _, step := range cachedDataSteps(t, p) {
 			step.do()
 			keys, everything := reader.Read(t)
 			if db.Dialect() == dialect.SQLite {
-				// Its triggers do not look at other tables: the session goes with its user.
+				// Its triggers do not read other tables: the deletion of the user records the
+				// session too.
 				keys = slices.DeleteFunc(keys, func(id uuid.UUID) bool {
 					return step.name == "deletion of a user with a session" && id != p.user.ID
 				})
@@ -172,7 +93,7 @@ func TestChangeLog_transactionThatCommitsLateIsNotSkipped(t *testing.T) {
 	}
 }
 
-// Many rows at once are their tenants: a statement must not fill the log.
+// A statement that changes many rows records only their tenants, so that it does not fill the log.
 func TestChangeLog_manyRowsAreRecordedAsTheirTenants(t *testing.T) {
 	t.Parallel()
 	p, ctx := populate(t, dbtest.Open(t, dbtest.Postgres(t))), principal.System(t.Context(), "test")
@@ -181,7 +102,8 @@ func TestChangeLog_manyRowsAreRecordedAsTheirTenants(t *testing.T) {
 		users = append(users, p.Client.User.Create().SetTenantID(p.tenant.ID).SetEmail(fmt.Sprintf("u%d@acme.test", i)))
 	}
 	p.Client.User.CreateBulk(users...).ExecX(ctx)
-	p.exec(t, `INSERT INTO refresh_tokens SELECT (jsonb_populate_record(r, jsonb_build_object('id', gen_random_uuid()))).*
+	p.exec(t, `INSERT INTO refresh_tokens
+		SELECT (jsonb_populate_record(r, jsonb_build_object('id', gen_random_uuid()))).*
 		FROM refresh_tokens AS r, generate_series(1, 250)`)
 	reader := database.NewChangeReader(t, p.DB)
 	reader.Read(t)
@@ -199,7 +121,7 @@ func TestChangeLog_manyRowsAreRecordedAsTheirTenants(t *testing.T) {
 	}
 }
 
-func TestChangeLog_anotherHistoryInvalidatesEverything(t *testing.T) {
+func TestChangeLog_incomparablePositionInvalidatesEverything(t *testing.T) {
 	t.Parallel()
 	p := populate(t, dbtest.Open(t, dbtest.Postgres(t)))
 	reader := database.NewChangeReader(t, p.DB)
@@ -221,8 +143,8 @@ func TestChangeLog_anotherHistoryInvalidatesEverything(t *testing.T) {
 	}
 }
 
-// While the reader has no connection the server may have crashed, and may use the same transaction
-// IDs again.
+// While the reader has no connection, the server may crash and assign the same transaction IDs
+// again.
 func TestChangeLog_lostConnectionInvalidatesEverything(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.Postgres(t)
@@ -240,8 +162,8 @@ func TestChangeLog_lostConnectionInvalidatesEverything(t *testing.T) {
 	}
 }
 
-// The functions of the triggers run as their owner. Tables of the caller's session must not stand
-// in for theirs.
+// The trigger functions run as their owner. Temporary tables of the caller's session must not
+// replace their tables.
 func TestChangeLog_temporaryTablesDoNotHideChanges(t *testing.T) {
 	t.Parallel()
 	p := populate(t, dbtest.Open(t, dbtest.Postgres(t)))
@@ -266,9 +188,9 @@ func TestChangeLog_temporaryTablesDoNotHideChanges(t *testing.T) {
 		t.Errorf("read %v (everything: %t)", keys, everything)
 	}
 	var public bool
-	if err := p.SQL.QueryRowContext(t.Context(), `SELECT bool_or(has_function_privilege('pg_monitor', oid, 'EXECUTE')) FROM pg_proc
-		WHERE proname LIKE 'change_log_%'`).Scan(&public); err != nil || public {
-		t.Errorf("another role may attach the functions to a table of its own: %t, %v", public, err)
+	if err := p.SQL.QueryRowContext(t.Context(), `SELECT bool_or(has_function_privilege('pg_monitor', oid, 'EXECUTE'))
+		FROM pg_proc WHERE proname LIKE 'change_log_%'`).Scan(&public); err != nil || public {
+		t.Errorf("another role may attach the functions to its own table: %t, %v", public, err)
 	}
 }
 
@@ -277,7 +199,8 @@ func TestChangeLog_readOnlyServerIsRefused(t *testing.T) {
 	p := populate(t, dbtest.Open(t, dbtest.Postgres(t)))
 	reader := database.NewChangeReader(t, p.DB)
 	reader.Read(t)
-	// The session of this connection stays writable, and in use: the pool discards the others.
+	// The session of this connection stays writable. The pool does not discard it, since it is in
+	// use.
 	writable, err := p.SQL.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -302,7 +225,7 @@ func TestChangeLog_readOnlyServerIsRefused(t *testing.T) {
 	}
 }
 
-// Also before the first ANALYZE: the table is filled in a minute.
+// The index must also be used before the first ANALYZE: the table may be filled within a minute.
 func TestChangeLog_readsByTheIndex(t *testing.T) {
 	t.Parallel()
 	p := populate(t, dbtest.Open(t, dbtest.Postgres(t)))
@@ -313,113 +236,9 @@ func TestChangeLog_readsByTheIndex(t *testing.T) {
 	}
 }
 
-func TestChangeTrimmer_deletesWhatEveryReaderHasRead(t *testing.T) {
-	t.Parallel()
-	dbtest.Each(t, func(t *testing.T, db *database.DB) {
-		p, ctx := populate(t, db), principal.System(t.Context(), "test")
-		touch := func() { p.Client.User.Update().Where(user.ID(p.user.ID)).AddPasswordVersion(1).ExecX(ctx) }
-		trimmer := db.NewChangeTrimmer()
-		left := func() int {
-			if err := trimmer.Trim(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			return db.Client.Change.Query().CountX(ctx)
-		}
-		touch()
-		touch()
-		var running *ent.Tx
-		late := 0
-		if db.Dialect() == dialect.Postgres {
-			late = 1
-			var err error
-			if running, err = db.Client.Tx(ctx); err != nil {
-				t.Fatal(err)
-			}
-			running.Role.UpdateOne(p.role).SetDescription("x").ExecX(ctx)
-		}
-		if n := left(); n != 2 {
-			t.Fatalf("%d rows before any is old", n)
-		}
-		touch() // after the position
-		if running != nil {
-			if err := running.Commit(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		trimmer.Age(59 * time.Second)
-		if n := left(); n != 3+late {
-			t.Fatalf("%d rows after 59 seconds", n)
-		}
-		trimmer.Age(time.Second)
-		if n := left(); n != 1+late {
-			t.Fatalf("%d rows after a minute, want the later ones", n)
-		}
-		if db.Dialect() == dialect.Postgres {
-			p.exec(t, `INSERT INTO changes ("key", xid) VALUES (gen_random_uuid(), 1000000000000)`) // as a restored dump may have
-		}
-		trimmer.Age(time.Minute)
-		if n := left(); n != 0 {
-			t.Errorf("%d rows after another minute", n)
-		}
-	})
-}
-
-// Instances of the previous version listen for notifications until `tenantry migrate finish`.
-func TestFinishChangeLog_endsNotificationsOnceNoInstanceListens(t *testing.T) {
-	t.Parallel()
-	opts := dbtest.Postgres(t)
-	p, ctx := populate(t, dbtest.Open(t, opts)), principal.System(t.Context(), "test")
-	if p.Client.Setting.Query().CountX(ctx) != 0 {
-		t.Error("an empty database must not notify")
-	}
-	p.Client.Setting.Create().SetID("change_log.notify").SetValue("true").ExecX(ctx)
-	notices := make(chan *pq.Notification, 16)
-	listener, err := pq.NewListenerConn(opts.URL, notices)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := listener.Listen("tenantry_changes"); err != nil {
-		t.Fatal(err)
-	}
-	beat := func() {
-		if _, err := listener.ExecSimpleQuery(""); err != nil {
-			t.Fatal(err)
-		}
-	}
-	p.Client.RefreshToken.UpdateOne(p.session).SetRevoked(true).ExecX(ctx)
-	p.Client.User.UpdateOne(p.user).SetFullName("Ada").ExecX(ctx)
-	beat()
-	for _, want := range []uuid.UUID{p.session.ID, p.user.ID} {
-		if n := <-notices; n.Extra != want.String() {
-			t.Errorf("notified of %s, want %s", n.Extra, want)
-		}
-	}
-	for began := time.Now(); time.Since(began) < 2100*time.Millisecond; time.Sleep(100 * time.Millisecond) {
-		beat()
-	}
-	if _, err := p.FinishChangeLog(t.Context(), false); err == nil ||
-		!strings.Contains(err.Error(), "previous version") {
-		t.Errorf("finished beside a listener: %v", err)
-	}
-	if ended, err := p.FinishChangeLog(t.Context(), true); err != nil || !ended {
-		t.Errorf("not finished: %t, %v", ended, err)
-	}
-	if ended, err := p.FinishChangeLog(t.Context(), true); err != nil || ended {
-		t.Errorf("finished twice: %t, %v", ended, err)
-	}
-	p.Client.User.UpdateOne(p.user).SetFullName("Ada L.").ExecX(ctx)
-	beat()
-	if len(notices) != 0 {
-		t.Errorf("notified after finish: %s", (<-notices).Extra)
-	}
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// On SQLite the own writes invalidate what they change, and only another program's invalidate
+// On SQLite, a write of this process invalidates its rows, and a write of another program
 // everything.
-func TestChangeLog_SQLiteTellsOwnCommitsFromThoseOfOthers(t *testing.T) {
+func TestChangeLog_SQLiteCommitOfAnotherProgramInvalidatesEverything(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.SQLite(t)
 	p, ctx := populate(t, dbtest.Open(t, opts)), principal.System(t.Context(), "test")

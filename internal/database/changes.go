@@ -23,7 +23,7 @@ const (
 	logEvery = 10 * time.Second
 )
 
-// cachedTables are the tables whose rows cached values are made of.
+// cachedTables are the tables that cached values are read from.
 var cachedTables = []string{"users", "refresh_tokens", "user_roles", "roles", "tenants", "oauth_providers"}
 
 type withoutInvalidationKey struct{}
@@ -52,7 +52,7 @@ func invalidates(ctx context.Context, query string) bool {
 	}
 	table := strings.Trim(rest[:strings.IndexAny(rest+" ", " \n\t(")], "\"`")
 	if verb == "INSERT" && table == "refresh_tokens" {
-		return false // no request has read the new session before
+		return false // a new session is in no cache
 	}
 	return slices.Contains(cachedTables, table) || strings.ContainsAny(table, `."`) || table == "ONLY" || table == ""
 }
@@ -63,14 +63,14 @@ func (db *DB) ReportWrites(c *cache.Cache) { db.driver.pools.write.written = c.W
 
 // changeReader reads the change log.
 type changeReader interface {
-	// read returns the keys of the changes since the last read, or everything if they cannot be
-	// known.
+	// read returns the keys of the changes since the last read. everything is true if changes may
+	// be missing from keys.
 	read(context.Context) (keys []uuid.UUID, everything bool, err error)
 	Close() error
 }
 
-// FollowChanges keeps a cache valid until ctx is done: it reads the change log and invalidates what
-// has changed. While the log cannot be read the cache is not fresh.
+// FollowChanges reads the change log until ctx is done, and invalidates the cache entries of the
+// changed rows. While the log cannot be read, the cache is not fresh.
 func (db *DB) FollowChanges(ctx context.Context, c *cache.Cache, log *slog.Logger) {
 	reader, err := db.newChangeReader()
 	if err != nil {

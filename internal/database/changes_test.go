@@ -12,7 +12,7 @@ func TestInvalidates_statementsOnCachedTablesAndUnclassifiedOnes(t *testing.T) {
 		`INSERT INTO "oauth_providers" ("id") VALUES ($1)`: true, "DELETE FROM `refresh_tokens`": true,
 		`UPDATE "roles" SET "name" = $1`: true, "DELETE FROM refresh_tokens": true,
 		"UPDATE users\nSET email = $1": true,
-		// What cannot be classified counts as a change.
+		// A statement that cannot be classified counts as a change.
 		"WITH old AS (SELECT 1) UPDATE users SET email = $1": true, `UPDATE "public"."users" SET email = $1`: true,
 		"UPDATE ONLY users SET email = $1": true, "update users set email = $1": true,
 		"\nUPDATE users SET email = $1": true,

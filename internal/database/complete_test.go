@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A pool that reads a standby would cache what is older than the change log.
+// A pool that reads from a standby would cache rows that are older than the change log.
 func TestComplete_severalHostsDefaultToTheWritableOne(t *testing.T) {
 	t.Parallel()
 	for given, want := range map[string]string{

@@ -9,12 +9,12 @@ import (
 	"github.com/lib/pq/pqerror"
 )
 
-// readOnlyTransaction is the SQLSTATE of a write where none is accepted: on a standby, or where
-// default_transaction_read_only is on.
+// readOnlyTransaction is the SQLSTATE of a write that a standby refuses, or a server with
+// default_transaction_read_only.
 const readOnlyTransaction = pqerror.Code("25006")
 
-// pqConn has the interfaces that a connection of lib/pq implements. Embedding all of it keeps
-// database/sql from falling back to slower or poorer ways.
+// pqConn has the interfaces that a connection of lib/pq implements. conn embeds all of them, since
+// database/sql falls back to slower methods where one is missing.
 type pqConn interface {
 	driver.Conn
 	driver.ConnBeginTx
@@ -47,8 +47,8 @@ type stmt struct {
 	conn *conn
 }
 
-// observe returns the error of a statement after the connector has drawn its conclusions: a server
-// that has become read-only is left, and a pooler that mixes statements is used no more.
+// observe returns the error of a statement and reports it to the connector, which discards the
+// connections to a server that has become read-only, and fails for a pooler that mixes statements.
 func (c *conn) observe(err error) error {
 	if err == nil {
 		return nil
@@ -68,10 +68,10 @@ func (c *conn) observe(err error) error {
 // discarded reports whether the connection is of an earlier generation.
 func (c *conn) discarded() bool { return c.generation != c.connector.generation.Load() }
 
-// IsValid reports, when the connection is returned to the pool, whether it may stay there.
+// IsValid reports whether a connection may be returned to the pool.
 func (c *conn) IsValid() bool { return !c.discarded() && c.pqConn.IsValid() }
 
-// ResetSession lets database/sql take another connection for one that has been discarded.
+// ResetSession makes database/sql replace a connection that has been discarded.
 func (c *conn) ResetSession(ctx context.Context) error {
 	if c.discarded() {
 		return driver.ErrBadConn
@@ -79,9 +79,10 @@ func (c *conn) ResetSession(ctx context.Context) error {
 	return c.pqConn.ResetSession(ctx)
 }
 
-// BeginTx begins a transaction. lib/pq adds READ WRITE: that overrides
-// default_transaction_read_only, by which an operator keeps writers out of an old primary, and a
-// standby refuses it as an unsupported feature instead of a read-only transaction.
+// BeginTx begins a transaction. Without options it calls Begin, since BeginTx of lib/pq adds READ
+// WRITE: that overrides default_transaction_read_only, with which an operator stops writes to an
+// old primary, and a standby refuses it as an unsupported feature instead of a read-only
+// transaction.
 func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (tx driver.Tx, err error) {
 	if opts == (driver.TxOptions{}) {
 		tx, err = c.Begin()

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// unobserved opens the connections of lib/pq as they are.
+// unobserved opens connections of lib/pq without the connector.
 type unobserved struct{ *connector }
 
 func (c unobserved) Connect(ctx context.Context) (driver.Conn, error) { return c.hosts[0].Connect(ctx) }
@@ -42,7 +42,7 @@ func BenchmarkObservedSelect(b *testing.B) {
 	}
 	for turn := 0; b.Loop(); turn++ {
 		for n := range connectors {
-			i := (turn + n) % len(connectors) // neither always comes first
+			i := (turn + n) % len(connectors) // alternate which one runs first
 			begun, answer := time.Now(), 0
 			if err := statements[i].QueryRowContext(context.Background(), 1).Scan(&answer); err != nil {
 				b.Fatal(err)

@@ -15,29 +15,30 @@ import (
 	"github.com/lib/pq"
 )
 
-// discardInterval bounds how often all connections are replaced. A server that stays read-only
-// would otherwise be reconnected to for each write that it refuses.
+// discardInterval is the shortest time between two replacements of all connections. Without it,
+// each write that a read-only server refuses would reconnect the pool.
 const discardInterval = time.Second
 
-// errNotWritable means that a host does not serve what target_session_attrs asks for.
+// errNotWritable means that a host does not have the target_session_attrs.
 var errNotWritable = errors.New("the server accepts no writes")
 
 // connector opens the connections of a pool. Each connection belongs to a generation; those of
 // earlier generations leave the pool when they are next checked out or returned.
 type connector struct {
 	hosts []host
-	// unfit is a query that returns true on a host that must not be used. It is empty where any
-	// host will do.
+	// unfit is a query that returns true on a host that must not be used. It is empty if any host
+	// may be used.
 	unfit string
-	// shuffle says that hosts are tried from a random one on (load_balance_hosts).
+	// shuffle starts with a random host (load_balance_hosts).
 	shuffle  bool
 	prepared bool
 
-	// preferred is the index of the host that served last. A host that is down and answers nothing
-	// costs connect_timeout, and only the first connection after a failover should pay it.
+	// preferred is the index of the host of the last connection. A host that does not answer costs
+	// connect_timeout, and only the first connection after a failover should wait for it.
 	preferred  atomic.Int64
 	generation atomic.Int64
-	// mixed says that no statement is safe any more, for the reason that failed holds.
+	// mixed is set once a pooler has mixed statements: no statement is safe then. failed holds the
+	// error.
 	mixed  atomic.Bool
 	failed chan error
 
@@ -51,12 +52,12 @@ type host struct {
 	*pq.Connector
 }
 
-// newConnector returns the connector of a Postgres DSN after change has set further parameters. An
-// answer is waited for as long as patience; zero is for ever.
+// newConnector returns the connector of a Postgres DSN, whose parameters change may set. timeout
+// bounds the wait for the reply to a statement; zero means no bound.
 //
-// lib/pq would try the hosts itself, but in the order of the DSN for each connection, and its
-// "session is read-only" is an error that cannot be told from any other.
-func newConnector(dsn *url.URL, change func(url.Values), patience time.Duration, prepared bool) (*connector, error) {
+// It tries the hosts itself: lib/pq tries them in the order of the DSN for each connection, and
+// reports a read-only session with an error that cannot be distinguished from others.
+func newConnector(dsn *url.URL, change func(url.Values), timeout time.Duration, prepared bool) (*connector, error) {
 	text, err := complete(dsn, change)
 	if err != nil {
 		return nil, fmt.Errorf("read database URL: %w", err)
@@ -82,7 +83,7 @@ func newConnector(dsn *url.URL, change func(url.Values), patience time.Duration,
 		if err != nil {
 			return nil, fmt.Errorf("read database URL: %w", err)
 		}
-		one.Dialer(&dialer{patience: patience})
+		one.Dialer(&dialer{timeout: timeout})
 		c.hosts = append(c.hosts, host{fmt.Sprintf("%s:%d", cfg.Host, cfg.Port), one})
 	}
 	return c, nil
@@ -101,16 +102,16 @@ func eachHost(cfg pq.Config) []pq.Config {
 	return configs
 }
 
-// Connect opens a connection to the first host that serves, beginning with the one that served
-// last.
+// Connect opens a connection to the first usable host, beginning with the host of the last
+// connection.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if c.mixed.Load() {
 		return nil, errMixed
 	}
-	generation := c.generation.Load() // before it is opened: a discard meanwhile concerns it too
+	generation := c.generation.Load() // read first, so that a discard while it opens applies to it
 	first := int(c.preferred.Load())
 	if c.shuffle {
-		first = rand.IntN(len(c.hosts)) //nolint:gosec // it balances load, and is no secret
+		first = rand.IntN(len(c.hosts)) //nolint:gosec // it balances load, and is not secret
 	}
 	var refused []error
 	for i := range c.hosts {
@@ -128,7 +129,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return nil, fmt.Errorf("no host of the database URL can be used: %w", errors.Join(refused...))
 }
 
-// open opens a connection to one host. Its error wraps the cause in the name of the host.
+// open opens a connection to one host. Its error wraps the cause and names the host.
 func (c *connector) open(ctx context.Context, h host) (pqConn, error) {
 	named := func(err error) error { return fmt.Errorf("%s: %w", h.name, err) }
 	opened, err := h.Connect(ctx)

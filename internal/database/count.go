@@ -18,15 +18,15 @@ func (c *counter) read() (int64, time.Duration) {
 	return c.statements.Load(), time.Duration(c.duration.Load())
 }
 
-// CountStatements returns a context whose statements are counted, and a function that reads how
-// many there were so far and how long they took together. BEGIN and COMMIT are not counted.
+// CountStatements returns a context whose statements are counted, and a function that returns their
+// number and total duration so far. BEGIN and COMMIT are not counted.
 func CountStatements(ctx context.Context) (context.Context, func() (int64, time.Duration)) {
 	c := &counter{}
 	return context.WithValue(ctx, counterKey{}, c), c.read
 }
 
-// Count records one statement that began at start, or that ctx has waited for since then: several
-// requests may share one.
+// Count records one statement that began at start. For a statement that several requests share,
+// start is when the request of ctx began to wait for it.
 func Count(ctx context.Context, start time.Time) {
 	if c, ok := ctx.Value(counterKey{}).(*counter); ok {
 		c.statements.Add(1)

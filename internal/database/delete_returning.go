@@ -13,7 +13,7 @@ import (
 )
 
 // DeleteReturning deletes the matching rows of a table, of every tenant, and returns the columns of
-// the deleted rows. It is one statement: of two concurrent calls, one gets the row.
+// the deleted rows. It is one statement: of two concurrent calls, only one returns the row.
 func DeleteReturning[T any](ctx context.Context, client *ent.Client, table string, columns []string,
 	where *sql.Predicate) (deleted []T, err error) {
 	// Both databases accept the quoting and placeholders of Postgres.

@@ -13,9 +13,9 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// A statement that meets a dead connection fails, for nobody can tell whether it was run. It must
-// not meet one.
-func TestConnections_that_died_while_idle_are_not_used(t *testing.T) {
+// A statement on a lost connection fails, since the server may have run it. So a connection that
+// was closed while it was idle must not be used.
+func TestPool_connectionClosedWhileIdleIsNotUsed(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.Postgres(t)
 	opts.PoolSize, opts.MaxOverflow = 8, 0
@@ -44,8 +44,8 @@ func TestConnections_that_died_while_idle_are_not_used(t *testing.T) {
 	}
 }
 
-// A statement whose answer is lost may have been run. Nobody runs it again but who asked for it.
-func TestWrite_whose_answer_is_lost_is_not_repeated(t *testing.T) {
+// A statement whose reply is lost may have been run, so only the caller may run it again.
+func TestWrite_lostReplyIsNotRetried(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.Postgres(t)
 	wire := through(t, &opts)
@@ -60,7 +60,7 @@ func TestWrite_whose_answer_is_lost_is_not_repeated(t *testing.T) {
 	if _, err := db.Client.ExecContext(ctx, slow); !database.Unavailable(err) {
 		t.Errorf("answered %v", err)
 	}
-	if _, err := db.Client.ExecContext(ctx, slow); err != nil { // waits for the lock of the lost one
+	if _, err := db.Client.ExecContext(ctx, slow); err != nil { // waits for the lock of the lost statement
 		t.Error(err)
 	}
 	if name := db.Client.Tenant.GetX(ctx, acme).Name; name != "Acme!!!" {
@@ -74,7 +74,7 @@ type wire struct {
 	conns []net.Conn
 }
 
-// through puts a wire before the database of opts.
+// through returns opts with a wire in front of the database.
 func through(t *testing.T, opts *database.Options) *wire {
 	t.Helper()
 	dsn, err := url.Parse(opts.URL)
@@ -113,7 +113,7 @@ func through(t *testing.T, opts *database.Options) *wire {
 	return w
 }
 
-// cut closes every connection, without a word, and returns their number.
+// cut closes every connection without a message, and returns their number.
 func (w *wire) cut() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -14,24 +14,24 @@ import (
 	"entgo.io/ent/dialect"
 )
 
-// nothing is the version of an empty database.
-const nothing = "0"
+// emptyVersion is the version of an empty database.
+const emptyVersion = "0"
 
-// DownPlan is the way back to an older version: what Atlas would run, and what would be lost by it.
+// DownPlan is a plan to migrate down to an older version.
 type DownPlan struct {
-	// Statements in their order.
+	// Statements are the statements that Atlas would run, in order.
 	Statements []string
-	// Losses name the tables and columns that would go, with the number of rows that have something
-	// in them.
+	// Losses name the tables and columns that the plan drops, with the number of rows that have a
+	// value in them.
 	Losses []string
 
 	from   string
 	undone []string
 }
 
-// PlanDown plans the way back to a version, or to an empty database if to is nothing. Atlas replays
-// the folder to both versions in a scratch database and compares the two schemas. On Postgres
-// devURL names that database; if it is empty, one is made and dropped again.
+// PlanDown plans a migration down to a version, or to an empty database if to is emptyVersion.
+// Atlas replays the folder to both versions in a scratch database and compares the two schemas. On
+// Postgres devURL names that database; if it is empty, PlanDown creates one and drops it.
 func (m *Migrator) PlanDown(ctx context.Context, to, devURL string) (_ *DownPlan, err error) {
 	versions, err := m.Status(ctx)
 	if err != nil {
@@ -43,7 +43,7 @@ func (m *Migrator) PlanDown(ctx context.Context, to, devURL string) (_ *DownPlan
 	}
 	plan := &DownPlan{}
 	for _, v := range versions {
-		if v.Applied && (v.Version > to || to == nothing) {
+		if v.Applied && (v.Version > to || to == emptyVersion) {
 			plan.undone, plan.from = append(plan.undone, v.Version), v.Version
 		}
 	}
@@ -75,10 +75,10 @@ func (m *Migrator) PlanDown(ctx context.Context, to, devURL string) (_ *DownPlan
 		o.SchemaQualifier = new(string)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("plan the way down: %w", err)
+		return nil, fmt.Errorf("plan the migration down: %w", err)
 	}
-	// Triggers are dropped first: they may name dropped columns, and SQLite drops the triggers of a
-	// table that it rebuilds.
+	// Drop the triggers first: they may name dropped columns, and rebuilding a table of SQLite
+	// drops its triggers.
 	plan.Statements = append(plan.Statements, before.drop...)
 	for _, step := range steps.Changes {
 		plan.Statements = append(plan.Statements, step.Cmd)
@@ -88,16 +88,17 @@ func (m *Migrator) PlanDown(ctx context.Context, to, devURL string) (_ *DownPlan
 	return plan, err
 }
 
-// resolve returns the applied version that an operator means, by its number or name.
+// resolve returns the applied version with a number or name. It fails if there is no such version,
+// or if it is not applied.
 func resolve(versions []Version, to string) (string, error) {
-	if to == nothing {
+	if to == emptyVersion {
 		return to, nil
 	}
 	for _, v := range versions {
 		switch {
 		case v.Version != to && v.Name != to:
 		case !v.Applied:
-			return "", fmt.Errorf("version %s is not applied, so there is no way down to it", to)
+			return "", fmt.Errorf("version %s is not applied: name an applied one", to)
 		default:
 			return v.Version, nil
 		}
@@ -105,8 +106,8 @@ func resolve(versions []Version, to string) (string, error) {
 	return "", fmt.Errorf("there is no migration %q: `tenantry migrate status` lists them", to)
 }
 
-// Down runs a plan in one transaction with the history. It refuses a plan that the database has
-// moved away from.
+// Down runs a plan in one transaction with the history. It fails if the database was migrated after
+// the plan was computed.
 func (m *Migrator) Down(ctx context.Context, plan *DownPlan) (err error) {
 	unlock, err := m.lock(ctx)
 	if err != nil {
@@ -124,7 +125,7 @@ func (m *Migrator) Down(ctx context.Context, plan *DownPlan) (err error) {
 			return fmt.Errorf("read the migration history: %w", err)
 		}
 		if len(revisions) == 0 || revisions[len(revisions)-1].Version != plan.from {
-			return errors.New("the database was migrated meanwhile: plan the way down again")
+			return errors.New("the database was migrated after the plan was computed: run the command again")
 		}
 		for _, statement := range plan.Statements {
 			if _, err := tx.ExecContext(ctx, statement); err != nil {
@@ -140,8 +141,8 @@ func (m *Migrator) Down(ctx context.Context, plan *DownPlan) (err error) {
 	})
 }
 
-// replay returns the schema and the triggers that the folder makes up to a version. The scratch
-// database is empty before and after.
+// replay returns the schema and the triggers that the migrations up to a version create. The
+// scratch database must be empty, and is empty again afterwards.
 func (m *Migrator) replay(ctx context.Context, scratch *sql.DB, version string) (_ *schema.Schema, all triggers,
 	err error) {
 	drv, err := m.atlas(scratch)
@@ -153,7 +154,7 @@ func (m *Migrator) replay(ctx context.Context, scratch *sql.DB, version string) 
 		name = "public"
 	}
 	state := migrate.SchemaConn(drv, name, nil)
-	if version == nothing {
+	if version == emptyVersion {
 		realm, err := state.ReadState(ctx)
 		if err != nil {
 			return nil, all, err
@@ -174,7 +175,7 @@ func (m *Migrator) replay(ctx context.Context, scratch *sql.DB, version string) 
 	return realm.Schemas[0], all, nil
 }
 
-// scratch opens an empty database and returns what removes it.
+// scratch opens an empty database, and returns a function that closes and drops it.
 func (m *Migrator) scratch(ctx context.Context, devURL string) (_ *sql.DB, drop func() error, err error) {
 	if m.dialect == dialect.SQLite {
 		db, err := sql.Open("sqlite", ":memory:")
@@ -188,8 +189,8 @@ func (m *Migrator) scratch(ctx context.Context, devURL string) (_ *sql.DB, drop 
 	if devURL == "" {
 		name = "tenantry_scratch_" + strings.ToLower(rand.Text())
 		if _, err := m.db.ExecContext(ctx, "CREATE DATABASE "+name); err != nil {
-			return nil, nil, fmt.Errorf("make a scratch database (name an empty one with --dev-url if you may not): %w",
-				err)
+			return nil, nil, fmt.Errorf("create a scratch database (without the right to create "+
+				"one, name an empty one with --dev-url): %w", err)
 		}
 		devURL = m.opts.URL
 	}
@@ -202,7 +203,7 @@ func (m *Migrator) scratch(ctx context.Context, devURL string) (_ *sql.DB, drop 
 	}
 	dsn, err := url.Parse(devURL)
 	if err != nil {
-		return nil, nil, errors.Join(errors.New("the URL of the scratch database cannot be read"), remove())
+		return nil, nil, errors.Join(errors.New("the URL of the scratch database is not a valid URL"), remove())
 	}
 	if name != "" {
 		dsn.Path = "/" + name
@@ -214,7 +215,7 @@ func (m *Migrator) scratch(ctx context.Context, devURL string) (_ *sql.DB, drop 
 	return db, func() error { return errors.Join(db.Close(), remove()) }, nil
 }
 
-// losses counts what the changes would throw away.
+// losses counts the rows with values that the changes drop.
 func (m *Migrator) losses(ctx context.Context, changes []schema.Change) ([]string, error) {
 	var losses []string
 	add := func(what, query string) error {

@@ -11,7 +11,7 @@ import (
 	"tenantry/internal/principal"
 )
 
-func TestDown_and_up_again(t *testing.T) {
+func TestDown_thenUpRestoresSchema(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		db, m := open(t, opts)
@@ -31,7 +31,7 @@ func TestDown_and_up_again(t *testing.T) {
 			return plan
 		}
 		all := len(status(t, m))
-		// Down to the version before the change log, the triggers are those of that version.
+		// The version before the change log has other triggers.
 		down("expired_sessions")
 		db.Client.User.Update().SetFullName("Ada").ExecX(ctx)
 		up(t, m)
@@ -62,7 +62,7 @@ func TestDown_and_up_again(t *testing.T) {
 	})
 }
 
-func TestDown_refuses(t *testing.T) {
+func TestDown_unknownVersionAndOutdatedPlanAreRefused(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		_, m := open(t, opts)
@@ -81,7 +81,7 @@ func TestDown_refuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := m.Down(t.Context(), stale); err == nil {
-			t.Error("a plan that the database has moved away from")
+			t.Error("a plan that was computed before the last migration is accepted")
 		}
 	})
 }

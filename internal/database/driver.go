@@ -14,24 +14,23 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 )
 
-// pool is a *sql.DB and, where they are on, its prepared statements.
+// pool is a *sql.DB and its prepared statements. statements is nil if they are turned off.
 type pool struct {
 	db         *sql.DB
 	statements *statements
 	permits    permits
-	// system is what the database is called in traces.
+	// system names the database in traces.
 	system attribute.KeyValue
-	// deadline ends a statement where the database has no statement_timeout of its own. Zero is
-	// none.
+	// deadline bounds a statement of a database without statement_timeout. Zero means no deadline.
 	deadline time.Duration
 	// written is called after each write that may have changed cached data.
 	written func()
 }
 
-// newPool returns the pool of a *sql.DB whose number of connections is set. A connection is waited
-// for as long as patience.
-func newPool(db *sql.DB, system attribute.KeyValue, prepared bool, patience time.Duration) (*pool, error) {
-	p := &pool{db: db, system: system, permits: permits{make(chan struct{}, db.Stats().MaxOpenConnections), patience},
+// newPool returns the pool of a *sql.DB whose number of connections is set. timeout bounds the wait
+// for a connection.
+func newPool(db *sql.DB, system attribute.KeyValue, prepared bool, timeout time.Duration) (*pool, error) {
+	p := &pool{db: db, system: system, permits: permits{make(chan struct{}, db.Stats().MaxOpenConnections), timeout},
 		written: func() {}}
 	if !prepared {
 		return p, nil
@@ -41,8 +40,8 @@ func newPool(db *sql.DB, system attribute.KeyValue, prepared bool, patience time
 	return p, err
 }
 
-// wrote reports a statement that may have changed cached data, even if it has failed: it may have
-// committed.
+// wrote reports a statement that may have changed cached data. It also reports a failed one, which
+// may have committed.
 func (p *pool) wrote(ctx context.Context, query string) {
 	if invalidates(ctx, query) {
 		p.written()
@@ -75,13 +74,13 @@ func (p *pool) QueryContext(ctx context.Context, query string, args ...any) (*sq
 	})
 }
 
-// transaction runs statements on the connection of one transaction. It uses what is prepared
-// already and prepares nothing: that would need a second connection while this one is held, and a
-// full pool would wait for itself.
+// transaction runs statements on the connection of one transaction. It uses statements that are
+// already prepared and prepares none: that needs a second connection, and a pool whose connections
+// are all in transactions would wait for itself.
 type transaction struct {
 	*pool
 	tx *sql.Tx
-	// changed says that its commit may change cached data.
+	// changed is set once a statement may have changed cached data.
 	changed bool
 }
 
@@ -116,9 +115,9 @@ func (t *transaction) prepared(ctx context.Context, query string) (*sql.Stmt, bo
 	return t.tx.StmtContext(ctx, stmt), true
 }
 
-// run is what every statement has in common. A client that hangs up does not interrupt it: lib/pq
-// would give up the connection with it, and rude clients would empty the pool. What takes too long
-// is ended by the server's statement_timeout, or by the deadline.
+// run counts and traces a statement. A client that disconnects does not interrupt the statement:
+// lib/pq would close the connection, so such clients could empty the pool. The server's
+// statement_timeout bounds it, or the deadline of the pool.
 func run[T any](ctx context.Context, p *pool, query string, args []any,
 	statement func(context.Context, []any) (T, error)) (answer T, err error) {
 	if err := ctx.Err(); err != nil {
@@ -129,7 +128,7 @@ func run[T any](ctx context.Context, p *pool, query string, args []any,
 	defer func() { endSpan(span, err) }()
 	ctx = context.WithoutCancel(ctx)
 	if p.deadline > 0 {
-		// Rows are read after this has returned, so the deadline alone ends it.
+		// Do not cancel: rows are read after this function has returned.
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, p.deadline) //nolint:gosec // see above
 		_ = cancel
@@ -140,10 +139,9 @@ func run[T any](ctx context.Context, p *pool, query string, args []any,
 // idLength is the length of a UUID as text (RFC 9562 §4).
 const idLength = 36
 
-// portable brings values to the one form that both databases keep. Times are UTC, in microseconds:
-// SQLite compares them as text. JSON is text: as bytes SQLite would take it for its own binary
-// form, and so would Postgres, since parameters are binary. So is an ID that ent has read as bytes
-// and passes on.
+// portable converts values to the form that both databases store. Times become UTC, in
+// microseconds, since SQLite compares them as text. JSON becomes text: both databases would read
+// bytes as their own binary form. An ID that ent has read as bytes becomes text too.
 func portable(args []any) []any {
 	for i, arg := range args {
 		switch v := arg.(type) {
@@ -181,7 +179,7 @@ func (r *router) ExecContext(ctx context.Context, query string, args ...any) (sq
 
 func (r *router) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	defer r.write.wrote(ctx, query)
-	return r.of(query).QueryContext(ctx, query, args...) //nolint:sqlclosecheck // who asks does
+	return r.of(query).QueryContext(ctx, query, args...) //nolint:sqlclosecheck // the caller closes it
 }
 
 // of returns the pool that serves a query.
@@ -205,8 +203,7 @@ func newDriver(name string, pools *router) *entDriver {
 // Tx begins a transaction.
 func (d *entDriver) Tx(ctx context.Context) (dialect.Tx, error) { return d.BeginTx(ctx, nil) }
 
-// BeginTx begins a transaction with options. It outlives a client that hangs up, as every statement
-// does.
+// BeginTx begins a transaction with options. A client that disconnects does not end it.
 func (d *entDriver) BeginTx(ctx context.Context, opts *sql.TxOptions) (dialect.Tx, error) {
 	release, err := d.pools.write.permits.acquire(ctx)
 	if err != nil {
@@ -222,7 +219,7 @@ func (d *entDriver) BeginTx(ctx context.Context, opts *sql.TxOptions) (dialect.T
 	return permitTx{&entsql.Tx{Conn: conn, Tx: tx}, t, release}, nil
 }
 
-// Close closes both pools. Connections that the server has closed already are no error.
+// Close closes both pools. It returns no error for connections that the server has closed.
 func (d *entDriver) Close() error {
 	err := d.pools.write.db.Close()
 	if d.pools.read != d.pools.write {

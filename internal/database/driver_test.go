@@ -21,7 +21,7 @@ import (
 	"tenantry/internal/principal"
 )
 
-func TestStatements_are_counted_for_each_context(t *testing.T) {
+func TestCountStatements_countsPerContext(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		ctx, acme := newTenant(t, db)
@@ -47,7 +47,7 @@ func TestStatements_are_counted_for_each_context(t *testing.T) {
 			t.Errorf("counted %d statements of a transaction with 3, %v", n, err)
 		}
 
-		// Twenty at once in one context, and beside them twenty that each have their own.
+		// Twenty concurrent statements in one context, and twenty in contexts of their own.
 		counted, read = database.CountStatements(ctx)
 		var wait sync.WaitGroup
 		for range 20 {
@@ -67,20 +67,21 @@ func TestStatements_are_counted_for_each_context(t *testing.T) {
 	})
 }
 
-func TestClient_that_hung_up_before_starts_nothing(t *testing.T) {
+func TestStatement_cancelledContextRunsNothing(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		ctx, acme := newTenant(t, db)
-		gone, cancel := context.WithCancel(ctx)
-		gone, read := database.CountStatements(gone)
+		cancelled, cancel := context.WithCancel(ctx)
+		cancelled, read := database.CountStatements(cancelled)
 		cancel()
-		if _, err := db.Client.Tenant.Query().Count(gone); !errors.Is(err, context.Canceled) {
+		if _, err := db.Client.Tenant.Query().Count(cancelled); !errors.Is(err, context.Canceled) {
 			t.Errorf("query: %v", err)
 		}
-		if err := db.Client.Tenant.UpdateOneID(acme).SetName("Changed").Exec(gone); !errors.Is(err, context.Canceled) {
+		err := db.Client.Tenant.UpdateOneID(acme).SetName("Changed").Exec(cancelled)
+		if !errors.Is(err, context.Canceled) {
 			t.Errorf("update: %v", err)
 		}
-		if err := database.WithTx(gone, db.Client, func(*ent.Client) error {
+		if err := database.WithTx(cancelled, db.Client, func(*ent.Client) error {
 			return nil
 		}); !errors.Is(err, context.Canceled) {
 			t.Errorf("transaction: %v", err)
@@ -96,7 +97,7 @@ func TestClient_that_hung_up_before_starts_nothing(t *testing.T) {
 	})
 }
 
-func TestClient_that_hangs_up_does_not_interrupt_a_statement(t *testing.T) {
+func TestStatement_cancellationDoesNotInterruptIt(t *testing.T) {
 	t.Parallel()
 	slow := map[string]string{
 		dialect.Postgres: "SELECT pg_sleep(0.2)",
@@ -105,24 +106,24 @@ func TestClient_that_hangs_up_does_not_interrupt_a_statement(t *testing.T) {
 			"SELECT i FROM n)",
 	}
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
-		database.SetDeadline(db, 0) // a busy machine is slow
+		database.SetDeadline(db, 0) // the statement is slow on a busy machine
 		pid := backend(t, db)
 		ctx, cancel := context.WithCancel(t.Context())
 		hangUp := time.AfterFunc(5*time.Millisecond, cancel)
 		err := query(ctx, db, slow[db.Dialect()], new(any))
 		if hangUp.Stop() {
-			t.Fatal("the statement ended before the client hung up")
+			t.Fatal("the statement ended before the client disconnected")
 		}
 		if err != nil {
 			t.Errorf("the statement was interrupted: %v", err)
 		}
 		if after := backend(t, db); after != pid {
-			t.Errorf("the connection was given up: backend %d before, %d after", pid, after)
+			t.Errorf("the connection was closed: backend %d before, %d after", pid, after)
 		}
 	})
 }
 
-func TestClient_that_hangs_up_in_a_transaction_may_still_commit_it(t *testing.T) {
+func TestTransaction_cancellationDoesNotPreventCommit(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		ctx, acme := newTenant(t, db)
@@ -141,15 +142,15 @@ func TestClient_that_hangs_up_in_a_transaction_may_still_commit_it(t *testing.T)
 	})
 }
 
-func TestTimes_compare_alike_in_every_zone(t *testing.T) {
+func TestTimes_compareIndependentlyOfZone(t *testing.T) {
 	t.Parallel()
 	east, west := time.FixedZone("east", 14*3600), time.FixedZone("west", -11*3600-1800)
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		ctx, acme := newTenant(t, db)
 		owner := db.Client.User.Create().SetTenantID(acme).SetEmail("a@acme.test").SaveX(ctx).ID
 		now := time.Now()
-		// Whole and half seconds are written with fewer digits, which is where texts could sort
-		// otherwise than times.
+		// Whole and half seconds are written with fewer digits, so their texts might not sort by
+		// time.
 		for _, now := range []time.Time{
 			now, now.Truncate(time.Second), now.Truncate(time.Second).Add(time.Second / 2),
 			now.Truncate(time.Second).Add(-1),
@@ -184,7 +185,7 @@ func TestTimes_compare_alike_in_every_zone(t *testing.T) {
 	})
 }
 
-func TestTimes_sort_as_they_are(t *testing.T) {
+func TestTimes_storedTextSortsByTime(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		ctx, acme := newTenant(t, db)
@@ -210,7 +211,7 @@ func TestTimes_sort_as_they_are(t *testing.T) {
 	})
 }
 
-func TestMore_statements_than_the_cache_holds(t *testing.T) {
+func TestStatements_evictedStatementsStayUsable(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		ctx, acme := newTenant(t, db)
@@ -222,8 +223,8 @@ func TestMore_statements_than_the_cache_holds(t *testing.T) {
 		for worker := range 4 {
 			wait.Go(func() {
 				for i := range 300 {
-					// ent writes limits and the length of lists into the statement. Each worker is
-					// at another one.
+					// ent writes limits and the length of lists into the statement. Each worker
+					// uses another one.
 					n := (7*i+75*worker)%300 + 1
 					list := slices.Repeat(ids, n/20+1)
 					find := func(c *ent.Client) error {
@@ -258,7 +259,7 @@ func newTenant(t *testing.T, db *database.DB) (context.Context, uuid.UUID) {
 	return ctx, created.ID
 }
 
-// query runs a statement as ent would, and hands over what it answers.
+// query runs a statement as ent does, and returns its rows.
 func query(ctx context.Context, db *database.DB, statement string, values ...any) error {
 	var rows entsql.Rows
 	if err := database.EntDriver(db).Query(ctx, statement, []any{}, &rows); err != nil {
@@ -273,8 +274,8 @@ func query(ctx context.Context, db *database.DB, statement string, values ...any
 	return rows.Err()
 }
 
-// backend returns the process at the other end of the connection that is used next, if there is
-// one.
+// backend returns the process ID of the server for the connection that is used next, and 0 on
+// SQLite.
 func backend(t *testing.T, db *database.DB) (pid int) {
 	t.Helper()
 	if db.Dialect() == dialect.Postgres {

@@ -15,16 +15,15 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// Unavailable reports whether err says that the database cannot serve now, though it may soon: it
-// is down, starting, stopping, full, locked, read-only or too slow, or it refuses the credentials
-// that it has accepted before. Such an error is an outage and never means "not found" or "not
-// allowed".
+// Unavailable reports whether err is an outage of the database: it is down, starting, stopping,
+// full, locked, read-only or too slow, or it refuses credentials that it has accepted before. Such
+// an error never means "not found" or "not allowed".
 func Unavailable(err error) bool {
 	if temporary(err) || errors.Is(err, errMixed) {
 		return true
 	}
 	e, ok := errors.AsType[*pq.Error](err)
-	// FATAL ends the session or refuses one. The statement is not the cause.
+	// FATAL ends or refuses a session. The statement is not the cause.
 	return ok && (e.Severity == pqerror.SeverityFatal || refusesSession(string(e.Code)))
 }
 
@@ -35,7 +34,7 @@ func refusesSession(code string) bool {
 		code == "3D000" // the database does not exist
 }
 
-// temporary reports whether the cause of err may end by itself, so that it is worth trying again.
+// temporary reports whether a retry may succeed without a change of the configuration.
 func temporary(err error) bool {
 	if err == nil || errors.Is(err, errMixed) || errors.Is(err, errParameter) {
 		return false
@@ -76,7 +75,7 @@ func temporaryPostgres(e *pq.Error) bool {
 		return true
 	}
 	switch e.Code {
-	case "40001", "40P01", // still so when it was tried again
+	case "40001", "40P01", // after the last retry
 		"55P03",             // lock_timeout
 		readOnlyTransaction: // the primary has moved
 		return true

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"syscall"
-
 	"testing"
 	"time"
 
@@ -21,14 +20,10 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-func TestUnavailable(t *testing.T) {
-	t.Parallel()
+// availabilityErrors are errors, and whether each means that the database is unavailable.
+func availabilityErrors() []availabilityError {
 	code := func(c string) error { return &pq.Error{Code: pqerror.Code(c)} }
-	for _, test := range []struct {
-		name string
-		err  error
-		want bool
-	}{
+	return []availabilityError{
 		{"no error", nil, false},
 		{"server stops", code("57P01"), true},
 		{"server crashed", code("57P02"), true},
@@ -57,7 +52,7 @@ func TestUnavailable(t *testing.T) {
 		{"data corrupted", code("XX001"), false},
 		{"no rows", sql.ErrNoRows, false},
 		{"not found", &ent.NotFoundError{}, false},
-		{"client hung up", context.Canceled, false},
+		{"client disconnected", context.Canceled, false},
 		{"deadline", context.DeadlineExceeded, true},
 		{"bad connection", driver.ErrBadConn, true},
 		{"connection given back", sql.ErrConnDone, true},
@@ -68,7 +63,18 @@ func TestUnavailable(t *testing.T) {
 		{"connection closed", net.ErrClosed, true},
 		{"host unknown", &net.DNSError{Err: "no such host", IsNotFound: true}, true},
 		{"anything else", errors.New("boom"), false},
-	} {
+	}
+}
+
+type availabilityError struct {
+	name string
+	err  error
+	want bool
+}
+
+func TestUnavailable(t *testing.T) {
+	t.Parallel()
+	for _, test := range availabilityErrors() {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			if got := database.Unavailable(test.err); got != test.want {
@@ -87,10 +93,10 @@ func TestUnavailable(t *testing.T) {
 	}
 }
 
-func TestUnavailable_for_a_backend_that_is_terminated(t *testing.T) {
+func TestUnavailable_terminatedBackend(t *testing.T) {
 	t.Parallel()
 	db := dbtest.Open(t, dbtest.Postgres(t))
-	// The backend ends itself, so that it is in mid-query for certain.
+	// The backend terminates itself, so that a query is certain to be running.
 	const end = "SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(4)"
 	if err := query(t.Context(), db, end, new(any), new(any)); !database.Unavailable(err) {
 		t.Errorf("in mid-query: %v", err)
@@ -116,7 +122,7 @@ func TestUnavailable_for_a_backend_that_is_terminated(t *testing.T) {
 	}
 }
 
-func TestUnavailable_for_a_statement_that_takes_too_long(t *testing.T) {
+func TestUnavailable_statementTimeout(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.Postgres(t)
 	opts.URL += "&statement_timeout=50"
@@ -126,12 +132,12 @@ func TestUnavailable_for_a_statement_that_takes_too_long(t *testing.T) {
 		t.Errorf("too long: %v", err)
 	}
 	if after := backend(t, db); after != pid {
-		t.Errorf("the connection was given up: backend %d before, %d after", pid, after)
+		t.Errorf("the connection was closed: backend %d before, %d after", pid, after)
 	}
 }
 
-// SQLite has no such timeout of its own.
-func TestUnavailable_for_a_statement_on_SQLite_that_takes_too_long(t *testing.T) {
+// SQLite has no statement timeout, so the pool has a deadline.
+func TestUnavailable_statementDeadlineOnSQLite(t *testing.T) {
 	t.Parallel()
 	db := dbtest.Open(t, dbtest.SQLite(t))
 	database.SetDeadline(db, 100*time.Millisecond)
@@ -148,15 +154,15 @@ func TestUnavailable_for_a_statement_on_SQLite_that_takes_too_long(t *testing.T)
 	if !database.Unavailable(err) {
 		t.Errorf("write: %v", err)
 	}
-	database.SetDeadline(db, time.Minute) // the rest may take its time
+	database.SetDeadline(db, time.Minute)
 	if got := db.Client.Tenant.Query().OnlyX(ctx).Name; got != "Acme" {
 		t.Errorf("half a transaction was kept: %s", got)
 	}
 	db.Client.Tenant.Update().SetName("Free").ExecX(ctx)
 }
 
-// A file system that was remounted read-only after a fault is an outage.
-func TestUnavailable_SQLiteThatAcceptsNoWrites(t *testing.T) {
+// The kernel may remount a file system read-only after a fault.
+func TestUnavailable_readOnlySQLiteFile(t *testing.T) {
 	t.Parallel()
 	db := dbtest.Open(t, dbtest.SQLite(t))
 	ctx, _ := newTenant(t, db)
@@ -168,7 +174,7 @@ func TestUnavailable_SQLiteThatAcceptsNoWrites(t *testing.T) {
 	}
 }
 
-func TestUnavailable_is_not_what_a_broken_rule_is(t *testing.T) {
+func TestUnavailable_constraintViolationIsNot(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		ctx, _ := newTenant(t, db)

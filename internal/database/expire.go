@@ -15,35 +15,35 @@ import (
 )
 
 const (
-	// expiredBatch is how many rows one statement deletes, so that it holds its locks, and a core
-	// that a request may wait for, for two or three milliseconds where commits reach the disk.
+	// expiredBatch is how many rows one statement deletes. It holds its locks and one core for two
+	// or three milliseconds where commits reach the disk.
 	expiredBatch = 50
-	// restFactor is for how many times its own time a batch is rested after, so that an instance
-	// deletes for a twentieth of the time. A number of rows a second would be too many for one
-	// machine and too few for another; a share of the time is the same for all, and gives way by
-	// itself when the database is slow.
+	// restFactor is the pause after a batch, as a multiple of the batch's duration: an instance
+	// spends a twentieth of the time on deletion. A limit in rows a second would not fit both fast
+	// and slow machines; a share of the time does, and slows down with the database.
 	restFactor = 19
 )
 
-// deleteExpired deletes a batch of what expired from $1 on and before $2, the oldest first. It goes
-// by the index, and not from its beginning: until Postgres has vacuumed, each batch would walk once
-// more over all that those before it have deleted. The ids are an array because it is computed
-// once; a subquery may be run anew for each row, and take other rows each time.
+// deleteExpired deletes a batch of rows that expired between $1 and $2, oldest first. It starts at
+// $1 in the index: from its beginning, each batch would scan the index entries that earlier batches
+// deleted and that are not vacuumed yet. The IDs are an array, which is computed once; Postgres may
+// run a subquery again for each row, and lock other rows each time.
 const (
 	deleteExpired = `DELETE FROM %[1]s WHERE id = ANY (ARRAY(
-	SELECT id FROM %[1]s WHERE expires_at >= $1 AND expires_at < $2 ORDER BY expires_at LIMIT %[2]d FOR UPDATE SKIP LOCKED
+	SELECT id FROM %[1]s WHERE expires_at >= $1 AND expires_at < $2
+	ORDER BY expires_at LIMIT %[2]d FOR UPDATE SKIP LOCKED
 )) RETURNING expires_at`
 	deleteExpiredSQLite = `DELETE FROM %[1]s WHERE id IN (
 	SELECT id FROM %[1]s WHERE expires_at >= $1 AND expires_at < $2 ORDER BY expires_at LIMIT %[2]d
 ) RETURNING expires_at`
 )
 
-// DeleteExpired deletes what has expired of a table that says when its rows do, of every tenant, in
-// batches, and yields how many rows each had. It rests after each, and ends when there is nothing
-// left, with an error, or soon after ctx is done. Any number of instances may do it at once: each
-// takes what no other has taken.
+// DeleteExpired deletes the expired rows of a table with the column expires_at, of every tenant, in
+// batches, and yields the number of rows of each batch. It pauses after each batch. It ends when no
+// expired row is left, after an error, or soon after ctx is done. Several instances may run it at
+// the same time: each skips the rows that another one has locked.
 func (db *DB) DeleteExpired(ctx context.Context, table string, now time.Time) iter.Seq2[int64, error] {
-	// A cached session is checked against its end at each use.
+	// Each use of a cached session checks its expiry.
 	ctx = WithoutInvalidation(principal.System(ctx, "housekeeping: expired rows of every tenant"))
 	return func(yield func(int64, error) bool) {
 		for from := (time.Time{}); ; {
@@ -68,7 +68,7 @@ func (db *DB) DeleteExpired(ctx context.Context, table string, now time.Time) it
 	}
 }
 
-// deleteExpired deletes one batch, and returns when each row had expired.
+// deleteExpired deletes one batch, and returns when each row expired.
 func (db *DB) deleteExpired(ctx context.Context, table string, from, now time.Time) (deleted []time.Time, err error) {
 	err = Rows(ctx, db.Client, db.expiredStatement(table), []any{from, now}, func(rows *stdsql.Rows) error {
 		var at time.Time
@@ -91,8 +91,8 @@ func (db *DB) expiredStatement(table string) string {
 	return fmt.Sprintf(deleteExpired, table, expiredBatch)
 }
 
-// CountExpired returns how many rows of a table had expired at a time, of every tenant, and no more
-// than limit.
+// CountExpired returns how many rows of a table had expired at now, of every tenant. It counts up
+// to limit.
 func (db *DB) CountExpired(ctx context.Context, table string, now time.Time, limit int) (int64, error) {
 	expired := sql.Dialect(db.Dialect()).Select("id").From(sql.Table(table)).Where(sql.LT("expires_at",
 		now)).Limit(limit).As("expired")

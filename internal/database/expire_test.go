@@ -21,15 +21,14 @@ import (
 	"tenantry/internal/principal"
 )
 
-// Two instances that clean up at once remove what has expired in every tenant, each row once, and
-// nothing else.
-func TestExpired_rows_go_in_batches_and_once(t *testing.T) {
+// Two instances delete the expired rows of every tenant, each row once, and keep the others.
+func TestDeleteExpired_concurrentCallsDeleteEachRowOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		const dead, alive = 1203, 40
+		const expired, active = 1203, 40
 		instances := []*database.DB{dbtest.Open(t, opts), dbtest.Open(t, opts)}
 		now := time.Now().UTC().Truncate(time.Second)
-		sessions(t, instances[0], now, dead, alive)
+		sessions(t, instances[0], now, expired, active)
 		var removed atomic.Int64
 		var all sync.WaitGroup
 		for _, db := range instances {
@@ -44,14 +43,14 @@ func TestExpired_rows_go_in_batches_and_once(t *testing.T) {
 		}
 		all.Wait()
 		left, err := instances[1].CountRows(t.Context(), refreshtoken.Table)
-		if err != nil || removed.Load() != dead || left != alive {
-			t.Errorf("%d removed and %d left, %v, want %d and %d", removed.Load(), left, err, dead, alive)
+		if err != nil || removed.Load() != expired || left != active {
+			t.Errorf("%d removed and %d left, %v, want %d and %d", removed.Load(), left, err, expired, active)
 		}
 	})
 }
 
-// An instance deletes for a twentieth of the time and rests for the others.
-func TestExpired_rows_leave_the_database_time_for_others(t *testing.T) {
+// An instance spends a twentieth of the time on deletion.
+func TestDeleteExpired_pausesBetweenBatches(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		now := time.Now().UTC().Truncate(time.Second)
@@ -65,10 +64,10 @@ func TestExpired_rows_leave_the_database_time_for_others(t *testing.T) {
 			if batches++; batches < 5 {
 				continue
 			}
-			// The last batch has no rest yet.
+			// There is no pause after the last batch yet.
 			statements, took := spent()
 			if rested := time.Since(begun) - took; statements != 5 || rested < 10*took {
-				t.Errorf("%d statements took %s, with a rest of %s", statements, took, rested)
+				t.Errorf("%d statements took %s, with pauses of %s", statements, took, rested)
 			}
 		}
 		if batches != 5 {
@@ -77,7 +76,7 @@ func TestExpired_rows_leave_the_database_time_for_others(t *testing.T) {
 	})
 }
 
-func TestExpired_rows_are_left_by_who_is_told_to_stop(t *testing.T) {
+func TestDeleteExpired_endsWhenContextIsDone(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		now := time.Now().UTC().Truncate(time.Second)
@@ -90,7 +89,7 @@ func TestExpired_rows_are_left_by_who_is_told_to_stop(t *testing.T) {
 			ends = append(ends, err)
 		}
 		if len(ends) != 2 || ends[0] != nil || !errors.Is(ends[1], context.Canceled) {
-			t.Errorf("it went on: %v", ends)
+			t.Errorf("did not end: %v", ends)
 		}
 		for limit, want := range map[int]int64{100: 100, 10_000: 140} {
 			if left, err := db.CountExpired(t.Context(), refreshtoken.Table, now, limit); left != want || err != nil {
@@ -100,9 +99,9 @@ func TestExpired_rows_are_left_by_who_is_told_to_stop(t *testing.T) {
 	})
 }
 
-// A batch is found by the index, from where the last has ended: not from the beginning, where
-// Postgres keeps what is dead.
-func TestExpired_rows_are_found_by_the_index(t *testing.T) {
+// A batch starts in the index where the last one ended: the beginning of the index has the dead
+// tuples of earlier batches.
+func TestDeleteExpired_readsByTheIndex(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		now := time.Now().UTC().Truncate(time.Second)
@@ -122,24 +121,23 @@ func TestExpired_rows_are_found_by_the_index(t *testing.T) {
 	})
 }
 
-// Nobody is told of a session that is over by itself, however many there are, and everybody of one
-// that was not.
-func TestExpired_sessions_are_no_news(t *testing.T) {
+// The deletion of an expired session records no change; the deletion of an active one does.
+func TestDeleteExpired_expiredSessionsRecordNoChange(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.Postgres(t)
 	db, other := dbtest.Open(t, opts), dbtest.Open(t, opts)
 	now := time.Now().UTC().Truncate(time.Second)
 	sessions(t, db, now, 120, 0)
 	memory := cache.New(16 << 20)
-	hearing, stop := context.WithCancel(t.Context())
-	var listener sync.WaitGroup
-	listener.Go(func() { other.FollowChanges(hearing, memory, slog.New(slog.DiscardHandler)) })
-	defer listener.Wait()
+	ctx, stop := context.WithCancel(principal.System(t.Context(), "test"))
+	var following sync.WaitGroup
+	following.Go(func() { other.FollowChanges(ctx, memory, slog.New(slog.DiscardHandler)) })
+	defer following.Wait()
 	defer stop()
 	caughtUp := func() uint64 {
 		for asked := time.Now(); memory.Behind() > time.Since(asked); time.Sleep(time.Millisecond) {
 			if time.Since(asked) > time.Minute {
-				t.Fatal("changes are not heard")
+				t.Fatal("the change log is not read")
 			}
 		}
 		return memory.Changes()
@@ -150,34 +148,33 @@ func TestExpired_sessions_are_no_news(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if heard := caughtUp() - before; heard != 0 {
-		t.Errorf("%d changes were heard", heard)
+	if changes := caughtUp() - before; changes != 0 {
+		t.Errorf("%d changes were recorded", changes)
 	}
-	ctx := principal.System(t.Context(), "test")
 	owner := db.Client.User.Query().FirstX(ctx)
-	live := db.Client.RefreshToken.Create().SetTenantID(owner.TenantID).SetUserID(owner.ID).
+	active := db.Client.RefreshToken.Create().SetTenantID(owner.TenantID).SetUserID(owner.ID).
 		SetExpiresAt(now.Add(time.Hour)).SaveX(ctx)
-	db.Client.RefreshToken.DeleteOne(live).ExecX(ctx)
-	if heard := caughtUp() - before; heard != 1 {
-		t.Errorf("%d changes were heard", heard)
+	db.Client.RefreshToken.DeleteOne(active).ExecX(ctx)
+	if changes := caughtUp() - before; changes != 1 {
+		t.Errorf("%d changes were recorded", changes)
 	}
 }
 
-// sessions makes sessions in two tenants: dead ones that were over just before now, one after the
-// other, and others that are over now.
-func sessions(t *testing.T, db *database.DB, now time.Time, dead, alive int) {
+// sessions creates sessions in two tenants: some that expired before now, a microsecond apart, and
+// some that expire at now, which is not deleted yet.
+func sessions(t *testing.T, db *database.DB, now time.Time, expired, active int) {
 	t.Helper()
 	ctx := principal.System(t.Context(), "test")
 	var owners []*ent.User
 	for _, slug := range []string{"one", "two"} {
-		home := db.Client.Tenant.Create().SetSlug(slug).SetName(slug).SaveX(ctx)
-		owners = append(owners, db.Client.User.Create().SetTenantID(home.ID).SetEmail(slug+"@acme.test").SaveX(ctx))
+		tenant := db.Client.Tenant.Create().SetSlug(slug).SetName(slug).SaveX(ctx)
+		owners = append(owners, db.Client.User.Create().SetTenantID(tenant.ID).SetEmail(slug+"@acme.test").SaveX(ctx))
 	}
 	var rows []*ent.RefreshTokenCreate
-	for i := range dead + alive {
+	for i := range expired + active {
 		owner := owners[i%2]
 		rows = append(rows, db.Client.RefreshToken.Create().SetTenantID(owner.TenantID).SetUserID(owner.ID).
-			SetExpiresAt(now.Add(min(0, time.Duration(i-dead)*time.Microsecond))))
+			SetExpiresAt(now.Add(min(0, time.Duration(i-expired)*time.Microsecond))))
 	}
 	for some := range slices.Chunk(rows, 500) {
 		db.Client.RefreshToken.CreateBulk(some...).ExecX(ctx)

@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// NewMigratorOf returns a migrator of another folder than the embedded one.
+// NewMigratorOf returns a migrator for a folder instead of the embedded one.
 func NewMigratorOf(t *testing.T, db *DB, dir migrate.Dir) *Migrator {
 	t.Helper()
 	m, err := newMigrator(db, dir)
@@ -21,7 +21,7 @@ func NewMigratorOf(t *testing.T, db *DB, dir migrate.Dir) *Migrator {
 	return m
 }
 
-// Exec runs a statement beside the migrator.
+// Exec runs a statement on the migrator's connections.
 func (m *Migrator) Exec(ctx context.Context, query string) error {
 	_, err := m.db.ExecContext(ctx, query)
 	return err
@@ -35,7 +35,7 @@ func SetDeadline(db *DB, d time.Duration) {
 	db.driver.pools.read.deadline, db.driver.pools.write.deadline = d, d
 }
 
-// DeleteExpiredStatement is the first statement of DeleteExpired.
+// DeleteExpiredStatement returns the first statement of DeleteExpired.
 func DeleteExpiredStatement(db *DB, table string, now time.Time) (query string, args []any) {
 	return db.expiredStatement(table), portable([]any{time.Time{}, now})
 }
@@ -71,21 +71,21 @@ func (r ChangeReader) ReadError(t *testing.T) error {
 	return err
 }
 
-// Age makes the last read as old as d.
+// Age makes the last read older by d.
 func (r ChangeReader) Age(d time.Duration) {
 	if l, ok := r.changeReader.(*changeLog); ok {
 		l.readAt = l.readAt.Add(-d)
 	}
 }
 
-// AgeServer makes the last read as old as d by the clock of the server.
+// AgeServer makes the last read older by d, by the clock of the server.
 func (r ChangeReader) AgeServer(d time.Duration) {
 	if l, ok := r.changeReader.(*changeLog); ok {
 		l.last.at = l.last.at.Add(-d)
 	}
 }
 
-// Ahead makes the last read one of later transactions.
+// Ahead adds n to the transaction ID of the last read.
 func (r ChangeReader) Ahead(n int64) {
 	if l, ok := r.changeReader.(*changeLog); ok {
 		l.last.xmax += n
@@ -95,7 +95,7 @@ func (r ChangeReader) Ahead(n int64) {
 // ReadChanges is the statement of the reader on Postgres.
 const ReadChanges = readChanges
 
-// Age makes every position of the trimmer as old as d.
+// Age makes every position of the trimmer older by d.
 func (t *ChangeTrimmer) Age(d time.Duration) {
 	for i := range t.seen {
 		t.seen[i].at = t.seen[i].at.Add(-d)

@@ -17,7 +17,7 @@ import (
 	"tenantry/migrations"
 )
 
-func TestFolders_have_the_same_versions(t *testing.T) {
+func TestFolders_haveTheSameVersions(t *testing.T) {
 	t.Parallel()
 	names := func(database string) (names []string) {
 		for _, f := range files(t, embedded(t, database)) {
@@ -30,8 +30,8 @@ func TestFolders_have_the_same_versions(t *testing.T) {
 	}
 }
 
-// The folder must make what the schemas declare; `task migrate -- name` writes what is missing.
-func TestFolders_have_no_drift(t *testing.T) {
+// The migrations must create the declared schema; `task migrate -- name` writes a missing one.
+func TestFolders_createTheSchema(t *testing.T) {
 	t.Parallel()
 	eachEmpty(t, func(t *testing.T, opts database.Options) {
 		db, _ := open(t, opts)
@@ -63,13 +63,13 @@ func TestFolders_have_no_drift(t *testing.T) {
 		}
 		for _, f := range files(t, dir) {
 			if strings.Contains(f.Name(), "drift") {
-				t.Errorf("the schemas ask for more:\n%s", f.Bytes())
+				t.Errorf("statements are missing in the folder:\n%s", f.Bytes())
 			}
 		}
 	})
 }
 
-func TestPerformance_indexes_exist(t *testing.T) {
+func TestIndexes_exist(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		query := "SELECT name FROM sqlite_master WHERE type = 'index'"

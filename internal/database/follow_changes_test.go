@@ -11,8 +11,8 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// The reader has a connection of its own: requests that hold every connection of the pool do not
-// make the cache stale.
+// The reader has a separate connection, so the cache stays fresh while requests hold every
+// connection of the pool.
 func TestFollowChanges_fullPoolKeepsTheCacheFresh(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.Postgres(t)

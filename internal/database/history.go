@@ -15,8 +15,8 @@ import (
 	"github.com/lib/pq"
 )
 
-// historyTable is where Atlas keeps which migrations were applied. Its shape is the CLI's, so that
-// either may go on where the other stopped.
+// historyTable is Atlas' table of applied migrations. It has the columns of the CLI's table, so
+// that the CLI and the binary can be used in turn.
 const historyTable = "atlas_schema_revisions"
 
 // createHistory has the columns that Atlas' CLI gives the table on each database.
@@ -27,16 +27,16 @@ var createHistory = map[string]string{
 		"`execution_time` integer NOT NULL, `error` text NULL, `error_stmt` text NULL, `hash` text NOT NULL, " +
 		"`partial_hashes` json NULL, `operator_version` text NOT NULL, PRIMARY KEY (`version`))",
 	dialect.Postgres: `CREATE TABLE IF NOT EXISTS "atlas_schema_revisions" (` +
-		`"version" character varying NOT NULL, "description" character varying NOT NULL, "type" bigint NOT NULL DEFAULT 2, ` +
-		`"applied" bigint NOT NULL DEFAULT 0, "total" bigint NOT NULL DEFAULT 0, "executed_at" timestamptz NOT NULL, ` +
-		`"execution_time" bigint NOT NULL, "error" text NULL, "error_stmt" text NULL, "hash" character varying NOT NULL, ` +
-		`"partial_hashes" jsonb NULL, "operator_version" character varying NOT NULL, PRIMARY KEY ("version"))`,
+		`"version" character varying NOT NULL, "description" character varying NOT NULL, ` +
+		`"type" bigint NOT NULL DEFAULT 2, "applied" bigint NOT NULL DEFAULT 0, "total" bigint NOT NULL DEFAULT 0, ` +
+		`"executed_at" timestamptz NOT NULL, "execution_time" bigint NOT NULL, "error" text NULL, ` +
+		`"error_stmt" text NULL, "hash" character varying NOT NULL, "partial_hashes" jsonb NULL, ` +
+		`"operator_version" character varying NOT NULL, PRIMARY KEY ("version"))`,
 }
 
 var historyColumns = []string{
 	"version", "description", "type", "applied", "total", "executed_at", "execution_time", "error", "error_stmt",
-	"hash",
-	"partial_hashes", "operator_version",
+	"hash", "partial_hashes", "operator_version",
 }
 
 // history is Atlas' table of applied revisions, read and written through a connection or a
@@ -44,15 +44,15 @@ var historyColumns = []string{
 type history struct {
 	schema.ExecQuerier
 	dialect string
-	// schema is where the table lives; empty is the connection's own.
+	// schema is the schema of the table; empty means the connection's own.
 	schema string
 }
 
-// insufficientPrivilege is the SQLSTATE of a missing right.
+// insufficientPrivilege is a SQLSTATE.
 const insufficientPrivilege = "42501"
 
 // findHistory returns the schema of the table, empty for the connection's own, and whether the role
-// may read it. It asks the catalogue: information_schema hides tables that the role may not use.
+// may read it. It reads the catalogue: information_schema hides tables that the role may not use.
 const findHistory = `SELECT CASE WHEN relnamespace = n.oid THEN '' ELSE relnamespace::regnamespace::text END,
 		has_schema_privilege(relnamespace, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
 	FROM pg_class c LEFT JOIN pg_namespace n ON nspname = current_schema()
@@ -60,8 +60,8 @@ const findHistory = `SELECT CASE WHEN relnamespace = n.oid THEN '' ELSE relnames
 		AND (relnamespace = n.oid OR relnamespace = to_regnamespace('` + historyTable + `'))
 	ORDER BY relnamespace = n.oid DESC LIMIT 1`
 
-// openHistory finds the table: in the connection's schema, or in the one that Atlas' CLI makes for
-// itself when its URL names none. exists is false on a database that was never migrated.
+// openHistory looks for the table in the connection's schema, and in the schema that Atlas' CLI
+// creates if its URL names no schema. exists is false on a database that was never migrated.
 func openHistory(ctx context.Context, conn schema.ExecQuerier, name string) (h *history, exists bool, err error) {
 	h = &history{ExecQuerier: conn, dialect: name}
 	query := "SELECT '', true FROM sqlite_master WHERE type = 'table' AND name = '" + historyTable + "'"
@@ -85,8 +85,8 @@ func openHistory(ctx context.Context, conn schema.ExecQuerier, name string) (h *
 	}
 	if !readable {
 		return nil, false, fmt.Errorf("the role of the database URL may not read the migration history (permission "+
-			"denied): "+
-			"run GRANT SELECT ON %s TO the role; docs/migrations.md lists every right that it needs", historyTable)
+			"denied): run GRANT SELECT ON %s TO the role; docs/migrations.md lists every right that it needs",
+			historyTable)
 	}
 	return h, exists, rows.Err()
 }
@@ -106,13 +106,12 @@ func (h *history) checkSchema(ctx context.Context) (err error) {
 	}
 	if !usable {
 		return fmt.Errorf("the role of the database URL may use no schema of its search_path (%s): create the "+
-			"schema, or "+
-			"run GRANT USAGE ON SCHEMA … TO the role", path)
+			"schema, or run GRANT USAGE ON SCHEMA … TO the role", path)
 	}
 	return rows.Err()
 }
 
-// create makes the table if it is missing.
+// create creates the table if it does not exist.
 func (h *history) create(ctx context.Context) error {
 	if h.schema != "" {
 		return nil
@@ -141,21 +140,21 @@ func (h *history) Ident() *migrate.TableIdent {
 // ReadRevisions returns every revision, oldest first.
 func (h *history) ReadRevisions(ctx context.Context) ([]*migrate.Revision, error) {
 	return h.read(ctx, func(s *entsql.Selector) {
-		// The CLI keeps an identifier of the table under a name that begins with a dot.
+		// The CLI stores an identifier of the table under a version that begins with a dot.
 		s.Where(entsql.Not(entsql.HasPrefix("version", ".")))
 	})
 }
 
 // ReadRevision returns one revision, or migrate.ErrRevisionNotExist.
 func (h *history) ReadRevision(ctx context.Context, version string) (*migrate.Revision, error) {
-	found, err := h.read(ctx, func(s *entsql.Selector) { s.Where(entsql.EQ("version", version)) })
+	revisions, err := h.read(ctx, func(s *entsql.Selector) { s.Where(entsql.EQ("version", version)) })
 	if err != nil {
 		return nil, err
 	}
-	if len(found) == 0 {
+	if len(revisions) == 0 {
 		return nil, migrate.ErrRevisionNotExist
 	}
-	return found[0], nil
+	return revisions[0], nil
 }
 
 func (h *history) read(ctx context.Context, where func(*entsql.Selector)) (_ []*migrate.Revision, err error) {
@@ -176,9 +175,8 @@ func (h *history) read(ctx context.Context, where func(*entsql.Selector)) (_ []*
 			failed, stmt  sql.NullString
 			partialHashes []byte
 		)
-		if err := rows.Scan(&r.Version, &r.Description, &r.Type, &r.Applied, &r.Total, &r.ExecutedAt, &took, &failed,
-			&stmt,
-			&r.Hash, &partialHashes, &r.OperatorVersion); err != nil {
+		if err := rows.Scan(&r.Version, &r.Description, &r.Type, &r.Applied, &r.Total, &r.ExecutedAt, &took,
+			&failed, &stmt, &r.Hash, &partialHashes, &r.OperatorVersion); err != nil {
 			return nil, err
 		}
 		if len(partialHashes) > 0 {

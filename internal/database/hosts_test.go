@@ -11,7 +11,7 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-func TestOpen_takes_the_first_of_several_hosts_that_answers(t *testing.T) {
+func TestOpen_usesFirstHostThatReplies(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.Postgres(t)
 	dsn, err := url.Parse(opts.URL)
@@ -24,7 +24,7 @@ func TestOpen_takes_the_first_of_several_hosts_that_answers(t *testing.T) {
 	newTenant(t, db)
 }
 
-func TestOpen_gives_up_on_a_server_that_accepts_and_says_nothing(t *testing.T) {
+func TestOpen_silentServerTimesOut(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -41,9 +41,8 @@ func TestOpen_gives_up_on_a_server_that_accepts_and_says_nothing(t *testing.T) {
 	}
 }
 
-// A host that is down may answer nothing at all. The first connection waits for it in vain, and the
-// others must not.
-func TestPool_hostThatAnswersNothingDelaysFirstConnectionOnly(t *testing.T) {
+// A host that is down may not reply at all. Only the first connection may wait for it.
+func TestPool_silentHostDelaysFirstConnectionOnly(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

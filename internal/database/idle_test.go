@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// A connection that was idle for longer than an answer may take is as good as any other. It was
-// taken for lost, and opened again.
-func TestGuarded_connectionThatWasIdleIsNotLost(t *testing.T) {
+// A connection that was idle for longer than the reply timeout must stay usable.
+func TestGuarded_idleConnectionStaysUsable(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -21,7 +20,7 @@ func TestGuarded_connectionThatWasIdleIsNotLost(t *testing.T) {
 			<-t.Context().Done()
 		}
 	}()
-	conn, err := (&dialer{patience: 20 * time.Millisecond}).DialContext(t.Context(), "tcp", listener.Addr().String())
+	conn, err := (&dialer{timeout: 20 * time.Millisecond}).DialContext(t.Context(), "tcp", listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

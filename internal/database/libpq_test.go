@@ -23,9 +23,9 @@ func parsed(t *testing.T, dsn string) *url.URL {
 	return u
 }
 
-// Clouds hand out URLs with parameters of libpq. Those that change nothing are not sent to the
-// server, which would refuse them.
-func TestConnector_parametersOfLibpqThatDoNoHarmAreDropped(t *testing.T) {
+// URLs of cloud providers contain parameters of libpq. The harmless ones must not be sent to the
+// server, which refuses them.
+func TestConnector_harmlessLibpqParametersAreDropped(t *testing.T) {
 	t.Parallel()
 	for _, parameters := range []string{
 		"channel_binding=prefer", "channel_binding=disable", "gssencmode=disable", "gssencmode=prefer",
@@ -45,7 +45,7 @@ func TestConnector_parametersOfLibpqThatDoNoHarmAreDropped(t *testing.T) {
 	}
 }
 
-func TestConnector_parameterThatTheDriverCannotKeepIsExplained(t *testing.T) {
+func TestConnector_unsupportedLibpqParameterIsRefused(t *testing.T) {
 	t.Parallel()
 	for parameter, want := range map[string]string{
 		"channel_binding=require": "sslmode=verify-full", "gssencmode=require": "sslmode=verify-full",
@@ -64,9 +64,9 @@ func TestConnector_parameterThatTheDriverCannotKeepIsExplained(t *testing.T) {
 	}
 }
 
-// The tests of variables change the environment of the process, and so run alone.
+// The tests of variables change the environment of the process, so they do not run in parallel.
 
-func TestVariables_thatDoNoHarmAreDropped(t *testing.T) {
+func TestDropVariables_unsetsHarmlessVariables(t *testing.T) {
 	for _, v := range []string{"PGCHANNELBINDING=prefer", "PGGSSENCMODE=disable", "PGSSLCOMPRESSION=0",
 		"PGREQUIRESSL=0", "PGSSLCERTMODE=allow", "PGPORT=", "PGSSLMODE=", "PGCONNECT_TIMEOUT=", "PGHOSTADDR="} {
 		name, value, _ := strings.Cut(v, "=")
@@ -85,8 +85,8 @@ func TestVariables_thatDoNoHarmAreDropped(t *testing.T) {
 	}
 }
 
-// What the URL does not say comes from the variables, as with libpq. The URL goes before them.
-func TestVariables_fillInWhatTheURLLeavesOut(t *testing.T) {
+// Parameters that the URL lacks come from the variables, as with libpq. The URL takes precedence.
+func TestVariables_completeTheURL(t *testing.T) {
 	for name, value := range map[string]string{
 		"PGHOST": "db1,db2", "PGPORT": "5433", "PGUSER": "ada", "PGPASSWORD": "canary", "PGDATABASE": "identity",
 		"PGAPPNAME": "fleet", "PGCONNECT_TIMEOUT": "2", "PGSSLMODE": "disable",
@@ -148,7 +148,7 @@ func TestPasswordFile_givesThePassword(t *testing.T) {
 	}
 }
 
-// passwordServer is the part of Postgres that asks for a password, and refuses it.
+// passwordServer imitates a Postgres server that requests a password and refuses it.
 type passwordServer struct {
 	address   string
 	passwords chan string

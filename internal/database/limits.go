@@ -7,21 +7,21 @@ import (
 )
 
 const (
-	// minPool is the least that a pool is lowered to: with fewer connections, requests that need
-	// several statements would wait for one another.
+	// minPool is the smallest size that a pool is lowered to. With fewer connections, requests that
+	// need several statements would wait for each other.
 	minPool = 4
-	// sharers is among how many instances the free connections of a server are divided.
+	// sharers is the number of instances that the free connections of a server are divided by.
 	sharers = 3
-	// readerConnections are used beside the pool: the reader of changes has a connection of its
-	// own.
+	// readerConnections is the number of connections outside the pool: the reader of the change log
+	// has one.
 	readerConnections = 1
 )
 
 // freeConnections returns max_connections of the server, and how many connections this instance may
-// open, including the one that asks. Connections that are in use or reserved are not free:
-// reserved_connections exists since PostgreSQL 16. The connection limits of the role and of the
-// database may be lower, except for superusers. Every role may read these values; of other roles'
-// rows in pg_stat_activity it may read few columns, of which usesysid is one.
+// open, including the one that runs the query. Connections that are in use or reserved are not free
+// (reserved_connections exists since PostgreSQL 16). The connection limits of the role and of the
+// database may be lower, except for superusers. Every role may read these values: usesysid is one
+// of the few columns of pg_stat_activity that are visible for other roles.
 const freeConnections = `SELECT current_setting('max_connections')::int, 1 + least(
 	current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
 		- coalesce(current_setting('reserved_connections', true)::int, 0)

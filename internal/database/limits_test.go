@@ -13,7 +13,7 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// sized opens a database and returns the number of connections of its pool, and what was logged.
+// sized opens a database and returns the number of connections of its pool, and the log.
 func sized(t *testing.T, opts database.Options) (connections int, log string) {
 	t.Helper()
 	var out bytes.Buffer
@@ -25,15 +25,15 @@ func sized(t *testing.T, opts database.Options) (connections int, log string) {
 	return db.SQL.Stats().MaxOpenConnections, out.String()
 }
 
-// withDefaults are the options of an operator who has set no size.
+// withDefaults returns the options if the operator has set no size.
 func withDefaults(opts database.Options) database.Options {
 	opts.PoolSize, opts.MaxOverflow, opts.PoolDefault = 25, 50, true
 	return opts
 }
 
-// The server has the default of Postgres, max_connections 100, of which 2 are kept for superusers.
-// A process that outlives its connection for a moment may count too: the limits are such that one
-// or two of them make no difference.
+// The server has the default of Postgres, max_connections 100, of which 2 are reserved for
+// superusers. A process may still count for a moment after its connection is closed: one or two of
+// them do not change the results.
 func TestPoolSize_defaultIsLoweredToThirdOfFreeConnections(t *testing.T) {
 	t.Parallel()
 	c := dbtest.OwnCluster(t)
@@ -41,7 +41,7 @@ func TestPoolSize_defaultIsLoweredToThirdOfFreeConnections(t *testing.T) {
 	c.Stop(syscall.SIGINT)
 	c.Start()
 	n, log := sized(t, withDefaults(c.Options))
-	if n != 31 { // and one for the reader of changes
+	if n != 31 { // and one for the reader of the change log
 		t.Errorf("%d connections, want 31", n)
 	}
 	for _, want := range []string{"level=INFO", "connections=31", "default=75", "free=9", "max_connections=100"} {
@@ -115,7 +115,7 @@ func TestPoolSize_explicitIsKept(t *testing.T) {
 	opts := c.Options
 	opts.PoolSize, opts.MaxOverflow = 60, 30
 	if n, log := sized(t, opts); n != 90 || log != "" {
-		t.Errorf("%d connections, want 90 without a word: %s", n, log)
+		t.Errorf("%d connections, want 90 and an empty log: %s", n, log)
 	}
 	opts.MaxOverflow = 140
 	n, log := sized(t, opts)
@@ -125,13 +125,13 @@ func TestPoolSize_explicitIsKept(t *testing.T) {
 }
 
 // Three instances under load fit in a server with the defaults of Postgres.
-func TestPool_threeInstancesWithDefaultsFitInOneServer(t *testing.T) {
+func TestPoolSize_threeInstancesFitInOneServer(t *testing.T) {
 	t.Parallel()
 	c := dbtest.OwnCluster(t)
 	var load sync.WaitGroup
 	for range 3 {
 		db := dbtest.Open(t, withDefaults(c.Options))
-		for range 75 { // as many at once as the pool would have had
+		for range 75 { // the default size of the pool
 			load.Go(func() {
 				for range 5 {
 					if err := query(t.Context(), db, "SELECT pg_sleep(0.02)", new(any)); err != nil {

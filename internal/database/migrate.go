@@ -24,19 +24,20 @@ import (
 )
 
 const (
-	// lockName is the CLI's, so that on Postgres it and the binary exclude each other.
+	// lockName is the CLI's lock name, so that on Postgres the CLI and the binary exclude each
+	// other.
 	lockName = "atlas_migrate_execute"
-	// lockTimeout is how long a starter waits for another one that is migrating.
+	// lockTimeout is how long a process waits for another one that is migrating.
 	lockTimeout = 5 * time.Minute
 	operator    = "tenantry"
-	// lockPause is the pause before a migration tries again to lock its tables, and
-	// lockNotAvailable the SQLSTATE of a lock timeout.
+	// lockPause is the pause before a migration tries again to lock its tables. lockNotAvailable is
+	// the SQLSTATE of a lock timeout.
 	lockPause        = 2 * time.Second
 	lockNotAvailable = "55P03"
 )
 
-// Migrator applies the embedded migrations to one database. It keeps Atlas' history, so that the
-// Atlas CLI may be used in any mixture with it.
+// Migrator applies the embedded migrations to one database. It writes Atlas' history, so that the
+// Atlas CLI and the binary can be used in turn.
 type Migrator struct {
 	db      *sql.DB
 	dialect string
@@ -50,12 +51,12 @@ type Version struct {
 	Applied       bool
 }
 
-// ErrNewer means that a newer build has migrated the database. An older one may go on serving,
-// since migrations only add what it does not use, but cannot plan the way back.
+// ErrNewer means that a newer build has migrated the database. An older build may continue to
+// serve, since migrations only add what it does not use, but it cannot migrate down.
 var ErrNewer = errors.New("the database was migrated by a newer build of tenantry: migrate it with that build")
 
-// NewMigrator returns the migrator of an open database, on connections of its own: a migration may
-// take longer than any statement of a request.
+// NewMigrator returns the migrator of an open database. It opens separate connections without
+// statement timeout.
 func NewMigrator(db *DB) (*Migrator, error) {
 	dir, err := migrations.Dir(folder[db.Dialect()])
 	if err != nil {
@@ -64,7 +65,7 @@ func NewMigrator(db *DB) (*Migrator, error) {
 	return newMigrator(db, dir)
 }
 
-// WithMigrator runs do on the connections of a migrator, which are closed after it.
+// WithMigrator calls do with a migrator, and closes the migrator afterwards.
 func WithMigrator(db *DB, do func(*Migrator) error) (err error) {
 	m, err := NewMigrator(db)
 	if err != nil {
@@ -74,7 +75,7 @@ func WithMigrator(db *DB, do func(*Migrator) error) (err error) {
 	return do(m)
 }
 
-// folder names the migrations of each dialect.
+// folder is the folder of the migrations of each dialect.
 var folder = map[string]string{dialect.SQLite: "sqlite", dialect.Postgres: "postgres"}
 
 func newMigrator(db *DB, dir migrate.Dir) (*Migrator, error) {
@@ -86,8 +87,8 @@ func newMigrator(db *DB, dir migrate.Dir) (*Migrator, error) {
 }
 
 // openMigrations opens a pool without statement timeout, and on SQLite without foreign keys:
-// rebuilding a table drops the old one, and the rows that refer to it must not go with it. They are
-// checked before each commit.
+// rebuilding a table drops the old one, and that must not delete the rows that refer to it. Foreign
+// keys are checked before each commit.
 func openMigrations(opts Options) (*sql.DB, error) {
 	if opts.URL == "" {
 		db, err := sql.Open("sqlite", sqliteDSN(filepath.Join(opts.DataDir, SQLiteFile)))
@@ -99,7 +100,7 @@ func openMigrations(opts Options) (*sql.DB, error) {
 	}
 	dsn, err := url.Parse(opts.URL)
 	if err != nil {
-		return nil, errors.New("the database URL cannot be read")
+		return nil, errors.New("the database URL is not a valid URL")
 	}
 	return openDSN(dsn, oneRoundTrip, 0)
 }
@@ -107,8 +108,8 @@ func openMigrations(opts Options) (*sql.DB, error) {
 // Close closes the migrator's connections.
 func (m *Migrator) Close() error { return m.db.Close() }
 
-// Status returns every embedded migration, oldest first. Its error says what to do when the history
-// cannot be trusted.
+// Status returns every embedded migration, oldest first. It returns ErrNewer with them if a newer
+// build has migrated the database, and fails if the history is not valid (see check).
 func (m *Migrator) Status(ctx context.Context) ([]Version, error) {
 	h, exists, err := openHistory(ctx, m.db, m.dialect)
 	if err != nil {
@@ -138,8 +139,9 @@ func (m *Migrator) Status(ctx context.Context) ([]Version, error) {
 	return versions, nil
 }
 
-// Up applies what is pending, each migration in one transaction with its entry in the history, and
-// returns what it applied. Of several callers one works and the others find nothing left to do.
+// Up applies the pending migrations, each in one transaction with its entry in the history, and
+// returns those that it applied. Of several concurrent calls, one applies them and the others
+// return none.
 func (m *Migrator) Up(ctx context.Context) (applied []Version, err error) {
 	unlock, err := m.lock(ctx)
 	if err != nil {
@@ -186,8 +188,8 @@ func (m *Migrator) pending(ctx context.Context, h *history) ([]migrate.File, err
 	return pending, err
 }
 
-// applyOnceFree applies a migration. One that could not lock its tables in time was rolled back,
-// and is tried again: requests wait behind it, so that it must not wait for long at once.
+// applyOnceFree applies a migration, and tries again after a lock timeout. Requests wait behind a
+// migration that waits for a lock, so its lock timeout is short.
 func (m *Migrator) applyOnceFree(ctx context.Context, h *history, f migrate.File) error {
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := m.apply(ctx, h, f)
@@ -228,8 +230,8 @@ func (m *Migrator) inTx(ctx context.Context, fn func(schema.ExecQuerier) error) 
 	return tx.Commit()
 }
 
-// executor is Atlas' own. It may start on a database that holds other tables: who shares one gets
-// an error for a table that exists, and nothing is changed.
+// executor returns Atlas' executor. It accepts a database with other tables: a migration that
+// creates a table which exists fails and changes nothing.
 func (m *Migrator) executor(conn schema.ExecQuerier, h migrate.RevisionReadWriter) (*migrate.Executor, error) {
 	drv, err := m.atlas(conn)
 	if err != nil {
@@ -246,11 +248,11 @@ func (m *Migrator) atlas(conn schema.ExecQuerier) (migrate.Driver, error) {
 	return postgres.Open(conn)
 }
 
-// lock keeps other starters out until the returned function is called. A starter that is killed
-// leaves no lock behind.
+// lock locks out other processes that migrate, until the returned function is called. The lock of a
+// killed process is released.
 func (m *Migrator) lock(ctx context.Context) (func() error, error) {
 	if m.dialect == dialect.SQLite {
-		// Atlas' own lock for SQLite is a file that outlives a kill; the kernel releases this one.
+		// Atlas' lock for SQLite is a file that remains after a kill. The kernel releases this one.
 		file := flock.New(filepath.Join(m.opts.DataDir, SQLiteFile+".lock"))
 		waiting, cancel := context.WithTimeout(ctx, lockTimeout)
 		defer cancel()

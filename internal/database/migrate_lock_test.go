@@ -9,9 +9,9 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// Requests queue behind a migration that waits for a lock. It waits for a moment at a time, and
-// tries again.
-func TestUp_tableThatIsLockedIsWaitedForWithoutBlockingRequests(t *testing.T) {
+// Requests queue behind a migration that waits for a lock, so it waits for a short time and tries
+// again.
+func TestUp_waitForLockedTableDoesNotBlockRequests(t *testing.T) {
 	t.Parallel()
 	db := dbtest.Open(t, dbtest.Postgres(t))
 	m, err := database.NewMigrator(db)
@@ -37,7 +37,7 @@ func TestUp_tableThatIsLockedIsWaitedForWithoutBlockingRequests(t *testing.T) {
 	migrated := make(chan error)
 	go func() { _, err := m.Up(t.Context()); migrated <- err }()
 	for began := time.Now(); time.Since(began) < 3*time.Second; time.Sleep(50 * time.Millisecond) {
-		// Behind a migration that does not give up it would run into statement_timeout.
+		// Behind a migration that keeps waiting, this statement would exceed statement_timeout.
 		if err := query(t.Context(), db, "SELECT count(*) FROM users", new(any)); err != nil {
 			t.Fatal(err)
 		}
@@ -50,9 +50,9 @@ func TestUp_tableThatIsLockedIsWaitedForWithoutBlockingRequests(t *testing.T) {
 	}
 }
 
-// A role that may not see what other roles' connections do must not guess that none is an instance
-// of the previous version.
-func TestFinishChangeLog_refusesWhereOtherRolesAreHidden(t *testing.T) {
+// A role that may not see the state of other roles' connections cannot know whether one of them is
+// an instance of the previous version.
+func TestFinishChangeLog_hiddenRolesAreRefused(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.Postgres(t)
 	p := populate(t, dbtest.Open(t, opts))

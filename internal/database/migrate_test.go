@@ -13,7 +13,7 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// eachEmpty runs the test on a never migrated database of each kind.
+// eachEmpty runs the test on an empty database of each dialect.
 func eachEmpty(t *testing.T, test func(t *testing.T, opts database.Options)) {
 	t.Run("sqlite", func(t *testing.T) { t.Parallel(); test(t, dbtest.EmptySQLite(t)) })
 	t.Run("postgres", func(t *testing.T) { t.Parallel(); test(t, dbtest.EmptyPostgres(t)) })
@@ -78,7 +78,7 @@ func TestUp(t *testing.T) {
 	})
 }
 
-func TestUp_of_many_starters_is_applied_once(t *testing.T) {
+func TestUp_concurrentCallsApplyOnce(t *testing.T) {
 	t.Parallel()
 	eachEmpty(t, func(t *testing.T, opts database.Options) {
 		var (
@@ -107,7 +107,7 @@ func TestUp_of_many_starters_is_applied_once(t *testing.T) {
 	})
 }
 
-func TestUp_refuses_a_history_that_cannot_be_trusted(t *testing.T) {
+func TestUp_invalidHistoryIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ change, want string }{
 		"half-applied": {"UPDATE atlas_schema_revisions SET applied = applied - 1",
@@ -115,11 +115,11 @@ func TestUp_refuses_a_history_that_cannot_be_trusted(t *testing.T) {
 		"changed": {"UPDATE atlas_schema_revisions SET hash = 'other'",
 			"was changed after it had been applied"},
 		"of a program with newer versions": {"UPDATE atlas_schema_revisions SET version = '2099' || version",
-			"another program's"},
+			"another program"},
 		"of a program with older versions": {"UPDATE atlas_schema_revisions SET version = '2000' || version",
-			"another program's"},
+			"another program"},
 		"shared with a program": {"UPDATE atlas_schema_revisions SET version = '2000' || version WHERE " +
-			"description = 'init'", "another program's"},
+			"description = 'init'", "another program"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -139,7 +139,7 @@ func TestUp_refuses_a_history_that_cannot_be_trusted(t *testing.T) {
 	}
 }
 
-func TestDatabase_of_a_newer_build_is_told_apart(t *testing.T) {
+func TestStatus_newerBuildReturnsErrNewer(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		_, m := open(t, opts)
@@ -159,7 +159,7 @@ func TestDatabase_of_a_newer_build_is_told_apart(t *testing.T) {
 	})
 }
 
-func TestUp_refuses_a_tampered_folder(t *testing.T) {
+func TestUp_changedFolderIsRefused(t *testing.T) {
 	t.Parallel()
 	eachEmpty(t, func(t *testing.T, opts database.Options) {
 		db, _ := open(t, opts)
@@ -174,7 +174,7 @@ func TestUp_refuses_a_tampered_folder(t *testing.T) {
 	})
 }
 
-func TestUp_rolls_a_failed_migration_back(t *testing.T) {
+func TestUp_failedMigrationIsRolledBack(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		db, good := open(t, opts)
@@ -201,7 +201,7 @@ func TestUp_rolls_a_failed_migration_back(t *testing.T) {
 		}
 		write("CREATE TABLE more (id integer);\n")
 		if applied, err := database.NewMigratorOf(t, db, dir).Up(t.Context()); err != nil || len(applied) != 1 {
-			t.Fatalf("the mended migration: %v, %v", applied, err)
+			t.Fatalf("the corrected migration: %v, %v", applied, err)
 		}
 	})
 }

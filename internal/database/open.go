@@ -20,22 +20,22 @@ import (
 type Options struct {
 	// URL is a Postgres DSN (postgres://…). Empty means SQLite in DataDir.
 	URL string
-	// DataDir is the folder of the SQLite file. It is made if it is missing.
+	// DataDir is the folder of the SQLite file. Open creates it if it does not exist.
 	DataDir string
 	// PoolSize and MaxOverflow add up to the number of Postgres connections.
 	PoolSize, MaxOverflow int
-	// PoolDefault says that the operator has set neither, so that Open may lower their sum to what
-	// the server has free.
+	// PoolDefault says that the operator has set neither, so that Open may lower their sum to a
+	// share of the server's free connections.
 	PoolDefault bool
 	// Prepared turns prepared statements on. PgBouncer in transaction mode needs it off.
 	Prepared bool
-	// ConnectTimeout bounds how long a database that cannot be reached is waited for. Zero means 30
-	// seconds.
+	// ConnectTimeout bounds how long Open waits for a database that cannot be reached. Zero means
+	// 30 seconds.
 	ConnectTimeout time.Duration
 }
 
-// Name returns what an operator calls the database, without user and password: the servers and the
-// name, or the file.
+// Name returns the URL of the database without user, password and parameters, or the path of the
+// SQLite file.
 func (o Options) Name() string {
 	if o.URL == "" {
 		return filepath.Join(o.DataDir, SQLiteFile)
@@ -49,9 +49,9 @@ func (o Options) Name() string {
 
 // DB is an open database.
 type DB struct {
-	// Client is the repository: every read and write of the application.
+	// Client runs every read and write of the application.
 	Client *ent.Client
-	// SQL is the pool below it, for health checks and figures.
+	// SQL is the pool below it, for health checks and metrics.
 	SQL *sql.DB
 
 	driver    *entDriver
@@ -65,12 +65,12 @@ func (db *DB) Dialect() string { return db.driver.Dialect() }
 // Close closes every connection.
 func (db *DB) Close() error { return db.driver.Close() }
 
-// Ping asks the database for an answer, and waits for it no longer than ctx lasts.
+// Ping runs a query. It returns when the database replies or when ctx is done.
 func (db *DB) Ping(ctx context.Context) error { return ping(ctx, db.SQL) }
 
-// Ready is Ping for a database that is to be written to. It fails where Postgres accepts no writes:
-// in recovery, or while default_transaction_read_only is on. SQLite is asked for an answer alone:
-// to try its write lock would queue behind the one writer.
+// Ready is Ping for a writable database. It fails if Postgres accepts no writes: in recovery, or
+// while default_transaction_read_only is on. For SQLite it is Ping: a test of the write lock would
+// queue behind the one writer.
 func (db *DB) Ready(ctx context.Context) error {
 	if db.Dialect() != dialect.Postgres {
 		return db.Ping(ctx)
@@ -83,8 +83,8 @@ func (db *DB) Ready(ctx context.Context) error {
 	return err
 }
 
-// Failed returns a channel that receives the reason, once, when statements are not safe any more
-// and the process must end.
+// Failed returns a channel that receives one error if a pooler mixes statements. No statement is
+// safe then, and the process must end.
 func (db *DB) Failed() <-chan error {
 	if db.connector == nil {
 		return nil
@@ -92,9 +92,8 @@ func (db *DB) Failed() <-chan error {
 	return db.connector.failed
 }
 
-// discardConnections lets every connection leave the pool when it is next checked out or returned:
-// they may lead to a server that is not the primary any more. It does so at most once in
-// discardInterval.
+// discardConnections replaces each connection when it is next checked out or returned, since its
+// server may no longer be the primary. It does so at most once in discardInterval.
 func (db *DB) discardConnections() {
 	if db.connector != nil {
 		db.connector.discard()
@@ -106,8 +105,8 @@ func ping(ctx context.Context, db *sql.DB) error {
 	return err
 }
 
-// answer returns the one value of a query, and waits for it no longer than ctx lasts. lib/pq would:
-// it asks the server to cancel, and one that hangs does not.
+// answer returns the one value of a query. It returns an error as soon as ctx is done. lib/pq does
+// not: it requests a cancellation and waits for the reply of the server, which may hang.
 func answer[T any](ctx context.Context, db *sql.DB, query string) (T, error) {
 	type result struct {
 		value T
@@ -127,7 +126,8 @@ func answer[T any](ctx context.Context, db *sql.DB, query string) (T, error) {
 	}
 }
 
-// Open opens the database and waits, for a bounded time and with growing pauses, until it answers.
+// Open opens the database. It tries to connect, with growing pauses, until the database replies or
+// ConnectTimeout has passed.
 func Open(ctx context.Context, opts Options, log *slog.Logger) (*DB, error) {
 	if opts.ConnectTimeout == 0 {
 		opts.ConnectTimeout = 30 * time.Second
@@ -145,7 +145,8 @@ func Open(ctx context.Context, opts Options, log *slog.Logger) (*DB, error) {
 	return &DB{Client: client, SQL: pools.read.db, driver: driver, connector: pools.connector, opts: opts}, nil
 }
 
-// await waits until the database answers, or refuses for a reason that does not end by itself.
+// await waits until the database replies. It fails after timeout, and at once for an error that is
+// not temporary.
 func await(ctx context.Context, db *sql.DB, timeout time.Duration, log *slog.Logger) error {
 	attempt := func() (struct{}, error) {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)

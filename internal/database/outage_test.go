@@ -10,9 +10,8 @@ import (
 	"tenantry/internal/principal"
 )
 
-// A disk that is full is an outage for who writes, and for nobody else; it needs no restart to get
-// over it.
-func TestSQLite_that_is_full_refuses_writes(t *testing.T) {
+// A full disk is an outage for writes only, and needs no restart once it has space again.
+func TestSQLite_fullDiskRefusesWrites(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, dbtest.SQLite(t))
 	access, refresh := s.Login()
@@ -27,7 +26,7 @@ func TestSQLite_that_is_full_refuses_writes(t *testing.T) {
 		return s.Call("POST", "/api/v1/auth/register", "", apitest.Credentials(fmt.Sprintf("user%d@acme.test", i),
 			apitest.OwnerPassword))
 	}
-	pages(1)    // SQLite takes the number that there are
+	pages(1)    // SQLite raises it to the current number of pages
 	stored := 1 // the owner
 	a := register(stored)
 	for ; a.Status == http.StatusCreated && stored < 200; a = register(stored) {
@@ -45,8 +44,8 @@ func TestSQLite_that_is_full_refuses_writes(t *testing.T) {
 	s.Expect(http.StatusOK, s.Refresh(refresh))
 }
 
-// ASVS 16.5.2: who would wait longer for a connection than half a second is told to come again.
-func TestPostgres_pool_that_is_full_is_an_outage(t *testing.T) {
+// ASVS 16.5.2: a request that waits for a connection for half a second gets 503 with Retry-After.
+func TestPool_fullPoolAnswers503(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.Postgres(t)
 	opts.PoolSize, opts.MaxOverflow = 2, 0

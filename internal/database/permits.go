@@ -14,8 +14,7 @@ import (
 var errFull = errors.New("every connection to the database is in use")
 
 // permits is a semaphore over the connections of a pool. The client's context ends the wait for a
-// connection, and does not interrupt a statement that has one. database/sql has one context for
-// both.
+// permit, and does not interrupt a statement. database/sql has one context for both.
 type permits struct {
 	held chan struct{}
 	// timeout bounds the wait for a connection.

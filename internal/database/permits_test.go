@@ -14,14 +14,14 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// withOneConnection opens a database whose pool is full with the first who uses it.
+// withOneConnection opens a database whose pool has one connection.
 func withOneConnection(t *testing.T, opts database.Options) *database.DB {
 	t.Helper()
 	opts.PoolSize, opts.MaxOverflow = 1, 0
 	return dbtest.Open(t, opts)
 }
 
-func TestClient_that_waits_for_a_connection_gives_up_at_its_deadline(t *testing.T) {
+func TestPermits_deadlineEndsWaitForConnection(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		db := withOneConnection(t, opts)
@@ -60,8 +60,8 @@ func TestClient_that_waits_for_a_connection_gives_up_at_its_deadline(t *testing.
 	})
 }
 
-// ASVS 13.2.6: who waits longer than that is told so.
-func TestPool_that_is_full_refuses(t *testing.T) {
+// ASVS 13.2.6: the wait for a connection is bounded.
+func TestPermits_fullPoolIsRefusedAfterTimeout(t *testing.T) {
 	t.Parallel()
 	db := withOneConnection(t, dbtest.Postgres(t))
 	ctx, _ := newTenant(t, db)
@@ -94,8 +94,8 @@ func TestPool_that_is_full_refuses(t *testing.T) {
 	}
 }
 
-// The rows of a statement keep its connection until they were read.
-func TestRows_keep_their_connection_and_give_it_back(t *testing.T) {
+// The rows of a statement hold its connection until they are closed.
+func TestRows_holdTheirConnectionUntilClosed(t *testing.T) {
 	t.Parallel()
 	db := withOneConnection(t, dbtest.Postgres(t))
 	ctx, _ := newTenant(t, db)

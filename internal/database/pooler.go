@@ -12,18 +12,18 @@ import (
 	"github.com/lib/pq/pqerror"
 )
 
-// errMixed means that a statement of one client may run another client's statement: the pooler
-// hands server connections over between transactions and leaves prepared statements on them, and
-// lib/pq gives those of each connection the same names.
+// errMixed means that a prepared statement may run another client's statement: the pooler shares
+// server connections between transactions and keeps the prepared statements on them, and lib/pq
+// uses the same statement names on each connection.
 var errMixed = errors.New("a pooler between Tenantry and Postgres mixes the prepared statements of its clients: set " +
 	"TENANTRY_DB_PREPARED=false, or let the pooler keep a server connection for each session (pool_mode = session)")
 
-// errParameter means that no connection can be opened until the configuration is changed.
+// errParameter means that no connection can be opened with this configuration.
 var errParameter = errors.New("a pooler between Tenantry and Postgres refuses a start-up parameter")
 
-// mixes reports whether an error says that the server connection is not the one on which a
-// statement was prepared: it has no statement of that name, has one already, or has one with other
-// parameters. A FATAL protocol violation is a pooler that refuses a connection.
+// mixes reports whether an error shows that a statement was prepared on another server connection:
+// this one has no statement of that name, has one already, or has one with other parameters. A
+// FATAL protocol violation does not count: a pooler refuses connections with it.
 func mixes(e *pq.Error) bool {
 	switch e.Code {
 	case "26000", "42P05":
@@ -34,8 +34,8 @@ func mixes(e *pq.Error) bool {
 	return false
 }
 
-// fail ends the use of a database whose statements are mixed: no statement begins after it, since
-// it might run another one. It returns the reason.
+// fail stops the use of a database whose pooler mixes statements: no connection is opened or used
+// after it. It returns errMixed with the cause.
 func (c *connector) fail(cause error) error {
 	err := fmt.Errorf("%w (%w)", errMixed, cause)
 	if !c.mixed.Swap(true) {
@@ -45,10 +45,10 @@ func (c *connector) fail(cause error) error {
 	return err
 }
 
-// explained returns the error of a connection that could not be opened, with what to do about it.
+// explained adds advice to the error of a connection that could not be opened.
 func (c *connector) explained(err error) error {
 	e, ok := errors.AsType[*pq.Error](err)
-	// PgBouncer has one code for every refusal.
+	// PgBouncer uses one code for every refusal.
 	if !ok || e.Code != "08P01" || !strings.Contains(e.Message, "unsupported startup parameter") {
 		return err
 	}
@@ -60,19 +60,19 @@ func (c *connector) explained(err error) error {
 		"ignore_startup_parameters: %w", errParameter, err)
 }
 
-// probe prepares different statements on two connections and runs them in turn. Through a pooler
-// that mixes statements the second meets the first, which lib/pq has given the same name. Its error
-// is errMixed, or that of a database that cannot be asked.
+// probe prepares different statements on two connections and runs them in turn. A pooler that mixes
+// statements runs the wrong one, since lib/pq gives both the same name. probe returns errMixed
+// then, or the error of a query.
 func (c *connector) probe(ctx context.Context) (err error) {
 	db := sql.OpenDB(c)
-	defer func() { _ = db.Close() }() // nothing depends on these connections
+	defer func() { _ = db.Close() }() // only the probe uses these connections
 	prepared := make([]*sql.Stmt, 2)
 	for i := range prepared {
 		conn, err := db.Conn(ctx)
 		if err != nil {
 			return err
 		}
-		defer conn.Close() //nolint:errcheck // nothing depends on it
+		defer conn.Close() //nolint:errcheck // only the probe uses it
 		one, err := conn.PrepareContext(ctx, fmt.Sprintf("SELECT %d", i))
 		if err != nil {
 			return err

@@ -14,10 +14,11 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// ignore makes PgBouncer accept the start-up parameter that it refuses by default.
+// ignore is the setting with which PgBouncer accepts the start-up parameter that it refuses by
+// default.
 const ignore = "ignore_startup_parameters = statement_timeout"
 
-// advice is what an operator has to set behind a pooler that mixes statements.
+// advice is the advice for a pooler that mixes statements.
 const advice = "TENANTRY_DB_PREPARED=false"
 
 func TestOpen_poolerThatMixesStatementsIsRefused(t *testing.T) {
@@ -51,7 +52,7 @@ func TestOpen_poolerThatRefusesStartupParameterIsConfigurationError(t *testing.T
 	}
 }
 
-// A parameter of the operator's own is refused whether or not statements are prepared.
+// A parameter of the database URL is refused whether or not statements are prepared.
 func TestOpen_poolerThatRefusesParameterOfURLNamesTheURL(t *testing.T) {
 	t.Parallel()
 	p := dbtest.ThroughPgBouncer(t, dbtest.Postgres(t), "pool_mode = transaction")
@@ -84,9 +85,8 @@ func TestOpen_poolerThatKeepsStatementsApartIsAccepted(t *testing.T) {
 	}
 }
 
-// The statements that a pooler would leave on a server connection are made by hand, on the server
-// itself.
-func TestPool_mixedStatementsAreUsedNoMore(t *testing.T) {
+// The test prepares the statements that a pooler would leave on a server connection itself.
+func TestPool_mixedStatementsFailEveryLaterStatement(t *testing.T) {
 	t.Parallel()
 	const probe = "SELECT $1::int"
 	for name, mix := range map[string][]string{
@@ -130,7 +130,7 @@ func TestPool_mixedStatementsAreUsedNoMore(t *testing.T) {
 					t.Errorf("reason: %v", reason)
 				}
 			default:
-				t.Error("the server is not told to stop")
+				t.Error("Failed received no error")
 			}
 			// The next statement could be another client's.
 			if err := db.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), advice) {
@@ -140,7 +140,7 @@ func TestPool_mixedStatementsAreUsedNoMore(t *testing.T) {
 	}
 }
 
-func TestPool_poolerThatBeginsToMixStatementsIsUsedNoMore(t *testing.T) {
+func TestPool_poolerThatStartsToMixStatementsFailsThePool(t *testing.T) {
 	t.Parallel()
 	p := dbtest.ThroughPgBouncer(t, dbtest.Postgres(t), "pool_mode = session", ignore)
 	db := dbtest.Open(t, p.Options)
@@ -163,10 +163,10 @@ func TestPool_poolerThatBeginsToMixStatementsIsUsedNoMore(t *testing.T) {
 		default:
 		}
 	}
-	t.Error("the server was not told to stop")
+	t.Error("Failed received no error")
 }
 
-// PgBouncer has the code of a protocol violation for every refusal.
+// PgBouncer uses the code of a protocol violation for every refusal.
 func TestPool_poolerThatRefusesConnectionsIsUnavailable(t *testing.T) {
 	t.Parallel()
 	p := dbtest.ThroughPgBouncer(t, dbtest.Postgres(t), "pool_mode = session", ignore, "max_client_conn = 3")
@@ -191,7 +191,7 @@ func TestPool_poolerThatRefusesConnectionsIsUnavailable(t *testing.T) {
 	}
 	select {
 	case err := <-db.Failed():
-		t.Errorf("the server is told to stop: %v", err)
+		t.Errorf("Failed received an error: %v", err)
 	default:
 	}
 	if err := db.Ping(t.Context()); err != nil {
@@ -200,7 +200,7 @@ func TestPool_poolerThatRefusesConnectionsIsUnavailable(t *testing.T) {
 }
 
 // lib/pq describes a statement with parameters before it sends them. A pooler in transaction mode
-// may hand the two to different server connections, although it maps prepared statements.
+// may send the two to different server connections, although it maps prepared statements.
 func TestPool_unpreparedStatementThroughMappingPoolerIsOneRoundTrip(t *testing.T) {
 	t.Parallel()
 	db := dbtest.Open(t, dbtest.ThroughMappingPooler(t, dbtest.Postgres(t), 3))
@@ -209,7 +209,7 @@ func TestPool_unpreparedStatementThroughMappingPoolerIsOneRoundTrip(t *testing.T
 		clients.Go(func() {
 			for range 50 {
 				var got int
-				// Another statement for each client, so that one cannot stand in for another.
+				// Each client has its own statement, so that none can be mistaken for another.
 				query := fmt.Sprintf("SELECT $1::int + %d", client)
 				if err := db.SQL.QueryRowContext(t.Context(), query, 100).Scan(&got); err != nil || got != 100+client {
 					t.Errorf("got %d, %v", got, err)

@@ -16,29 +16,29 @@ import (
 )
 
 const (
-	// statementTimeout ends a statement in the server, since no client may interrupt it.
+	// statementTimeout bounds a statement, which a client cannot interrupt.
 	statementTimeout = 5 * time.Second
 	// connectTimeout bounds one attempt to reach the server.
 	connectTimeout = 5 * time.Second
-	// answerTimeout ends the wait for a server that was asked and says nothing at all: stopped, or
-	// behind a network that drops. It would have ended the statement itself before.
+	// answerTimeout bounds the wait for the reply of a server that is stopped, or behind a network
+	// that drops packets. A healthy server ends the statement before, by statementTimeout.
 	answerTimeout = statementTimeout + 2*time.Second
 	// poolTimeout is how long a request waits for a connection before it is refused.
 	poolTimeout = 500 * time.Millisecond
-	// idleTime is after how long the connections of a peak are given up.
+	// idleTime is how long an unused connection stays open.
 	idleTime = time.Minute
 )
 
-// openPostgres opens one pool for everything, once the server answers.
+// openPostgres waits for the server and opens one pool for reads and writes.
 func openPostgres(ctx context.Context, opts Options, log *slog.Logger) (*router, error) {
 	dsn, err := url.Parse(opts.URL)
 	if err != nil || (dsn.Scheme != "postgres" && dsn.Scheme != "postgresql") {
-		// The cause would repeat the DSN, and with it the password.
+		// The cause contains the DSN with the password.
 		return nil, errors.New("the database URL is not of the form postgres://user:password@host:port/database")
 	}
 	c, err := newConnector(dsn, func(q url.Values) {
-		// One attempt must not outlast all of them: lib/pq heeds no context once it is connected,
-		// and waits for the first byte.
+		// One attempt must not take longer than ConnectTimeout: once lib/pq is connected, it
+		// ignores the context and waits for the first byte.
 		attempt := min(connectTimeout, max(time.Second, opts.ConnectTimeout))
 		setDefault(q, "connect_timeout", strconv.Itoa(int(attempt.Seconds())))
 		if opts.Prepared {
@@ -52,13 +52,13 @@ func openPostgres(ctx context.Context, opts Options, log *slog.Logger) (*router,
 	db := sql.OpenDB(c)
 	p, err := startPool(ctx, db, c, opts, log)
 	if err != nil {
-		_ = db.Close() // its failure would only hide the reason
+		_ = db.Close() // its error would hide the cause
 		return nil, err
 	}
 	return &router{read: p, write: p, connector: c}, nil
 }
 
-// startPool waits for the server and returns the pool of what it allows.
+// startPool waits for the server and returns a pool of the size that the server allows.
 func startPool(ctx context.Context, db *sql.DB, c *connector, opts Options, log *slog.Logger) (*pool, error) {
 	if err := await(ctx, db, opts.ConnectTimeout, log); err != nil {
 		return nil, err
@@ -76,8 +76,8 @@ func startPool(ctx context.Context, db *sql.DB, c *connector, opts Options, log 
 		}
 	}
 	db.SetMaxOpenConns(size)
-	// With fewer, each connection above their number would be closed on return and forked again by
-	// the server.
+	// With fewer idle connections, each connection above their number would be closed on return,
+	// and the server would fork for the next one.
 	db.SetMaxIdleConns(size)
 	db.SetConnMaxIdleTime(idleTime)
 	return newPool(db, semconv.DBSystemNamePostgreSQL, opts.Prepared, poolTimeout)
@@ -88,18 +88,18 @@ func startPool(ctx context.Context, db *sql.DB, c *connector, opts Options, log 
 // connection, which does not have it.
 func oneRoundTrip(q url.Values) { setDefault(q, "binary_parameters", "yes") }
 
-// openDSN opens a pool on a Postgres DSN after change has set further parameters. An answer is
-// waited for as long as patience; zero is for ever.
-func openDSN(dsn *url.URL, change func(url.Values), patience time.Duration) (*sql.DB, error) {
-	c, err := newConnector(dsn, change, patience, false)
+// openDSN opens a pool on a Postgres DSN, whose parameters change may set. timeout bounds the wait
+// for the reply to a statement; zero means no bound.
+func openDSN(dsn *url.URL, change func(url.Values), timeout time.Duration) (*sql.DB, error) {
+	c, err := newConnector(dsn, change, timeout, false)
 	if err != nil {
 		return nil, err
 	}
 	return sql.OpenDB(c), nil
 }
 
-// complete is a DSN with the parameters that change sets, and those that every connection has,
-// without those of libpq that the driver does not know.
+// complete returns a DSN with the parameters that change sets and those of every connection, and
+// without the parameters of libpq that the driver does not support.
 func complete(dsn *url.URL, change func(url.Values)) (string, error) {
 	q := dsn.Query()
 	if err := dropLibpqParameters(q); err != nil {
@@ -112,21 +112,21 @@ func complete(dsn *url.URL, change func(url.Values)) (string, error) {
 	}
 	if strings.Contains(dsn.Host+q.Get("host"), ",") ||
 		(dsn.Host == "" && !q.Has("host") && strings.Contains(os.Getenv("PGHOST"), ",")) {
-		// Otherwise the pool might read a standby that is behind the change log, and cache what it
-		// reads.
+		// Otherwise the pool might read from a standby that is behind the change log, and cache old
+		// rows.
 		setDefault(q, "target_session_attrs", "read-write")
 	}
 	withParameters := *dsn
 	splitHosts(&withParameters, q)
 	if withParameters.Path == "" {
-		withParameters.Path = "/" // or, without a host too, it would not be written as a URL
+		withParameters.Path = "/" // with neither host nor path, String would not return a URL
 	}
 	withParameters.RawQuery = q.Encode()
 	return withParameters.String(), nil
 }
 
-// splitHosts moves host1:port1,host2:port2 to where lib/pq reads lists: it takes a port from the
-// authority for all only.
+// splitHosts moves host1:port1,host2:port2 from the authority to the parameters host and port: in
+// the authority lib/pq reads one port for all hosts.
 func splitHosts(dsn *url.URL, q url.Values) {
 	authority := strings.Split(dsn.Host, ",")
 	if len(authority) == 1 {
@@ -144,8 +144,8 @@ func splitHosts(dsn *url.URL, q url.Values) {
 	q.Set("port", strings.Join(ports, ","))
 }
 
-// variables are those of the parameters that have a default here: the default must not go before
-// them.
+// variables are the environment variables of parameters with a default. They take precedence over
+// the default.
 var variables = map[string]string{
 	"connect_timeout": "PGCONNECT_TIMEOUT", "target_session_attrs": "PGTARGETSESSIONATTRS",
 }

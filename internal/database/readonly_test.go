@@ -15,8 +15,8 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// pair starts two migrated servers and returns them with the options of a pool that uses the one of
-// both which is writable.
+// pair starts two migrated servers and returns them with the options of a pool that uses the
+// writable one.
 func pair(t *testing.T) (first, second *dbtest.Cluster, opts database.Options) {
 	t.Helper()
 	first, second = dbtest.OwnCluster(t), dbtest.OwnCluster(t)
@@ -44,8 +44,7 @@ func hosts(t *testing.T, first, second *dbtest.Cluster) string {
 	return dsn.String() + "&target_session_attrs=read-write"
 }
 
-// readOnly makes a server refuse writes, or accept them again, in sessions that exist and in those
-// to come.
+// readOnly makes a server refuse writes, or accept them again, in existing and new sessions.
 func readOnly(t *testing.T, c *dbtest.Cluster, on string) {
 	t.Helper()
 	c.Exec("ALTER SYSTEM SET default_transaction_read_only = "+on, "SELECT pg_reload_conf()")
@@ -66,7 +65,7 @@ func readOnly(t *testing.T, c *dbtest.Cluster, on string) {
 	t.Fatalf("default_transaction_read_only is not %s", on)
 }
 
-func TestPool_primaryThatBecomesReadOnlyIsLeftForTheOtherHost(t *testing.T) {
+func TestPool_readOnlyPrimaryIsReplacedByTheOtherHost(t *testing.T) {
 	t.Parallel()
 	first, second, opts := pair(t)
 	db := dbtest.Open(t, opts)
@@ -91,14 +90,14 @@ func TestPool_primaryThatBecomesReadOnlyIsLeftForTheOtherHost(t *testing.T) {
 		t.Fatalf("written after %s: %v", took, err)
 	}
 	t.Logf("written after %s", time.Since(begun))
-	// Every connection leaves, not only the one that met the error.
+	// Every connection is replaced, not only the one with the error.
 	for range 20 {
 		db.Client.Tenant.Update().SetName("Written").ExecX(ctx)
 	}
 	if n := dbtest.Open(t, second.Options).Client.Tenant.Query().CountX(ctx); n != 1 {
 		t.Errorf("%d tenants on the second server", n)
 	}
-	// And back, when the second server is the one that refuses.
+	// The pool returns to the first server when the second one refuses writes.
 	readOnly(t, first, "off")
 	readOnly(t, second, "on")
 	begun = time.Now()
@@ -111,8 +110,8 @@ func TestPool_primaryThatBecomesReadOnlyIsLeftForTheOtherHost(t *testing.T) {
 	}
 }
 
-// lib/pq begins transactions with READ WRITE, which overrides the default that keeps writers out of
-// an old primary.
+// lib/pq begins transactions with READ WRITE, which overrides the default that stops writes to an
+// old primary.
 func TestTransaction_onReadOnlyPrimaryIsUnavailable(t *testing.T) {
 	t.Parallel()
 	c := dbtest.OwnCluster(t)
@@ -199,7 +198,7 @@ func TestPool_withoutWritableHostIsUnavailable(t *testing.T) {
 	}
 }
 
-// Each write that a read-only server refuses must not cost it a new process.
+// A read-only server must not fork a process for each write that it refuses.
 func TestPool_readOnlyServerIsNotReconnectedToForEachWrite(t *testing.T) {
 	t.Parallel()
 	c := dbtest.OwnCluster(t)

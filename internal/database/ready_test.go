@@ -10,8 +10,8 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// A refused session is an outage while the server runs. At start, Open retries only where the cause
-// may end by itself.
+// A refused session is an outage while the server runs. At start, Open retries only after a
+// temporary error.
 func TestPool_serverThatRefusesSessionsIsUnavailable(t *testing.T) {
 	t.Parallel()
 	c := dbtest.OwnCluster(t)
@@ -82,7 +82,7 @@ func TestReady_serverThatAcceptsNoWritesIsNotReady(t *testing.T) {
 	}
 }
 
-// An instance that only reads finds the new primary too, by its readiness checks.
+// An instance that only reads discards its connections too, by its readiness checks.
 func TestReady_connectionsLeaveServerThatBecameReadOnly(t *testing.T) {
 	t.Parallel()
 	first, _, opts := pair(t)

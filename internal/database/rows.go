@@ -24,12 +24,12 @@ func Rows(ctx context.Context, client *ent.Client, statement string, args []any,
 func withRows(ctx context.Context, client *ent.Client, statement string, args []any, read func(*sql.Rows) error) error {
 	held := &permit{release: func() {}}
 	defer func() { held.release() }()
-	rows, err := client.QueryContext(context.WithValue(ctx, permitKey{}, held), statement,
-		args...) //nolint:rowserrcheck // read does
+	ctx = context.WithValue(ctx, permitKey{}, held)
+	rows, err := client.QueryContext(ctx, statement, args...) //nolint:rowserrcheck // read checks it
 	if err != nil {
 		return err
 	}
-	defer rows.Close() //nolint:errcheck // read says what went wrong
+	defer rows.Close() //nolint:errcheck // read returns the error
 	return read(rows)
 }
 
@@ -38,8 +38,8 @@ type permit struct{ release func() }
 
 type permitKey struct{}
 
-// QueryContext waits for a connection and runs a hand-written statement. Its rows are those of
-// database/sql, which have no hook for their end, so withRows releases the permit.
+// QueryContext waits for a connection and runs a hand-written statement. *sql.Rows has no hook for
+// Close, so withRows releases the permit.
 func (d *entDriver) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	release, err := d.pools.of(query).permits.acquire(ctx)
 	if err != nil {

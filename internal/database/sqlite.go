@@ -25,13 +25,14 @@ const SQLiteFile = "tenantry.db"
 const busyTimeout = 5 * time.Second
 
 // openSQLite opens two pools on one file: readers, and the one writer that SQLite allows. A second
-// writer would only wait in the busy handler for what it can wait for here, in order.
+// writer would wait in SQLite's busy handler, which is not fair; a pool serves requests in order.
 func openSQLite(ctx context.Context, opts Options, log *slog.Logger) (*router, error) {
 	if err := os.MkdirAll(opts.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("create data folder: %w", ExplainAccess(err, opts.DataDir))
 	}
 	file := filepath.Join(opts.DataDir, SQLiteFile)
-	// Made by us, so that nobody else can read it; SQLite gives its other files the same mode.
+	// Create the file first, so that only this user can read it. SQLite gives its other files the
+	// same mode.
 	own, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator names the data folder
 	if err != nil {
 		return nil, fmt.Errorf("open SQLite: %w", ExplainAccess(err, opts.DataDir))
@@ -43,7 +44,7 @@ func openSQLite(ctx context.Context, opts Options, log *slog.Logger) (*router, e
 	if err != nil {
 		return nil, fmt.Errorf("open SQLite: %w", err)
 	}
-	connections := max(4, runtime.GOMAXPROCS(0)) + 1 // one of them watches
+	connections := max(4, runtime.GOMAXPROCS(0)) + 1 // one for health checks
 	readers.SetMaxOpenConns(connections)
 	readers.SetMaxIdleConns(connections)
 	writer, err := sql.Open("sqlite", sqliteDSN(file, "foreign_keys(1)"))
@@ -51,7 +52,8 @@ func openSQLite(ctx context.Context, opts Options, log *slog.Logger) (*router, e
 		return nil, fmt.Errorf("open SQLite: %w", err)
 	}
 	writer.SetMaxOpenConns(1)
-	// The first connection turns the file to WAL, before a reader that must not write meets it.
+	// The first connection sets the journal mode to WAL. It must be the writer's, since readers
+	// must not write.
 	if err := checkWAL(ctx, writer, opts.DataDir); err != nil {
 		return nil, errors.Join(err, readers.Close(), writer.Close())
 	}
@@ -70,8 +72,8 @@ func openSQLite(ctx context.Context, opts Options, log *slog.Logger) (*router, e
 	return &router{read: read, write: write}, nil
 }
 
-// ExplainAccess adds to an error of the file system, if it is about permissions, which user needs
-// access to the data folder.
+// ExplainAccess adds to a permission error of the file system which user needs access to the data
+// folder. It returns any other error as it is.
 func ExplainAccess(err error, dir string) error {
 	if !errors.Is(err, fs.ErrPermission) {
 		return err
@@ -91,8 +93,8 @@ func checkWAL(ctx context.Context, writer *sql.DB, dir string) error {
 		var tables int
 		err = writer.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables)
 	}
-	if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == sqlite3.SQLITE_IOERR || err == nil &&
-		mode != "wal" {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if ok && e.Code()&0xff == sqlite3.SQLITE_IOERR || err == nil && mode != "wal" {
 		return fmt.Errorf("open SQLite: the file system of %s does not support SQLite's write-ahead log%s", dir,
 			dataFolderAdvice(err))
 	}
@@ -102,8 +104,8 @@ func checkWAL(ctx context.Context, writer *sql.DB, dir string) error {
 	return nil
 }
 
-// dataFolderAdvice ends the message about a file system that lacks what SQLite needs, because of
-// err.
+// dataFolderAdvice returns the end of the message about a file system that SQLite cannot use
+// because of err.
 func dataFolderAdvice(err error) string {
 	cause := ""
 	if err != nil {
@@ -113,9 +115,9 @@ func dataFolderAdvice(err error) string {
 		"a PostgreSQL database"
 }
 
-// sqliteDSN returns the DSN of a file: WAL, commits that outlive a power cut, a busy timeout,
-// transactions that take the write lock at once, and times in one text format that sorts as they
-// do.
+// sqliteDSN returns the DSN of a file: WAL, commits that survive a power cut, a busy timeout,
+// transactions that take the write lock when they begin, and times in one text format, so that
+// their texts sort by time.
 func sqliteDSN(file string, pragmas ...string) string {
 	q := url.Values{
 		"_txlock":      {"immediate"},

@@ -29,8 +29,8 @@ func TestSQLite_isRecentAndChecksReferences(t *testing.T) {
 	if slices.Compare(number, []int{3, 51, 3}) < 0 || journal != "wal" || foreignKeys != 1 || timeout == 0 {
 		t.Errorf("version %s, journal %s, foreign keys %d, timeout %d", version, journal, foreignKeys, timeout)
 	}
-	if _, err := db.SQL.ExecContext(t.Context(),
-		`INSERT INTO user_roles (tenant_id, user_id, role_id, created_at, updated_at) VALUES ('a', 'b', 'c', 0, 0)`); err == nil {
-		t.Error("a reference to nothing is accepted")
+	if _, err := db.SQL.ExecContext(t.Context(), `INSERT INTO user_roles
+		(tenant_id, user_id, role_id, created_at, updated_at) VALUES ('a', 'b', 'c', 0, 0)`); err == nil {
+		t.Error("a reference to a missing row is accepted")
 	}
 }

@@ -9,16 +9,16 @@ import (
 )
 
 const (
-	// maxStatements bounds what a connection keeps prepared. The application has far fewer distinct
-	// statements; lists of varying length are what could grow without it.
+	// maxStatements bounds the prepared statements of a connection. The application has far fewer
+	// distinct ones, except for lists of varying length.
 	maxStatements = 256
-	// closeAfter is how long an evicted statement is kept, since a request may just be about to run
+	// closeAfter is how long an evicted statement stays open, since a request may be about to run
 	// it.
 	closeAfter = time.Minute
 )
 
-// statements prepares each distinct query once: ent prepares nothing itself, and an unprepared
-// query with parameters costs lib/pq a second round trip.
+// statements prepares each distinct query once. ent prepares no statements, and an unprepared query
+// with parameters costs lib/pq a second round trip.
 type statements struct {
 	db    *sql.DB
 	cache *lru.Cache[string, *sql.Stmt]
@@ -43,9 +43,9 @@ func (s *statements) prepare(ctx context.Context, query string) (*sql.Stmt, erro
 	if err != nil {
 		return nil, err
 	}
-	if winner, found, _ := s.cache.PeekOrAdd(query, stmt); found {
-		_ = stmt.Close() //nolint:sqlclosecheck // the concurrent call was faster, and its statement is used
-		return winner, nil
+	if first, exists, _ := s.cache.PeekOrAdd(query, stmt); exists {
+		_ = stmt.Close() //nolint:sqlclosecheck // use the statement of the concurrent call
+		return first, nil
 	}
 	return stmt, nil
 }
@@ -55,10 +55,10 @@ func (s *statements) prepared(query string) (*sql.Stmt, bool) { return s.cache.G
 
 type replanKey struct{}
 
-// ReplanEachTime returns a context whose queries are planned for their values each time. A prepared
-// statement that was run a few times gets one plan for all values, which suits a tenant of average
-// size: to one that is a thousand times larger it may cost a thousand times as much. It costs a
-// second round trip and the planning.
+// ReplanEachTime returns a context whose queries are planned for their values each time, which
+// costs a second round trip and the planning. After a few executions a prepared statement gets a
+// generic plan, which fits a tenant of average size; for one that is a thousand times larger, that
+// plan may take a thousand times as long.
 func ReplanEachTime(ctx context.Context) context.Context {
 	return context.WithValue(ctx, replanKey{}, true)
 }

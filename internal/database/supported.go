@@ -13,13 +13,14 @@ const (
 	maxPostgres = 18
 )
 
-// supported refuses a server that is too old and a database that cannot store every name, and warns
-// of a server that is newer than the tested ones.
+// supported fails for a server that is too old, and for a database whose encoding is not UTF-8. It
+// logs a warning for a server that is newer than the tested ones.
 func supported(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 	var number int
 	var version, name, encoding string
-	err := db.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_version'),
-		current_database(), current_setting('server_encoding')`).Scan(&number, &version, &name, &encoding)
+	err := db.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int,
+		current_setting('server_version'), current_database(), current_setting('server_encoding')`).
+		Scan(&number, &version, &name, &encoding)
 	if err != nil {
 		return fmt.Errorf("read the version of PostgreSQL: %w", err)
 	}
@@ -31,7 +32,7 @@ func supported(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 			"version", version, "tested", fmt.Sprintf("%d to %d", minPostgres, maxPostgres))
 	}
 	if encoding != "UTF8" {
-		return fmt.Errorf("the database %q has the encoding %s, which cannot store every name: make a new one with "+
+		return fmt.Errorf("the database %q has the encoding %s, which cannot store every name: create one with "+
 			"CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0 and name it in the database URL", name, encoding)
 	}
 	return nil

@@ -30,8 +30,8 @@ func TestOpen_refusesDatabaseThatIsNotUTF8(t *testing.T) {
 	}
 }
 
-// pretend makes the database say that its server has another version: its function is found before
-// that of the system.
+// pretend makes the database report another server version: its function precedes the system's in
+// the search path.
 func pretend(t *testing.T, opts database.Options, number, version string) {
 	t.Helper()
 	db, err := sql.Open("postgres", opts.URL)
@@ -82,7 +82,7 @@ func TestOpen_warnsOfPostgresThatIsNewerThanTested(t *testing.T) {
 	}
 }
 
-// asApp returns the options of a role that owns nothing in a migrated database.
+// asApp returns the options of a role that does not own the migrated database.
 func asApp(t *testing.T) (*dbtest.Cluster, database.Options) {
 	t.Helper()
 	c := dbtest.OwnCluster(t)
@@ -93,7 +93,7 @@ func asApp(t *testing.T) (*dbtest.Cluster, database.Options) {
 	return c, opts
 }
 
-func TestStatus_roleThatMayNotReadHistoryIsToldSo(t *testing.T) {
+func TestStatus_roleWithoutSelectNamesTheGrant(t *testing.T) {
 	t.Parallel()
 	c, opts := asApp(t)
 	_, m := open(t, opts)
@@ -107,7 +107,7 @@ func TestStatus_roleThatMayNotReadHistoryIsToldSo(t *testing.T) {
 	}
 }
 
-func TestStatus_roleThatMayUseNoSchemaIsToldSo(t *testing.T) {
+func TestStatus_roleWithoutUsageNamesTheGrant(t *testing.T) {
 	t.Parallel()
 	c, opts := asApp(t)
 	c.Exec("REVOKE USAGE ON SCHEMA public FROM PUBLIC")
@@ -117,7 +117,7 @@ func TestStatus_roleThatMayUseNoSchemaIsToldSo(t *testing.T) {
 	}
 }
 
-func TestUp_roleThatMayNotCreateIsToldSo(t *testing.T) {
+func TestUp_roleWithoutCreateNamesTheGrant(t *testing.T) {
 	t.Parallel()
 	c := dbtest.OwnCluster(t)
 	c.Exec("CREATE ROLE app LOGIN", "REVOKE CREATE ON SCHEMA public FROM PUBLIC")

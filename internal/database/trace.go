@@ -12,12 +12,12 @@ import (
 // startSpan starts the span of a statement as a child of the span of ctx, if that one is recorded.
 // It contains the parameterised SQL, without values. It ends at the first row.
 func (p *pool) startSpan(ctx context.Context, query string) (context.Context, trace.Span) {
-	asking := trace.SpanFromContext(ctx)
-	if !asking.IsRecording() {
-		return ctx, asking // whose end means nothing
+	parent := trace.SpanFromContext(ctx)
+	if !parent.IsRecording() {
+		return ctx, parent // End of a span that is not recorded has no effect
 	}
 	operation, _, _ := strings.Cut(query, " ")
-	return asking.TracerProvider().Tracer("tenantry/internal/database").Start(ctx, operation,
+	return parent.TracerProvider().Tracer("tenantry/internal/database").Start(ctx, operation,
 		trace.WithSpanKind(trace.SpanKindClient),
 		trace.WithAttributes(p.system, semconv.DBOperationName(operation), semconv.DBQueryText(query)))
 }

@@ -13,13 +13,14 @@ import (
 	"tenantry/ent"
 )
 
-// maxTries is how often a transaction runs that Postgres rolls back for a deadlock or a
+// maxTries is how many times a transaction is run if Postgres rolls it back for a deadlock or a
 // serialization failure.
 const maxTries = 3
 
-// WithTx runs fn in one transaction of the client and commits if fn returns nil. What must survive
-// an error that the client is to see does not belong in fn, nor what must not happen twice: after a
-// deadlock or a serialization failure, and after nothing else, fn is run again from its beginning.
+// WithTx runs fn in one transaction of the client and commits if fn returns nil. It rolls back if
+// fn returns an error, so a write that must be kept then does not belong in fn. After a deadlock or
+// a serialization failure, and after no other error, it runs fn again, so an effect that must
+// happen only once does not belong in fn either.
 func WithTx(ctx context.Context, client *ent.Client, fn func(tx *ent.Client) error) error {
 	return retry(ctx, func() error { return withTx(ctx, client, fn) })
 }
@@ -46,7 +47,7 @@ func withTx(ctx context.Context, client *ent.Client, fn func(tx *ent.Client) err
 	}
 	committed := false
 	defer func() {
-		// Also on a panic, which goes on after it.
+		// Also on a panic, which continues afterwards.
 		if !committed {
 			err = errors.Join(err, tx.Rollback())
 		}
@@ -61,16 +62,16 @@ func withTx(ctx context.Context, client *ent.Client, fn func(tx *ent.Client) err
 	return nil
 }
 
-// KeepRow makes a query of a transaction keep others from deleting the rows that it reads.
+// KeepRow makes a query of a transaction lock the rows that it reads against deletion.
 func KeepRow(s *sql.Selector) {
 	if s.Dialect() == dialect.Postgres {
 		s.For("KEY SHARE")
 	}
 }
 
-// LockRow makes a query of a transaction keep others from changing the rows that it reads. The keys
-// of the rows stay free for those who refer to them. On SQLite a transaction is the one writer from
-// its beginning.
+// LockRow makes a query of a transaction lock the rows that it reads against changes. Other
+// transactions may still insert rows that refer to their keys. On SQLite it does nothing: a
+// transaction holds the write lock from its beginning.
 func LockRow(s *sql.Selector) {
 	if s.Dialect() == dialect.Postgres {
 		s.For("NO KEY UPDATE")

@@ -65,11 +65,11 @@ func TestWithTx(t *testing.T) {
 	}
 }
 
-func TestWithTx_returns_every_connection(t *testing.T) {
+func TestWithTx_returnsEveryConnection(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		ctx, _ := newTenant(t, db)
-		// More often than the pool has connections.
+		// More transactions than the pool has connections.
 		for range 20 {
 			err := database.WithTx(ctx, db.Client, func(*ent.Client) error { return context.Canceled })
 			if !errors.Is(err, context.Canceled) {
@@ -82,7 +82,7 @@ func TestWithTx_returns_every_connection(t *testing.T) {
 	})
 }
 
-func TestWithTx_refuses_another_within(t *testing.T) {
+func TestWithTx_nestedTransactionIsRefused(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		ctx, _ := newTenant(t, db)
@@ -95,9 +95,9 @@ func TestWithTx_refuses_another_within(t *testing.T) {
 	})
 }
 
-// Postgres rolls a transaction back in which a statement failed, also if the failure was not
-// heeded.
-func TestWithTx_reports_a_commit_that_was_none(t *testing.T) {
+// Postgres rolls back a transaction in which a statement failed, also if the caller ignored the
+// error.
+func TestWithTx_ignoredStatementErrorFailsTheCommit(t *testing.T) {
 	t.Parallel()
 	db := dbtest.Open(t, dbtest.Postgres(t))
 	ctx, _ := newTenant(t, db)
@@ -113,8 +113,8 @@ func TestWithTx_reports_a_commit_that_was_none(t *testing.T) {
 	}
 }
 
-// Two transactions that wait for each other: Postgres rolls one back, which is then run again.
-func TestWithTx_runs_again_after_a_deadlock(t *testing.T) {
+// Postgres rolls back one of two transactions that wait for each other. WithTx runs it again.
+func TestWithTx_deadlockIsRetried(t *testing.T) {
 	t.Parallel()
 	db := dbtest.Open(t, dbtest.Postgres(t))
 	ctx, _ := newTenant(t, db)
@@ -148,7 +148,7 @@ func TestWithTx_runs_again_after_a_deadlock(t *testing.T) {
 	}
 }
 
-func TestWithTx_gives_up_after_three_runs(t *testing.T) {
+func TestWithTx_failsAfterThreeRuns(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]int{"40001": 3, "40P01": 3, "23505": 1, "57P01": 1} {
 		t.Run(code, func(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 	"tenantry/migrations"
 )
 
-// The migration takes the verification from addresses that only a provider of a tenant has
-// asserted, and from no other. The provider may have been removed before.
+// The migration resets the verification of addresses that only a tenant's provider has asserted,
+// and of no others. The provider may have been removed before.
 func TestUp_unverifiesAddressesOfTenantProviders(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {

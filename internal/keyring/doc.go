@@ -3,7 +3,7 @@
 //
 //	current and previous server secret → HKDF, one purpose each → keys (MACs) and Sealers (AES-256-GCM)
 //
-// The server secret is rotated by naming the old one as the previous: keys of both are accepted,
-// and the current one makes what is new. The package does not know what is signed or sealed, or
-// where it is stored.
+// To rotate the server secret, the operator configures the old one as the previous secret: keys of
+// both are accepted, and new values use the current one. The package does not know the values that
+// are signed or sealed, or where they are stored.
 package keyring

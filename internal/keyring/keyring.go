@@ -7,11 +7,11 @@ import (
 	"fmt"
 )
 
-// Purpose is what a derived key is for. The server's secret signs and seals nothing itself: each
-// purpose has a key of its own (RFC 5869), so that what one reveals is of no use to another.
+// Purpose is the purpose of a derived key. Each purpose has a separate key (RFC 5869), so that a
+// disclosed key is useless for another purpose. The server's secret itself signs and seals nothing.
 type Purpose uint8
 
-// The purposes are all that there are. A number that is none of them has no key.
+// The purposes. Keys fails for any other number.
 const (
 	// RefreshToken keys the MACs of refresh tokens.
 	RefreshToken Purpose = iota + 1
@@ -23,15 +23,15 @@ const (
 	Device
 	// Cursor keys the MACs of list cursors.
 	Cursor
-	// ClientSecret encrypts the secrets by which providers know the clients of tenants.
+	// ClientSecret encrypts the client secrets of the tenants' providers.
 	ClientSecret
 
 	shared
 	sharedScope
 )
 
-// infos are the HKDF infos of the purposes. They never change: a new one loses what was made under
-// the old one.
+// infos are the HKDF infos of the purposes. They must not change: with another info, stored values
+// cannot be verified or decrypted.
 var infos = [...]string{
 	RefreshToken: "tenantry/refresh-token/v1",
 	SigningKey:   "tenantry/signing-key/v1",
@@ -45,12 +45,12 @@ var infos = [...]string{
 
 // Keyring derives keys from the server's secrets.
 type Keyring struct {
-	// secrets begins with the current one. The others are still, or already, accepted.
+	// secrets begins with the current one. Values of the others are accepted too.
 	secrets [][]byte
 }
 
-// New returns the keyring of the server's secret, at least 32 bytes. What was made under the
-// previous secret, if there is one, is accepted as well.
+// New returns the keyring of the server's secret, which has at least 32 bytes. It also accepts
+// values of the previous secret, which may be empty.
 func New(secret, previous []byte) Keyring {
 	if len(previous) == 0 {
 		return Keyring{[][]byte{secret}}
@@ -58,8 +58,8 @@ func New(secret, previous []byte) Keyring {
 	return Keyring{[][]byte{secret, previous}}
 }
 
-// Keys returns the 32-byte key of a purpose under each secret. The first is the one to use; the
-// others belong to secrets that are still, or already, accepted.
+// Keys returns the 32-byte key of a purpose under each secret. The first is the key for new values;
+// the others verify or decrypt existing ones.
 func (k Keyring) Keys(purpose Purpose) ([][]byte, error) {
 	if purpose == 0 || int(purpose) >= len(infos) {
 		return nil, fmt.Errorf("keyring: no purpose %d", purpose)
@@ -75,8 +75,8 @@ func (k Keyring) Keys(purpose Purpose) ([][]byte, error) {
 	return keys, nil
 }
 
-// Sharing returns what instances that have the current secret share cached values with: the sealer
-// of the values, and the scope that their names begin with. Nobody else can read or make either.
+// Sharing returns the sealer of cache entries that instances with the current secret share, and the
+// prefix of their names. Without the secret, a program can neither read nor create such entries.
 func (k Keyring) Sharing() (seal *Sealer, scope string, err error) {
 	current := Keyring{k.secrets[:1]}
 	if seal, err = current.Sealer(shared); err != nil {

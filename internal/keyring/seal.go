@@ -10,8 +10,8 @@ import (
 // ErrSealed is the error of a value that none of the server's secrets decrypts.
 var ErrSealed = errors.New("it was sealed under another TENANTRY_SECRET")
 
-// Sealer encrypts what must be stored and never read from the database alone: AES-256-GCM with a
-// random nonce in front, bound to the name of the row, under keys derived from the server's
+// Sealer encrypts stored secrets, so that the database alone does not disclose them: AES-256-GCM
+// with a random nonce as prefix, bound to the name of the row, under keys derived from the server's
 // secrets.
 type Sealer struct {
 	// aeads open; the first also seals.
@@ -39,14 +39,13 @@ func (k Keyring) Sealer(purpose Purpose) (*Sealer, error) {
 	return s, nil
 }
 
-// Seal encrypts what belongs to the row of a name.
+// Seal encrypts a value of the named row.
 func (s *Sealer) Seal(plain []byte, name string) []byte {
-	return s.aeads[0].Seal(nil, nil, plain, []byte(name)) //nolint:gosec // the AEAD makes its own nonce
+	return s.aeads[0].Seal(nil, nil, plain, []byte(name)) //nolint:gosec // the AEAD generates the nonce
 }
 
-// Renew seals anew what was sealed for the row of a name under an older secret. It returns nil if
-// there is nothing to do: if that was today's, or none that is known, of which those hear who want
-// to open it.
+// Renew reseals a value of the named row under the current secret. It returns nil if the value is
+// already sealed under it, and for a value that no secret decrypts: Open returns the error of that.
 func (s *Sealer) Renew(sealed []byte, name string) []byte {
 	plain, old, err := s.Open(sealed, name)
 	if err != nil || !old {
@@ -55,11 +54,11 @@ func (s *Sealer) Renew(sealed []byte, name string) []byte {
 	return s.Seal(plain, name)
 }
 
-// Rotating reports whether there is an older secret, under which rows may be sealed.
+// Rotating reports whether there is a previous secret, under which rows may be sealed.
 func (s *Sealer) Rotating() bool { return len(s.aeads) > 1 }
 
-// Open returns what was sealed for the row of a name, and whether that was under an older secret.
-// It fails with ErrSealed if that was under neither, or for another row.
+// Open decrypts a value of the named row. old reports whether it was sealed under the previous
+// secret. Open fails with ErrSealed if no secret decrypts it, or if it belongs to another row.
 func (s *Sealer) Open(sealed []byte, name string) (plain []byte, old bool, err error) {
 	for i, aead := range s.aeads {
 		if plain, err = aead.Open(nil, nil, sealed, []byte(name)); err == nil {

@@ -58,9 +58,8 @@ var alphabets = []*unicode.RangeTable{
 	unicode.Deseret,
 }
 
-// Key returns what labels are compared by: compatible forms and letters of either case are one
-// (NFKC, then full case folding), spaces count once, and what is invisible does not count. It takes
-// any text, also one that Label refuses.
+// Key returns the form in which labels are compared: NFKC, then full case folding, without
+// invisible characters, and with single spaces. It accepts any text, also one that Label refuses.
 func Key(s string) string {
 	visible := strings.Map(func(r rune) rune {
 		switch {
@@ -77,10 +76,10 @@ func Key(s string) string {
 	return strings.Join(strings.Fields(folded), " ")
 }
 
-// Resembles reports whether a reader may take label for name: their keys are equal but for marks on
-// letters and for the letters and digits of lookAlikes. It is no complete list of confusable
-// characters (Unicode Technical Standard #39 §4), of which no maintained Go package exists; it
-// covers the letters of the system roles.
+// Resembles reports whether a reader may mistake label for name: their keys are equal except for
+// marks on letters and the letters and digits of lookAlikes. lookAlikes covers the letters of the
+// system roles, not all confusable characters (Unicode Technical Standard #39 §4): no maintained Go
+// package has those.
 func Resembles(label, name string) bool { return skeleton(label) == skeleton(name) }
 
 // skeleton reduces a label to the shapes of its letters.
@@ -97,8 +96,7 @@ func skeleton(s string) string {
 // lookAlikes are shapes that are read as a letter of "owner", "admin" or "member". Case is folded
 // before.
 var lookAlikes = strings.NewReplacer(
-	"0", "o", "\u03bf", "o", "\u03c3", "o", "\u043e", "o", "\u0585", "o", "\u1d0f",
-	"o", // Greek, Cyrillic, Armenian, small capital
+	"0", "o", "\u03bf", "o", "\u03c3", "o", "\u043e", "o", "\u0585", "o", "\u1d0f", "o", // Greek, Cyrillic, Armenian
 	"vv", "w", "\u03c9", "w", "\u0461", "w", "\u051d", "w", "\u1d21", "w",
 	"\u03b7", "n", "\u043f", "n", "\u0578", "n", "\u0274", "n",
 	"3", "e", "\u03b5", "e", "\u0435", "e", "\u04bd", "e", "\u1d07", "e",

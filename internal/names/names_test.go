@@ -15,8 +15,9 @@ func TestText_storesOneForm(t *testing.T) {
 	for given, want := range map[string]string{
 		"": "", "  ": "", "owner ": "owner", "\u3000Ada\u00a0Lovelace\u2003": "Ada Lovelace", "Cafe\u0301": "Caf\u00e9",
 		"\r\n\tAda\v": "Ada",
-		"\u0639\u0644\u06cc\u200c\u0631\u0636\u0627": "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627", // Alireza, in Persian
-		"\u0915\u094d\u200d\u0937":                   "\u0915\u094d\u200d\u0937",                   // Devanagari
+		// Alireza, in Persian
+		"\u0639\u0644\u06cc\u200c\u0631\u0636\u0627": "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627",
+		"\u0915\u094d\u200d\u0937":                   "\u0915\u094d\u200d\u0937", // Devanagari
 		"M\u00fcller \u00b7 S\u00f6hne \u2764":       "M\u00fcller \u00b7 S\u00f6hne \u2764",
 		"\u65e5\u672c\u8a9e\u30fb":                   "\u65e5\u672c\u8a9e\u30fb",
 	} {
@@ -26,7 +27,7 @@ func TestText_storesOneForm(t *testing.T) {
 	}
 }
 
-// hidden are code points that show nothing, one of each sort.
+// hidden are invisible code points, one of each category.
 var hidden = []string{
 	"\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u202e", "\u2066", "\u061c", "\u180e", "\U000e0061",
 	"\ufe0f", "\U000e0100",
@@ -67,7 +68,7 @@ func TestLabel_wordOfTwoAlphabetsIsRefused(t *testing.T) {
 	}
 }
 
-func TestKey_ignoresCaseWidthSpacesAndWhatIsInvisible(t *testing.T) {
+func TestKey_ignoresCaseWidthSpacesAndInvisibleCharacters(t *testing.T) {
 	t.Parallel()
 	for _, same := range [][]string{
 		{"owner", "OWNER", " Owner ", "\uff4f\uff57\uff4e\uff45\uff52", "own\u200ber", "\U0001d428wner",
@@ -89,7 +90,7 @@ func TestKey_ignoresCaseWidthSpacesAndWhatIsInvisible(t *testing.T) {
 	}
 }
 
-func TestResembles_whatIsReadAsASystemRole(t *testing.T) {
+func TestResembles_lookAlikesOfSystemRoles(t *testing.T) {
 	t.Parallel()
 	for label, name := range map[string]string{
 		"OWNER": "owner", "0wner": "owner", "\u043ewner": "owner", "\u00f3wn\u1eb9r": "owner", "ovvner": "owner",
@@ -103,20 +104,20 @@ func TestResembles_whatIsReadAsASystemRole(t *testing.T) {
 		"rnember":    "member", "m\u0435mber": "member", "MEMBER\u00a0": "member",
 	} {
 		if !names.Resembles(label, name) {
-			t.Errorf("%+q is not taken for %s", label, name)
+			t.Errorf("%+q does not resemble %s", label, name)
 		}
 	}
 	for _, label := range []string{"owners", "co-owner", "administrator", "members", "support", "owner of billing"} {
 		for _, name := range []string{"owner", "admin", "member"} {
 			if names.Resembles(label, name) {
-				t.Errorf("%q is taken for %s", label, name)
+				t.Errorf("%q resembles %s", label, name)
 			}
 		}
 	}
 }
 
-// FuzzText holds what a stored name can be: visible, normalised, and stored unchanged when it is
-// sent again.
+// FuzzText checks that a stored name is visible and normalised, and that storing it again does not
+// change it.
 func FuzzText(f *testing.F) {
 	for _, s := range append([]string{"Ada", " \u00a0x ", "e\u0301", "\u0639\u200c\u0631", "\xff", "\u1100\u1161"},
 		hidden...) {

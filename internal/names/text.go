@@ -9,12 +9,12 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Text returns the form of a name that is stored: without white space around it, in NFC, every
-// space being U+0020. It fails for a text that holds what a reader cannot see: control and format
-// characters, line breaks, private, unassigned and ignorable code points (Unicode Standard Annex
-// #44). Such a text is refused and not repaired, so that a client never stores another name than it
-// has sent. The joiners of Arabic and Indic scripts are accepted between their letters, where they
-// belong to the spelling (RFC 5892, appendix A.1 and A.2). An empty text is accepted.
+// Text returns the stored form of a name: trimmed, in NFC, with U+0020 for every space. It fails
+// for a text with invisible characters: control and format characters, line breaks, private,
+// unassigned and ignorable code points (Unicode Standard Annex #44). It does not remove them, so
+// that the stored name is the one that the client sent. The joiners of Arabic and Indic scripts are
+// accepted between their letters, where spelling requires them (RFC 5892, appendix A.1 and A.2). An
+// empty text is accepted.
 func Text(s string) (string, error) {
 	if !utf8.ValidString(s) {
 		return "", fmt.Errorf("must be valid UTF-8")
@@ -33,8 +33,8 @@ func Text(s string) (string, error) {
 	return string(runes), nil
 }
 
-// Visible returns the text without the code points that Text refuses. It is for names that another
-// system gives, and that the person cannot correct here.
+// Visible returns the text without the code points that Text refuses. It is for names from another
+// system, which the user cannot correct here.
 func Visible(s string) string {
 	if clean, err := Text(s); err == nil {
 		return clean
@@ -49,12 +49,12 @@ func Visible(s string) string {
 		return r
 	}, strings.ToValidUTF8(s, "")))
 	if err != nil {
-		return "" // what is left after a repair is accepted, see FuzzText
+		return "" // cannot happen, see FuzzText
 	}
 	return kept
 }
 
-// joining are the scripts whose letters a joiner may stand between.
+// joining are the scripts with joiners between letters.
 var joining = []*unicode.RangeTable{
 	unicode.Arabic, unicode.Syriac, unicode.Mongolian, unicode.Nko, unicode.Devanagari, unicode.Bengali,
 	unicode.Gurmukhi, unicode.Gujarati,
@@ -65,8 +65,8 @@ var joining = []*unicode.RangeTable{
 // joiner reports whether r is ZERO WIDTH NON-JOINER or ZERO WIDTH JOINER.
 func joiner(r rune) bool { return r == '\u200c' || r == '\u200d' }
 
-// invisible reports whether r shows nothing of itself. IsGraphic leaves out the categories Cc, Cf,
-// Cn, Co, Cs, Zl and Zp.
+// invisible reports whether r has no visible form. IsGraphic excludes the categories Cc, Cf, Cn,
+// Co, Cs, Zl and Zp.
 func invisible(r rune) bool {
 	const brailleBlank = '\u2800' // a symbol by its category
 	return !unicode.IsGraphic(r) || r == brailleBlank || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point,

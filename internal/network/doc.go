@@ -1,3 +1,3 @@
-// Package network says which client network an address belongs to: what requests of strangers are
-// counted by, and share.
+// Package network returns the client network of an address, by which requests without a session are
+// counted and queued.
 package network

@@ -2,14 +2,13 @@ package network
 
 import "net/netip"
 
-// Of returns what an address is counted by: a customer of IPv6 has a whole /64 to write from (RFC
-// 6177).
+// Of returns the network of an address: an IPv6 client can use any address of its /64 (RFC 6177).
 func Of(ip string) string { return prefix(ip, 64) }
 
 // SiteOf returns the site of an address. An IPv6 site has a /48 (RFC 6177 §2).
 func SiteOf(ip string) string { return prefix(ip, 48) }
 
-// prefix returns the prefix of an IPv6 address, and any other address whole.
+// prefix returns the prefix of an IPv6 address, and any other address as it is.
 func prefix(ip string, bits int) string {
 	address, err := netip.ParseAddr(ip)
 	if err != nil {
@@ -18,6 +17,6 @@ func prefix(ip string, bits int) string {
 	if address = address.Unmap(); address.Is4() {
 		return address.String()
 	}
-	of, _ := address.Prefix(bits) // within the bits of every IPv6 address
+	of, _ := address.Prefix(bits) // fails only for more bits than an address has
 	return of.String()
 }

@@ -1,3 +1,2 @@
-// Package outcomes counts how attempts to sign in and refreshes have ended, in the words of the
-// metrics.
+// Package outcomes counts the outcomes of sign-ins and refreshes, under the names of the metrics.
 package outcomes

@@ -14,32 +14,32 @@ const (
 	Throttled = "throttled"
 	// Busy is an attempt that the password hasher had no capacity for.
 	Busy = "busy"
-	// Refused is an attempt that proves nothing, or not enough.
+	// Refused is an attempt without sufficient proof.
 	Refused = "refused"
-	// Failed is an attempt that was not decided: an outage, a client that has hung up, or something
-	// unforeseen.
+	// Failed is an attempt that was not decided: after an outage, an unexpected error, or because
+	// the client disconnected.
 	Failed = "failed"
-	// Rotated is a refresh that has moved its session on, and Grace one that was given the same
-	// successor again.
+	// Rotated is a refresh that returned new tokens. Grace is one in the reuse window, which
+	// returned the same tokens again.
 	Rotated, Grace = "rotated", "grace"
 	// Reuse is a used refresh token presented after the reuse window, which revokes its session.
 	Reuse = "reuse"
 )
 
-// Counters count how attempts of one kind have ended. Any number of requests may use it at once.
+// Counters count the outcomes of one kind of attempt. They are safe for concurrent use.
 type Counters map[string]*atomic.Int64
 
-// NewCounters returns counters of these ends, each of which they show from the beginning.
-func NewCounters(ends ...string) Counters {
+// NewCounters returns counters of these outcomes, which start at 0.
+func NewCounters(outcomes ...string) Counters {
 	c := Counters{}
-	for _, end := range ends {
-		c[end] = &atomic.Int64{}
+	for _, outcome := range outcomes {
+		c[outcome] = &atomic.Int64{}
 	}
 	return c
 }
 
-// Count counts an attempt that has ended in one of the outcomes that were named.
-func (c Counters) Count(end string) { c[end].Add(1) }
+// Count counts an attempt. It panics for an outcome that was not passed to NewCounters.
+func (c Counters) Count(outcome string) { c[outcome].Add(1) }
 
-// Of returns how many attempts have ended so.
-func (c Counters) Of(end string) int64 { return c[end].Load() }
+// Of returns the number of attempts with an outcome.
+func (c Counters) Of(outcome string) int64 { return c[outcome].Load() }

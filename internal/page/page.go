@@ -10,17 +10,17 @@ import (
 	"tenantry/internal/problem"
 )
 
-// defaultLimit is how many items a page has if the client does not say, as the contract declares.
+// defaultLimit is the number of items of a page if the client sends no limit, as in the contract.
 const defaultLimit = 50
 
-// Window says which page of a list is meant: what comes after a cursor, or the first page, and how
-// many items at most.
+// Window selects a page of a list: the items after a cursor, or from the beginning if it is empty,
+// up to a limit.
 type Window struct {
 	Limit  int
 	Cursor string
 }
 
-// NewWindow returns the window that the parameters of a list name.
+// NewWindow returns the window for the parameters of a list operation.
 func NewWindow(limit *int, cursor *string) Window {
 	w := Window{Limit: defaultLimit}
 	if limit != nil {
@@ -32,8 +32,8 @@ func NewWindow(limit *int, cursor *string) Window {
 	return w
 }
 
-// Cut returns the items of a page, of which one more was read than it takes, and the cursor of the
-// next, "" on the last.
+// Cut returns the items of a page and the cursor of the next page, which is "" for the last page.
+// items may have one item more than the page; it shows that there is a next page.
 func Cut[T any](items []T, w Window, cursor func(last T) string) (kept []T, next string) {
 	if len(items) <= w.Limit {
 		return items, ""
@@ -41,21 +41,20 @@ func Cut[T any](items []T, w Window, cursor func(last T) string) (kept []T, next
 	return items[:w.Limit], cursor(items[w.Limit-1])
 }
 
-// Cursors make and read the cursors of lists that are ordered by id. A cursor is the id that a page
-// has ended with, and a MAC over it and the list, filters included: it is of no use elsewhere, and
-// nobody can make one.
+// Cursors encode and decode the cursors of lists that are ordered by ID. A cursor is the ID of the
+// last item of a page, and a MAC over the ID and the list with its filters: a client can neither
+// forge a cursor nor use it for another list.
 type Cursors struct{ keys [][]byte }
 
-// NewCursors returns the cursors under secret keys: the first makes them, and all of them are
-// taken.
+// NewCursors returns cursors with secret keys: the first signs, and every one verifies.
 func NewCursors(keys [][]byte) Cursors { return Cursors{keys} }
 
-// Encode returns the cursor of what comes after an id.
+// Encode returns the cursor of the items after an ID.
 func (c Cursors) Encode(list string, id uuid.UUID) string {
 	return base64.RawURLEncoding.EncodeToString(append(id[:], mac(c.keys[0], list, id)...))
 }
 
-// Decode returns the id that a cursor stands after: 400 for one that was not made for this list.
+// Decode returns the ID of a cursor. It fails with 400 for a cursor of another list.
 func (c Cursors) Decode(list, cursor string) (uuid.UUID, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	if err == nil && len(raw) == len(uuid.UUID{})+sha256.Size {

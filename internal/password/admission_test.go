@@ -8,21 +8,21 @@ import (
 	"testing"
 )
 
-// line is an admission with one place that is taken and a queue, whose requests are told apart.
+// line is an admission with one permit, which is in use, and a queue of two groups of requests.
 type line struct {
 	*admission
 	crowd, others []*waiter
 }
 
-// arriving lets a request of a share arrive.
+// arriving adds a request of a share to the queue.
 func (l *line) arriving(s Share) *waiter {
 	w := &waiter{s.keys(), make(chan bool, 1)}
 	l.arrive(w)
 	return w
 }
 
-// turns lets requests leave until every other request was admitted, and returns how many of the
-// crowd were admitted before.
+// turns ends admitted requests until every request of others is admitted, and returns how many of
+// the crowd were admitted before.
 func (l *line) turns(t *testing.T) (n int) {
 	t.Helper()
 	admitted := func(all []*waiter) (n int) {
@@ -42,8 +42,9 @@ func (l *line) turns(t *testing.T) (n int) {
 	return admitted(l.crowd)
 }
 
-// T-13: a crowd is served no more often than each of the others, whatever makes it a crowd.
-func TestAdmission_givesEqualPartsToWhoeverACrowdIsOf(t *testing.T) {
+// T-13: requests with a common account, tenant, network or site are together admitted no more often
+// than each other request.
+func TestAdmission_crowdGetsOneEqualPart(t *testing.T) {
 	t.Parallel()
 	victim := Share{"192.0.2.1", "b", "ada", false}
 	for name, crowd := range map[string]func(i int) Share{
@@ -98,8 +99,8 @@ func TestAdmission_givesEqualPartsToWhoeverACrowdIsOf(t *testing.T) {
 	}
 }
 
-// A tenant that was not served for a while has no right to be served alone after that.
-func TestAdmission_keepsNoCreditOfTheIdle(t *testing.T) {
+// A tenant that had no requests for a while must not be served before all others afterwards.
+func TestAdmission_idleTenantGetsNoCredit(t *testing.T) {
 	t.Parallel()
 	l := &line{admission: newAdmission(1, 100)}
 	for range 500 {
@@ -119,9 +120,9 @@ func TestAdmission_keepsNoCreditOfTheIdle(t *testing.T) {
 	}
 }
 
-// P-07: requests that hang up while they wait, or just as they are admitted, lose no permit and
-// free none of another.
-func TestAdmission_losesNoPermitOfRequestsThatHangUp(t *testing.T) {
+// P-07: a request that is cancelled while it waits, or just as it is admitted, neither loses a
+// permit nor releases that of another request.
+func TestAdmission_cancelledRequestsLoseNoPermit(t *testing.T) {
 	t.Parallel()
 	a := newAdmission(2, 50)
 	for range 50 {

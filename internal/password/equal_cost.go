@@ -5,12 +5,12 @@ import (
 	"math"
 )
 
-// Equalise makes the verification of a right password, of a user who must not sign in, cost as much
-// as that of a wrong one.
+// Equalise makes the verification of the correct password of a disabled user cost as much as that
+// of a wrong password.
 func (h *Hasher) Equalise(ctx context.Context, hash, password string) error {
 	p, err := parsePHC(hash)
 	if err != nil {
-		return nil //nolint:nilerr // it was not verified, and has cost as much
+		return nil //nolint:nilerr // Verify has computed a dummy hash of the same cost
 	}
 	return h.equalise(ctx, password, p)
 }
@@ -27,7 +27,7 @@ func (h *Hasher) cost() (memory, passes uint32) {
 	return uint32(highest >> 32), uint32(highest & math.MaxUint32)
 }
 
-// raise makes the cost of p the highest, if it is.
+// raise makes the cost of p the highest cost if it is higher.
 func (h *Hasher) raise(p phcHash) {
 	for {
 		highest := h.highest.Load()
@@ -38,7 +38,7 @@ func (h *Hasher) raise(p phcHash) {
 	}
 }
 
-// equalise computes the difference between the cost of p and the highest cost.
+// equalise computes hashes that cost the difference between p and the highest cost.
 func (h *Hasher) equalise(ctx context.Context, password string, p phcHash) error {
 	for _, rest := range h.saved(p) {
 		if _, err := h.compute(ctx, password, rest); err != nil {
@@ -48,18 +48,18 @@ func (h *Hasher) equalise(ctx context.Context, password string, p phcHash) error
 	return nil
 }
 
-// saved returns hashes that cost together the difference between p and the highest cost. The cost
+// saved returns hashes whose total cost is the difference between p and the highest cost. The cost
 // of argon2id is its memory times its passes.
 func (h *Hasher) saved(p phcHash) (rest []phcHash) {
 	memory, passes := h.cost()
 	cost := int64(memory)*int64(passes) - int64(p.memory)*int64(p.time)
 	if passes := cost / int64(memory); passes > 0 {
-		rest = append(rest, phcHash{memory: memory, time: uint32(passes), threads: 1, salt: h.salt,
-			size: argonKey}) //nolint:gosec // at most maxArgonTime
+		time := uint32(passes) //nolint:gosec // at most maxArgonTime
+		rest = append(rest, phcHash{memory: memory, time: time, threads: 1, salt: h.salt, size: argonKey})
 	}
 	if remainder := cost % int64(memory); remainder >= 1<<10 {
-		rest = append(rest, phcHash{memory: uint32(remainder), time: 1, threads: 1, salt: h.salt,
-			size: argonKey}) //nolint:gosec // less than maxArgonMemory
+		memory := uint32(remainder) //nolint:gosec // less than maxArgonMemory
+		rest = append(rest, phcHash{memory: memory, time: 1, threads: 1, salt: h.salt, size: argonKey})
 	}
 	return rest
 }

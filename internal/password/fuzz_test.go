@@ -8,8 +8,7 @@ import (
 	"tenantry/ent"
 )
 
-// FuzzParsePHC holds that a hash has one spelling, and that none makes the server compute beyond
-// its bounds.
+// FuzzParsePHC checks that an accepted hash has one spelling and parameters within the bounds.
 func FuzzParsePHC(f *testing.F) {
 	h := NewHasher(HashOptions{})
 	f.Add(h.parameters([]byte("sixteen bytes..."), []byte("thirty-two bytes make one key...")).String())
@@ -42,23 +41,24 @@ func FuzzParsePHC(f *testing.F) {
 	})
 }
 
-// FuzzCheckPassword holds that whatever people choose gets an answer, and that no tenant's names
-// lower the bounds.
+// FuzzCheckPassword checks that Check ends for every password, and that a tenant's names do not
+// change the limits of length.
 func FuzzCheckPassword(f *testing.F) {
 	for _, password := range []string{
 		"", "correct horse battery staple", "fourteen chars", strings.Repeat("😀", 15), strings.Repeat("x", 1025),
 		"passwordpassword", "123456789012345",
-		"acme-toolsacme-tools", "Ada Lovelace 1815", "\xff\xfe\xfd", "İİİİİİİİİİİİİİİ", "e\u0301e\u0301e\u0301e\u0301",
+		"acme-toolsacme-tools", "Ada Lovelace 1815", "\xff\xfe\xfd",
+		"İİİİİİİİİİİİİİİ", "e\u0301e\u0301e\u0301e\u0301",
 		strings.Repeat("\u0000", 15), "aaaaaaaaaaaaaaaaaaa1",
 	} {
 		f.Add(password, "acme-tools", "Acme Tools of Sofia", "ada.lovelace@acme.test", 0)
 		f.Add(password, "", "", "", 8)
 	}
-	f.Fuzz(func(t *testing.T, password, slug, name, email string, least int) {
-		home := &ent.Tenant{Slug: slug, Name: name}
-		home.Settings.PasswordMinLength = least
-		if n := utf8.RuneCountInString(password); Check(password, home, email) == nil &&
-			(n < home.Settings.MinPassword() || n > maxPassword) {
+	f.Fuzz(func(t *testing.T, password, slug, name, email string, minimum int) {
+		tenant := &ent.Tenant{Slug: slug, Name: name}
+		tenant.Settings.PasswordMinLength = minimum
+		if n := utf8.RuneCountInString(password); Check(password, tenant, email) == nil &&
+			(n < tenant.Settings.MinPassword() || n > maxPassword) {
 			t.Errorf("%d characters are enough", n)
 		}
 	})

@@ -24,18 +24,18 @@ const (
 
 	minArgonMemory = 19 << 10 // KiB
 	minArgonTime   = 2
-	// Stored parameters above these are not computed: a row that was tampered with must not take
-	// the server's memory.
+	// Stored hashes with higher parameters are not computed: a manipulated row must not exhaust the
+	// server's memory.
 	maxArgonMemory = 256 << 10
 	maxArgonTime   = 16
 
-	// For each hash that is computed at once, so many requests are under way and so many more wait
-	// to be let in, no longer than hashWait. Those would not have their turn in time.
+	// For each concurrent hash, hashRoom requests are admitted and hashQueue more wait for
+	// admission, for hashWait at most.
 	hashRoom, hashQueue = 4, 100
 	hashWait            = 5 * time.Second
 )
 
-// HashOptions are the cost of a hash and how many are computed at once.
+// HashOptions are the cost of a hash and the number of concurrent hashes.
 type HashOptions struct {
 	Concurrency int
 	// MemoryKiB and Time are argon2id's m and t, with p = 1: at least 19456 and 2 (OWASP Password
@@ -43,30 +43,31 @@ type HashOptions struct {
 	MemoryKiB, Time int
 }
 
-// Hasher computes argon2id hashes, a bounded number at once: each takes a core and its memory.
+// Hasher computes a bounded number of argon2id hashes at once: each occupies a core and its memory.
 type Hasher struct {
 	admission    *admission
-	slots        chan struct{}
+	permits      chan struct{}
 	memory, time uint32
 	// highest is the cost of the most expensive hash that this process was configured with or has
-	// verified, as memory << 32 | time. Every password that is not right costs as much, so that
-	// time does not tell which accounts exist (ASVS 6.3.8). Only a restart lowers highest, since
-	// other accounts may have such a hash.
+	// verified, as memory << 32 | time. Every wrong password costs as much, so that the response
+	// time does not disclose which accounts exist (ASVS 6.3.8). Only a restart lowers highest,
+	// since other accounts may have such a hash.
 	highest atomic.Uint64
-	// salt and key are what a password is compared with where there is no hash.
+	// salt and key belong to the dummy hash, which a password is compared with if the user has
+	// none.
 	salt, key []byte
-	// computed is told of each hash before it is computed.
+	// computed is called before each hash is computed.
 	computed func(phcHash)
-	// waited is told how long a turn was waited for.
+	// waited is called with the duration of each wait.
 	waited func(stage string, wait time.Duration)
 }
 
-// NewHasher returns a hasher. Options out of bounds are drawn to the nearest bound.
+// NewHasher returns a hasher. Options out of bounds are set to the nearest bound.
 func NewHasher(opts HashOptions) *Hasher {
-	slots := max(1, opts.Concurrency)
+	concurrency := max(1, opts.Concurrency)
 	h := &Hasher{
-		admission: newAdmission(slots*hashRoom, slots*hashQueue),
-		slots:     make(chan struct{}, slots),
+		admission: newAdmission(concurrency*hashRoom, concurrency*hashQueue),
+		permits:   make(chan struct{}, concurrency),
 		memory:    uint32(min(max(opts.MemoryKiB, minArgonMemory), maxArgonMemory)),
 		time:      uint32(min(max(opts.Time, minArgonTime), maxArgonTime)),
 		waited:    func(string, time.Duration) {},
@@ -77,30 +78,30 @@ func NewHasher(opts HashOptions) *Hasher {
 	return h
 }
 
-// The stages in which a password waits.
+// The stages of the wait for a hash.
 const (
-	// StageAdmission is the wait to be let in, before anything is asked of the database.
+	// StageAdmission is the wait of a request for admission, before it uses the database.
 	StageAdmission = "admission"
-	// StageTurn is the wait of each hash for one of the cores.
+	// StageTurn is the wait of each hash for a permit.
 	StageTurn = "turn"
 )
 
-// Report tells how long each stage was waited for, also by those who gave up. It must be called
-// before anybody hashes beside it.
+// Report sets the function that is called with the duration of each wait, also of a cancelled one.
+// It must be called before the first hash.
 func (h *Hasher) Report(waited func(stage string, wait time.Duration)) { h.waited = waited }
 
-// Waiting returns how many requests are admitted to hashing, or wait for it.
+// Waiting returns how many requests are admitted or wait for admission.
 func (h *Hasher) Waiting() int { return h.admission.size() }
 
 // Running returns how many hashes are computed now.
-func (h *Hasher) Running() int { return len(h.slots) }
+func (h *Hasher) Running() int { return len(h.permits) }
 
 func (h *Hasher) parameters(salt, key []byte) phcHash {
 	return phcHash{memory: h.memory, time: h.time, threads: argonThreads, salt: salt, key: key, size: argonKey}
 }
 
-// Outdated reports whether a hash was computed at a lower cost than this hasher's. One of a higher
-// cost stays: an instance of a new configuration may have made it beside this one.
+// Outdated reports whether a hash was computed at a lower cost than this hasher's. A hash of a
+// higher cost is not outdated: an instance with a newer configuration may have computed it.
 func (h *Hasher) Outdated(hash string) bool {
 	p, err := parsePHC(hash)
 	return err == nil && (p.memory < h.memory || p.time < h.time)
@@ -116,9 +117,9 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	return p.String(), nil
 }
 
-// Verify reports whether the password is the one that was hashed. Where it is not, or there is no
-// hash that can be computed, it costs as much as the most expensive hash. The error is an outage: a
-// queue that is full, never a wrong password.
+// Verify reports whether the password matches the hash. If it does not match, or if the hash is nil
+// or not valid, Verify costs as much as the most expensive hash. Its error is an outage, such as a
+// cancelled wait, and never a wrong password.
 func (h *Hasher) Verify(ctx context.Context, hash *string, password string) (bool, error) {
 	if hash == nil {
 		hash = new(string)
@@ -140,12 +141,12 @@ func (h *Hasher) Verify(ctx context.Context, hash *string, password string) (boo
 	return false, h.equalise(ctx, password, p)
 }
 
-// ErrBusy is the cause of the 503 of a password that is not hashed, because too many others wait.
-var ErrBusy = errors.New("too many passwords wait to be hashed")
+// ErrBusy is the cause of a 503 because too many requests wait for a hash.
+var ErrBusy = errors.New("too many requests wait for a password hash")
 
-// Admit waits until a request may hash passwords, and returns the function that ends its work: 503
-// when too many wait, or for too long. It comes before the database is asked, so that a crowd that
-// signs in takes no connection from other requests.
+// Admit waits until a request may hash passwords, and returns the function that the request calls
+// when it has finished. It fails with 503 if too many requests wait, or after hashWait. Requests
+// call it before they use the database, so that waiting sign-ins hold no connection.
 func (h *Hasher) Admit(ctx context.Context, share Share) (leave func(), err error) {
 	asked := time.Now()
 	defer func() { h.waited(StageAdmission, time.Since(asked)) }()
@@ -155,25 +156,25 @@ func (h *Hasher) Admit(ctx context.Context, share Share) (leave func(), err erro
 	case errors.Is(err, ErrBusy):
 		return nil, problem.Unavailable(ErrBusy)
 	default:
-		return nil, problem.Unavailable(fmt.Errorf("wait to be let in to hash: %w", ctx.Err()))
+		return nil, problem.Unavailable(fmt.Errorf("wait for admission to the password hasher: %w", ctx.Err()))
 	}
 }
 
-// compute returns the key of a password under the parameters of p, in its turn.
+// compute waits for a permit and returns the key of a password under the parameters of p.
 func (h *Hasher) compute(ctx context.Context, password string, p phcHash) ([]byte, error) {
 	_, span := trace.SpanFromContext(ctx).TracerProvider().Tracer("tenantry/internal/password").Start(ctx,
 		"hash a password")
 	defer span.End()
 	asked := time.Now()
 	select {
-	case h.slots <- struct{}{}:
+	case h.permits <- struct{}{}:
 		h.waited(StageTurn, time.Since(asked))
 		span.AddEvent("has its turn")
-		// Held until the hash is done, also for a client that has hung up meanwhile.
-		defer func() { <-h.slots }()
+		// Released after the hash, also if the client has disconnected meanwhile.
+		defer func() { <-h.permits }()
 	case <-ctx.Done():
 		h.waited(StageTurn, time.Since(asked))
-		return nil, problem.Unavailable(fmt.Errorf("wait for a turn to hash: %w", ctx.Err()))
+		return nil, problem.Unavailable(fmt.Errorf("wait for the password hasher: %w", ctx.Err()))
 	}
 	h.computed(p)
 	key := make(chan []byte, 1)
@@ -217,11 +218,10 @@ func parsePHC(s string) (phcHash, error) {
 		return h, errPHC
 	}
 	if h.memory < 8*uint32(h.threads) || h.memory > maxArgonMemory || h.time < 1 || h.time > maxArgonTime ||
-		h.threads < 1 ||
-		h.threads > 16 || len(h.salt) < 8 || len(h.salt) > 64 || len(h.key) < 16 || len(h.key) > 64 {
+		h.threads < 1 || h.threads > 16 || len(h.salt) < 8 || len(h.salt) > 64 || len(h.key) < 16 || len(h.key) > 64 {
 		return h, errPHC
 	}
-	if h.String() != s { // a number written in another way, or a line break, which base64 skips
+	if h.String() != s { // such as a number with leading zeros, or a line break, which base64 ignores
 		return h, errPHC
 	}
 	h.size = uint32(len(h.key)) //nolint:gosec // at most 64

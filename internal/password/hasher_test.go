@@ -50,7 +50,7 @@ func TestHasher(t *testing.T) {
 	}
 }
 
-func TestHasher_knows_what_was_hashed_under_less(t *testing.T) {
+func TestHasher_lowerCostIsOutdated(t *testing.T) {
 	t.Parallel()
 	low, high := NewHasher(HashOptions{}), NewHasher(HashOptions{MemoryKiB: 20 << 10, Time: 3})
 	hash, err := low.Hash(t.Context(), "correct horse battery staple")
@@ -73,19 +73,19 @@ func TestHasher_knows_what_was_hashed_under_less(t *testing.T) {
 	}
 }
 
-func TestHasher_computes_no_more_at_once_than_it_may(t *testing.T) {
+func TestHasher_concurrentHashesAreLimited(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(HashOptions{Concurrency: 1})
-	h.slots <- struct{}{}
-	gone, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	h.permits <- struct{}{}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	_, err := h.Hash(gone, "correct horse battery staple")
+	_, err := h.Hash(ctx, "correct horse battery staple")
 	busy(t, err)
 }
 
-// P-09: a password that is not right costs the same hashes, in memory times passes, for every
-// account: of no user, with a hash of any cost, with one that cannot be computed (P-06), and with
-// the right password of a user who must not sign in.
+// P-09: a failed sign-in costs the same, in memory times passes, for every account: without a user,
+// with a hash of any cost, with a hash that cannot be computed (P-06), and with the correct password
+// of a disabled user.
 func TestHasher_failuresCostAsMuchAsTheMostExpensiveHash(t *testing.T) {
 	t.Parallel()
 	const right = "correct horse battery staple"
@@ -145,9 +145,9 @@ func TestHasher_failuresCostAsMuchAsTheMostExpensiveHash(t *testing.T) {
 	}
 }
 
-// ASVS 15.2.2: a crowd waits outside, and as much of it as cannot be served in time is told so at
-// once.
-func TestHasher_lets_no_more_in_than_it_may(t *testing.T) {
+// ASVS 15.2.2: requests beyond the limit wait for admission, and beyond the queue they are refused
+// at once.
+func TestHasher_fullQueueIsRefused(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(HashOptions{Concurrency: 1})
 	var leave func()
@@ -178,8 +178,8 @@ func TestHasher_lets_no_more_in_than_it_may(t *testing.T) {
 	}
 }
 
-// P-07: a client that hangs up does not free the permit of its hash.
-func TestHasher_finishesTheHashOfAClientThatHangsUp(t *testing.T) {
+// P-07: a client that disconnects does not release the permit of its running hash.
+func TestHasher_cancelledRequestFinishesItsHash(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(HashOptions{Concurrency: 1})
 	ctx, hangUp := context.WithCancel(t.Context())

@@ -13,16 +13,15 @@ import (
 )
 
 const (
-	// maxPassword bounds what is hashed, in code points. A longer one is refused and never cut.
+	// maxPassword is the maximum length of a password, in code points. A longer one is refused and
+	// never truncated.
 	maxPassword = 1024
-	// maxGuessed is how long a password may be, in bytes, to be on anybody's list, repetitions
-	// included.
+	// maxGuessed is the maximum length, in bytes, of a password that is compared with the lists.
 	maxGuessed = 64
-	// minContext is how long a word must be, in bytes, to be one that a password must not be made
-	// of.
+	// minContext is the minimum length, in bytes, of a word that a password must not consist of.
 	minContext = 3
-	// freeDigits is how many digits may be before or behind a word and leave it as easy to guess as
-	// it was: a year, most often.
+	// freeDigits is the number of digits before or after a word that do not make it harder to
+	// guess, such as a year.
 	freeDigits = 4
 
 	digits = "0123456789"
@@ -31,7 +30,7 @@ const (
 //go:embed common_passwords.txt
 var commonPasswords string
 
-// walks are the ways over the keys and the alphabet that people take for a password.
+// walks are common sequences of keys and letters.
 var walks = []string{
 	"01234567890", "09876543210", "abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm",
 	"zxcvbnmasdfghjklqwertyuiop",
@@ -39,37 +38,37 @@ var walks = []string{
 	"qazwsxedcrfvtgbyhnujmikolp",
 }
 
-// Check refuses a new password that is too short for the tenant, too long, or guessed by everybody
-// (NIST SP 800-63B-4 §3.1.1.2). It counts code points, changes nothing and asks for no particular
-// characters, but refuses those that no sign-in may send: whatever a command line or a file accepts
-// must be of use.
-func Check(password string, home *ent.Tenant, email string) error {
+// Check fails for a new password that is too short for the tenant, too long, or easy to guess (NIST
+// SP 800-63B-4 §3.1.1.2). It counts code points and requires no particular characters. It refuses
+// the characters that a sign-in must not send, so that a password from a command line or file can
+// be used.
+func Check(password string, tenant *ent.Tenant, email string) error {
 	if !utf8.ValidString(password) || strings.ContainsFunc(password, unicode.IsControl) {
 		return errors.New("must be UTF-8 without control characters such as a tab or a line break")
 	}
-	switch n, least := utf8.RuneCountInString(password), home.Settings.MinPassword(); {
-	case n < least:
-		return fmt.Errorf("must have at least %d characters", least)
+	switch n, minimum := utf8.RuneCountInString(password), tenant.Settings.MinPassword(); {
+	case n < minimum:
+		return fmt.Errorf("must have at least %d characters", minimum)
 	case n > maxPassword:
 		return fmt.Errorf("must have at most %d characters", maxPassword)
 	case len(password) > maxGuessed:
 		return nil
 	}
 	local, domain, _ := strings.Cut(email, "@")
-	context := []string{"tenantry", home.Slug, plain(home.Slug), plain(home.Name), email, plain(email), plain(local),
-		plain(domain)}
+	context := []string{"tenantry", tenant.Slug, plain(tenant.Slug), plain(tenant.Name), email, plain(email),
+		plain(local), plain(domain)}
 	lower := strings.ToLower(password)
 	switch {
 	case guessed(lower, inList) || guessed(plain(password), inList):
-		return errors.New("is a common password, or is easily made of one")
+		return errors.New("is a common password, or a simple variation of one")
 	case guessed(lower, among(context)) || composed(plain(password), context):
-		return errors.New("is made of the name of the service, of the tenant or of the account")
+		return errors.New("consists of the name of the service, of the tenant or of the account")
 	}
 	return nil
 }
 
-// guessed reports whether a password is a known word, once or repeated, with digits around it that
-// add little.
+// guessed reports whether a password is a known word, once or repeated, with up to freeDigits
+// digits before and after it.
 func guessed(password string, known func(word string) bool) bool {
 	front := strings.TrimLeft(password, digits)
 	word := strings.TrimRight(front, digits)
@@ -78,8 +77,8 @@ func guessed(password string, known func(word string) bool) bool {
 		(repeats(word, known) && before <= freeDigits && (len(after) <= freeDigits || repeats(after, inList)))
 }
 
-// composed reports whether a password is one of the words with what everybody guesses before and
-// behind it.
+// composed reports whether a password is one of the words with an easily guessed text before and
+// after it.
 func composed(password string, words []string) bool {
 	easy := func(rest string) bool {
 		return rest == "" || (len(rest) <= freeDigits && strings.Trim(rest, digits) == "") || guessed(rest, inList) ||
@@ -91,7 +90,8 @@ func composed(password string, words []string) bool {
 	})
 }
 
-// repeats reports whether s is a known word over and over; the last time may be cut short.
+// repeats reports whether s is a known word, repeated any number of times. The last one may be
+// truncated.
 func repeats(s string, known func(word string) bool) bool {
 	for n := minContext; n <= len(s); n++ {
 		if s[n:] == s[:len(s)-n] && known(s[:n]) {
@@ -110,7 +110,7 @@ func among(words []string) func(string) bool {
 	return func(word string) bool { return slices.Contains(words, word) }
 }
 
-// plain is what remains of a text when case and everything but letters and digits are taken away.
+// plain returns the letters and digits of a text, in lower case.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {

@@ -9,7 +9,7 @@ import (
 
 func TestCheckPassword(t *testing.T) {
 	t.Parallel()
-	home := &ent.Tenant{Slug: "acme-tools", Name: "Acme Tools of Sofia"}
+	tenant := &ent.Tenant{Slug: "acme-tools", Name: "Acme Tools of Sofia"}
 	tests := map[string]struct {
 		password string
 		reason   string
@@ -40,26 +40,26 @@ func TestCheckPassword(t *testing.T) {
 		"product":                      {"Tenantry-Tenantry", "service"},
 	}
 	for name, tt := range tests {
-		err := Check(tt.password, home, "ada.lovelace@acme.test")
+		err := Check(tt.password, tenant, "ada.lovelace@acme.test")
 		if (err == nil) != (tt.reason == "") || (err != nil && !strings.Contains(err.Error(), tt.reason)) {
 			t.Errorf("%s: %v, want %q", name, err, tt.reason)
 		}
 	}
 }
 
-// ASVS 6.2.4: at least 3000 that the policy would otherwise let through, at the least length that a
-// tenant may set.
-func TestCommon_passwords_are_refused(t *testing.T) {
+// ASVS 6.2.4: the list has at least 3000 passwords that the policy would otherwise accept, at the
+// lowest minimum length that a tenant may set.
+func TestCheck_commonPasswordsAreRefused(t *testing.T) {
 	t.Parallel()
-	least := 8
-	home := &ent.Tenant{}
-	home.Settings.PasswordMinLength = least
+	minimum := 8
+	tenant := &ent.Tenant{}
+	tenant.Settings.PasswordMinLength = minimum
 	refused := 0
 	for word := range strings.Lines(commonPasswords) {
-		if word = strings.TrimSuffix(word, "\n"); len(word) < least || strings.HasPrefix(word, "# ") {
+		if word = strings.TrimSuffix(word, "\n"); len(word) < minimum || strings.HasPrefix(word, "# ") {
 			continue
 		}
-		if err := Check(strings.ToUpper(word), home, ""); err == nil {
+		if err := Check(strings.ToUpper(word), tenant, ""); err == nil {
 			t.Errorf("%q is accepted", word)
 		}
 		refused++

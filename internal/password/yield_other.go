@@ -2,5 +2,5 @@
 
 package password
 
-// yieldThread does nothing where a thread has no priority of its own.
+// yieldThread does nothing: only Linux has a priority per thread.
 func yieldThread() {}

@@ -17,7 +17,7 @@ import (
 //   - $1, $3, $6: the IDs of address, account and bucket.
 //   - $2, $4, $7: what each begins with, which is one minus its free attempts.
 //   - $5, $8: the excess from which on the account and the bucket count nothing more.
-//   - $9: the account counts only while the counter with this ID is live, unless it is empty.
+//   - $9: if not empty, the account counts only while the counter with this ID has not expired.
 //   - $10: when the counters expire. $11: the time. Both in milliseconds since 1970.
 //   - $12: the ID of the account if its wait does not stop it, else empty.
 //
@@ -98,7 +98,7 @@ func (a *Attempt) count(ctx context.Context, known string) error {
 	now := a.limiter.clock().UnixMilli()
 	err := database.Rows(ctx, a.limiter.client, countAttempt, []any{
 		a.address.id, a.address.first(), a.account.id, a.account.first(), a.account.last(),
-		a.bucket.id, a.bucket.first(), a.bucket.last(), known, now + failuresForgotten.Milliseconds(), now, unwaited,
+		a.bucket.id, a.bucket.first(), a.bucket.last(), known, now + failureWindow.Milliseconds(), now, unwaited,
 	}, func(rows *sql.Rows) error {
 		var id string
 		if err := rows.Scan(&id); err != nil {
@@ -113,8 +113,8 @@ func (a *Attempt) count(ctx context.Context, known string) error {
 	return nil
 }
 
-// settle resets the counters of the account, or refunds the attempt. It also runs for a client that
-// has hung up: a right password is no failure.
+// settle resets the counters of the account, or refunds the attempt. It also runs if the client has
+// disconnected: a correct password must not stay counted as a failure.
 func (a *Attempt) settle(ctx context.Context, reset bool) error {
 	if len(a.counted) == 0 {
 		return nil
@@ -138,8 +138,8 @@ func (a *Attempt) settle(ctx context.Context, reset bool) error {
 	return nil
 }
 
-// expiredAtOnce is how many throttles one statement deletes: an attack from many addresses leaves
-// millions.
+// expiredAtOnce is how many throttles one statement deletes: an attack from many addresses creates
+// millions of them.
 const expiredAtOnce = 1000
 
 // deleteExpired deletes $2 of the throttles that have expired at $1.
@@ -153,13 +153,13 @@ func (l *Limiter) DeleteExpired(ctx context.Context) error {
 	for now := l.clock().UnixMilli(); ; {
 		result, err := l.client.ExecContext(ctx, deleteExpired, now, expiredAtOnce)
 		if err != nil {
-			return fmt.Errorf("forget attempts: %w", err)
+			return fmt.Errorf("delete expired throttles: %w", err)
 		}
-		forgotten, err := result.RowsAffected()
+		deleted, err := result.RowsAffected()
 		if err != nil {
-			return fmt.Errorf("forget attempts: %w", err)
+			return fmt.Errorf("delete expired throttles: %w", err)
 		}
-		if forgotten < expiredAtOnce {
+		if deleted < expiredAtOnce {
 			return nil
 		}
 	}

@@ -11,14 +11,14 @@ import (
 	"tenantry/internal/principal"
 )
 
-// Expired throttles are deleted in batches, however many addresses an attack has come from.
-func TestDeleteExpired_deletes_in_batches(t *testing.T) {
+// An attack from many addresses creates many throttles, which are deleted in batches.
+func TestDeleteExpired_deletesInBatches(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		l, ctx := testLimiter(db.Client), principal.System(t.Context(), "test")
-		const dead = 2*expiredAtOnce + 5
+		const expired = 2*expiredAtOnce + 5
 		now := time.Now().UnixMilli()
-		for i := range dead + 3 {
+		for i := range expired + 3 {
 			expires := now - 1
 			if i < 3 {
 				expires = now + 100_000

@@ -20,23 +20,23 @@ import (
 )
 
 const (
-	// failuresForgotten is how long failures count after the last of them.
-	failuresForgotten = time.Hour
+	// failureWindow is how long failures count after the last of them.
+	failureWindow = time.Hour
 	// networkKnown is how long an account's network is known after the last sign-in from it.
 	networkKnown = 90 * 24 * time.Hour
 
 	// An account has at most maxFailures consecutive failures, at sign-in, change of password, on
 	// every instance (NIST SP 800-63B-4 §3.2.2). Unknown networks use at most the first
 	// unknownFailures of them, known networks at most the first knownFailures, so that an attack
-	// from afar leaves attempts to the owner's networks, and an attack from one of those leaves
-	// attempts to the owner's sessions.
+	// from unknown networks leaves attempts to the owner's networks, and an attack from one of
+	// those leaves attempts to the owner's sessions.
 	unknownFailures, knownFailures, maxFailures = 50, 80, 100
 	// ownFailures is how many consecutive failures one known network, or one user who changes the
 	// password, has at most.
 	ownFailures = 20
 )
 
-// Options are the limits, and what they are counted with.
+// Options are the limits, and the keyring and clock for the counters.
 type Options struct {
 	// Keyring derives the key of the IDs of counters.
 	Keyring keyring.Keyring
@@ -44,7 +44,7 @@ type Options struct {
 	// has to wait. At least 2.
 	AccountAttempts, AddressAttempts int
 	// NetworkFlows and NetworkRegistrations are how many sign-ins at providers a client network may
-	// begin in ten minutes, and how many accounts and tenants it may make in an hour; 0 is no
+	// begin in ten minutes, and how many accounts and tenants it may create in an hour. 0 means no
 	// limit.
 	NetworkFlows, NetworkRegistrations int
 	Clock                              func() time.Time
@@ -81,12 +81,12 @@ type Attempt struct {
 	address, account, bucket counter
 	// counted are the ids of the counters that have counted it.
 	counted []string
-	// known is the ID of the counter that keeps the network known.
+	// known is the ID of the counter that marks the network as known.
 	known string
 	// exceeds says that the attempts of the account for every network are used up, so that a
 	// failure is answered as a wait.
 	exceeds bool
-	// Blind says that the attempt is not compared with the password, but costs the same.
+	// Blind means that the password must not be verified, at the same cost.
 	Blind bool
 }
 
@@ -149,9 +149,9 @@ func (l *Limiter) SpendSignIn(ctx context.Context, ip, account string) (*Attempt
 	return try, nil
 }
 
-// SpendDevice counts an attempt to sign in from a device in which the account has signed in before,
-// apart from every network: nil if the device, or the account over everything, has used its
-// attempts up.
+// SpendDevice counts an attempt to sign in from a device from which the account has signed in
+// before, independently of the networks. It returns nil if the device, or the account in total, has
+// used up its attempts.
 func (l *Limiter) SpendDevice(ctx context.Context, ip, account string, device uuid.UUID) (*Attempt, error) {
 	try := &Attempt{limiter: l, account: l.ofAccount(account, maxFailures, false),
 		bucket: l.ofBucket("device\n" + device.String())}
@@ -167,7 +167,7 @@ func (l *Limiter) SpendDevice(ctx context.Context, ip, account string, device uu
 }
 
 // SpendChange counts an attempt of a signed-in user to change the password: 429 if the address or
-// the user has to wait. Strangers who guess do not make the user wait.
+// the user has to wait. Attempts without a session do not make the user wait.
 func (l *Limiter) SpendChange(ctx context.Context, ip, account string, user uuid.UUID) (*Attempt, error) {
 	try := &Attempt{
 		limiter: l, address: l.ofAddress(ip), account: l.ofAccount(account, maxFailures, false),
@@ -184,8 +184,7 @@ func (l *Limiter) SpendChange(ctx context.Context, ip, account string, user uuid
 	return nil, l.wait(ctx, try.address, try.account, try.bucket)
 }
 
-// wait returns the problem that says how long an attempt that these counters did not count has to
-// wait: no attempt is counted before that.
+// wait returns a 429 with the time until the counters that refused an attempt count one again.
 func (l *Limiter) wait(ctx context.Context, refused ...counter) error {
 	ids := make([]string, len(refused))
 	for i, c := range refused {
@@ -220,14 +219,15 @@ func (a *Attempt) Failed(ctx context.Context, reason error) error {
 }
 
 // Reset refunds the attempt to the address, resets the failures of the account and of the bucket,
-// and keeps the network known.
+// and marks the network as known.
 func (a *Attempt) Reset(ctx context.Context) error { return a.settle(ctx, true) }
 
-// Refund takes the attempt back, for one that was not decided. While the database is down, the
-// attempt stays counted.
+// Refund uncounts an attempt that was not decided. While the database is down, the attempt stays
+// counted.
 func (a *Attempt) Refund(ctx context.Context) { _ = a.settle(ctx, false) }
 
-// knownNetwork is the ID of the counter that exists while the account knows the network.
+// knownNetwork returns the ID of the counter that exists while the network is known for the
+// account.
 func (l *Limiter) knownNetwork(ip, account string) string {
 	return l.id("known\n" + account + "\n" + network.Of(ip))
 }

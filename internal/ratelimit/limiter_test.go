@@ -19,7 +19,7 @@ import (
 	"tenantry/internal/problem"
 )
 
-// testLimiter is a limiter of ten free attempts for an account, at a time that stands still.
+// testLimiter is a limiter with ten free attempts per account and a clock that the test sets.
 func testLimiter(client *ent.Client) *Limiter {
 	now := time.Now().UTC()
 	return &Limiter{client: client, key: []byte("test"), clock: func() time.Time {
@@ -44,7 +44,7 @@ func (l *Limiter) signedIn(tb testing.TB, ctx context.Context, ip, account strin
 	}
 }
 
-// retryAfter returns the wait that an error asks for.
+// retryAfter returns the Retry-After of an error.
 func retryAfter(tb testing.TB, err error) time.Duration {
 	tb.Helper()
 	p, ok := errors.AsType[*problem.Problem](err)
@@ -54,8 +54,8 @@ func retryAfter(tb testing.TB, err error) time.Duration {
 	return p.RetryAfter
 }
 
-// compared sends attempts in parallel, over two instances, until no more are counted although every
-// wait ends, and returns how many passwords would have been compared.
+// compared sends attempts in parallel to two instances, ends every wait, and repeats that until no
+// attempt is counted. It returns how many passwords would have been verified.
 func compared(ctx context.Context, client *ent.Client, clock func() time.Time,
 	attempts ...func(*Limiter) (*Attempt, error)) int64 {
 	var total atomic.Int64
@@ -79,7 +79,7 @@ func compared(ctx context.Context, client *ent.Client, clock func() time.Time,
 
 // NIST SP 800-63B-4 §3.2.2: unknown networks, known networks and the change of the password share
 // 100 consecutive failures, and each leaves some to the next.
-func TestLimiter_countsAtMostAHundredFailuresOverEverything(t *testing.T) {
+func TestLimiter_accountHasAtMostHundredFailures(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		opts.PoolSize = 20
@@ -89,39 +89,39 @@ func TestLimiter_countsAtMostAHundredFailuresOverEverything(t *testing.T) {
 			return func(l *Limiter) (*Attempt, error) { return l.SpendSignIn(ctx, ip, "ada") }
 		}
 		change := func(l *Limiter) (*Attempt, error) { return l.SpendChange(ctx, "127.0.0.1", "ada", user) }
-		var strangers, known []func(*Limiter) (*Attempt, error)
+		var unknown, known []func(*Limiter) (*Attempt, error)
 		for i := range 10 {
-			strangers, known = append(strangers, from(fmt.Sprintf("192.0.2.%d", i))),
+			unknown, known = append(unknown, from(fmt.Sprintf("192.0.2.%d", i))),
 				append(known, from(fmt.Sprintf("198.51.100.%d", i)))
 			testLimiter(db.Client).signedIn(t, ctx, fmt.Sprintf("198.51.100.%d", i), "ada")
 		}
-		if n := compared(ctx, db.Client, clock, strangers...); n != unknownFailures {
+		if n := compared(ctx, db.Client, clock, unknown...); n != unknownFailures {
 			t.Errorf("%d guesses from unknown networks were compared, want %d", n, unknownFailures)
 		}
-		// Another account's networks are not this one's.
+		// A network that is known for another account is unknown for this one.
 		testLimiter(db.Client).signedIn(t, ctx, "192.0.2.1", "bob")
-		if n := compared(ctx, db.Client, clock, strangers...); n != 0 {
+		if n := compared(ctx, db.Client, clock, unknown...); n != 0 {
 			t.Errorf("%d more guesses from unknown networks were compared", n)
 		}
 		if n := compared(ctx, db.Client, clock, known[0]); n != ownFailures {
 			t.Errorf("%d guesses from one known network were compared, want %d", n, ownFailures)
 		}
 		if n := compared(ctx, db.Client, clock,
-			append(strangers, known...)...); n != knownFailures-unknownFailures-ownFailures {
+			append(unknown, known...)...); n != knownFailures-unknownFailures-ownFailures {
 			t.Errorf("%d guesses from the other known networks were compared", n)
 		}
 		if n := compared(ctx, db.Client, clock, change, change, change); n != maxFailures-knownFailures {
 			t.Errorf("%d guesses at the change of the password were compared", n)
 		}
-		if n := compared(ctx, db.Client, clock, append(append(strangers, known...), change)...); n != 0 {
+		if n := compared(ctx, db.Client, clock, append(append(unknown, known...), change)...); n != 0 {
 			t.Errorf("%d guesses beyond a hundred were compared", n)
 		}
 	})
 }
 
-// The Retry-After of an attempt that was not counted ends when an attempt can be counted, for a
-// network that is unknown and during an attack that asks again and again.
-func TestLimiter_saysWhenTheNextAttemptCounts(t *testing.T) {
+// After the Retry-After of a refused attempt, an attempt is counted: for an unknown network, and
+// during an attack that repeats its requests.
+func TestLimiter_retryAfterIsTheTimeOfTheNextAttempt(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		ctx, now := principal.System(t.Context(), "test"), time.Now().UTC()
@@ -138,8 +138,8 @@ func TestLimiter_saysWhenTheNextAttemptCounts(t *testing.T) {
 			}
 		}
 		wait := retryAfter(t, throttled.wait(ctx, throttled.ofAccount("ada", unknownFailures, true)))
-		if wait != failuresForgotten {
-			t.Errorf("wait %v, want %v", wait, failuresForgotten)
+		if wait != failureWindow {
+			t.Errorf("wait %v, want %v", wait, failureWindow)
 		}
 		now = now.Add(wait - time.Second)
 		if try, err := throttled.SpendSignIn(ctx, "203.0.113.1", "ada"); err != nil || !try.Blind {
@@ -152,9 +152,9 @@ func TestLimiter_saysWhenTheNextAttemptCounts(t *testing.T) {
 	})
 }
 
-// A network stays known for 90 days after the last sign-in from it, of every address in an IPv6
-// /64, and longer than the failures are counted.
-func TestLimiter_knowsANetworkForNinetyDays(t *testing.T) {
+// A network stays known for 90 days after the last sign-in from it, with every address of an IPv6
+// /64, and longer than failures are counted.
+func TestLimiter_networkIsKnownForNinetyDays(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		ctx, now := principal.System(t.Context(), "test"), time.Now().UTC()
@@ -182,9 +182,9 @@ func TestLimiter_knowsANetworkForNinetyDays(t *testing.T) {
 	})
 }
 
-// NIST SP 800-63B-4 §3.2.2 counts consecutive failures: a right password ends them, wherever they
-// and it come from.
-func TestLimiter_successEndsTheFailuresOfTheAccount(t *testing.T) {
+// NIST SP 800-63B-4 §3.2.2 limits consecutive failures: a correct password resets them, from any
+// network.
+func TestLimiter_successResetsFailuresOfTheAccount(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		ctx, throttled, d := principal.System(t.Context(), "test"), testLimiter(db.Client), uuid.New()
@@ -194,7 +194,7 @@ func TestLimiter_successEndsTheFailuresOfTheAccount(t *testing.T) {
 		}
 		throttled.signedIn(t, ctx, "192.0.2.1", "ada")
 		throttled.signedIn(t, ctx, "203.0.113.1", "ada") // unknown until now
-		// One failure before each success is never more than one in a row.
+		// With a success after each failure there is never more than one consecutive failure.
 		for round := range 2 * maxFailures {
 			for _, right := range []bool{false, true} {
 				try, err := throttled.SpendDevice(ctx, "192.0.2.2", "ada", d)

@@ -34,8 +34,10 @@ WHERE NOT EXISTS (SELECT 1 FROM throttles AS network WHERE network.id = $1 AND n
 	AND NOT EXISTS (SELECT 1 FROM throttles AS tenant WHERE tenant.id = $3 AND tenant.blocked_until + $4 - $5 > $6)
 ORDER BY spent.place
 ON CONFLICT (id) DO UPDATE SET
-	blocked_until = excluded.blocked_until + CASE WHEN throttles.blocked_until > $5 THEN throttles.blocked_until - $5 ELSE 0 END,
-	expires_at = excluded.expires_at + CASE WHEN throttles.blocked_until > $5 THEN throttles.blocked_until - $5 ELSE 0 END
+	blocked_until = excluded.blocked_until
+		+ CASE WHEN throttles.blocked_until > $5 THEN throttles.blocked_until - $5 ELSE 0 END,
+	expires_at = excluded.expires_at
+		+ CASE WHEN throttles.blocked_until > $5 THEN throttles.blocked_until - $5 ELSE 0 END
 WHERE throttles.blocked_until - $5 + excluded.blocked_until - $5 <= $6`
 
 // SpendFlow counts a sign-in at a provider that a client network begins in a tenant: 429 if it has
@@ -44,15 +46,15 @@ func (l *Limiter) SpendFlow(ctx context.Context, ip, slug string) error {
 	return l.spendOfNetwork(ctx, "flow", ip, slug, l.flows, flowWindow)
 }
 
-// SpendRegistration counts a request of a client network to make an account in a tenant, or a
+// SpendRegistration counts a request of a client network to create an account in a tenant, or a
 // tenant if slug is "": 429 if there were too many.
 func (l *Limiter) SpendRegistration(ctx context.Context, ip, slug string) error {
 	return l.spendOfNetwork(ctx, "registration", ip, slug, l.registrations, registrationWindow)
 }
 
-// spendOfNetwork allows a network limit requests in each window, all of which may come at once, and
-// half as many in one tenant, so that requests to one tenant do not use up the limit of those who
-// share the network. It returns 429 beyond that. A limit of 0 is off.
+// spendOfNetwork allows a network limit requests per window, also in one burst, and half as many in
+// one tenant, so that requests to one tenant do not use up the limit of other clients in the
+// network. It returns 429 beyond that. A limit of 0 turns it off.
 func (l *Limiter) spendOfNetwork(ctx context.Context, kind, ip, slug string, limit int, window time.Duration) error {
 	if limit == 0 {
 		return nil

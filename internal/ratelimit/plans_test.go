@@ -12,8 +12,8 @@ import (
 	"tenantry/internal/principal"
 )
 
-// Counting goes through indexes in a database of 100,000 counters, on the planner's own word.
-func TestHot_statements_use_indexes(t *testing.T) {
+// In a database with 100,000 counters, the plans of the counting statements use indexes only.
+func TestStatements_useIndexes(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		fill(t, db)
@@ -35,10 +35,10 @@ func TestHot_statements_use_indexes(t *testing.T) {
 	})
 }
 
-// intermediate is how SQLite reads the results of a part of a statement.
+// intermediate matches the scan of an intermediate result in a plan of SQLite.
 var intermediate = regexp.MustCompile(`SCAN (counted|settled|CONSTANT ROW)(\n|$)`)
 
-// fill makes 100,000 counters on Postgres, in plain SQL.
+// fill creates 100,000 counters on Postgres, in SQL.
 func fill(t *testing.T, db *database.DB) {
 	t.Helper()
 	series, counters := "generate_series(:first, :last) AS s(n)", 100_000

@@ -34,7 +34,7 @@ func (s *Server) Work(ctx context.Context) {
 	jobs.Go(func() { s.Cache.MaintainShared(ctx) })
 	jobs.Go(func() { s.every(ctx, trimEvery, "trim the change log", s.db.NewChangeTrimmer().Trim) })
 	jobs.Go(func() { s.every(ctx, signing.MaintainEvery, "maintain signing keys", s.keys.Maintain) })
-	jobs.Go(func() { s.every(ctx, forgetEvery, "remove signing keys", s.keys.RemoveGone) })
+	jobs.Go(func() { s.every(ctx, forgetEvery, "remove signing keys", s.keys.DeleteRetired) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "forget attempts", s.Limiter.DeleteExpired) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "mark revoked sessions", s.Sessions.NewRevokedMarker().Run) })
 	jobs.Go(func() { s.every(ctx, forgetEvery, "encrypt client secrets", s.OAuth.NewResealer().Run) })

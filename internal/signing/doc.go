@@ -2,6 +2,7 @@
 //
 //	pending (published) → active (signs) → retiring (verifies) → deleted
 //
-// Keys live in the database, private parts encrypted, so that every instance has the same; each
-// instance does what is due. The package does not know what a token says, or for whom it speaks.
+// The keys are stored in the database, private parts encrypted, and shared by all instances. Each
+// instance publishes, activates and deletes keys when they are due. The package does not know the
+// claims of tokens, or users.
 package signing

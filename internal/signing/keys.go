@@ -24,26 +24,26 @@ import (
 )
 
 const (
-	// MaxLifetime is the longest that any access token lives; one that claims more was not made
-	// here. A key verifies that long after it has stopped signing.
+	// MaxLifetime is the longest lifetime of an access token. A token with a longer one is refused.
+	// A key verifies tokens for MaxLifetime after it has stopped signing.
 	MaxLifetime = 15 * time.Minute
 	// Leeway is how far clocks may be apart.
 	Leeway = 30 * time.Second
 
 	rsaBits = 3072
-	// keyPatience is how long a request waits for a key that this instance does not know.
-	keyPatience = 2 * time.Second
+	// loadTimeout is how long a request waits for a key that this instance has not loaded.
+	loadTimeout = 2 * time.Second
 )
 
-// Key is a key pair in memory. The private part is there for the active key alone.
+// Key is a key pair in memory. Only the active key has its private part.
 type Key struct {
-	// ID is the kid of the tokens that it signs.
+	// ID is the kid of the tokens that the key signs.
 	ID      string
 	Method  jwt.SigningMethod
 	Public  crypto.PublicKey
 	Private crypto.Signer
 	state   signingkey.State
-	// notBefore is when it begins to sign, or has begun.
+	// notBefore is when the key begins to sign.
 	notBefore time.Time
 }
 
@@ -57,7 +57,7 @@ type Set struct {
 	order []*Key
 }
 
-// Options are the rules of keys.
+// Options are the options of Open.
 type Options struct {
 	// Keyring derives the key that encrypts private keys.
 	Keyring keyring.Keyring
@@ -68,8 +68,8 @@ type Options struct {
 	Clock    func() time.Time
 }
 
-// Keys are the keys that sign access tokens and those that still verify them. They live in the
-// database, private parts sealed, so that every instance has the same.
+// Keys are the keys that sign or verify access tokens. They are stored in the database, private
+// parts sealed, and shared by all instances.
 type Keys struct {
 	client   *ent.Client
 	seal     *keyring.Sealer
@@ -78,12 +78,12 @@ type Keys struct {
 	clock    func() time.Time
 	current  atomic.Pointer[Set]
 
-	// loading lets one reader at a time build a view from the one before it, for all who wait.
+	// loading runs one reload at a time, for all callers that wait.
 	loading singleflight.Group
 }
 
-// Open loads the keys and makes the first if there is none. Of several instances that start at once
-// one makes it, and the others take it over.
+// Open loads the keys, and creates the first one if there is none. Of several instances that start
+// at once one creates it, and the others load it.
 func Open(ctx context.Context, client *ent.Client, opts Options) (*Keys, error) {
 	seal, err := opts.Keyring.Sealer(keyring.SigningKey)
 	if err != nil {
@@ -113,12 +113,12 @@ func ofNoTenant(ctx context.Context) context.Context {
 	return principal.System(ctx, "signing keys belong to no tenant")
 }
 
-// load brings the view up to date with everything that was stored before the call. Of those who ask
-// at once one reads, so that ids that somebody invents cost a connection at most.
+// load updates the view to the rows that were stored before the call. Concurrent calls share one
+// query, so that requests with invented key IDs use one connection at most.
 func (k *Keys) load(ctx context.Context) error {
 	shared, err := k.join(ctx)
 	if err == nil && shared {
-		// It may have begun before the call; whatever is under way now has not.
+		// The shared reload may have begun before the call. The next one has not.
 		_, err = k.join(ctx)
 	}
 	return err
@@ -133,7 +133,7 @@ func (k *Keys) join(ctx context.Context) (shared bool, err error) {
 	}
 }
 
-// reload replaces the view if something has changed.
+// reload replaces the view if a key has changed.
 func (k *Keys) reload(ctx context.Context) error {
 	rows, err := k.client.SigningKey.Query().Where(signingkey.Or(
 		signingkey.RetireAtIsNil(), signingkey.RetireAtGT(k.clock()),
@@ -142,7 +142,7 @@ func (k *Keys) reload(ctx context.Context) error {
 		return fmt.Errorf("read signing keys: %w", err)
 	}
 	before := k.current.Load()
-	// A key that has retired is gone: what it signed has expired by then.
+	// The query omits retired keys: the tokens that they signed have expired.
 	set := &Set{byID: make(map[string]*Key, len(rows))}
 	for _, row := range rows {
 		key, err := k.read(row, before.byID[row.Kid])
@@ -164,14 +164,15 @@ func (k *Keys) reload(ctx context.Context) error {
 	return nil
 }
 
-// read returns the key of a row: the known one if it is still the same.
-func (k *Keys) read(row *ent.SigningKey, known *Key) (*Key, error) {
-	if known != nil && known.state == row.State {
-		return known, nil
+// read returns the key of a row. It returns loaded, the key of an earlier view, if its state has
+// not changed.
+func (k *Keys) read(row *ent.SigningKey, loaded *Key) (*Key, error) {
+	if loaded != nil && loaded.state == row.State {
+		return loaded, nil
 	}
 	key := &Key{ID: row.Kid, Method: jwt.GetSigningMethod(string(row.Alg)), state: row.State, notBefore: row.NotBefore}
-	if known != nil {
-		key.Public = known.Public
+	if loaded != nil {
+		key.Public = loaded.Public
 	} else {
 		public, err := x509.ParsePKIXPublicKey(row.PublicKey)
 		if err != nil {
@@ -189,9 +190,8 @@ func (k *Keys) read(row *ent.SigningKey, known *Key) (*Key, error) {
 func (k *Keys) open(row *ent.SigningKey) (crypto.Signer, error) {
 	der, _, err := k.seal.Open(row.PrivateKey, row.Kid)
 	if err != nil {
-		return nil, fmt.Errorf("signing key %s cannot be opened: %w, or under the file secret of another data "+
-			"folder: start with that one",
-			row.Kid, err)
+		return nil, fmt.Errorf("signing key %s cannot be decrypted: %w, or under the file secret of another data "+
+			"folder: start with that secret", row.Kid, err)
 	}
 	private, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
@@ -204,9 +204,9 @@ func (k *Keys) open(row *ent.SigningKey) (crypto.Signer, error) {
 	return signer, nil
 }
 
-// reseal seals under the secret of today what was sealed under the previous one, so that this may
-// go. It happens at start alone: two instances whose secrets are each other's previous one would do
-// it in turns.
+// reseal seals the keys of the previous secret again under the current one, so that the previous
+// secret can be removed. It runs at start only: otherwise two instances whose secrets are each
+// other's previous one would reseal the keys in turns.
 func (k *Keys) reseal(ctx context.Context) error {
 	rows, err := k.client.SigningKey.Query().Where(signingkey.StateNEQ(signingkey.StateRetiring)).All(ctx)
 	if err != nil {
@@ -219,23 +219,23 @@ func (k *Keys) reseal(ctx context.Context) error {
 		}
 		if err := k.client.SigningKey.Update().Where(signingkey.ID(row.ID)).SetPrivateKey(renewed).
 			Exec(ctx); err != nil {
-			return fmt.Errorf("seal signing key %s anew: %w", row.Kid, err)
+			return fmt.Errorf("reseal signing key %s: %w", row.Kid, err)
 		}
 	}
 	return nil
 }
 
-// Current returns the keys as this instance knows them. It is another set when one of them has
-// changed, and only then.
+// Current returns the keys that this instance has loaded. It returns another pointer if, and only
+// if, a key has changed.
 func (k *Keys) Current() *Set { return k.current.Load() }
 
-// Find returns the key of an id, nil if there is none. One that this instance does not know is
-// looked for in the database: another may have made it just now.
+// Find returns the key of an ID, or nil if it does not exist. A key that this instance has not
+// loaded is looked up in the database, since another instance may have created it.
 func (k *Keys) Find(ctx context.Context, kid string) (*Key, error) {
 	if key := k.current.Load().byID[kid]; key != nil {
 		return key, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, keyPatience)
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
 	if err := k.load(ofNoTenant(ctx)); err != nil {
 		return nil, err

@@ -15,36 +15,36 @@ import (
 	"tenantry/internal/database"
 )
 
-// A key is pending (published), then active (it signs), then retiring (it verifies), then gone.
-// Every instance does what is due: each change is conditional on what it was decided upon, so that
-// one of them wins and the others do nothing.
+// A key is pending (published), then active (signs), then retiring (verifies), then deleted. Every
+// instance makes the changes that are due. Each change is conditional on the state that the
+// decision was based on, so that one instance makes it and the others do nothing.
 
 const (
-	// maxJWKSAge is how long verifiers may keep the key set.
+	// maxJWKSAge is how long verifiers may cache the key set at most.
 	maxJWKSAge = 5 * time.Minute
-	// propagation is how long it takes, at most, until every instance publishes what one has
-	// stored.
+	// propagation is the longest time until every instance publishes a key that one has stored.
 	propagation = time.Second
 )
 
-// MaintainEvery is how often Maintain is to be called: what another instance has done is known
-// within a second.
+// MaintainEvery is the interval between calls of Maintain. It is shorter than propagation, so that
+// an instance loads the changes of the others in time.
 const MaintainEvery = propagation / 2
 
-// errLost means that another instance was faster.
-var errLost = errors.New("the signing keys have changed meanwhile")
+// errLost means that another instance has made the change.
+var errLost = errors.New("another instance has changed the signing keys: try again")
 
-// MaxAge is how long verifiers may keep the key set: five minutes, or less where keys live shorter.
+// MaxAge is how long verifiers may cache the key set: five minutes, or less if the rotation is
+// shorter.
 func (k *Keys) MaxAge() time.Duration {
 	return max(time.Second, min(maxJWKSAge, k.rotation-propagation)).Truncate(time.Second)
 }
 
-// lead is how long before it signs a key is published: who has just fetched the set from the last
-// instance to know of the key has fetched it again by then.
+// lead is how long a key is published before it signs. A verifier that has fetched the set just
+// before the last instance published the key fetches it again within that time.
 func (k *Keys) lead() time.Duration { return k.MaxAge() + propagation }
 
-// Maintain learns what other instances have done, and does what is due: it publishes the next key,
-// or lets it sign.
+// Maintain loads the changes of other instances, and creates or activates the next key if that is
+// due.
 func (k *Keys) Maintain(ctx context.Context) error {
 	ctx = ofNoTenant(ctx)
 	if err := k.load(ctx); err != nil {
@@ -68,13 +68,13 @@ func (k *Keys) Maintain(ctx context.Context) error {
 	return k.load(ctx)
 }
 
-// due reports whether the successor of the active key is to be published. An algorithm that was
-// changed is a reason too.
+// due reports whether the successor of the active key must be published. It is due at once if the
+// configured algorithm has changed.
 func (k *Keys) due(active *Key, now time.Time) bool {
 	return active.Method.Alg() != k.alg || !now.Add(k.lead()).Before(active.notBefore.Add(k.rotation))
 }
 
-// end is when the active key should have a successor.
+// end is when the successor of the active key should begin to sign.
 func (k *Keys) end(active *Key) time.Time {
 	if active.Method.Alg() != k.alg {
 		return time.Time{}
@@ -89,14 +89,14 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// make stores a new key, unless another instance has just made one of that state.
+// make stores a new key, unless another instance has just created one of that state.
 func (k *Keys) make(ctx context.Context, state signingkey.State, notBefore time.Time) error {
 	create, err := k.generate(k.client, state, notBefore)
 	if err != nil {
-		return fmt.Errorf("make a signing key: %w", err)
+		return fmt.Errorf("create signing key: %w", err)
 	}
 	if err := create.Exec(ctx); err != nil && !sqlgraph.IsUniqueConstraintError(err) {
-		return fmt.Errorf("make a signing key: %w", err)
+		return fmt.Errorf("create signing key: %w", err)
 	}
 	return nil
 }
@@ -120,8 +120,8 @@ func (k *Keys) generate(client *ent.Client, state signingkey.State, notBefore ti
 		SetPrivateKey(k.seal.Seal(der, kid)).SetState(state).SetNotBefore(notBefore), nil
 }
 
-// activate lets the pending key sign and the active one verify what it has signed, as long as any
-// of that may live.
+// activate makes the pending key active, and the active key retiring until the tokens that it has
+// signed have expired.
 func (k *Keys) activate(ctx context.Context, active, pending *Key) error {
 	err := database.WithTx(ctx, k.client, func(tx *ent.Client) error {
 		if err := k.retire(ctx, tx, active); err != nil {
@@ -131,7 +131,7 @@ func (k *Keys) activate(ctx context.Context, active, pending *Key) error {
 			signingkey.StateEQ(signingkey.StatePending)).
 			SetState(signingkey.StateActive).SetNotBefore(k.clock()).Save(ctx))
 	})
-	return lost(err, "activate a signing key")
+	return lost(err, "activate signing key")
 }
 
 func (k *Keys) retire(ctx context.Context, tx *ent.Client, active *Key) error {
@@ -139,7 +139,7 @@ func (k *Keys) retire(ctx context.Context, tx *ent.Client, active *Key) error {
 		SetState(signingkey.StateRetiring).SetRetireAt(k.clock().Add(MaxLifetime + Leeway + propagation)).Save(ctx))
 }
 
-// changed turns the number of changed rows into an error if there was none.
+// changed returns errLost if no row was changed.
 func changed(n int, err error) error {
 	if err == nil && n == 0 {
 		return errLost
@@ -147,7 +147,7 @@ func changed(n int, err error) error {
 	return err
 }
 
-// lost drops the error of who was not the first.
+// lost returns nil for an error that means that another instance has made the change.
 func lost(err error, doing string) error {
 	if err == nil || errors.Is(err, errLost) || sqlgraph.IsUniqueConstraintError(err) {
 		return nil
@@ -155,19 +155,19 @@ func lost(err error, doing string) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// RemoveGone deletes the keys that nothing alive was signed with.
-func (k *Keys) RemoveGone(ctx context.Context) error {
+// DeleteRetired deletes the retiring keys whose tokens have all expired.
+func (k *Keys) DeleteRetired(ctx context.Context) error {
 	if _, err := k.client.SigningKey.Delete().Where(
 		signingkey.StateEQ(signingkey.StateRetiring), signingkey.RetireAtLT(k.clock()),
 	).Exec(ofNoTenant(ctx)); err != nil {
-		return fmt.Errorf("remove signing keys: %w", err)
+		return fmt.Errorf("delete retired signing keys: %w", err)
 	}
 	return nil
 }
 
-// Rotate publishes the next key, or finds it published, and returns its id and when it begins to
-// sign. With now it signs at once: who verifies with a set that they keep refuses its tokens until
-// they fetch it again.
+// Rotate publishes the next key unless it is already published, and returns its ID and when it
+// begins to sign. If now is set, it begins at once: verifiers that cache the key set refuse its
+// tokens until they fetch the set again.
 func (k *Keys) Rotate(ctx context.Context, now bool) (kid string, begins time.Time, err error) {
 	ctx = ofNoTenant(ctx)
 	if k.current.Load().pending == nil {
@@ -188,13 +188,13 @@ func (k *Keys) Rotate(ctx context.Context, now bool) (kid string, begins time.Ti
 	return set.pending.ID, k.clock(), k.activate(ctx, set.Active, set.pending)
 }
 
-// Revoke deletes a key, and with it every token that it has signed. The pending key, or a new one,
-// signs instead of an active one. It reports whether there was such a key.
-func (k *Keys) Revoke(ctx context.Context, kid string) (found bool, err error) {
+// Revoke deletes a key, so that every token that it has signed is refused. The pending key, or a
+// new one, replaces an active key. revoked reports whether the key existed.
+func (k *Keys) Revoke(ctx context.Context, kid string) (revoked bool, err error) {
 	ctx = ofNoTenant(ctx)
 	err = database.WithTx(ctx, k.client, func(tx *ent.Client) error {
 		n, err := tx.SigningKey.Delete().Where(signingkey.Kid(kid)).Exec(ctx)
-		if found = n > 0; err != nil || !found {
+		if revoked = n > 0; err != nil || !revoked {
 			return err
 		}
 		active, err := tx.SigningKey.Query().Where(signingkey.StateEQ(signingkey.StateActive)).Exist(ctx)
@@ -212,5 +212,5 @@ func (k *Keys) Revoke(ctx context.Context, kid string) (found bool, err error) {
 		}
 		return create.Exec(ctx)
 	})
-	return found, lost(err, "revoke a signing key")
+	return revoked, lost(err, "revoke signing key")
 }

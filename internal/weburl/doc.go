@@ -4,6 +4,6 @@
 //	Canonical   the URL with its scheme, host, port and path in that form
 //	Origin      the origin of a URL, as the header Origin has it (RFC 6454 §6.2)
 //
-// It knows no setting and no feature: those that compare URLs letter by letter refuse a value that
-// is not in this form, and name the form.
+// It knows no setting and no feature. Packages that compare URLs exactly refuse a value that is not
+// in this form, and name the form in the error.
 package weburl

@@ -18,20 +18,20 @@ var (
 	errPort = errors.New("has no valid port")
 )
 
-// standardPorts are left out of a URL of their scheme (WHATWG URL §4.4).
+// standardPorts are omitted from URLs of their scheme (WHATWG URL §4.4).
 var standardPorts = map[string]uint64{"http": 80, "https": 443}
 
-// hostName is a name in lower case. Underscores are no part of host names, but networks of
-// containers resolve them.
+// hostName is a host name in lower case. It accepts underscores, which are not valid in host names,
+// since container networks resolve them.
 var hostName = regexp.MustCompile(`^[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?\.?$`)
 
 // Canonical returns an absolute URL in the form that clients send: scheme and host in lower case,
-// an international name as A-labels, an address in its own spelling, no port that is the scheme's,
-// no dot segments. User, query and fragment stay.
+// an international name as A-labels, an IP address in its canonical form, without the standard port
+// of the scheme, without dot segments. It keeps user, query and fragment.
 func Canonical(s string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimSpace(s))
 	if err != nil || u.Scheme == "" || u.Host == "" || u.Opaque != "" {
-		return nil, errURL // url.Parse would repeat the value, and with it a password
+		return nil, errURL // the error of url.Parse contains the value, which may have a password
 	}
 	given := u.Port()
 	host, err := canonicalHost(u.Hostname())
@@ -110,5 +110,6 @@ func canonicalHost(host string) (string, error) {
 	return host, nil
 }
 
-// number is a last label that makes browsers read a host as an IPv4 address (WHATWG URL §3.5).
+// number matches a last label with which browsers parse a host as an IPv4 address (WHATWG URL
+// §3.5).
 var number = regexp.MustCompile(`^([0-9]+|0x[0-9a-f]*)\.?$`)

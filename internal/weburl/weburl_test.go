@@ -6,7 +6,7 @@ import (
 	"tenantry/internal/weburl"
 )
 
-func TestCanonical_isTheFormThatClientsSend(t *testing.T) {
+func TestCanonical_returnsTheFormThatClientsSend(t *testing.T) {
 	t.Parallel()
 	for given, want := range map[string]string{
 		"https://id.acme.test":               "https://id.acme.test",
@@ -30,7 +30,7 @@ func TestCanonical_isTheFormThatClientsSend(t *testing.T) {
 	}
 }
 
-func TestCanonical_refusesWhatNoClientSends(t *testing.T) {
+func TestCanonical_invalidURLIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, given := range []string{
 		"", "id.acme.test", "id.acme.test:8080", "/a", "https:", "https://", "https://:443", "mailto:ada@acme.test",

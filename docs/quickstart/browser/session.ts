@@ -32,7 +32,7 @@ export class Session {
   #expiresAt = 0;
 
   constructor(private readonly api: string) {
-    // Another tab has signed out, or signed in as somebody else: the access token of this tab is not to be used any more.
+    // Another tab has signed out, or signed in as another user: this tab must not use its access token any more.
     globalThis.addEventListener?.("storage", (event) => {
       if (event.key === refreshTokenKey) this.#accessToken = "";
     });
@@ -79,11 +79,11 @@ export class Session {
     return this.#accessToken !== "" && Date.now() < this.#expiresAt;
   }
 
-  // #refresh exchanges the refresh token for the next one. When it fails without an answer, or with 503, the stored token is still the
-  // one to use: the caller tries again.
+  // #refresh exchanges the refresh token for the next one. After a failure without a response, or with 503, the stored token is still
+  // valid: the caller tries again.
   async #refresh(): Promise<void> {
     const refresh_token = localStorage.getItem(refreshTokenKey);
-    if (!refresh_token) throw new SignedOut("nobody is signed in");
+    if (!refresh_token) throw new SignedOut("not signed in");
     try {
       this.#keep(await this.#post<Tokens>("/api/v1/auth/refresh", { refresh_token }));
     } catch (error) {

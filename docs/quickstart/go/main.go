@@ -60,9 +60,9 @@ func (v *verifier) verify(ctx context.Context, authorization string) (*claims, e
 	return &c, nil
 }
 
-// key returns the key of an id, or nil if the issuer has none. The set is kept for five minutes,
-// and fetched for an unknown id at most every ten seconds, so that made-up ids cost the issuer
-// nothing.
+// key returns the key of an ID, or nil if the issuer does not publish it. The key set is cached for
+// five minutes. For an unknown ID it is fetched again, but not within ten seconds of the last fetch,
+// so that requests with invented IDs do not load the issuer.
 func (v *verifier) key(ctx context.Context, id string) (*jose.JSONWebKey, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -104,7 +104,7 @@ func (v *verifier) fetch(ctx context.Context) error {
 	return nil
 }
 
-// ServeHTTP answers with what the token says of the caller.
+// ServeHTTP answers with the caller's identity from the token.
 func (v *verifier) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c, err := v.verify(r.Context(), r.Header.Get("Authorization"))
 	w.Header().Set("Content-Type", "application/json")

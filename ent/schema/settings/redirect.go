@@ -13,16 +13,16 @@ import (
 	"tenantry/internal/weburl"
 )
 
-// MaxRedirectURI is the length of the longest address that is accepted, in bytes.
+// MaxRedirectURI is the maximum length of a redirect URI, in bytes.
 const MaxRedirectURI = 1000
 
-var errRedirectURI = errors.New("is not an absolute URI that is written in one way only: https, http on this " +
-	"machine, or a scheme of your own such as com.example.app, without user, fragment or dots in the path")
+var errRedirectURI = errors.New("is not an absolute URI in canonical form: https, http on this machine, or a " +
+	"private-use scheme such as com.example.app, without user, fragment or dot segments")
 
-// CheckRedirectURI refuses what browsers and servers may read differently, and what would send a
-// code over the network in the clear. Plain http may lead to this machine (RFC 8252 §7.3), and a
-// scheme of one's own needs a dot (RFC 8252 §7.1). The error names the form that would be accepted,
-// if there is one.
+// CheckRedirectURI fails for a URI that browsers and servers may parse differently, and for one
+// that would send a code over the network without encryption. Plain http is accepted for loopback
+// hosts (RFC 8252 §7.3), and a private-use scheme needs a dot (RFC 8252 §7.1). The error names the
+// accepted form, if there is one.
 func CheckRedirectURI(s string) error {
 	err := checkRedirectURI(s)
 	if err == nil || len(s) > MaxRedirectURI {
@@ -34,7 +34,7 @@ func CheckRedirectURI(s string) error {
 	}
 	form.Fragment, form.RawFragment = "", ""
 	if text := form.String(); checkRedirectURI(text) == nil {
-		return fmt.Errorf("is not in the one form in which it is compared: write %s", text)
+		return fmt.Errorf("is not in canonical form: write %s", text)
 	}
 	return err
 }
@@ -63,8 +63,8 @@ func checkRedirectURI(s string) error {
 	return nil
 }
 
-// onePath reports whether a path means the same to everybody: nothing to resolve, and no separator
-// or control character in disguise.
+// onePath reports whether all parsers agree on a path: it has no dot segments, and no encoded
+// separator or control character.
 func onePath(u *url.URL) bool {
 	for segment := range strings.SplitSeq(u.Path, "/") {
 		name, _, _ := strings.Cut(segment, ";")
@@ -76,9 +76,9 @@ func onePath(u *url.URL) bool {
 		!strings.Contains(strings.ToLower(u.EscapedPath()), "%2f")
 }
 
-// wellFormedHost reports whether the host is a name in lower case without a dot at the end, or an
-// address in its own spelling, and the port one that is not the scheme's. An international name is
-// written as its A-labels.
+// wellFormedHost reports whether the host is a name in lower case without a trailing dot, or an IP
+// address in canonical form, and the port not the standard port of the scheme. An international
+// name must be written as A-labels.
 func wellFormedHost(u *url.URL) bool {
 	host, port := u.Hostname(), u.Port()
 	if n, err := strconv.ParseUint(port, 10, 16); port != "" &&
@@ -93,11 +93,12 @@ func wellFormedHost(u *url.URL) bool {
 
 var standardPort = map[string]uint64{"https": 443, "http": 80}
 
-// hostName is labels of letters, digits and inner hyphens (RFC 1123 §2.1), the last of which begins
-// with a letter: what ends in a number is an address to some (WHATWG URL §3.5).
+// hostName matches labels of letters, digits and inner hyphens (RFC 1123 §2.1). The last label
+// begins with a letter: browsers parse a host that ends in a number as an address (WHATWG URL
+// §3.5).
 var hostName = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
-// Loopback reports whether a host is this machine.
+// Loopback reports whether a host is localhost or a loopback address.
 func Loopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || (err == nil && ip.IsLoopback())

@@ -46,7 +46,7 @@ var refused = []string{
 		strings.Repeat("a", settings.MaxRedirectURI),
 }
 
-func TestRedirectURI_is_written_in_one_way_only(t *testing.T) {
+func TestCheckRedirectURI_acceptsCanonicalFormOnly(t *testing.T) {
 	t.Parallel()
 	for _, s := range acceptable {
 		if err := settings.CheckRedirectURI(s); err != nil {
@@ -60,7 +60,7 @@ func TestRedirectURI_is_written_in_one_way_only(t *testing.T) {
 	}
 }
 
-// FuzzRedirectURI holds what an address that is accepted can be.
+// FuzzRedirectURI checks the properties of accepted redirect URIs.
 func FuzzRedirectURI(f *testing.F) {
 	for _, s := range append(acceptable, refused...) {
 		f.Add(s)
@@ -75,19 +75,19 @@ func FuzzRedirectURI(f *testing.F) {
 		}
 		if ip, err := netip.ParseAddr(u.Hostname()); u.Scheme == "http" && u.Hostname() != "localhost" &&
 			(err != nil || !ip.IsLoopback()) {
-			t.Errorf("%q leads over the network in the clear", s)
+			t.Errorf("%q sends the code over the network without encryption", s)
 		}
 		if host, _, _ := strings.Cut(strings.TrimPrefix(s, "https://"), "/"); u.Scheme == "https" &&
 			!strings.HasPrefix(host, u.Host) {
-			t.Errorf("%q leads to another host for who reads up to the first slash", s)
+			t.Errorf("%q has another host for a parser that reads up to the first slash", s)
 		}
 		if base, err := url.Parse("https://id.example.com/api/"); err != nil || base.ResolveReference(u).String() != s {
-			t.Errorf("%q leads elsewhere when it is resolved", s)
+			t.Errorf("%q changes when it is resolved", s)
 		}
 	})
 }
 
-func TestRedirectURI_errorNamesTheFormThatIsAccepted(t *testing.T) {
+func TestCheckRedirectURI_errorNamesTheAcceptedForm(t *testing.T) {
 	t.Parallel()
 	for given, want := range map[string]string{
 		"https://App.example.com/done":     "write https://app.example.com/done",

@@ -13,8 +13,8 @@ import (
 	_ "github.com/lib/pq" // database/sql driver "postgres"
 )
 
-// keeper stops the server when its standard input ends, so that no server outlives the process that
-// started it, however that ended.
+// keeper stops the server when its standard input ends, so that the server ends with the process
+// that started it.
 const keeper = `trap : INT TERM
 "$@" >"$0/log" 2>&1 &
 while read -r _; do :; done
@@ -22,26 +22,24 @@ kill -INT "$(head -n 1 "$0/data/postmaster.pid")"
 wait
 rm -rf "$0"`
 
-// volatile are the settings of a server that keeps nothing through a crash of the machine, for
-// speed.
+// volatile are the settings of a fast server that loses its data in a crash of the machine.
 var volatile = []string{"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"}
 
-// StartPostgres starts a throw-away server on a free port of 127.0.0.1 and returns its URL and what
-// stops it. A durable one commits as Postgres does by default; any other does not wait for the
-// disk.
+// StartPostgres starts a temporary server on a free port of 127.0.0.1, and returns its URL and a
+// function that stops it. A durable server waits for the disk at each commit; any other does not.
 func StartPostgres(durable bool) (url string, stop func(), err error) {
 	initdb, postgres, err := programs()
 	if err != nil {
 		return "", nil, err
 	}
-	// Short, because a socket's path may have 107 bytes only.
+	// A short path: the path of a socket has at most 107 bytes.
 	dir, err := os.MkdirTemp("", "tenantry-pg-")
 	if err != nil {
 		return "", nil, err
 	}
 	as, err := dropRoot(dir)
 	if err != nil {
-		return "", nil, fmt.Errorf("hand the folder to another user than root: %w", err)
+		return "", nil, fmt.Errorf("change the owner of the folder: %w", err)
 	}
 	data := filepath.Join(dir, "data")
 	create := initialise(initdb, data)
@@ -82,7 +80,7 @@ func StartPostgres(durable bool) (url string, stop func(), err error) {
 	return url, stop, nil
 }
 
-// initialise returns the command that makes the data folder of a server.
+// initialise returns the command that creates the data folder of a server.
 func initialise(initdb, data string) *exec.Cmd {
 	return exec.Command(initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
 }

@@ -111,8 +111,8 @@ func MigrateUp(t testing.TB, opts database.Options) {
 type postgresServer struct {
 	url   string
 	admin *sql.DB
-	// stop is never called: the server stops when this process ends. It is kept because what it
-	// holds ends the server when it is collected.
+	// stop is never called: the server stops when this process ends. The field keeps the keeper's
+	// standard input from being collected, which would stop the server.
 	stop        func()
 	once        sync.Once
 	template    string
@@ -143,8 +143,8 @@ func server(t testing.TB) *postgresServer {
 	return s
 }
 
-// makeTemplate returns the name of a migrated database, which every test binary on the server
-// shares. It gets that name only when it is complete.
+// makeTemplate returns the name of a migrated database that all test binaries on the server share.
+// The database gets that name once it is complete.
 func (s *postgresServer) makeTemplate(t testing.TB) (string, error) {
 	dir, err := migrations.Dir("postgres")
 	if err != nil {
@@ -160,7 +160,7 @@ func (s *postgresServer) makeTemplate(t testing.TB) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer conn.Close() // and with it the lock
+	defer conn.Close() // releases the lock
 	if _, err := conn.ExecContext(t.Context(), "SELECT pg_advisory_lock(7465)"); err != nil {
 		return "", err
 	}
@@ -193,8 +193,8 @@ func clone(t testing.TB, s *postgresServer, template string) database.Options {
 	return postgresOptions(ReplaceDatabase(s.url, name))
 }
 
-// create makes a database from a template, one at a time: Postgres refuses to copy a template that
-// is being copied.
+// create creates a database from a template, one at a time: Postgres refuses to copy a template
+// that is being copied.
 func (s *postgresServer) create(name, template string) error {
 	creating.Lock()
 	defer creating.Unlock()

@@ -1,7 +1,7 @@
 // Package dbtest gives each test a migrated database of its own, SQLite or Postgres.
 //
-// Postgres comes from TENANTRY_TEST_POSTGRES_URL, else from the server programs, started once per
-// test binary: those in the folder TENANTRY_TEST_POSTGRES_BIN, else those on the machine. Each test
-// gets a clone of a migrated template. Where there is no server, the Postgres half says so and is
-// skipped, and with CI=true it fails.
+// The Postgres server is that of TENANTRY_TEST_POSTGRES_URL, or one that is started per test binary
+// with the programs in the folder TENANTRY_TEST_POSTGRES_BIN or those of the machine. Each test
+// gets a clone of a migrated template. Without a server the Postgres half of the tests is skipped
+// with a message; with CI=true it fails.
 package dbtest

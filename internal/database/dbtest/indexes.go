@@ -14,8 +14,8 @@ import (
 var sequential = regexp.MustCompile(`Seq Scan|SCAN `)
 
 // CheckIndexes fails the test if the one statement that run gives to the recorder reads a whole
-// table in the database. Matches of intermediate are removed from the plan first: SQLite reports so
-// how it reads the result of a part of the statement.
+// table in the database. Matches of intermediate are removed from the plan first: that is how
+// SQLite reports the scan of an intermediate result.
 func CheckIndexes(t testing.TB, db *database.DB, recorder *Recorder, name string, run func() error,
 	intermediate *regexp.Regexp) {
 	t.Helper()
@@ -31,8 +31,8 @@ func CheckIndexes(t testing.TB, db *database.DB, recorder *Recorder, name string
 }
 
 // Fill runs an INSERT that creates the rows :first to :last, for rows 0 to the number of rows, and
-// updates the statistics of the planner. Each part ends before the statement deadline on a busy
-// machine.
+// updates the statistics of the planner. It inserts them in parts, so that each ends before the
+// statement deadline on a busy machine.
 func Fill(t testing.TB, db *database.DB, query string, rows int) {
 	t.Helper()
 	for first := 0; first < rows; first += 1_000 {

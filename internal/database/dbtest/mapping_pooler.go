@@ -14,9 +14,9 @@ import (
 )
 
 // mappingPooler imitates a pooler in transaction mode that maps prepared statements, as PgBouncer
-// does from 1.21 on with max_prepared_statements: a client's statement is prepared on whichever
-// server connection runs its next transaction. Start-up parameters that it does not know are
-// ignored. It supports neither COPY nor cancel requests.
+// does from 1.21 on with max_prepared_statements: a client's statement is prepared on the server
+// connection that runs its next transaction. It ignores unknown start-up parameters, and supports
+// neither COPY nor cancel requests.
 type mappingPooler struct {
 	t       testing.TB
 	servers chan *pooledServer
@@ -92,9 +92,9 @@ func (p *mappingPooler) connect(dsn *url.URL) *pooledServer {
 type pooledClient struct {
 	*pgproto3.Backend
 	statements map[string]*pgproto3.Parse
-	// server runs the client's transaction, nil between two.
+	// server runs the client's transaction. It is nil between two transactions.
 	server *pooledServer
-	// injected counts the answers that the client has not asked for.
+	// injected counts the replies to messages that the pooler has added.
 	injected int
 }
 
@@ -127,7 +127,7 @@ func (p *mappingPooler) serve(conn net.Conn) {
 		case *pgproto3.Sync, *pgproto3.Query:
 			status, err := c.relay()
 			if err != nil {
-				return // and with it a connection of the server
+				return // the server connection is closed too
 			}
 			if status == 'I' {
 				p.servers <- c.server
@@ -142,7 +142,7 @@ func (p *mappingPooler) serve(conn net.Conn) {
 	}
 }
 
-// pass hands a message to the server under the server's names of statements.
+// pass sends a message to the server with the server's statement names.
 func (c *pooledClient) pass(message pgproto3.FrontendMessage) error {
 	switch m := message.(type) {
 	case *pgproto3.Parse:
@@ -176,7 +176,8 @@ func (c *pooledClient) pass(message pgproto3.FrontendMessage) error {
 	return nil
 }
 
-// mapped returns the server's name of a statement, which it prepares where it is not.
+// mapped returns the server's name of a statement. It prepares the statement if the server
+// connection lacks it.
 func (c *pooledClient) mapped(name string) string {
 	own, ok := c.statements[name]
 	if !ok {
@@ -190,7 +191,7 @@ func (c *pooledClient) mapped(name string) string {
 	return own.Name
 }
 
-// relay passes the answers to the client until the server is ready again.
+// relay passes the replies to the client until the server is ready again.
 func (c *pooledClient) relay() (status byte, err error) {
 	if err := c.server.Flush(); err != nil {
 		return 0, err
@@ -206,7 +207,7 @@ func (c *pooledClient) relay() (status byte, err error) {
 		}
 		c.Send(message)
 		if ready, ok := message.(*pgproto3.ReadyForQuery); ok {
-			c.injected = 0 // after an error the others are not answered
+			c.injected = 0 // after an error the server does not reply to the others
 			return ready.TxStatus, c.Flush()
 		}
 	}

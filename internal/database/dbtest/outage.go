@@ -16,11 +16,10 @@ import (
 	"tenantry/internal/database"
 )
 
-// Cluster is a Postgres server of one test's own, to be stopped, killed and started again at the
-// same address. It keeps what it has acknowledged through all of that, and would lose it in a power
-// cut alone.
+// Cluster is the Postgres server of one test, which the test can stop, kill and start again at the
+// same address. It keeps acknowledged commits, except after a power cut.
 type Cluster struct {
-	// Options are those of its one database, which was never migrated.
+	// Options are those of its one database, which is empty.
 	database.Options
 
 	t       testing.TB
@@ -30,7 +29,8 @@ type Cluster struct {
 	ended   chan struct{}
 }
 
-// clusterKeeper stops the server with whoever started it, as keeper does, and ends with it.
+// clusterKeeper stops the server with the process that started it, as keeper does, and ends with
+// the server.
 const clusterKeeper = `exec 3<&0
 "$@" >>"$0/log" 2>&1 3<&- &
 server=$!
@@ -51,8 +51,8 @@ func OwnCluster(t testing.TB) *Cluster {
 	return ownCluster(t, initdb, postgres)
 }
 
-// OwnClusterUpTo is OwnCluster of the newest version on the machine that is at most major. Without
-// one the test is skipped for the reason.
+// OwnClusterUpTo is OwnCluster with the newest version on the machine that is at most major.
+// Without such a version the test is skipped with the reason.
 func OwnClusterUpTo(t testing.TB, major int, reason string) *Cluster {
 	t.Helper()
 	dirs, err := binaries()
@@ -70,7 +70,7 @@ func OwnClusterUpTo(t testing.TB, major int, reason string) *Cluster {
 
 func ownCluster(t testing.TB, initdb, postgres string) *Cluster {
 	t.Helper()
-	// Not the test's own folder, whose parent nobody else may enter.
+	// Not t.TempDir: another user may not enter its parent.
 	dir, err := os.MkdirTemp("", "tenantry-pg-")
 	if err != nil {
 		t.Fatal(err)
@@ -105,8 +105,8 @@ func ownCluster(t testing.TB, initdb, postgres string) *Cluster {
 	return c
 }
 
-// Start starts the server and waits until it accepts connections. What a killed one has left behind
-// may refuse the first attempts.
+// Start starts the server and waits until it accepts connections. The files of a killed server may
+// make the first attempts fail.
 func (c *Cluster) Start() {
 	c.t.Helper()
 	err := c.attempt()
@@ -124,7 +124,7 @@ var errEnded = errors.New("it has ended")
 func (c *Cluster) attempt() error {
 	shell := exec.Command("sh", c.command...)
 	shell.SysProcAttr = c.as
-	// Open as long as this process lives, for the keeper to see.
+	// Stays open until this process ends, which stops the keeper.
 	if _, err := shell.StdinPipe(); err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func (c *Cluster) attempt() error {
 	c.ended = ended
 	go func() {
 		defer close(ended)
-		_ = shell.Wait() // its exit code is that of a server which was made to end
+		_ = shell.Wait() // its exit code is that of a stopped server
 	}()
 	go func() { answered <- await(c.URL) }()
 	select {
@@ -146,8 +146,8 @@ func (c *Cluster) attempt() error {
 	}
 }
 
-// Stop sends the server a signal that ends it, and waits until it has ended: SIGINT is Postgres's
-// fast shutdown, SIGQUIT the immediate one, SIGKILL a crash.
+// Stop sends a signal to the server and waits until it has ended. SIGINT is Postgres' fast
+// shutdown, SIGQUIT the immediate one, SIGKILL a crash.
 func (c *Cluster) Stop(sig syscall.Signal) {
 	c.t.Helper()
 	pid, err := c.pid()
@@ -173,8 +173,8 @@ func (c *Cluster) pid() (int, error) {
 	return pid, nil
 }
 
-// Exec runs statements past any pool. Each call opens a connection, which may write whatever the
-// default is.
+// Exec runs statements outside any pool. Each call opens a connection, which may write even if
+// default_transaction_read_only is on.
 func (c *Cluster) Exec(statements ...string) {
 	c.t.Helper()
 	db, err := sql.Open("postgres", c.URL)

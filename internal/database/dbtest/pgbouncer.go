@@ -16,9 +16,9 @@ import (
 	"tenantry/internal/database"
 )
 
-// PgBouncer is a pooler of one test's own in front of a database.
+// PgBouncer is the pooler of one test in front of a database.
 type PgBouncer struct {
-	// Options lead to the database through the pooler.
+	// Options open the database through the pooler.
 	database.Options
 
 	t    testing.TB
@@ -27,8 +27,8 @@ type PgBouncer struct {
 	dsn  *url.URL
 }
 
-// pgbouncerKeeper stops the pooler when its standard input ends, so that it does not outlive the
-// process that started it.
+// pgbouncerKeeper stops the pooler when its standard input ends, so that it ends with the process
+// that started it.
 const pgbouncerKeeper = `exec 3<&0
 "$@" >"$0/log" 2>&1 3<&- &
 pooler=$!
@@ -124,7 +124,7 @@ func (p *PgBouncer) start(program string) {
 	}
 }
 
-// Reload gives the running pooler other settings.
+// Reload changes the settings of the running pooler.
 func (p *PgBouncer) Reload(settings ...string) {
 	p.t.Helper()
 	p.configure(settings)

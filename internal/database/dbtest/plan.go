@@ -9,7 +9,7 @@ import (
 	"tenantry/internal/database"
 )
 
-// Plan returns how the database would run a statement, in its own words.
+// Plan returns the database's EXPLAIN output for a statement.
 func Plan(t testing.TB, db *database.DB, query string, args ...any) string {
 	t.Helper()
 	explain := "EXPLAIN "

@@ -82,8 +82,9 @@ func majorVersion(dir string) (int, error) {
 	return strconv.Atoi(string(found[1]))
 }
 
-// dropRoot gives the folder to a user who is not root and returns what makes a command run as that
-// user: Postgres and PgBouncer refuse to run as root. It returns nil for any other user.
+// dropRoot makes a non-root user the owner of the folder and returns the attributes with which a
+// command runs as that user, since Postgres and PgBouncer refuse to run as root. It returns nil if
+// this process does not run as root.
 func dropRoot(dir string) (*syscall.SysProcAttr, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil

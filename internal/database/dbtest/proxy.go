@@ -11,22 +11,22 @@ import (
 	"tenantry/internal/database"
 )
 
-// Proxy stands between a client and Postgres, to be cut and restored: what the client sees is a
-// server that goes away and comes back.
+// Proxy is a proxy between a client and Postgres that a test can cut and restore: to the client the
+// server is unreachable in between.
 type Proxy struct {
 	t       *testing.T
 	address string
 	target  string
-	// only, if not empty, is the application_name of the connections that are cut and stalled.
+	// only is the application_name of the connections that are cut and stalled. Empty means all.
 	only string
 
 	mu       sync.Mutex
 	listener net.Listener
 	open     map[net.Conn]bool
-	// cut says that connections of that name are refused.
+	// cut refuses connections of that name.
 	cut bool
 
-	// stall is held for writing while nothing passes.
+	// stall is locked for writing while the proxy is stalled.
 	stall sync.RWMutex
 }
 
@@ -95,7 +95,7 @@ func (p *Proxy) Cut() {
 	clear(p.open)
 }
 
-// Stall keeps every connection open and lets nothing pass, as a stopped server does, until the
+// Stall keeps every connection open and forwards no data, as a stopped server does, until the
 // returned function is called.
 func (p *Proxy) Stall() (resume func()) {
 	p.stall.Lock()

@@ -9,16 +9,16 @@ import (
 	"entgo.io/ent/dialect"
 )
 
-// ErrRecorded is what every statement of a Recorder fails with.
+// ErrRecorded is the error of every statement of a Recorder.
 var ErrRecorded = errors.New("recorded")
 
-// Statement is what ent was about to run.
+// Statement is a statement that ent was about to run.
 type Statement struct {
 	Query string
 	Args  []any
 }
 
-// Recorder is a driver of ent that keeps statements instead of running them.
+// Recorder is a driver of ent that records statements instead of running them.
 type Recorder struct {
 	dialect.Driver
 	mu         sync.Mutex

@@ -11,8 +11,8 @@ import (
 	"tenantry/internal/database"
 )
 
-// GiveSessions inserts n live sessions of a user with a password_version, which were last refreshed
-// a second apart, the latest two seconds ago, and updates the planner's statistics.
+// GiveSessions inserts n active sessions of a user with a password_version, last refreshed a second
+// apart, the latest two seconds ago, and updates the planner's statistics.
 func GiveSessions(t testing.TB, db *database.DB, tenant, user uuid.UUID, version, n int) {
 	t.Helper()
 	id, series := "gen_random_uuid()", "generate_series($1::int, $2::int) AS s(n)"

@@ -11,15 +11,17 @@ import (
 	"tenantry/internal/database"
 )
 
-// Standby starts a synchronous standby of a server, until the test ends. It restarts the server.
-// From then on a commit on the server is answered when the standby has it.
+// Standby starts a synchronous standby of a server, until the test ends. It restarts the server,
+// which from then on acknowledges a commit once the standby has it.
 func Standby(t testing.TB, primary *Cluster) *Cluster {
 	t.Helper()
 	standby := OwnCluster(t) // for its folder, port and user
 	standby.Stop(syscall.SIGINT)
-	primary.Stop(syscall.SIGINT) // a copy of a server that runs takes pg_basebackup, which not every distribution of the server has
+	// Copying a running server needs pg_basebackup, which some distributions of PostgreSQL lack.
+	primary.Stop(syscall.SIGINT)
 	connect := "primary_conninfo = '" + primary.URL + "'"
-	copied := exec.Command("sh", "-c", `rm -rf "$2" && cp -a "$1" "$2" && touch "$2/standby.signal" && echo "$3" >>"$2/postgresql.auto.conf"`,
+	copied := exec.Command("sh", "-c", `rm -rf "$2" && cp -a "$1" "$2" && touch "$2/standby.signal" &&
+			echo "$3" >>"$2/postgresql.auto.conf"`,
 		"sh", filepath.Join(primary.dir, "data"), filepath.Join(standby.dir, "data"), connect)
 	copied.SysProcAttr = standby.as
 	if out, err := copied.CombinedOutput(); err != nil {

@@ -7,12 +7,12 @@ import (
 	"testing"
 )
 
-// logLinePrefix is how StatementLog tells the database of a line.
+// logLinePrefix is the log_line_prefix from which StatementLog reads the database of a line.
 const logLinePrefix = "[%d] "
 
-// StatementLog runs do and returns the statements that Postgres logged on the pool's database
-// meanwhile, as the server saw them. The connections of the pool are replaced by new ones, which
-// begin to log. The test is skipped on a server whose log cannot be read.
+// StatementLog runs do and returns the statements that Postgres logged for the pool's database
+// meanwhile. It replaces the connections of the pool by new ones, which log their statements. The
+// test is skipped on a server whose log cannot be read.
 func StatementLog(t *testing.T, db *sql.DB, do func()) []string {
 	t.Helper()
 	s := server(t)
@@ -38,8 +38,8 @@ func StatementLog(t *testing.T, db *sql.DB, do func()) []string {
 		}
 		return log
 	}
-	// The first statement on each connection also prepares it; what counts is what comes after the
-	// mark.
+	// The first statement on each connection is also prepared there. Only the lines after the mark
+	// count.
 	do()
 	if _, err := db.ExecContext(t.Context(), "SELECT '"+mark+"'"); err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func StatementLog(t *testing.T, db *sql.DB, do func()) []string {
 	var statements []string
 	ours := false
 	for line := range strings.Lines(after) {
-		if strings.HasPrefix(line, "\t") { // the statement goes on
+		if strings.HasPrefix(line, "\t") { // the statement continues
 			if ours {
 				statements[len(statements)-1] += line
 			}
@@ -63,14 +63,16 @@ func StatementLog(t *testing.T, db *sql.DB, do func()) []string {
 	return statements
 }
 
-// logFile returns the path of the server's log, by way of which the server itself reads it.
+// logFile returns the path of the server's log, which the server itself reads.
 func logFile(t *testing.T, admin *sql.DB) (path string) {
 	t.Helper()
 	var prefix string
 	var size sql.NullInt64
-	// A server that StartPostgres has started logs beside its data folder.
-	err := admin.QueryRowContext(t.Context(), `SELECT path, current_setting('log_line_prefix'), (pg_stat_file(path, true)).size
-		FROM coalesce(pg_current_logfile('stderr'), regexp_replace(current_setting('data_directory'), '[^/]*$', 'log')) AS path`).
+	// A server of StartPostgres logs to a file beside its data folder.
+	err := admin.QueryRowContext(t.Context(), `SELECT path, current_setting('log_line_prefix'),
+			(pg_stat_file(path, true)).size
+		FROM coalesce(pg_current_logfile('stderr'),
+			regexp_replace(current_setting('data_directory'), '[^/]*$', 'log')) AS path`).
 		Scan(&path, &prefix, &size)
 	if err != nil || !size.Valid || prefix != logLinePrefix {
 		t.Skipf("NOT TESTED BY THE LOG OF POSTGRES: this server needs logging_collector = on, log_line_prefix = '%s', "+

@@ -69,14 +69,17 @@ Every error is a problem document (RFC 9457) of type ` + "`application/problem+j
 }
 ` + "```" + `
 
-- Decide by ` + "`code`" + `. A code keeps its meaning. Later versions may add codes: handle an unknown code by its status.
+- Decide by ` + "`code`" + `. A code keeps its meaning. Later versions may add codes: handle an unknown
+  code by its status.
 - Show ` + "`detail`" + ` to people. Its text may change.
-- ` + "`errors`" + ` names each invalid member of the body (` + "`pointer`" + `, RFC 6901) or parameter (` + "`parameter`" + `).
-- Quote ` + "`request_id`" + `, which is also in the header ` + "`X-Request-Id`" + `, in a support request: the server logs it.
+- ` + "`errors`" + ` names each invalid member of the body (` + "`pointer`" + `, RFC 6901) or parameter
+  (` + "`parameter`" + `).
+- Quote ` + "`request_id`" + `, which is also in the header ` + "`X-Request-Id`" + `, in a support request:
+  the server logs it.
 - 401 has ` + "`WWW-Authenticate`" + `; 429 and 503 have ` + "`Retry-After`" + `, in seconds.
 
-A failed sign-in at a provider redirects to the flow's ` + "`redirect_uri`" + `, if it has one: the parameter ` + "`error_code`" + ` has the code, and
-` + "`error`" + ` the closest error of RFC 6749.
+A failed sign-in at a provider redirects to the flow's ` + "`redirect_uri`" + `, if it has one: the parameter
+` + "`error_code`" + ` has the code, and ` + "`error`" + ` the closest error of RFC 6749.
 `
 
 // markdown returns docs/errors.md.

@@ -15,9 +15,9 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// Clients that hang up in mid-request, again and again, do not cost the pool its connections:
-// lib/pq would give up one that is interrupted.
-func TestPool_keeps_its_connections_when_clients_hang_up(t *testing.T) {
+// Clients that disconnect during requests must not close connections of the pool: lib/pq closes a
+// connection whose statement is interrupted.
+func TestPool_disconnectedClientsCloseNoConnections(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, dbtest.Postgres(t), func(c *config.Config) {
 		c.ServerTiming = false
@@ -52,8 +52,8 @@ func TestPool_keeps_its_connections_when_clients_hang_up(t *testing.T) {
 		"SELECT sessions FROM pg_stat_database WHERE datname = current_database()").Scan(&opened); err != nil {
 		t.Fatal(err)
 	}
-	// Every connection that was ever opened is open still, or was lost: but for those that try for
-	// a pooler at start, and that of the reader of the change log.
+	// Every connection that was opened must still be open, except for those of the pooler probe at
+	// start and that of the reader of the change log.
 	const besides = 3
 	if open := s.DB.SQL.Stats().OpenConnections; open < 2 || opened-open > besides+2 {
 		t.Errorf("of %d connections %d are open", opened, open)
