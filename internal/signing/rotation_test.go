@@ -1,4 +1,4 @@
-package auth_test
+package signing_test
 
 import (
 	"encoding/json"
