@@ -6,9 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/jwt"
-
 	"tenantry/ent/schema/settings"
 	"tenantry/internal/apitest"
 	"tenantry/internal/config"
@@ -158,80 +155,6 @@ func TestFailed_sign_ins_are_alike(t *testing.T) {
 				t.Errorf("%s:\n%s\nwant\n%s", name, got, want)
 			}
 		}
-	})
-}
-
-func TestAccess_token_is_verified_by_another_library(t *testing.T) {
-	t.Parallel()
-	for _, alg := range []string{"ES256", "EdDSA", "RS256"} {
-		t.Run(alg, func(t *testing.T) {
-			t.Parallel()
-			s := apitest.Start(t, dbtest.SQLite(t), func(c *config.Config) { c.JWTAlgorithm = alg })
-			access, _ := s.Login()
-			jwks := s.Expect(http.StatusOK, s.Call("GET", "/.well-known/jwks.json", "", nil))
-			var keys jose.JSONWebKeySet
-			if err := json.Unmarshal(jwks.Body, &keys); err != nil {
-				t.Fatal(err)
-			}
-			token, err := jwt.ParseSigned(access, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			var claims map[string]any
-			if err := token.Claims(keys.Key(token.Headers[0].KeyID)[0], &claims); err != nil {
-				t.Fatal(err)
-			}
-			for _, name := range []string{"iss", "aud", "sub", "exp", "iat", "jti", "client_id", "sid", "tid",
-				"roles"} {
-				if claims[name] == nil {
-					t.Errorf("no claim %s", name)
-				}
-				delete(claims, name)
-			}
-			if len(claims) > 0 {
-				t.Errorf("more claims than needed: %v", claims)
-			}
-			if typ := token.Headers[0].ExtraHeaders["typ"]; typ != "at+jwt" {
-				t.Errorf("typ %v", typ)
-			}
-		})
-	}
-}
-
-func TestToken_is_verified_once_per_request(t *testing.T) {
-	t.Parallel()
-	s := apitest.Start(t, dbtest.SQLite(t))
-	access, _ := s.Login()
-	before := s.Server.Sessions.Verifications()
-	s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me?include=roles,tenant", access, nil))
-	if n := s.Server.Sessions.Verifications() - before; n != 1 {
-		t.Errorf("verified %d times", n)
-	}
-}
-
-func TestUser_and_tenant_are_checked_at_every_request(t *testing.T) {
-	t.Parallel()
-	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := apitest.Start(t, opts)
-		ctx := principal.System(t.Context(), "test")
-		owner := s.Owner()
-		access, refresh := s.Login()
-		check := func(status int) {
-			t.Helper()
-			s.Expect(status, s.Call("GET", "/api/v1/users/me", access, nil))
-			a := s.Expect(status, s.Refresh(refresh))
-			if status == http.StatusOK {
-				refresh = a.Field(t, "refresh_token")
-			}
-		}
-		check(http.StatusOK)
-		s.DB.Client.User.UpdateOne(owner).SetIsActive(false).ExecX(ctx)
-		check(http.StatusUnauthorized)
-		s.DB.Client.User.UpdateOne(owner).SetIsActive(true).ExecX(ctx)
-		s.DB.Client.Tenant.UpdateOneID(owner.TenantID).SetIsActive(false).ExecX(ctx)
-		check(http.StatusUnauthorized)
-		s.DB.Client.Tenant.UpdateOneID(owner.TenantID).SetIsActive(true).ExecX(ctx)
-		check(http.StatusOK)
 	})
 }
 

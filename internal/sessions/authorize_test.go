@@ -1,0 +1,48 @@
+package sessions_test
+
+import (
+	"net/http"
+	"testing"
+
+	"tenantry/internal/apitest"
+	"tenantry/internal/database"
+	"tenantry/internal/database/dbtest"
+	"tenantry/internal/principal"
+)
+
+func TestToken_is_verified_once_per_request(t *testing.T) {
+	t.Parallel()
+	s := apitest.Start(t, dbtest.SQLite(t))
+	access, _ := s.Login()
+	before := s.Server.Sessions.Verifications()
+	s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me?include=roles,tenant", access, nil))
+	if n := s.Server.Sessions.Verifications() - before; n != 1 {
+		t.Errorf("verified %d times", n)
+	}
+}
+
+func TestUser_and_tenant_are_checked_at_every_request(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		s := apitest.Start(t, opts)
+		ctx := principal.System(t.Context(), "test")
+		owner := s.Owner()
+		access, refresh := s.Login()
+		check := func(status int) {
+			t.Helper()
+			s.Expect(status, s.Call("GET", "/api/v1/users/me", access, nil))
+			a := s.Expect(status, s.Refresh(refresh))
+			if status == http.StatusOK {
+				refresh = a.Field(t, "refresh_token")
+			}
+		}
+		check(http.StatusOK)
+		s.DB.Client.User.UpdateOne(owner).SetIsActive(false).ExecX(ctx)
+		check(http.StatusUnauthorized)
+		s.DB.Client.User.UpdateOne(owner).SetIsActive(true).ExecX(ctx)
+		s.DB.Client.Tenant.UpdateOneID(owner.TenantID).SetIsActive(false).ExecX(ctx)
+		check(http.StatusUnauthorized)
+		s.DB.Client.Tenant.UpdateOneID(owner.TenantID).SetIsActive(true).ExecX(ctx)
+		check(http.StatusOK)
+	})
+}
