@@ -2,6 +2,7 @@ package sessions_test
 
 import (
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,8 +16,8 @@ import (
 	"tenantry/internal/principal"
 )
 
-// revocations are what takes a right from somebody, as who has it, and the status that the answer
-// has afterwards.
+// revocations are the ways to revoke a right of a user, with the path of a request that needs the
+// right, and its status afterwards.
 var revocations = []struct {
 	name, path string
 	status     int
@@ -56,99 +57,110 @@ var revocations = []struct {
 		}},
 }
 
-// A session that is revoked on one instance is refused by the others within a second, although they
-// have cached it: while they read the change log, while the connection to it is cut at that moment,
-// and while it hangs; with requests under way that began before.
-func TestRevocation_is_effective_on_other_instances_within_a_second(t *testing.T) {
+// A revocation on one instance takes effect on the others within a second, although they have
+// cached the session: while they read the change log, while their connection to it is cut, and
+// while it hangs; with concurrent requests.
+func TestRevocation_takesEffectOnOtherInstancesWithinASecond(t *testing.T) {
 	t.Parallel()
-	testRevocations(t, func(*config.Config) {}, nil)
+	for _, outage := range []struct {
+		name  string
+		start func(*dbtest.Proxy) (end func())
+	}{
+		{"none", func(*dbtest.Proxy) func() { return func() {} }},
+		{"cut", func(p *dbtest.Proxy) func() { p.Cut(); return p.Restore }},
+		{"hanging", (*dbtest.Proxy).Stall},
+	} {
+		t.Run(outage.name, func(t *testing.T) {
+			t.Parallel()
+			testRevocations(t, outage.start, func(*config.Config) {})
+		})
+		t.Run(outage.name+"_with_redis", func(t *testing.T) {
+			t.Parallel()
+			redis := cachetest.Start(t)
+			testRevocations(t, outage.start, func(c *config.Config) { c.RedisURL = redis.URL })
+		})
+	}
+	t.Run("redis_paused", func(t *testing.T) {
+		t.Parallel()
+		redis := cachetest.Start(t)
+		testRevocations(t, func(*dbtest.Proxy) func() { return redis.Pause() },
+			func(c *config.Config) { c.RedisURL = redis.URL })
+	})
 }
 
-// The same for instances that share what they remember, also while that is out of reach.
-func TestRevocation_is_effective_on_instances_that_share_within_a_second(t *testing.T) {
-	t.Parallel()
-	redis := cachetest.Start(t)
-	testRevocations(t, func(c *config.Config) { c.RedisURL = redis.URL }, redis.Pause)
-}
-
-func testRevocations(t *testing.T, change func(*config.Config), pause func() (resume func())) {
+// testRevocations makes each revocation on one of three instances during an outage. One of the two
+// others reads the change log through the proxy.
+func testRevocations(t *testing.T, startOutage func(*dbtest.Proxy) (end func()), change func(*config.Config)) {
 	t.Helper()
 	opts := dbtest.Postgres(t)
-	proxy, disturbed := dbtest.ThroughProxyOf(t, opts, database.ChangeLogName)
-	acting, others := apitest.Start(t, opts, change), []*apitest.Instance{apitest.Start(t, opts, change),
-		apitest.Start(t, disturbed, change)}
-	acting.CreateTenant("other")
-	acting.CreateUser("other", "owner@other.test", "owner")
-	root, _ := acting.Login()
-	n := 0
-	for _, disturbance := range []struct {
-		name string
-		make func() (end func())
-	}{
-		{"none", func() func() { return func() {} }},
-		{"cut", func() func() { proxy.Cut(); return proxy.Restore }},
-		{"hanging", func() func() { return proxy.Stall() }},
-		{"redis_paused", pause},
-	} {
-		if disturbance.make == nil {
-			continue
+	proxy, proxied := dbtest.ThroughProxyOf(t, opts, database.ChangeLogName)
+	revoking := apitest.Start(t, opts, change)
+	others := []*apitest.Instance{apitest.Start(t, opts, change), apitest.Start(t, proxied, change)}
+	revoking.CreateTenant("other")
+	revoking.CreateUser("other", "owner@other.test", "owner")
+	root, _ := revoking.Login()
+	for _, r := range revocations {
+		revoking.DB.Client.Tenant.Update().Where(tenant.Slug("other")).SetIsActive(true).
+			ExecX(principal.System(t.Context(), "test"))
+		of := revoking.CreateUser("other", strings.ReplaceAll(r.name, "_", "-")+"@other.test", "admin")
+		for _, s := range others {
+			s.CatchUp()
+			s.Expect(http.StatusOK, s.Call("GET", r.path, of.Access, nil))
+			s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", of.Access, nil))
+			if n := s.Call("GET", "/api/v1/users/me", of.Access, nil).Statements(t); n != "0" {
+				t.Errorf("%s: the session is not cached", r.name)
+			}
 		}
-		for _, r := range revocations {
-			n++
-			acting.DB.Client.Tenant.Update().Where(tenant.Slug("other")).SetIsActive(true).
-				ExecX(principal.System(t.Context(), "test"))
-			of := acting.CreateUser("other", "user"+string(rune('a'+n))+"@other.test", "admin")
-			for _, s := range others {
-				s.CatchUp()
-				s.Expect(http.StatusOK, s.Call("GET", r.path, of.Access, nil))
-				s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", of.Access, nil))
-				if n := s.Call("GET", "/api/v1/users/me", of.Access, nil).Statements(t); n != "0" {
-					t.Errorf("%s, %s: nothing is remembered", disturbance.name, r.name)
+		stopClients := startClients(others, r.path, of.Access)
+		endOutage := startOutage(proxy)
+		r.revoke(revoking, root, of)
+		revoked := time.Now()
+		for i, s := range others {
+			for s.Call("GET", r.path, of.Access, nil).Status != r.status {
+				if time.Since(revoked) > 5*time.Second {
+					t.Fatalf("%s: no effect on instance %d", r.name, i)
 				}
 			}
-			var load sync.WaitGroup
-			stop := make(chan struct{})
-			for _, s := range others {
-				for range 4 {
-					load.Go(func() {
-						for {
-							select {
-							case <-stop:
-								return
-							default:
-								s.Call("GET", r.path, of.Access, nil)
-							}
-						}
-					})
-				}
+			if took := time.Since(revoked); took > time.Second {
+				t.Errorf("%s: took effect on instance %d after %s", r.name, i, took)
 			}
-			end := disturbance.make()
-			r.revoke(acting, root, of)
-			revoked := time.Now()
-			for i, s := range others {
-				for s.Call("GET", r.path, of.Access, nil).Status != r.status {
-					if time.Since(revoked) > 5*time.Second {
-						t.Fatalf("%s, %s: instance %d does not hear of it", disturbance.name, r.name, i)
-					}
-				}
-				if took := time.Since(revoked); took > time.Second {
-					t.Errorf("%s, %s: instance %d after %s", disturbance.name, r.name, i, took)
-				}
-			}
-			for range 50 { // and it stays so
-				for _, s := range others {
-					s.Expect(r.status, s.Call("GET", r.path, of.Access, nil))
-				}
-			}
-			close(stop)
-			load.Wait()
-			end()
 		}
+		for range 50 { // no concurrent request makes the session valid again
+			for _, s := range others {
+				s.Expect(r.status, s.Call("GET", r.path, of.Access, nil))
+			}
+		}
+		stopClients()
+		endOutage()
 	}
 }
 
-// What another program writes to the file of SQLite is heard of as well.
-func TestRevocation_by_another_program_on_SQLite(t *testing.T) {
+// startClients has four clients of each instance send requests until stop is called. They pause
+// between requests, because they compete with the test for the processor.
+func startClients(instances []*apitest.Instance, path, access string) (stop func()) {
+	stopped := make(chan struct{})
+	var clients sync.WaitGroup
+	for _, s := range instances {
+		for range 4 {
+			clients.Go(func() {
+				pause := time.NewTicker(10 * time.Millisecond)
+				defer pause.Stop()
+				for {
+					select {
+					case <-stopped:
+						return
+					case <-pause.C:
+						s.Call("GET", path, access, nil)
+					}
+				}
+			})
+		}
+	}
+	return func() { close(stopped); clients.Wait() }
+}
+
+// A write of another program to the SQLite file revokes sessions too.
+func TestRevocation_byAnotherProgramOnSQLite(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.SQLite(t)
 	s := apitest.Start(t, opts)
@@ -157,14 +169,14 @@ func TestRevocation_by_another_program_on_SQLite(t *testing.T) {
 	s.CatchUp()
 	s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", access, nil))
 	if n := s.Call("GET", "/api/v1/users/me", access, nil).Statements(t); n != "0" {
-		t.Error("nothing is remembered")
+		t.Error("the session is not cached")
 	}
 	other := dbtest.Open(t, database.Options{DataDir: opts.DataDir})
 	other.Client.User.Update().SetIsActive(false).ExecX(principal.System(t.Context(), "test"))
 	changed := time.Now()
 	for s.Call("GET", "/api/v1/users/me", access, nil).Status != http.StatusUnauthorized {
 		if time.Since(changed) > time.Second {
-			t.Fatal("not within a second")
+			t.Fatal("the session is accepted after a second")
 		}
 	}
 }
