@@ -34,7 +34,7 @@ func TestSignIn_beside_a_deactivation_leaves_no_session(t *testing.T) {
 			both.Go(func() {
 				hers = s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(ada.Email, apitest.OwnerPassword))
 			})
-			time.Sleep(time.Duration(round) * 5 * time.Millisecond)
+			time.Sleep(time.Duration(round) * 5 * time.Millisecond) // each round at a later moment of the sign-in
 			set(false)
 			both.Wait()
 			set(true)
