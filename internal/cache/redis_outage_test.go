@@ -42,6 +42,9 @@ var disturbances = []struct {
 // While Redis fails the cache answers quickly and with current values. Afterwards it shares again.
 func TestShared_failingRedisCausesNoErrorAndNoOldValue(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("makes Redis fail")
+	}
 	for _, disturbance := range disturbances {
 		t.Run(disturbance.name, func(t *testing.T) {
 			t.Parallel()
@@ -79,6 +82,9 @@ func TestShared_failingRedisCausesNoErrorAndNoOldValue(t *testing.T) {
 // A late response is not used as the response of another command (CVE-2025-29923).
 func TestShared_lateResponsesAreNotMixedUp(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("makes Redis slow")
+	}
 	redis := cachetest.Start(t)
 	a, b := join(t, redis.URL), join(t, redis.Delayed(300*time.Millisecond))
 	const values = 200

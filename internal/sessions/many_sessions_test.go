@@ -72,6 +72,9 @@ func revive(s *apitest.Instance, u *ent.User) {
 // bounded number of rows, and revokes every session.
 func TestSignOut_of_a_user_with_many_sessions(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("creates 100,000 sessions")
+	}
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
 		sessions := manySessions

@@ -76,12 +76,18 @@ func TestRevocation_takesEffectOnOtherInstancesWithinASecond(t *testing.T) {
 		})
 		t.Run(outage.name+"_with_redis", func(t *testing.T) {
 			t.Parallel()
+			if testing.Short() {
+				t.Skip("makes the change log fail for the Redis tier")
+			}
 			redis := cachetest.Start(t)
 			testRevocations(t, outage.start, func(c *config.Config) { c.RedisURL = redis.URL })
 		})
 	}
 	t.Run("redis_paused", func(t *testing.T) {
 		t.Parallel()
+		if testing.Short() {
+			t.Skip("makes Redis fail")
+		}
 		redis := cachetest.Start(t)
 		testRevocations(t, func(*dbtest.Proxy) func() { return redis.Pause() },
 			func(c *config.Config) { c.RedisURL = redis.URL })

@@ -125,6 +125,9 @@ func TestRevocation_notifyURLOfAnotherDatabaseIsIgnored(t *testing.T) {
 // revocation works as before.
 func TestRevocation_acrossAFailover(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("kills a server")
+	}
 	primary := dbtest.OwnCluster(t)
 	dbtest.MigrateUp(t, primary.Options)
 	standby := dbtest.Standby(t, primary)
