@@ -11,7 +11,7 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// a session has an identity of the server's own, whatever the client brings.
+// the server chooses the ID of a session, and ignores one that the client sends.
 func TestSignIn_adoptsNoSessionOfTheClient(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {

@@ -14,7 +14,7 @@ import (
 	"tenantry/internal/principal"
 )
 
-func TestSign_in_to_sign_out(t *testing.T) {
+func TestSession_fromSignInToSignOut(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
@@ -24,24 +24,24 @@ func TestSign_in_to_sign_out(t *testing.T) {
 			t.Errorf("signed in as %q", got)
 		}
 		if strings.Contains(string(me.Body), "roles") || strings.Contains(string(me.Body), `"tenant"`) {
-			t.Errorf("related objects that nobody asked for: %s", me.Body)
+			t.Errorf("related objects that were not requested: %s", me.Body)
 		}
 		full := s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me?include=roles,tenant", access, nil))
 		if !strings.Contains(string(full.Body), `"name":"owner"`) ||
 			!strings.Contains(string(full.Body), `"slug":"acme"`) {
-			t.Errorf("include was not heard: %s", full.Body)
+			t.Errorf("include is ignored: %s", full.Body)
 		}
 		changed := s.Expect(http.StatusOK,
 			s.Call("PATCH", "/api/v1/users/me", access, map[string]string{"full_name": "Zoe\u0308"}))
 		if got := changed.Field(t, "full_name"); got != "Zo\u00eb" {
 			t.Errorf("full name %q is not in NFC", got)
 		}
-		// NFC makes three code points of one.
+		// NFC turns one code point into three.
 		s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/users/me", access,
 			map[string]string{"full_name": strings.Repeat("\ufb2c", 200)}))
 		next := s.Expect(http.StatusOK, s.Refresh(refresh))
 		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", next.Field(t, "access_token"), nil))
-		for range 2 { // also for a token that is dead already
+		for range 2 { // also for a revoked token
 			s.Expect(http.StatusNoContent,
 				s.Call("POST", "/api/v1/auth/logout", "", map[string]string{"refresh_token": refresh}))
 		}
@@ -98,7 +98,7 @@ func TestRegister(t *testing.T) {
 	})
 }
 
-// failingSignIns makes accounts that cannot sign in and returns a request of each class that must
+// failingSignIns creates accounts that cannot sign in and returns a request of each class that must
 // fail like any other (ASVS 6.3.8). It needs the tenant acme with its owner.
 func failingSignIns(s *apitest.Instance) map[string]map[string]string {
 	s.Helper()
@@ -126,8 +126,8 @@ func failingSignIns(s *apitest.Instance) map[string]map[string]string {
 	}
 }
 
-// ASVS 6.3.8: whatever was wrong, the client cannot tell.
-func TestFailed_sign_ins_are_alike(t *testing.T) {
+// ASVS 6.3.8: the response does not tell the client why a sign-in failed.
+func TestSignIn_failuresAreAlike(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
@@ -158,7 +158,7 @@ func TestFailed_sign_ins_are_alike(t *testing.T) {
 	})
 }
 
-func TestPassword_is_hashed_anew_when_the_cost_rises(t *testing.T) {
+func TestPassword_isRehashedAtAHigherCost(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		old := apitest.Start(t, opts)
@@ -174,7 +174,7 @@ func TestPassword_is_hashed_anew_when_the_cost_rises(t *testing.T) {
 		if !strings.HasPrefix(renewed, "$argon2id$v=19$m=20480,t=2,p=1$") {
 			t.Errorf("stored %s", renewed)
 		}
-		old.Login() // by the old instance, which does not go back
+		old.Login() // by the old instance, which keeps the higher cost
 		if *s.Owner().PasswordHash != renewed {
 			t.Error("hashed again")
 		}

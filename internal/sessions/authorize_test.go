@@ -12,7 +12,7 @@ import (
 	"tenantry/internal/principal"
 )
 
-func TestToken_is_verified_once_per_request(t *testing.T) {
+func TestAuthorize_verifiesTheTokenOnce(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, dbtest.SQLite(t))
 	access, _ := s.Login()
@@ -23,7 +23,7 @@ func TestToken_is_verified_once_per_request(t *testing.T) {
 	}
 }
 
-func TestUser_and_tenant_are_checked_at_every_request(t *testing.T) {
+func TestAuthorize_checksUserAndTenant(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
@@ -49,8 +49,8 @@ func TestUser_and_tenant_are_checked_at_every_request(t *testing.T) {
 	})
 }
 
-// Postgres itself says what was asked of it: one statement, and no table beyond the projection's.
-func TestAuth_check_is_one_statement_in_the_log_of_postgres(t *testing.T) {
+// The log of Postgres has one statement for the authorisation of a request.
+func TestAuthorize_isOneStatement(t *testing.T) {
 	t.Parallel()
 	opts := dbtest.Postgres(t)
 	s := apitest.Start(t, opts)
@@ -62,7 +62,7 @@ func TestAuth_check_is_one_statement_in_the_log_of_postgres(t *testing.T) {
 	})
 	statements = slices.DeleteFunc(statements, func(s string) bool {
 		return strings.Contains(s, `FROM "signing_keys"`)
-	}) // a job's
+	}) // of a background job
 	if len(statements) != 1 || !strings.Contains(statements[0], "JOIN") ||
 		!strings.Contains(statements[0], "refresh_tokens") {
 		t.Errorf("%d statements: %q", len(statements), statements)

@@ -16,7 +16,7 @@ import (
 	"tenantry/internal/principal"
 )
 
-func TestToken_of_one_tenant_is_nothing_in_another(t *testing.T) {
+func TestAccessToken_isNotValidInAnotherTenant(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
@@ -34,15 +34,15 @@ func TestToken_of_one_tenant_is_nothing_in_another(t *testing.T) {
 		}
 		s.Expect(http.StatusBadRequest, s.Call("GET", "/api/v1/users/me?tenant=other&tenant_id="+other.ID.String(),
 			access, nil))
-		// A session whose user is moved to another tenant behind the policy's back authorises
-		// nobody.
+		// A deleted session is refused.
 		s.DB.Client.RefreshToken.Delete().ExecX(ctx)
 		s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", access, nil))
 	})
 }
 
-// J-10: nothing of a token is believed, nor told, whose signature is wrong.
-func TestExpired_token_is_refused_like_any_other(t *testing.T) {
+// J-10: a token with an invalid signature is refused, and the response does not say whether it has
+// expired.
+func TestAccessToken_expiredIsRefusedAsInvalid(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		var later atomic.Int64
@@ -55,7 +55,7 @@ func TestExpired_token_is_refused_like_any_other(t *testing.T) {
 	})
 }
 
-func TestOther_secrets_are_no_access_tokens_and_these_are_nothing_else(t *testing.T) {
+func TestAccessToken_otherSecretsAreRefused(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
@@ -81,7 +81,7 @@ func TestOther_secrets_are_no_access_tokens_and_these_are_nothing_else(t *testin
 	})
 }
 
-func TestTenant_in_a_body_is_no_way_out_of_the_tokens(t *testing.T) {
+func TestAccessToken_tenantInTheBodyIsRefused(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)

@@ -50,7 +50,7 @@ func TestAccessToken_claimsAreDocumentedAndImpersonal(t *testing.T) {
 	})
 }
 
-func TestAccess_token_is_verified_by_another_library(t *testing.T) {
+func TestAccessToken_isVerifiedByAnotherLibrary(t *testing.T) {
 	t.Parallel()
 	for _, alg := range []string{"ES256", "EdDSA", "RS256"} {
 		t.Run(alg, func(t *testing.T) {

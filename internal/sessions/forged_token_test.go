@@ -23,7 +23,7 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// refuse fails the test unless the token is refused in the words that every other is refused in.
+// refuse fails the test unless the token is refused with the response to every invalid token.
 func refuse(s *apitest.Instance, name, token string) {
 	s.Helper()
 	a := s.Call("GET", apitest.MePath, token, nil)
@@ -33,7 +33,7 @@ func refuse(s *apitest.Instance, name, token string) {
 	}
 }
 
-// forger has everything of a token but the key.
+// forger has the header and the claims of a valid token, without its key.
 type forger struct {
 	testing.TB
 	header map[string]any
@@ -51,8 +51,8 @@ func newForger(t testing.TB, genuine string) forger {
 	return f
 }
 
-// forge signs what the genuine token says with another key. Its header has more, and not what is
-// nil of it.
+// forge returns the claims of the valid token, signed with another key. more is added to its
+// header; a nil value removes the member.
 func (f forger) forge(method jwt.SigningMethod, key any, more map[string]any) string {
 	f.Helper()
 	token := jwt.NewWithClaims(method, f.claims)
@@ -70,7 +70,7 @@ func (f forger) forge(method jwt.SigningMethod, key any, more map[string]any) st
 	return signed
 }
 
-func TestToken_under_another_key_is_refused_and_no_key_is_fetched(t *testing.T) {
+func TestAccessToken_ofAnotherKeyIsRefusedAndNoKeyFetched(t *testing.T) {
 	t.Parallel()
 	var fetched atomic.Int64
 	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -120,7 +120,7 @@ func TestToken_under_another_key_is_refused_and_no_key_is_fetched(t *testing.T) 
 	s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, access, nil))
 }
 
-func TestToken_under_another_algorithm_is_refused(t *testing.T) {
+func TestAccessToken_ofAnotherAlgorithmIsRefused(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, dbtest.SQLite(t))
 	access, _ := s.Login()
@@ -170,7 +170,7 @@ func TestToken_under_another_algorithm_is_refused(t *testing.T) {
 	}
 }
 
-func TestToken_altered_in_any_place_is_refused(t *testing.T) {
+func TestAccessToken_alteredIsRefused(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, dbtest.SQLite(t))
 	access, _ := s.Login()
@@ -198,9 +198,9 @@ func TestToken_altered_in_any_place_is_refused(t *testing.T) {
 	}
 }
 
-// Not parallel: it counts what is allocated. The limit on headers is the listener's, which is not
-// there.
-func TestToken_of_a_million_dots_is_not_looked_at(t *testing.T) {
+// Not parallel: it counts allocated bytes. It calls the handler without the listener, which limits
+// the length of headers.
+func TestAccessToken_ofAMillionDotsIsNotParsed(t *testing.T) {
 	s := apitest.Start(t, dbtest.SQLite(t))
 	r := httptest.NewRequestWithContext(t.Context(), "GET", apitest.MePath, http.NoBody)
 	r.Header.Set("Authorization", "Bearer "+strings.Repeat(".", 1_000_000))
@@ -215,7 +215,7 @@ func TestToken_of_a_million_dots_is_not_looked_at(t *testing.T) {
 	}
 	runtime.ReadMemStats(&after)
 	if each := (after.TotalAlloc - before.TotalAlloc) / requests; each > 64<<10 {
-		t.Errorf("%d bytes are allocated for each", each)
+		t.Errorf("each request allocates %d bytes", each)
 	}
-	refuse(s, "as many dots as are looked at", strings.Repeat(".", 8_000))
+	refuse(s, "as many dots as are parsed", strings.Repeat(".", 8_000))
 }
