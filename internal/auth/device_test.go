@@ -16,8 +16,8 @@ import (
 )
 
 // P-12: during an attack, also from the owner's own network, the right password is accepted from a
-// device in which the account has signed in, and its token helps nobody else.
-func TestOwner_getsInFromAKnownDeviceDuringAnAttack(t *testing.T) {
+// device on which the account has signed in. The device token is of no use for other accounts.
+func TestThrottle_knownDeviceSignsInDuringAnAttack(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		clock, few := apitest.StoppedClock(), func(c *config.Config) { c.SignInAddressAttempts = 20 }
@@ -51,15 +51,15 @@ func TestOwner_getsInFromAKnownDeviceDuringAnAttack(t *testing.T) {
 			}
 		})
 		<-begun
-		const elsewhere = "198.51.100.1" // an attacker is in the network as well, which has to wait
+		const blocked = "198.51.100.1" // the network of an attacker, which has to wait
 		for range 5 {
-			a := s.Expect(http.StatusOK, from(s, elsewhere, with(apitest.OwnerEmail, apitest.OwnerPassword, device)))
+			a := s.Expect(http.StatusOK, from(s, blocked, with(apitest.OwnerEmail, apitest.OwnerPassword, device)))
 			if n := a.Statements(t); n != "4" {
 				t.Errorf("%s statements", n)
 			}
 			device = a.Field(t, "device_token")
 		}
-		exhaust := func() { // what a success has reset
+		exhaust := func() { // spends the attempts that a success has reset
 			for i := range 20 {
 				from(s, fmt.Sprintf("192.0.2.%d", i), apitest.Credentials(apitest.OwnerEmail, "a guess"))
 			}
@@ -67,17 +67,17 @@ func TestOwner_getsInFromAKnownDeviceDuringAnAttack(t *testing.T) {
 		exhaust()
 		for name, token := range map[string]string{"none": "", "another account's": others, "a forged one": "_" +
 			device[1:]} {
-			if a := from(s, elsewhere, with(apitest.OwnerEmail, apitest.OwnerPassword,
+			if a := from(s, blocked, with(apitest.OwnerEmail, apitest.OwnerPassword,
 				token)); a.Status != http.StatusTooManyRequests {
 				t.Errorf("with %s: %d", name, a.Status)
 			}
 		}
-		// It is no credential, and no way to guess.
+		// A device token is no credential, and allows no further guesses.
 		for range 10 {
-			s.Expect(http.StatusUnauthorized, from(s, elsewhere, with(apitest.OwnerEmail, "a guess", device)))
+			s.Expect(http.StatusUnauthorized, from(s, blocked, with(apitest.OwnerEmail, "a guess", device)))
 		}
 		s.Expect(http.StatusTooManyRequests,
-			from(s, elsewhere, with(apitest.OwnerEmail, apitest.OwnerPassword, device)))
+			from(s, blocked, with(apitest.OwnerEmail, apitest.OwnerPassword, device)))
 		waited(s)
 		s.Expect(http.StatusOK, from(s, "203.0.113.50", with(apitest.OwnerEmail, apitest.OwnerPassword, device)))
 		stop()

@@ -11,7 +11,7 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// evaluated returns how many of the answers tell that the password was compared.
+// evaluated returns the number of answers for which the password was compared.
 func evaluated(answers []apitest.Answer) (n int) {
 	for _, a := range answers {
 		if a.Status == http.StatusUnauthorized || a.Status == http.StatusUnprocessableEntity {
@@ -21,9 +21,9 @@ func evaluated(answers []apitest.Answer) (n int) {
 	return n
 }
 
-// Networks from which other users of the tenant have signed in give nobody further guesses at an
+// Networks from which other users of the tenant have signed in allow no further guesses at an
 // account, over two instances and in parallel.
-func TestGuesses_fromNetworksOfOtherUsersShareOneCount(t *testing.T) {
+func TestThrottle_networksOfOtherUsersShareOneCount(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		clock := apitest.StoppedClock()

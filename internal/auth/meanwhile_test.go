@@ -16,9 +16,9 @@ import (
 	"tenantry/internal/principal"
 )
 
-// A sign-in that has found the user active, and is busy with the password while they are made
-// inactive, begins no session that would be there when they may act again.
-func TestSignIn_beside_a_deactivation_leaves_no_session(t *testing.T) {
+// A user is deactivated while a sign-in that has read them as active compares the password. The
+// sign-in leaves no session that would be valid after the user is activated again.
+func TestSignIn_concurrentDeactivationLeavesNoSession(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
@@ -29,37 +29,38 @@ func TestSignIn_beside_a_deactivation_leaves_no_session(t *testing.T) {
 				map[string]any{"is_active": active}))
 		}
 		for round := range 8 {
-			var hers apitest.Answer
+			var signIn apitest.Answer
 			var both sync.WaitGroup
 			both.Go(func() {
-				hers = s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(ada.Email, apitest.OwnerPassword))
+				signIn = s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(ada.Email, apitest.OwnerPassword))
 			})
-			time.Sleep(time.Duration(round) * 5 * time.Millisecond)
+			time.Sleep(time.Duration(round) * 5 * time.Millisecond) // each round at a later moment of the sign-in
 			set(false)
 			both.Wait()
 			set(true)
-			if hers.Status == http.StatusOK {
-				s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", hers.Field(t, "access_token"), nil))
-				s.Expect(http.StatusUnauthorized, s.Refresh(hers.Field(t, "refresh_token")))
+			if signIn.Status == http.StatusOK {
+				s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", signIn.Field(t, "access_token"),
+					nil))
+				s.Expect(http.StatusUnauthorized, s.Refresh(signIn.Field(t, "refresh_token")))
 			}
 		}
 	})
 }
 
-// What goes while a request refers to it is no error of the server's.
-func TestWhat_is_deleted_beside_a_request_is_no_500(t *testing.T) {
+// A row that is deleted while a request refers to it causes no 500.
+func TestRequest_concurrentDeletionIsNoServerError(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
 		access, _ := s.Login()
 		beside := func(what string, deleted string, request func() apitest.Answer, allowed ...int) {
 			t.Helper()
-			var gone, got apitest.Answer
+			var deletion, got apitest.Answer
 			var both sync.WaitGroup
 			both.Go(func() { got = request() })
-			both.Go(func() { gone = s.Call("DELETE", deleted, access, nil) })
+			both.Go(func() { deletion = s.Call("DELETE", deleted, access, nil) })
 			both.Wait()
-			s.Expect(http.StatusNoContent, gone)
+			s.Expect(http.StatusNoContent, deletion)
 			if !slices.Contains(allowed, got.Status) {
 				t.Errorf("%s: %d %s", what, got.Status, got.Body)
 			}
@@ -68,10 +69,10 @@ func TestWhat_is_deleted_beside_a_request_is_no_500(t *testing.T) {
 			slug := fmt.Sprintf("gone%d", i)
 			s.CreateTenant(slug)
 			ctx := principal.System(t.Context(), "test")
-			home := s.DB.Client.Tenant.Query().Where(tenant.Slug(slug)).OnlyX(ctx)
-			s.DB.Client.Tenant.UpdateOne(home).SetSettings(settings.Tenant{Registration: settings.RegistrationOpen}).
+			created := s.DB.Client.Tenant.Query().Where(tenant.Slug(slug)).OnlyX(ctx)
+			s.DB.Client.Tenant.UpdateOne(created).SetSettings(settings.Tenant{Registration: settings.RegistrationOpen}).
 				ExecX(ctx)
-			beside("register", "/api/v1/tenants/"+home.ID.String(), func() apitest.Answer {
+			beside("register", "/api/v1/tenants/"+created.ID.String(), func() apitest.Answer {
 				return s.Call("POST", "/api/v1/auth/register", "",
 					map[string]string{"tenant": slug, "email": "ada@" + slug + ".test",
 						"password": apitest.OwnerPassword})

@@ -12,7 +12,7 @@ import (
 	"tenantry/internal/sessions"
 )
 
-func TestPasswordOutcome_tells_who_had_to_wait_from_who_was_wrong(t *testing.T) {
+func TestPasswordOutcome_distinguishesWaitsFromWrongPasswords(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[string]error{
 		outcomes.OK:               nil,

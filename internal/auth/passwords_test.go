@@ -14,7 +14,7 @@ import (
 	"tenantry/internal/principal"
 )
 
-func TestChange_of_password_ends_other_sessions(t *testing.T) {
+func TestPasswordChange_revokesOtherSessions(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		first, second := apitest.Start(t, opts), apitest.Start(t, opts)
@@ -75,7 +75,7 @@ func TestChange_of_password_ends_other_sessions(t *testing.T) {
 }
 
 // ASVS 6.2.4 and 6.2.11, wherever a password is set. Every one of them is long enough.
-func TestPassword_that_everybody_guesses_is_refused(t *testing.T) {
+func TestPassword_commonIsRefused(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)

@@ -19,7 +19,7 @@ import (
 	"tenantry/internal/principal"
 )
 
-// from signs in as the client of an address, which a trusted proxy tells.
+// from signs in from the address of a client, which a trusted proxy has forwarded.
 func from(s *apitest.Instance, ip string, body map[string]string) apitest.Answer {
 	s.Helper()
 	encoded, err := json.Marshal(body)
@@ -38,14 +38,13 @@ func from(s *apitest.Instance, ip string, body map[string]string) apitest.Answer
 	return s.Send(r)
 }
 
-// waited lets every wait be over.
+// waited ends every wait.
 func waited(s *apitest.Instance) {
 	s.DB.Client.Throttle.Update().SetBlockedUntil(0).ExecX(principal.System(s.Context(), "test"))
 }
 
-// decided fails unless as many of the answers as want are a decision on the password, and the
-// others a wait. On a machine that is too busy to decide all of them, an answer may be an outage
-// instead of a decision.
+// decided fails the test unless the password was compared for want answers, and the others have to
+// wait. On a machine that is too busy to compare all of them, an answer may be a 503 instead.
 func decided(t *testing.T, want int, answers []apitest.Answer) {
 	t.Helper()
 	n, busy := 0, 0
@@ -66,7 +65,7 @@ func decided(t *testing.T, want int, answers []apitest.Answer) {
 	}
 }
 
-func TestGuesses_in_parallel_over_two_instances_are_counted_before_they_are_hashed(t *testing.T) {
+func TestThrottle_parallelGuessesAreCountedBeforeHashing(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		clock := apitest.StoppedClock()
@@ -89,14 +88,14 @@ func TestGuesses_in_parallel_over_two_instances_are_counted_before_they_are_hash
 	})
 }
 
-func TestGuesses_from_one_address_are_counted_whatever_it_says_of_itself(t *testing.T) {
+func TestThrottle_untrustedForwardedAddressIsIgnored(t *testing.T) {
 	t.Parallel()
 	few := func(c *config.Config) { c.SignInAddressAttempts = 5 }
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.StartAt(t, opts, apitest.StoppedClock(), few)
 		answers := make([]apitest.Answer, 20)
 		for i := range answers {
-			// Nobody is a trusted proxy here.
+			// No trusted proxy is configured.
 			answers[i] = from(s, fmt.Sprintf("192.0.2.%d", i), apitest.Credentials(fmt.Sprintf("user%d@acme.test", i),
 				"a guess"))
 		}
@@ -119,7 +118,7 @@ func TestGuesses_from_one_address_are_counted_whatever_it_says_of_itself(t *test
 	})
 }
 
-func TestWait_grows_to_a_minute_and_success_ends_it(t *testing.T) {
+func TestThrottle_waitGrowsToAMinuteAndEndsWithSuccess(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		clock := apitest.StoppedClock()
@@ -165,7 +164,7 @@ func TestWait_grows_to_a_minute_and_success_ends_it(t *testing.T) {
 	})
 }
 
-func TestOwner_getsInFromAKnownNetworkDuringAnAttack(t *testing.T) {
+func TestThrottle_knownNetworkSignsInDuringAnAttack(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		clock := apitest.StoppedClock()
@@ -205,7 +204,7 @@ func TestOwner_getsInFromAKnownNetworkDuringAnAttack(t *testing.T) {
 	})
 }
 
-func TestChange_of_password_is_no_way_to_guess_it(t *testing.T) {
+func TestThrottle_countsGuessesOfPasswordChanges(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		clock := apitest.StoppedClock()
@@ -226,7 +225,7 @@ func TestChange_of_password_is_no_way_to_guess_it(t *testing.T) {
 
 // ASVS 6.3.8: a client that shares a network with a user does not learn from waits, or from the
 // statements of a request, that the account exists.
-func TestWaits_are_alike_for_accounts_that_do_not_exist(t *testing.T) {
+func TestThrottle_unknownAccountsWaitLikeOthers(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.StartAt(t, opts, apitest.StoppedClock(), apitest.BehindProxy)
@@ -252,7 +251,7 @@ func TestWaits_are_alike_for_accounts_that_do_not_exist(t *testing.T) {
 	})
 }
 
-func TestStrangers_do_not_keep_anybody_from_changing_the_password(t *testing.T) {
+func TestThrottle_foreignGuessesDoNotBlockPasswordChanges(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.StartAt(t, opts, apitest.StoppedClock(), apitest.BehindProxy)
@@ -271,8 +270,8 @@ func TestStrangers_do_not_keep_anybody_from_changing_the_password(t *testing.T) 
 	})
 }
 
-// Whoever hangs up before the answer has not failed.
-func TestRight_password_of_an_impatient_client_is_no_failure(t *testing.T) {
+// A client that closes the connection before the answer has not failed.
+func TestThrottle_abortedRequestOfTheRightPasswordIsNotCounted(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.StartAt(t, opts, apitest.StoppedClock())

@@ -75,6 +75,9 @@ func flood(s *apitest.Instance, connections int, body map[string]string) (stop f
 // T-13: a tenant whose sign-ins fill the queue of password hashes takes no sign-in from another.
 func TestFlood_ofOneTenantStopsNoSignInOfAnother(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("occupies the processor")
+	}
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts, func(c *config.Config) { c.PasswordHashConcurrency = 1 })
 		s.CreateTenant("other")
@@ -104,6 +107,9 @@ func TestFlood_ofOneTenantStopsNoSignInOfAnother(t *testing.T) {
 // known by the network or by the device.
 func TestFlood_ofOneAccountDoesNotStopItsOwner(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("occupies the processor")
+	}
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts, apitest.BehindProxy, func(c *config.Config) { c.PasswordHashConcurrency = 1 })
 		right := apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)

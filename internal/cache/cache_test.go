@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,7 +22,7 @@ func fresh() *cache.Cache {
 	return c
 }
 
-// loads counts the loads of a value.
+// get returns the cached value, or loads one, and whether it has loaded it.
 func get(t *testing.T, c *cache.Cache, k cache.Key, value string, rows ...uuid.UUID) (got string, loaded bool) {
 	t.Helper()
 	got, err := cache.Get(c, k, func() (cache.Loaded[string], error) {
@@ -86,44 +87,44 @@ func TestLoad_thatBeganBeforeAChangeIsNotCached(t *testing.T) {
 
 func TestCache_isBypassedWhileTheChangeLogIsNotRead(t *testing.T) {
 	t.Parallel()
-	user := uuid.New()
-	c := cache.New(16 << 20)
-	for range 2 {
-		if _, loaded := get(t, c, key(1), "v", user); !loaded {
-			t.Fatal("used before the change log was read")
+	synctest.Test(t, func(t *testing.T) {
+		user := uuid.New()
+		c := cache.New(16 << 20)
+		defer c.Stop()
+		for range 2 {
+			if _, loaded := get(t, c, key(1), "v", user); !loaded {
+				t.Fatal("used before the change log was read")
+			}
 		}
-	}
-	c.Confirm(time.Now().Add(-cache.Freshness+100*time.Millisecond), 0)
-	get(t, c, key(1), "v", user)
-	if _, loaded := get(t, c, key(1), "v", user); loaded {
-		t.Error("not used although the change log is read")
-	}
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		c.Confirm(time.Now().Add(-cache.Freshness+100*time.Millisecond), 0)
+		get(t, c, key(1), "v", user)
+		time.Sleep(99 * time.Millisecond) // of the bubble's clock
 		if _, loaded := get(t, c, key(1), "v", user); loaded {
-			break
+			t.Error("not used although the change log is read")
 		}
-		if time.Now().After(deadline) {
+		time.Sleep(time.Millisecond)
+		if _, loaded := get(t, c, key(1), "v", user); !loaded {
 			t.Fatal("used without a read of the change log")
 		}
-	}
-	// A write of this instance must be covered by a read.
-	c.Confirm(time.Now(), 0)
-	c.Written()
-	if get(t, c, key(1), "v", user); c.Behind() < 0 {
-		t.Error("Behind covers a read that did not happen")
-	}
-	if _, loaded := get(t, c, key(1), "v", user); !loaded {
-		t.Error("used before a read covers its own write")
-	}
-	c.Confirm(time.Now(), c.Writes())
-	get(t, c, key(1), "v", user)
-	if _, loaded := get(t, c, key(1), "v", user); loaded {
-		t.Error("not used although a read covers its own write")
-	}
+		// A write of this instance must be covered by a read.
+		c.Confirm(time.Now(), 0)
+		c.Written()
+		if get(t, c, key(1), "v", user); c.Behind() < 0 {
+			t.Error("Behind covers a read that did not happen")
+		}
+		if _, loaded := get(t, c, key(1), "v", user); !loaded {
+			t.Error("used before a read covers its own write")
+		}
+		c.Confirm(time.Now(), c.Writes())
+		get(t, c, key(1), "v", user)
+		if _, loaded := get(t, c, key(1), "v", user); loaded {
+			t.Error("not used although a read covers its own write")
+		}
+	})
 }
 
 // A read that begins after an invalidation returns the value of that time or a later one.
-func TestReaders_besideChangesAreNeverBehind(t *testing.T) {
+func TestGet_concurrentChangesReturnNoOldValue(t *testing.T) {
 	t.Parallel()
 	c := fresh()
 	user := uuid.New()
@@ -163,7 +164,7 @@ func TestReaders_besideChangesAreNeverBehind(t *testing.T) {
 
 // A load may end between the increments of the two counters of an invalidation. A value that was
 // loaded before the change must not be stored under the new version.
-func TestInvalidation_betweenItsCountersLosesNoChange(t *testing.T) {
+func TestInvalidation_loadBetweenItsCountersLosesNoChange(t *testing.T) {
 	t.Parallel()
 	user := uuid.New()
 	for name, invalidate := range map[string]func(*cache.Cache){
@@ -172,6 +173,7 @@ func TestInvalidation_betweenItsCountersLosesNoChange(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := fresh()
+			// The pauses make the loads of the readers end between the two increments.
 			c.BetweenCounters(func() { time.Sleep(200 * time.Microsecond) })
 			var truth atomic.Int64
 			read := func() int64 {
@@ -202,7 +204,7 @@ func TestInvalidation_betweenItsCountersLosesNoChange(t *testing.T) {
 			}
 			lost := 0
 			for n := range int64(200) {
-				c.Evict() // so that loads are under way
+				c.Evict() // so that the readers load
 				c.Confirm(time.Now(), 0)
 				time.Sleep(50 * time.Microsecond)
 				truth.Store(n)
@@ -228,15 +230,14 @@ func TestCache_withoutMemoryCachesNothing(t *testing.T) {
 		if got, loaded := get(t, c, key(1), value, uuid.New()); !loaded {
 			t.Fatalf("found %q", got)
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 
-func TestCache_is_bounded(t *testing.T) {
+func TestCache_staysWithinMaxBytes(t *testing.T) {
 	t.Parallel()
 	c := fresh()
 	const size, values = 64 << 10, 1024 // which is 64 MiB
-	visit := func() (found int) {
+	readAll := func() (found int) {
 		for n := range values {
 			loaded := false
 			_, err := cache.Get(c, cache.Key{Kind: cache.Provider, Name: fmt.Sprint(n)},
@@ -253,10 +254,10 @@ func TestCache_is_bounded(t *testing.T) {
 		}
 		return found
 	}
-	visit()
+	readAll()
 	found, all := values, values
-	// Entries are evicted beside the requests.
-	for deadline := time.Now().Add(10 * time.Second); found*size > 20<<20; found, all = visit(), all+values {
+	// Reads evict entries.
+	for deadline := time.Now().Add(10 * time.Second); found*size > 20<<20; found, all = readAll(), all+values {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d MiB are cached", found*size>>20)
 		}

@@ -204,7 +204,7 @@ func overlay(members, more map[string]any) {
 	}
 }
 
-func TestVerify_refuses_every_altered_token(t *testing.T) {
+func TestVerify_alteredTokenIsRefused(t *testing.T) {
 	t.Parallel()
 	a, _ := testTokens(t, time.Now())
 	token, err := a.issue(&Projection{User: testUser(), Roles: []string{}}, uuid.New(), time.Now(), signing.MaxLifetime)

@@ -74,7 +74,7 @@ func as(ctx context.Context, s signedIn) context.Context {
 	return principal.NewContext(ctx, &principal.Principal{TenantID: s.tenant, UserID: s.user, CredentialID: s.session})
 }
 
-func TestSessions_that_are_asked_for_together_share_a_statement_and_nothing_else(t *testing.T) {
+func TestBatch_concurrentLookupsShareOnlyTheStatement(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		const people = 2*maxSessionsAtOnce + 6
@@ -129,7 +129,7 @@ func TestSessions_that_are_asked_for_together_share_a_statement_and_nothing_else
 	})
 }
 
-func TestSession_that_cannot_be_read_is_nobody_elses_matter(t *testing.T) {
+func TestBatch_unreadableSessionFailsItsRequestOnly(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		all := signIn(t, db, 8)
@@ -154,7 +154,7 @@ func TestSession_that_cannot_be_read_is_nobody_elses_matter(t *testing.T) {
 	})
 }
 
-func TestSession_that_is_waited_for_too_long_is_read_alone(t *testing.T) {
+func TestBatch_stalledLookupIsReadAlone(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		s := signIn(t, db, 1)[0]
@@ -168,7 +168,7 @@ func TestSession_that_is_waited_for_too_long_is_read_alone(t *testing.T) {
 	})
 }
 
-func TestSession_that_is_one_too_many_is_not_read(t *testing.T) {
+func TestBatch_overloadRefusesLookups(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		s := signIn(t, db, 1)[0]
@@ -197,7 +197,7 @@ func TestSession_that_is_one_too_many_is_not_read(t *testing.T) {
 	})
 }
 
-func TestSessions_of_a_batch_that_fails_are_told_so(t *testing.T) {
+func TestBatch_failureIsReturnedToEachLookup(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		all := signIn(t, db, 2)

@@ -18,7 +18,7 @@ import (
 
 // Sign-in, refresh and the projection go through indexes in a database of 100,000 users, on the
 // planner's own word.
-func TestHot_statements_use_indexes(t *testing.T) {
+func TestStatements_ofEachRequestUseIndexes(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		fill(t, db)

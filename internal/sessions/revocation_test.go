@@ -18,7 +18,7 @@ import (
 // A session that a raised password_version has revoked is refused alike before and after its row is
 // marked: by a refresh that has found it in the cache, by the list, and by the operations that end
 // a session.
-func TestRevoked_session_is_the_same_whether_it_is_marked(t *testing.T) {
+func TestRevokedSession_isRefusedBeforeItIsMarked(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		a, all := limited(db.Client, 100), members(t, db, "acme", 2)
@@ -73,7 +73,7 @@ func TestRevoked_session_is_the_same_whether_it_is_marked(t *testing.T) {
 
 // The operation marks a bounded number of rows, also when the client has hung up, and leaves live
 // sessions.
-func TestMarkRevoked_marks_a_bounded_number(t *testing.T) {
+func TestMarkRevoked_marksABoundedNumber(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		all := members(t, db, "acme", 2)
@@ -105,7 +105,7 @@ func TestMarkRevoked_marks_a_bounded_number(t *testing.T) {
 
 // The marker marks the sessions that an operation has left, page by page, with a reason, and leaves
 // every other session as it is.
-func TestRevokedMarker_marks_the_sessions_that_were_left(t *testing.T) {
+func TestRevokedMarker_marksRemainingSessions(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		a, all := limited(db.Client, 100), members(t, db, "acme", 3)

@@ -64,7 +64,7 @@ func live(t *testing.T, db *database.DB, m member) []uuid.UUID {
 		Order(refreshtoken.ByRotatedAt(), refreshtoken.ByID()).IDsX(principal.System(t.Context(), "test"))
 }
 
-func TestSignIn_beyond_the_limit_ends_the_session_refreshed_longest_ago(t *testing.T) {
+func TestStart_beyondTheLimitRevokesTheSessionRefreshedLongestAgo(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		a, all := limited(db.Client, 3), members(t, db, "acme", 2)
@@ -98,7 +98,7 @@ func TestSignIn_beyond_the_limit_ends_the_session_refreshed_longest_ago(t *testi
 
 // Sessions that are revoked, expired, idle or of an older password version do not count, and stay
 // as they are.
-func TestSession_limit_counts_live_sessions_alone(t *testing.T) {
+func TestSessionLimit_countsOnlyLiveSessions(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		a, ada := limited(db.Client, 2), members(t, db, "acme", 1)[0]
@@ -129,7 +129,7 @@ func TestSession_limit_counts_live_sessions_alone(t *testing.T) {
 
 // Each sign-in of a user who had many sessions before there was a limit ends a bounded number of
 // them.
-func TestSignIn_of_a_user_with_many_sessions_ends_a_bounded_number(t *testing.T) {
+func TestStart_ofManySessionsRevokesABoundedNumber(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		a, ada := limited(db.Client, 10), members(t, db, "acme", 1)[0]
@@ -156,7 +156,7 @@ func TestSignIn_of_a_user_with_many_sessions_ends_a_bounded_number(t *testing.T)
 }
 
 // The statement starts no session of a user of another tenant, which the policy of ent would deny.
-func TestSession_of_another_tenant_or_password_version_is_not_started(t *testing.T) {
+func TestStart_ofAnotherTenantOrPasswordVersionIsRefused(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		a, ada, stranger := limited(db.Client, 2), members(t, db, "acme", 1)[0], members(t, db, "globex", 1)[0]
@@ -192,7 +192,7 @@ func TestSession_of_another_tenant_or_password_version_is_not_started(t *testing
 
 // Parallel sign-ins of one user do not fail or deadlock, and exceed the limit by at most their
 // number.
-func TestSignIns_in_parallel_keep_the_limit(t *testing.T) {
+func TestStart_inParallelKeepsTheLimit(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		opts.PoolSize = 20

@@ -166,7 +166,7 @@ func TestTenant_thatIsDeletedLeavesNoKeyInRedis(t *testing.T) {
 			access = append(access, signIn())
 			s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", access[len(access)-1], nil))
 		}
-		time.Sleep(time.Second) // what was offered last is shared as well
+		time.Sleep(time.Second) // the last value is published as well
 		return access
 	}
 	roots := shared(5, func() string { access, _ := s.Login(); return access })
@@ -191,7 +191,7 @@ func TestTenant_thatIsDeletedLeavesNoKeyInRedis(t *testing.T) {
 			t.Fatalf("%d keys are left: %q", len(left()), left())
 		}
 	}
-	time.Sleep(time.Second) // no instance makes one again
+	time.Sleep(time.Second) // no instance publishes a value again
 	if n := len(left()); n > 0 {
 		t.Errorf("%d keys are there again: %q", n, left())
 	}

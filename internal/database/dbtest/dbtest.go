@@ -19,7 +19,7 @@ import (
 )
 
 // Each runs the test once on SQLite and once on Postgres, in parallel, each on a migrated database
-// of its own.
+// of its own. With -short it runs the test on SQLite only.
 func Each(t *testing.T, test func(t *testing.T, db *database.DB)) {
 	t.Helper()
 	EachOptions(t, func(t *testing.T, opts database.Options) { test(t, Open(t, opts)) })
@@ -33,6 +33,9 @@ func EachOptions(t *testing.T, test func(t *testing.T, opts database.Options)) {
 		t.Parallel()
 		test(t, SQLite(t))
 	})
+	if testing.Short() {
+		return
+	}
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
 		test(t, Postgres(t))

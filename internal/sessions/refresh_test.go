@@ -1,4 +1,4 @@
-package auth_test
+package sessions_test
 
 import (
 	"net/http"
@@ -16,7 +16,7 @@ import (
 	"tenantry/internal/principal"
 )
 
-func TestRefresh_of_parallel_tabs_has_one_successor(t *testing.T) {
+func TestRefresh_parallelRequestsGetOneSuccessor(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		first, second := apitest.Start(t, opts), apitest.Start(t, opts)
@@ -52,11 +52,11 @@ func TestRefresh_of_parallel_tabs_has_one_successor(t *testing.T) {
 	})
 }
 
-func TestRefresh_reused_token_ends_the_session(t *testing.T) {
+func TestRefresh_reusedTokenRevokesSession(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		grace time.Duration
-		// refreshes between the first token and its return
+		// between is the number of refreshes between the first use of the token and its reuse.
 		between int
 	}{
 		"a grandparent, within the grace window": {10 * time.Second, 2},
@@ -79,14 +79,14 @@ func TestRefresh_reused_token_ends_the_session(t *testing.T) {
 					t.Errorf("the session is not marked as reused: %v", row)
 				}
 				if !strings.Contains(s.Logs.String(), `"event":"refresh_reuse"`) {
-					t.Error("reuse was not recorded")
+					t.Error("the log has no refresh_reuse event")
 				}
 			})
 		})
 	}
 }
 
-func TestRefresh_ends_with_the_session(t *testing.T) {
+func TestRefresh_endedSessionIsRefused(t *testing.T) {
 	t.Parallel()
 	set := map[string]func(*database.DB, *testing.T){
 		"idle": func(db *database.DB, t *testing.T) {
@@ -99,7 +99,7 @@ func TestRefresh_ends_with_the_session(t *testing.T) {
 		"restored from an older copy": func(db *database.DB, t *testing.T) {
 			db.Client.RefreshToken.Update().AddCounter(-1).ExecX(principal.System(t.Context(), "test"))
 		},
-		"gone": func(db *database.DB, t *testing.T) {
+		"deleted": func(db *database.DB, t *testing.T) {
 			db.Client.RefreshToken.Delete().ExecX(principal.System(t.Context(), "test"))
 		},
 	}
@@ -117,7 +117,7 @@ func TestRefresh_ends_with_the_session(t *testing.T) {
 	}
 }
 
-func TestRefresh_refuses_every_altered_token(t *testing.T) {
+func TestRefresh_alteredTokenIsRefused(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, dbtest.SQLite(t))
 	_, token := s.Login()
@@ -133,7 +133,7 @@ func TestRefresh_refuses_every_altered_token(t *testing.T) {
 	s.Expect(http.StatusOK, s.Refresh(token))
 }
 
-func TestSession_never_outlives_its_end(t *testing.T) {
+func TestAccessToken_expiresWithItsSession(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, dbtest.SQLite(t), func(c *config.Config) {
 		c.RefreshTokenTTL, c.RefreshIdleTTL = 5*time.Minute, 5*time.Minute
@@ -143,13 +143,13 @@ func TestSession_never_outlives_its_end(t *testing.T) {
 	a := s.Expect(http.StatusOK, s.Call("POST", "/api/v1/auth/login", "",
 		apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)))
 	if !strings.Contains(string(a.Body), `"expires_in":300`) && !strings.Contains(string(a.Body), `"expires_in":299`) {
-		t.Errorf("an access token that outlives its session: %s", a.Body)
+		t.Errorf("the access token expires after its session: %s", a.Body)
 	}
 }
 
-// A client that hears of an outage keeps its token, and the token is still the live one: nothing
-// may fail after it was moved.
-func TestRefresh_moves_the_session_last(t *testing.T) {
+// A client that receives a 503 keeps its token, so the token must still be valid: no statement may
+// fail after the one that rotates it.
+func TestRefresh_rotatesTheTokenInItsLastStatement(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, dbtest.Postgres(t))
 	_, refresh := s.Login()
@@ -159,14 +159,14 @@ func TestRefresh_moves_the_session_last(t *testing.T) {
 		s.Expect(http.StatusOK, s.Refresh(refresh))
 	})
 	read := slices.IndexFunc(statements, func(s string) bool { return strings.Contains(s, "JOIN refresh_tokens") })
-	moved := slices.IndexFunc(statements, func(s string) bool { return strings.Contains(s, "UPDATE refresh_tokens") })
-	if read < 0 || moved < read {
-		t.Errorf("the user is read at %d, the session is moved at %d: %q", read, moved, statements)
+	rotated := slices.IndexFunc(statements, func(s string) bool { return strings.Contains(s, "UPDATE refresh_tokens") })
+	if read < 0 || rotated < read {
+		t.Errorf("the user is read at %d, the token is rotated at %d: %q", read, rotated, statements)
 	}
 }
 
-// Without a grace window a token is used once, whatever the clocks of the instances say.
-func TestRefresh_without_a_grace_window_is_strict(t *testing.T) {
+// Without a grace window a token is used once, even if the clocks of two instances differ.
+func TestRefresh_withoutGraceWindowTokenIsUsedOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		strict := func(c *config.Config) { c.RefreshGrace = 0 }

@@ -1,4 +1,4 @@
-package auth_test
+package sessions_test
 
 import (
 	"net/http"
@@ -30,15 +30,15 @@ func TestSessions(t *testing.T) {
 			t.Fatalf("%+v", listed)
 		}
 		if idle := listed[0].ExpiresAt.Sub(listed[0].LastUsedAt); idle != 168*time.Hour {
-			t.Errorf("it ends %s after its last use", idle)
+			t.Errorf("it expires %s after its last use", idle)
 		}
 		s.Expect(http.StatusOK, s.Refresh(firstRefresh))
 		if again := s.Sessions(second); again[0].ID != listed[1].ID ||
 			!again[0].LastUsedAt.After(listed[1].LastUsedAt) {
-			t.Errorf("the one that was refreshed is not the last used: %+v", again)
+			t.Errorf("the refreshed session is not the last used one: %+v", again)
 		}
 
-		// Another user's session, one of nobody and one that is over are all the same.
+		// A session of another user, an unknown one and a revoked one are answered alike.
 		end := func(access string, id uuid.UUID) apitest.Answer {
 			t.Helper()
 			return s.Call("DELETE", "/api/v1/auth/sessions/"+id.String(), access, nil)
@@ -64,7 +64,7 @@ func TestSessions(t *testing.T) {
 	})
 }
 
-func TestSession_is_idle_or_over_to_the_second(t *testing.T) {
+func TestSession_endsToTheSecond(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts, func(c *config.Config) { c.RefreshTokenTTL = 200 * time.Hour })
@@ -80,8 +80,8 @@ func TestSession_is_idle_or_over_to_the_second(t *testing.T) {
 		if n := s.DB.Client.RefreshToken.Query().CountX(ctx); n != 1 {
 			t.Fatalf("%d rows", n)
 		}
-		// No refresh moves the end of a session, which is why another server gives one a short
-		// life.
+		// A refresh does not extend the lifetime of a session, so an instance with a short lifetime
+		// shows its end.
 		short := apitest.Start(t, opts, func(c *config.Config) {
 			c.RefreshTokenTTL, c.RefreshIdleTTL, c.AccessTokenTTL = 2*time.Second, 2*time.Second, time.Second
 		})
@@ -92,14 +92,14 @@ func TestSession_is_idle_or_over_to_the_second(t *testing.T) {
 				break
 			}
 			if live = short.Expect(http.StatusOK, a).Field(t, "refresh_token"); time.Now().After(deadline) {
-				t.Fatal("it goes on")
+				t.Fatal("the session does not expire")
 			}
 		}
 		short.Expect(http.StatusUnauthorized, short.Call("GET", "/api/v1/users/me", access, nil))
 	})
 }
 
-func TestRefresh_of_a_user_who_may_not_act_keeps_the_token(t *testing.T) {
+func TestRefresh_ofInactiveUserKeepsTheToken(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts, func(c *config.Config) { c.RefreshGrace = 0 })

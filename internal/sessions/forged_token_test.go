@@ -1,4 +1,4 @@
-package auth_test
+package sessions_test
 
 import (
 	"crypto/ecdsa"
@@ -12,48 +12,18 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/golang-jwt/jwt/v5"
-	"github.com/google/uuid"
 
 	"tenantry/internal/apitest"
-	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
-	"tenantry/internal/principal"
 )
 
-func TestToken_of_one_tenant_is_nothing_in_another(t *testing.T) {
-	t.Parallel()
-	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := apitest.Start(t, opts)
-		ctx := principal.System(t.Context(), "test")
-		other := s.DB.Client.Tenant.Create().SetSlug("other").SetName("Other").SaveX(ctx)
-		access, _ := s.Login()
-		r, err := http.NewRequestWithContext(t.Context(), "GET", s.URL+"/api/v1/users/me", http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Authorization", "Bearer "+access)
-		r.Header.Set("X-Tenant-ID", other.ID.String())
-		if got := s.Expect(http.StatusOK, s.Send(r)).Field(t, "tenant_id"); got != s.Owner().TenantID.String() {
-			t.Errorf("acting in tenant %s", got)
-		}
-		s.Expect(http.StatusBadRequest, s.Call("GET", "/api/v1/users/me?tenant=other&tenant_id="+other.ID.String(),
-			access, nil))
-		// A session whose user is moved to another tenant behind the policy's back authorises
-		// nobody.
-		s.DB.Client.RefreshToken.Delete().ExecX(ctx)
-		s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", access, nil))
-	})
-}
-
-// refuse fails the test unless the token is refused in the words that every other is refused in.
+// refuse fails the test unless the token is refused with the response to every invalid token.
 func refuse(s *apitest.Instance, name, token string) {
 	s.Helper()
 	a := s.Call("GET", apitest.MePath, token, nil)
@@ -63,7 +33,7 @@ func refuse(s *apitest.Instance, name, token string) {
 	}
 }
 
-// forger has everything of a token but the key.
+// forger has the header and the claims of a valid token, without its key.
 type forger struct {
 	testing.TB
 	header map[string]any
@@ -81,8 +51,8 @@ func newForger(t testing.TB, genuine string) forger {
 	return f
 }
 
-// forge signs what the genuine token says with another key. Its header has more, and not what is
-// nil of it.
+// forge returns the claims of the valid token, signed with another key. more is added to its
+// header; a nil value removes the member.
 func (f forger) forge(method jwt.SigningMethod, key any, more map[string]any) string {
 	f.Helper()
 	token := jwt.NewWithClaims(method, f.claims)
@@ -100,7 +70,7 @@ func (f forger) forge(method jwt.SigningMethod, key any, more map[string]any) st
 	return signed
 }
 
-func TestToken_under_another_key_is_refused_and_no_key_is_fetched(t *testing.T) {
+func TestAccessToken_ofAnotherKeyIsRefusedAndNoKeyFetched(t *testing.T) {
 	t.Parallel()
 	var fetched atomic.Int64
 	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -150,7 +120,7 @@ func TestToken_under_another_key_is_refused_and_no_key_is_fetched(t *testing.T) 
 	s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, access, nil))
 }
 
-func TestToken_under_another_algorithm_is_refused(t *testing.T) {
+func TestAccessToken_ofAnotherAlgorithmIsRefused(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, dbtest.SQLite(t))
 	access, _ := s.Login()
@@ -200,7 +170,7 @@ func TestToken_under_another_algorithm_is_refused(t *testing.T) {
 	}
 }
 
-func TestToken_altered_in_any_place_is_refused(t *testing.T) {
+func TestAccessToken_alteredIsRefused(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, dbtest.SQLite(t))
 	access, _ := s.Login()
@@ -228,9 +198,9 @@ func TestToken_altered_in_any_place_is_refused(t *testing.T) {
 	}
 }
 
-// Not parallel: it counts what is allocated. The limit on headers is the listener's, which is not
-// there.
-func TestToken_of_a_million_dots_is_not_looked_at(t *testing.T) {
+// Not parallel: it counts allocated bytes. It calls the handler without the listener, which limits
+// the length of headers.
+func TestAccessToken_ofAMillionDotsIsNotParsed(t *testing.T) {
 	s := apitest.Start(t, dbtest.SQLite(t))
 	r := httptest.NewRequestWithContext(t.Context(), "GET", apitest.MePath, http.NoBody)
 	r.Header.Set("Authorization", "Bearer "+strings.Repeat(".", 1_000_000))
@@ -245,66 +215,7 @@ func TestToken_of_a_million_dots_is_not_looked_at(t *testing.T) {
 	}
 	runtime.ReadMemStats(&after)
 	if each := (after.TotalAlloc - before.TotalAlloc) / requests; each > 64<<10 {
-		t.Errorf("%d bytes are allocated for each", each)
+		t.Errorf("each request allocates %d bytes", each)
 	}
-	refuse(s, "as many dots as are looked at", strings.Repeat(".", 8_000))
-}
-
-// J-10: nothing of a token is believed, nor told, whose signature is wrong.
-func TestExpired_token_is_refused_like_any_other(t *testing.T) {
-	t.Parallel()
-	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		var later atomic.Int64
-		s := apitest.StartAt(t, opts, func() time.Time { return time.Now().UTC().Add(time.Duration(later.Load())) })
-		access, _ := s.Login()
-		later.Store(int64(16 * time.Minute))
-		refuse(s, "expired", access)
-		refuse(s, "expired, with the signature of nothing", access[:strings.LastIndexByte(access, '.')+1])
-		refuse(s, "expired, with another signature", access[:len(access)-4]+"AAAA")
-	})
-}
-
-func TestOther_secrets_are_no_access_tokens_and_these_are_nothing_else(t *testing.T) {
-	t.Parallel()
-	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := apitest.Start(t, opts)
-		access, refresh := s.Login()
-		claims := newForger(t, access).claims
-		secrets := []string{refresh, apitest.OwnerPassword, apitest.Secret, *s.Owner().PasswordHash,
-			strings.ReplaceAll(refresh, ".", ""), refresh + "." + refresh}
-		for _, name := range []string{"client_id", "jti", "sid", "sub", "tid"} {
-			secrets = append(secrets, claims[name].(string))
-		}
-		for _, secret := range slices.Concat(secrets, strings.Split(access, "."), strings.Split(refresh, ".")) {
-			refuse(s, secret, secret)
-		}
-		for _, token := range []string{access, access[:512],
-			strings.Join(append(strings.Split(refresh, ".")[:2], strings.Split(access, ".")[2]), ".")} {
-			if a := s.Refresh(token); a.Status != http.StatusUnauthorized &&
-				a.Status != http.StatusUnprocessableEntity {
-				t.Errorf("refreshed with %q: %d", token, a.Status)
-			}
-			s.Call("POST", "/api/v1/auth/logout", "", map[string]string{"refresh_token": token})
-		}
-		s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, access, nil))
-	})
-}
-
-func TestTenant_in_a_body_is_no_way_out_of_the_tokens(t *testing.T) {
-	t.Parallel()
-	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := apitest.Start(t, opts)
-		other := s.DB.Client.Tenant.Create().SetSlug("other").SetName("Other").SaveX(principal.System(t.Context(),
-			"test"))
-		access, _ := s.Login()
-		for _, name := range []string{"tenant", "tenant_id", "Tenant_ID", "tid"} {
-			s.Expect(http.StatusUnprocessableEntity,
-				s.Call("PATCH", apitest.MePath, access, map[string]string{"full_name": "Ada", name: other.ID.String()}))
-		}
-		s.Expect(http.StatusBadRequest, s.Call("DELETE", "/api/v1/auth/sessions/"+uuid.NewString()+"?tenant_id="+
-			other.ID.String(), access, nil))
-		if u := s.Owner(); u.FullName != "" {
-			t.Errorf("renamed to %q", u.FullName)
-		}
-	})
+	refuse(s, "as many dots as are parsed", strings.Repeat(".", 8_000))
 }

@@ -1,4 +1,4 @@
-package auth_test
+package signing_test
 
 import (
 	"encoding/json"
@@ -32,7 +32,7 @@ func kid(t *testing.T, token string) string {
 	return parsed.Headers[0].KeyID
 }
 
-// published returns the key set and how long it may be kept.
+// published returns the key set and its max-age.
 func published(s *apitest.Instance) (set jose.JSONWebKeySet, age time.Duration) {
 	s.Helper()
 	a := s.Expect(http.StatusOK, s.Call("GET", "/.well-known/jwks.json", "", nil))
@@ -50,8 +50,8 @@ func published(s *apitest.Instance) (set jose.JSONWebKeySet, age time.Duration) 
 	return set, age
 }
 
-// verifier is another service: it keeps the key set as long as it may, and asks for no key that it
-// does not find there.
+// verifier is another service: it caches the key set for its max-age, and fetches no unknown key
+// before.
 type verifier struct {
 	s     *apitest.Instance
 	set   jose.JSONWebKeySet
@@ -67,13 +67,13 @@ func (v *verifier) verify(access string) bool {
 	if err != nil {
 		return false
 	}
-	found := v.set.Key(token.Headers[0].KeyID)
-	return len(found) == 1 && token.Claims(found[0], &map[string]any{}) == nil
+	keys := v.set.Key(token.Headers[0].KeyID)
+	return len(keys) == 1 && token.Claims(keys[0], &map[string]any{}) == nil
 }
 
-// Each instance signs while the keys change every two seconds, and each verifies the other's
-// tokens, old and new, as does a service that keeps the key set.
-func TestKeys_rotate_and_nobody_notices(t *testing.T) {
+// While keys rotate every two seconds, each instance and a service with a cached key set accept the
+// old and new tokens of the other instance.
+func TestKeys_rotationRefusesNoToken(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		rotating := func(c *config.Config) { c.KeyRotation = 2 * time.Second }
@@ -99,7 +99,7 @@ func TestKeys_rotate_and_nobody_notices(t *testing.T) {
 					access := a.Field(t, "access_token")
 					refresh = a.Field(t, "refresh_token")
 					if !service.verify(access) {
-						t.Errorf("a service that keeps the key set refuses a token of key %s", kid(t, access))
+						t.Errorf("a service with a cached key set refuses a token of key %s", kid(t, access))
 					}
 					for _, token := range []string{access, first} {
 						if a := other.Call("GET", "/api/v1/users/me", token, nil); a.Status != http.StatusOK {
@@ -126,7 +126,7 @@ func TestKeys_rotate_and_nobody_notices(t *testing.T) {
 	})
 }
 
-func TestKey_is_published_before_it_signs(t *testing.T) {
+func TestKey_isPublishedBeforeItSigns(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
@@ -143,7 +143,7 @@ func TestKey_is_published_before_it_signs(t *testing.T) {
 		}
 		_, age := published(s)
 		if age != 5*time.Minute || time.Until(begins) < age-time.Second {
-			t.Errorf("the set may be kept for %s, and the key signs in %s", age, time.Until(begins))
+			t.Errorf("the max-age is %s, and the key signs in %s", age, time.Until(begins))
 		}
 		apitest.Eventually(t, "the next key is published", func() bool {
 			set, _ := published(s)
@@ -152,7 +152,7 @@ func TestKey_is_published_before_it_signs(t *testing.T) {
 		if again, _ := s.Login(); kid(t, again) != kid(t, access) {
 			t.Error("it signs before its time")
 		}
-		// A second call finds the key that waits.
+		// A second call returns the same pending key.
 		if out, err := command("", "keys", "rotate"); err != nil || !strings.HasPrefix(out, next) {
 			t.Errorf("%v, %s", err, out)
 		}
@@ -164,7 +164,7 @@ func TestKey_is_published_before_it_signs(t *testing.T) {
 	})
 }
 
-func TestRevoked_key_refuses_its_tokens_within_a_second(t *testing.T) {
+func TestKey_revokedRefusesItsTokensWithinASecond(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		instances := []*apitest.Instance{apitest.Start(t, opts), apitest.Start(t, opts)}
@@ -194,7 +194,7 @@ func TestRevoked_key_refuses_its_tokens_within_a_second(t *testing.T) {
 	})
 }
 
-func TestKey_that_has_retired_is_gone(t *testing.T) {
+func TestKey_retiredIsNotPublished(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
@@ -216,8 +216,8 @@ func TestKey_that_has_retired_is_gone(t *testing.T) {
 	})
 }
 
-// Another algorithm is another key, which is published before it signs as every other.
-func TestAlgorithm_that_was_changed_makes_the_next_key(t *testing.T) {
+// A changed algorithm creates another key, which is published before it signs like every key.
+func TestKey_changedAlgorithmCreatesTheNextKey(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, dbtest.SQLite(t))
 	before := s.DB.Client.SigningKey.Query().OnlyX(principal.System(t.Context(), "test"))
@@ -242,9 +242,9 @@ func TestAlgorithm_that_was_changed_makes_the_next_key(t *testing.T) {
 	}
 }
 
-// The secret is changed on one instance after the other: first each learns of the new one, then
-// each uses it, then the old one goes.
-func TestSecret_is_rotated_while_instances_serve(t *testing.T) {
+// The secret is changed on one instance after the other: first each accepts the new one, then each
+// uses it, then the old one is removed.
+func TestSecret_rotationRefusesNoToken(t *testing.T) {
 	t.Parallel()
 	const next = "the next secret for tests, long enough too"
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {

@@ -1,4 +1,4 @@
-package auth_test
+package sessions_test
 
 import (
 	"context"

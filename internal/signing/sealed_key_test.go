@@ -1,4 +1,4 @@
-package auth_test
+package signing_test
 
 import (
 	"crypto/rand"
@@ -15,7 +15,7 @@ import (
 	"tenantry/internal/principal"
 )
 
-// A signing key that cannot be decrypted is an outage for a token of that key, and none for others.
+// A signing key that cannot be decrypted causes a 503 for its tokens, and for no others.
 func TestSigningKey_underAnotherSecretAnswers503(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -31,13 +31,13 @@ func TestSigningKey_underAnotherSecretAnswers503(t *testing.T) {
 		unknown := withKid(t, access, rand.Text())
 		s.Expect(http.StatusServiceUnavailable, s.Call("GET", apitest.MePath, unknown, nil))
 		if !strings.Contains(s.Logs.String(), "signing key sealed-elsewhere cannot be decrypted") {
-			t.Error("the row is not in the log")
+			t.Error("the log does not name the key")
 		}
 		s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, access, nil))
 	})
 }
 
-// withKid returns a token with the id of another key, whose signature is not valid any more.
+// withKid returns a token with another key ID, which makes its signature invalid.
 func withKid(t *testing.T, token, kid string) string {
 	t.Helper()
 	_, rest, _ := strings.Cut(token, ".")

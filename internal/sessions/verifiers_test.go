@@ -1,4 +1,4 @@
-package auth_test
+package sessions_test
 
 import (
 	"bytes"
@@ -34,9 +34,8 @@ func npmPackages(t *testing.T) string {
 	return folder
 }
 
-// Services verify tokens with libraries of others, of which strict ones demand all that RFC 9068
-// requires.
-func TestVerifiers_ofNpmAcceptTokensAndNothingElse(t *testing.T) {
+// Services verify tokens with other libraries. Strict ones require every claim of RFC 9068.
+func TestAccessToken_isVerifiedByNpmLibraries(t *testing.T) {
 	t.Parallel()
 	folder := npmPackages(t)
 	for _, algorithm := range []string{"ES256", "EdDSA", "RS256"} {
@@ -68,7 +67,7 @@ func TestVerifiers_ofNpmAcceptTokensAndNothingElse(t *testing.T) {
 	}
 }
 
-// verifiedBy returns what each verifier says of each token, "" if it accepts it.
+// verifiedBy returns the error of each verifier for each token, "" if it accepts the token.
 func verifiedBy(s *apitest.Instance, t *testing.T, folder string,
 	tokens map[string]string) (said map[string]map[string]string) {
 	t.Helper()

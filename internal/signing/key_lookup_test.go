@@ -1,4 +1,4 @@
-package auth_test
+package signing_test
 
 import (
 	"bytes"
@@ -14,8 +14,8 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// Whoever invents key ids must not make an instance blind for a key that another has made.
-func TestKey_that_is_new_is_known_at_once_whoever_invents_ids(t *testing.T) {
+// A client that sends unknown key IDs does not keep an instance from loading a new key of another.
+func TestKey_newIsAcceptedDespiteUnknownKeyIDs(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		first, second := apitest.Start(t, opts), apitest.Start(t, opts)
@@ -31,9 +31,9 @@ func TestKey_that_is_new_is_known_at_once_whoever_invents_ids(t *testing.T) {
 			return base64.RawURLEncoding.EncodeToString(bytes.Replace(header, old, []byte(rand.Text()), 1)) + "." + rest
 		}
 		stop := make(chan struct{})
-		var inventors sync.WaitGroup
+		var attackers sync.WaitGroup
 		for range 2 {
-			inventors.Go(func() {
+			attackers.Go(func() {
 				for {
 					select {
 					case <-stop:
@@ -64,6 +64,6 @@ func TestKey_that_is_new_is_known_at_once_whoever_invents_ids(t *testing.T) {
 			clients.Wait()
 		}
 		close(stop)
-		inventors.Wait()
+		attackers.Wait()
 	})
 }

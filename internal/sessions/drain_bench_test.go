@@ -1,4 +1,4 @@
-package auth_test
+package sessions_test
 
 import (
 	"context"
@@ -28,15 +28,15 @@ const (
 
 // BenchmarkSignInWhileDraining compares sign-in on Postgres with and without the removal of expired
 // sessions, of which there are a million, in turns and in one run. It prints how long a batch takes
-// from the first to the last, which what is dead already must not change.
+// from the first to the last: rows that are deleted already must not make it longer.
 func BenchmarkSignInWhileDraining(b *testing.B) {
 	expired, perRound := 20_000, 20
 	if *apitest.Long {
 		expired, perRound = 1_000_000, 200
 	}
 	opts := dbtest.Postgres(b)
-	// The server's own job sees the past, in which nothing has expired: the benchmark says when
-	// rows are removed.
+	// The clock of the server's own job is in the past, when no row had expired: only the benchmark
+	// deletes rows.
 	s := apitest.StartAt(b, opts, func() time.Time {
 		return time.Now().UTC().Add(-48 * time.Hour)
 	}, func(c *config.Config) { c.ServerTiming = false })
@@ -78,7 +78,7 @@ func BenchmarkSignInWhileDraining(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// drain is the removal of expired sessions, which is begun and stopped again and again.
+// drain deletes expired sessions in several runs.
 type drain struct {
 	*apitest.Instance
 	rows    int64
@@ -86,7 +86,7 @@ type drain struct {
 	batches []time.Duration
 }
 
-// begin removes until stop is called.
+// begin deletes rows until stop is called.
 func (d *drain) begin() (stop func()) {
 	ctx, cancel := context.WithCancel(d.Context())
 	ended := make(chan struct{})
@@ -110,7 +110,7 @@ func (d *drain) begin() (stop func()) {
 	return func() { cancel(); <-ended }
 }
 
-// timeOwnerSignIns returns what sign-ins take, one after another.
+// timeOwnerSignIns returns the durations of n sign-ins, one after another.
 func timeOwnerSignIns(s *apitest.Instance, n int) (took []time.Duration) {
 	for range n {
 		begun := time.Now()
@@ -121,8 +121,8 @@ func timeOwnerSignIns(s *apitest.Instance, n int) (took []time.Duration) {
 	return took
 }
 
-// expireSessions gives a user sessions that are over, past the triggers and the references, which
-// would cost more than the rows.
+// expireSessions inserts expired sessions of a user without triggers and foreign keys, which would
+// take longer than the rows.
 func expireSessions(b *testing.B, url string, tenant, user uuid.UUID, n int) {
 	b.Helper()
 	db, err := sql.Open("postgres", url)
