@@ -3,11 +3,8 @@ package config_test
 import (
 	"reflect"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
-
-	"github.com/spf13/pflag"
 
 	"tenantry/internal/config"
 )
@@ -232,37 +229,5 @@ func TestUnknown_omitsSettingsServicesAndEmptyVariables(t *testing.T) {
 	}
 	if got := config.Unknown(environ); len(got) > 0 {
 		t.Errorf("%q", got)
-	}
-}
-
-func TestAddFlags_addsOnlyFlagsOfGroups(t *testing.T) {
-	t.Parallel()
-	count := func(groups ...config.Group) int {
-		flags := pflag.NewFlagSet("command", pflag.ContinueOnError)
-		config.AddFlags(flags, groups...)
-		n := 0
-		flags.VisitAll(func(*pflag.Flag) { n++ })
-		for _, name := range []string{"database-url", "data-dir"} {
-			if (flags.Lookup(name) != nil) != (len(groups) == 0 || slices.Contains(groups, config.Database)) {
-				t.Errorf("--%s of %v", name, groups)
-			}
-		}
-		return n
-	}
-	all, database := count(), count(config.Database)
-	if database > 8 || all < 35 || count(config.Database, config.Tenant) != database+1 ||
-		count(config.Database, config.Passwords) != database+3 || count(config.Listener) != 1 {
-		t.Errorf("%d of all, %d of the database", all, database)
-	}
-	if got := config.Secrets(config.Database); got != "" {
-		t.Errorf("the database has secrets: %s", got)
-	}
-	if got := config.Secrets(config.Database, config.Keys); !strings.Contains(got, "TENANTRY_SECRET") ||
-		strings.Contains(got, "BOOTSTRAP") {
-		t.Errorf("secrets of the keys: %s", got)
-	}
-	if got := config.Secrets(); !strings.Contains(got, "TENANTRY_SECRET_FILE") ||
-		!strings.Contains(got, "TENANTRY_BOOTSTRAP_PASSWORD") {
-		t.Errorf("secrets: %s", got)
 	}
 }

@@ -241,47 +241,6 @@ func TestLoad_flagPrecedesEnvironment(t *testing.T) {
 	}
 }
 
-func TestAddFlags_omitsSecrets(t *testing.T) {
-	t.Parallel()
-	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
-	config.AddFlags(flags)
-	for _, s := range settings {
-		if exists := flags.Lookup(flagOf(s.name)) != nil; exists == s.secret {
-			t.Errorf("--%s exists: %v", flagOf(s.name), exists)
-		}
-	}
-	flags.VisitAll(func(f *pflag.Flag) {
-		if strings.Contains(f.Name, "secret") || strings.Contains(f.Name, "password") &&
-			!strings.HasPrefix(f.Name, "password-hash-") {
-			t.Errorf("--%s can be read by every user of the machine", f.Name)
-		}
-	})
-}
-
-func TestAddFlags_helpNamesVariableAndDefault(t *testing.T) {
-	t.Parallel()
-	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
-	config.AddFlags(flags)
-	for _, s := range settings {
-		if s.secret {
-			continue
-		}
-		t.Run(s.name, func(t *testing.T) {
-			t.Parallel()
-			f := flags.Lookup(flagOf(s.name))
-			if f == nil {
-				t.Fatalf("no flag --%s", flagOf(s.name))
-			}
-			if variable := "[TENANTRY_" + s.name + "]"; !strings.HasSuffix(f.Usage, variable) {
-				t.Errorf("the help does not name %s: %s", variable, f.Usage)
-			}
-			if f.DefValue != s.standard {
-				t.Errorf("the help states the default %q, want %q", f.DefValue, s.standard)
-			}
-		})
-	}
-}
-
 func TestLoad_emptyEnvironmentReturnsDefaults(t *testing.T) {
 	t.Parallel()
 	c, err := load(t, nil)
