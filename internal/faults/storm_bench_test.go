@@ -30,7 +30,7 @@ const (
 	stormSlack  = 20 * time.Millisecond
 )
 
-// However many sign in at once, the server neither grows nor keeps those who are signed in waiting
+// Many concurrent sign-ins neither increase the memory of the server nor delay signed-in users
 // (ASVS 15.1.3, 15.2.2).
 func BenchmarkSignInStorm(b *testing.B) {
 	each := func(name string, opts database.Options) {
@@ -169,7 +169,7 @@ func (s served) signIn(b *testing.B, email, guess string) (int, string) {
 	return response.StatusCode, tokens.Access
 }
 
-// me reads who is signed in and returns what it took.
+// me sends GET /users/me and returns its time.
 func (s served) me(b *testing.B, access string) time.Duration {
 	r, err := http.NewRequestWithContext(b.Context(), "GET", s.url+mePath, nil)
 	if err != nil {

@@ -1,3 +1,2 @@
-// Package outcomes counts how attempts to sign in and refreshes have ended, in the words of the
-// metrics.
+// Package outcomes counts sign-ins and refreshes by outcome, and exports the counters as metrics.
 package outcomes
