@@ -51,8 +51,9 @@ func TestCallback_concurrentOnTwoProcessesStartsOneSession(t *testing.T) {
 		var all sync.WaitGroup
 		for n := range 50 {
 			all.Go(func() {
-				switch response := visit(t, web, instances[n%2].url+"/api/v1/auth/oauth/local/callback?"+answer,
-					begun.Cookies()[0]); response.StatusCode { //nolint:bodyclose // visit does
+				callback := instances[n%2].url + "/api/v1/auth/oauth/local/callback?" + answer
+				response := visit(t, web, callback, begun.Cookies()[0]) //nolint:bodyclose // visit closes it
+				switch response.StatusCode {
 				case http.StatusOK:
 					signedIn.Add(1)
 				case http.StatusBadRequest:

@@ -174,7 +174,7 @@ func TestSignOut_concurrentRefreshEndsSession(t *testing.T) {
 				issued = append(issued, a.tokens)
 			}
 			if !refused(t, p, issued...) {
-				t.Fatalf("the session is still active; the refresh concurrent with the sign-out had status %d", a.status)
+				t.Fatalf("the session is active; the refresh concurrent with the sign-out had status %d", a.status)
 			}
 		}
 		t.Logf("%d refreshes were before the sign-out", refreshed)

@@ -46,7 +46,8 @@ func TestCatalogue_everyPermissionIsUsed(t *testing.T) {
 				path := strings.NewReplacer("{id}", uuid.NewString(), "{role_id}", uuid.NewString(), "{provider}",
 					"missing").Replace(o.pattern)
 				body := (&malformer{Rand: rand.New(rand.NewPCG(malformedSeed, 0)), TB: t}).draft(o).body
-				body = strings.ReplaceAll(body, roles.UsersRead, permission) // callers cannot grant permissions that they lack
+				// Callers cannot grant permissions that they lack.
+				body = strings.ReplaceAll(body, roles.UsersRead, permission)
 				var a apitest.Answer
 				if body == "" {
 					a = s.Call(o.method, path, ada.Access, nil)

@@ -58,8 +58,8 @@ func createSecret(dir, path string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY,
-		0o600) //nolint:gosec // the operator names the data folder
+	const flags = os.O_CREATE | os.O_EXCL | os.O_WRONLY
+	file, err := os.OpenFile(path, flags, 0o600) //nolint:gosec // the operator names the data folder
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
