@@ -1,4 +1,4 @@
-// Command tenantry is the whole of Tenantry: the server and what an operator needs beside it.
+// Command tenantry is the server, with the commands for its operators.
 package main
 
 import (
@@ -13,7 +13,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// After the first signal the next one ends the process at once.
+	// The first signal starts draining; the next one ends the process at once.
 	context.AfterFunc(ctx, stop)
 	if err := cli.Run(ctx, cli.Process{Args: os.Args[1:], Environ: os.Environ(), In: os.Stdin, Out: os.Stdout,
 		Err: os.Stderr}); err != nil {

@@ -20,7 +20,7 @@ func EachDatabase(b *testing.B, run func(b *testing.B, opts database.Options)) {
 	b.Run("postgres", func(b *testing.B) { run(b, dbtest.Postgres(b)) })
 }
 
-// Serve answers a request without a socket, and fails the benchmark unless the answer has the
+// Serve serves a request without a socket, and fails the benchmark unless the response has the
 // status.
 func Serve(b *testing.B, s *Instance, r *http.Request, status int) Answer {
 	w := httptest.NewRecorder()

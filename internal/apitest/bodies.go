@@ -11,7 +11,7 @@ const (
 	ProvidersPath = "/api/v1/oauth-providers"
 )
 
-// ProviderBody returns a valid provider, with other or more members.
+// ProviderBody returns a valid provider, with members of more added or replaced.
 func ProviderBody(name string, more map[string]any) map[string]any {
 	p := map[string]any{"name": name, "kind": "oidc", "client_id": "acme", "client_secret": "a secret of the provider",
 		"issuer": "https://id.example.com/realm"}

@@ -9,19 +9,19 @@ import (
 	"strings"
 )
 
-// PublicHost is the host of the server's public URL, ApplicationURL is where a sign-in at a
-// provider ends.
+// PublicHost is the host of the server's public URL. ApplicationURL is the application to which a
+// sign-in at a provider redirects.
 const (
 	PublicHost     = "id.acme.test"
 	ApplicationURL = "https://app.acme.test/signed-in"
 )
 
-// Browser is a client with cookies. It reaches the server under its public URL, follows redirects
-// as browsers do, and stops where an application begins.
+// Browser is a client with cookies. It sends requests for the public URL to the server, follows
+// redirects, and stops at a redirect to an application.
 type Browser struct {
 	*Instance
 	*http.Client
-	// Hops are the answers of the server on the way of the last visit.
+	// Hops are the responses of the server since the last Visit or Submit began.
 	Hops []Answer
 }
 
@@ -43,7 +43,7 @@ func (s *Instance) Browser() *Browser {
 	return b
 }
 
-// RoundTrip sends what is for the public URL to the server, and holds its answers against the
+// RoundTrip sends a request for the public URL to the server, and checks the response against the
 // contract.
 func (b *Browser) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Host != PublicHost {
@@ -55,7 +55,7 @@ func (b *Browser) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	sent := r.Clone(r.Context())
 	sent.URL.Scheme, sent.URL.Host = server.Scheme, server.Host
-	sent.URL.Path = strings.TrimPrefix(sent.URL.Path, "/identity") // as a proxy does where the public URL has a path
+	sent.URL.Path = strings.TrimPrefix(sent.URL.Path, "/identity") // as a proxy does for a public URL with a path
 	response, err := http.DefaultTransport.RoundTrip(sent)
 	if err != nil {
 		return nil, err
@@ -72,13 +72,13 @@ func (b *Browser) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// Visit goes to a path of the server, or to an URL, and returns where that ends.
+// Visit gets a path of the server, or a URL, and returns the last response.
 func (b *Browser) Visit(where string) Answer {
 	b.Helper()
 	return b.send("GET", where, nil)
 }
 
-// Submit posts a form.
+// Submit posts a form and returns the last response.
 func (b *Browser) Submit(where string, form url.Values) Answer {
 	b.Helper()
 	return b.send("POST", where, form)
@@ -113,39 +113,39 @@ func (b *Browser) send(method, where string, form url.Values) Answer {
 	return Answer{response.StatusCode, response.Header, content}
 }
 
-// RedirectQuery is the query with which an answer leads to an application.
+// RedirectQuery returns the query of a redirect to an application.
 func (a Answer) RedirectQuery(b *Browser) url.Values {
 	b.Helper()
 	at, err := url.Parse(a.Header.Get("Location"))
 	if a.Status != http.StatusSeeOther || err != nil {
-		b.Fatalf("%d leads to no application: %s %s", a.Status, a.Header.Get("Location"), a.Body)
+		b.Fatalf("%d is not a redirect to an application: %s %s", a.Status, a.Header.Get("Location"), a.Body)
 	}
 	return at.Query()
 }
 
-// AuthorizePath begins a sign-in at the provider "corporate".
+// AuthorizePath is the path that begins a sign-in at the provider "corporate".
 const AuthorizePath = "/api/v1/auth/oauth/corporate/authorize"
 
-// UntilCallback follows a browser to the provider and back, and returns the path of the callback,
-// which is not called yet.
+// UntilCallback begins a sign-in at a path, follows redirects to the provider and back, and returns
+// the path of the callback without requesting it.
 func (b *Browser) UntilCallback(path string) string {
 	b.Helper()
-	held := *b.Client
-	held.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
+	client := *b.Client
+	client.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
 		if strings.HasSuffix(r.URL.Path, "/callback") {
 			return http.ErrUseLastResponse
 		}
 		return nil
 	}
-	through := &Browser{Instance: b.Instance, Client: &held}
-	at, err := url.Parse(through.Visit(path).Header.Get("Location"))
+	stopping := &Browser{Instance: b.Instance, Client: &client}
+	at, err := url.Parse(stopping.Visit(path).Header.Get("Location"))
 	if err != nil || !strings.HasSuffix(at.Path, "/callback") {
-		b.Fatalf("led to %s", at)
+		b.Fatalf("redirected to %s", at)
 	}
 	return at.RequestURI()
 }
 
-// BeginLink asks, with a session, for the address that a link begins at.
+// BeginLink begins to link an identity to a session's user; the response has the URL to visit.
 func (b *Browser) BeginLink(path, access string) Answer {
 	b.Helper()
 	r, err := http.NewRequestWithContext(b.Context(), "POST", "https://"+PublicHost+path, http.NoBody)
@@ -161,7 +161,7 @@ func (b *Browser) BeginLink(path, access string) Answer {
 	return b.Hops[len(b.Hops)-1]
 }
 
-// Link begins to link and follows the browser to the end.
+// Link begins to link an identity, visits the URL and returns the last response.
 func (b *Browser) Link(path, access string) Answer {
 	b.Helper()
 	begun := b.BeginLink(path, access)
@@ -171,8 +171,8 @@ func (b *Browser) Link(path, access string) Answer {
 	return b.Visit(begun.Field(b.TB, "authorization_url"))
 }
 
-// LinkPath begins to link an identity at the provider "corporate".
+// LinkPath is the path that begins to link an identity at the provider "corporate".
 const LinkPath = "/api/v1/auth/oauth/corporate/link"
 
-// AuthorizeToApplication begins a sign-in that ends at ApplicationURL.
+// AuthorizeToApplication is AuthorizePath with a redirect to ApplicationURL.
 const AuthorizeToApplication = AuthorizePath + "?redirect_uri=https%3A%2F%2Fapp.acme.test%2Fsigned-in"

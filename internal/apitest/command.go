@@ -13,11 +13,11 @@ import (
 	"tenantry/internal/database"
 )
 
-// PasswordFromStdin is the flag with which a command reads a password from standard input.
+// PasswordFromStdin is the flag that makes a command read a password from standard input.
 const PasswordFromStdin = "--password-stdin"
 
 // RunCommand runs a command line on the database of a configuration, with a text as its standard
-// input. It returns what the command has printed, even with an error.
+// input. It returns the output of the command, even with an error.
 func RunCommand(ctx context.Context, cfg config.Config, log io.Writer, in string, args ...string) (printed string,
 	err error) {
 	var out bytes.Buffer
@@ -36,11 +36,11 @@ func RunCommand(ctx context.Context, cfg config.Config, log io.Writer, in string
 	return out.String(), err
 }
 
-// errUsage is no refusal that a test may expect.
-var errUsage = errors.New("the command line is wrong")
+// errUsage marks usage errors, which no test expects.
+var errUsage = errors.New("the command line is invalid")
 
-// Command returns what runs commands of an operator on a database, with a text as standard input,
-// and fails the test if one is not a command.
+// Command returns a function that runs commands on a database, with a text as standard input. It
+// fails the test on a usage error.
 func Command(t testing.TB, opts database.Options) func(in string, args ...string) (printed string, err error) {
 	return func(in string, args ...string) (string, error) {
 		t.Helper()

@@ -30,16 +30,15 @@ func Config(opts database.Options) config.Config {
 	}
 }
 
-// Long is the flag -long: tests of many requests, clients and rows run at the size that is
-// promised.
-var Long = flag.Bool("long", false, "as many malformed requests and slow clients as are promised to be borne")
+// Long is the flag -long: tests run with the documented numbers of requests, clients and rows.
+var Long = flag.Bool("long", false, "test with the documented numbers of malformed requests and slow clients")
 
-// AllowLoopback lets providers be on this machine.
+// AllowLoopback allows providers on this machine.
 func AllowLoopback(c *config.Config) {
 	c.OutboundNetworks = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 }
 
-// BehindProxy makes the tests' own address that of a trusted proxy.
+// BehindProxy makes the address of the tests that of a trusted proxy.
 func BehindProxy(c *config.Config) {
 	c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 }

@@ -31,11 +31,11 @@ type Instance struct {
 	URL     string
 	Logs    *LogBuffer
 	Routes  routers.Router
-	// FlushTraces tells a collector of every span that has ended.
+	// FlushTraces exports all ended spans.
 	FlushTraces func()
-	// Secrets are what was sent and received and must not be in the log.
+	// Secrets are the secrets of requests and responses, which the log must not contain.
 	Secrets *Secrets
-	// Except are the invariants that the test breaks itself.
+	// Except are the invariants that the test itself violates.
 	Except []string
 	// StopJobs ends the background jobs of the instance and waits for them.
 	StopJobs func()
@@ -64,7 +64,7 @@ func StartAt(t testing.TB, opts database.Options, clock func() time.Time, change
 	hasher := password.NewHasher(password.HashOptions{
 		Concurrency: cfg.PasswordHashConcurrency, MemoryKiB: cfg.PasswordHashMemory, Time: cfg.PasswordHashTime,
 	})
-	tracer, handOver, err := server.OpenTraces(t.Context(), cfg, log)
+	tracer, closeTraces, err := server.OpenTraces(t.Context(), cfg, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,17 +79,17 @@ func StartAt(t testing.TB, opts database.Options, clock func() time.Time, change
 	}
 	web := httptest.NewServer(s.Handler)
 	working, stop := context.WithCancel(t.Context())
-	var work sync.WaitGroup
-	work.Go(func() { s.Work(working) })
+	var jobs sync.WaitGroup
+	jobs.Go(func() { s.Work(working) })
 	i := &Instance{
 		TB: t, Options: opts, DB: db, Server: s, URL: web.URL, Logs: logs, Routes: ContractRoutes(t),
-		FlushTraces: handOver, Secrets: &Secrets{},
-		StopJobs: func() { stop(); work.Wait() },
+		FlushTraces: closeTraces, Secrets: &Secrets{},
+		StopJobs: func() { stop(); jobs.Wait() },
 	}
 	t.Cleanup(func() {
 		web.Close()
 		i.StopJobs()
-		handOver()
+		closeTraces()
 		if !t.Failed() {
 			checkInvariants(t, db, i.Except)
 			i.Secrets.AssertAbsent(t, logs.String())
@@ -101,7 +101,7 @@ func StartAt(t testing.TB, opts database.Options, clock func() time.Time, change
 	return i
 }
 
-// openRegistration lets anybody register in the first tenant, unless a test has set otherwise.
+// openRegistration opens registration in the first tenant, unless a test has set it.
 func openRegistration(t testing.TB, db *database.DB) {
 	t.Helper()
 	ctx := principal.System(t.Context(), "test")
@@ -115,21 +115,21 @@ func openRegistration(t testing.TB, db *database.DB) {
 // Forget empties the cache.
 func (s *Instance) Forget() { s.Server.Cache.Reset() }
 
-// CatchUp waits until the cache has seen every change that any instance committed before.
+// CatchUp waits until the cache has applied every change that was committed before the call.
 func (s *Instance) CatchUp() {
-	for asked := time.Now(); s.Server.Cache.Behind() > time.Since(asked); {
+	for called := time.Now(); s.Server.Cache.Behind() > time.Since(called); {
 		time.Sleep(time.Millisecond)
 	}
 }
 
-// WaitUntilShared waits until the cache shares its values through Redis.
+// WaitUntilShared waits until the cache uses Redis.
 func (s *Instance) WaitUntilShared() {
 	for !s.Server.Cache.Shares() {
 		time.Sleep(time.Millisecond)
 	}
 }
 
-// Owner returns the first user, and a context that may change it.
+// Owner returns the first user.
 func (s *Instance) Owner() *ent.User {
 	s.Helper()
 	u, err := s.DB.Client.User.Query().Where(user.Email(OwnerEmail)).Only(principal.System(s.Context(), "test"))

@@ -20,38 +20,38 @@ import (
 	"tenantry/internal/config"
 )
 
-// Issuer is an OpenID provider of the tests' own, which can be made to lie. Everybody who arrives
-// has signed in already.
+// Issuer is an OpenID provider for tests, which can misbehave. Every user is already signed in at
+// it.
 type Issuer struct {
 	testing.TB
 	*httptest.Server
 
 	mu    sync.Mutex
-	flows map[string]url.Values // of the authorization requests, by code
-	calls map[string]int        // by path
+	flows map[string]url.Values // queries of authorization requests, by code
+	calls map[string]int        // number of requests, by path
 
 	Key   *ecdsa.PrivateKey
 	Clock func() time.Time
-	// Claims are the claims of who is there; those of the protocol are added.
+	// Claims are the claims of the user; those of the protocol are added.
 	Claims map[string]any
 	// Alter changes an ID token before it is signed.
 	Alter func(header map[string]any, claims map[string]any)
-	// Sign makes a token of header and claims, instead of the key.
+	// Sign, if set, signs the ID token instead of Key.
 	Sign func(header, claims map[string]any) string
-	// Grant changes what the token endpoint answers.
+	// Grant changes the response of the token endpoint.
 	Grant func(document map[string]any)
-	// Handlers takes the place of what a path answers.
+	// Handlers replaces the responses of paths.
 	Handlers map[string]http.HandlerFunc
-	// ResponseIssuer is what the answer by way of the browser says of who sends it; AnnouncesIssuer
-	// announces it.
+	// ResponseIssuer is the parameter iss of the authorization response (RFC 9207). AnnouncesIssuer
+	// announces the parameter in the metadata.
 	ResponseIssuer  string
 	AnnouncesIssuer bool
-	// Keys are published; the user information endpoint exists if Userinfo is not nil.
+	// Keys is the published key set. The UserInfo endpoint exists if Userinfo is not nil.
 	Keys     []jose.JSONWebKey
 	Userinfo map[string]any
 }
 
-// NewIssuer starts an issuer, at which Ada is signed in.
+// NewIssuer starts an issuer with the user Ada.
 func NewIssuer(t testing.TB) *Issuer {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -67,7 +67,7 @@ func NewIssuer(t testing.TB) *Issuer {
 	return i
 }
 
-// Configure makes a server offer the issuer to every tenant, under a name.
+// Configure makes the issuer a provider of the server, with a name.
 func (i *Issuer) Configure(name string) func(*config.Config) {
 	return func(c *config.Config) {
 		AllowLoopback(c)
@@ -76,21 +76,21 @@ func (i *Issuer) Configure(name string) func(*config.Config) {
 	}
 }
 
-// Called returns how often a path was asked for.
+// Called returns the number of requests for a path.
 func (i *Issuer) Called(path string) int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.calls[path]
 }
 
-// Change changes what the issuer does from now on.
+// Change runs do, which may change the fields of i, while no request is served.
 func (i *Issuer) Change(do func()) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	do()
 }
 
-// ServeHTTP answers as the provider.
+// ServeHTTP serves the endpoints of the provider.
 func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
 	i.calls[r.URL.Path]++
@@ -137,13 +137,13 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Exchange holds the request to what the authorization request has promised, and issues tokens.
+// Exchange checks a token request against the authorization request, and issues tokens.
 func (i *Issuer) Exchange(w http.ResponseWriter, r *http.Request) {
 	id, secret, _ := r.BasicAuth()
-	flow, known := i.flows[r.PostFormValue("code")]
+	flow, ok := i.flows[r.PostFormValue("code")]
 	delete(i.flows, r.PostFormValue("code"))
 	challenge := sha256.Sum256([]byte(r.PostFormValue("code_verifier")))
-	if !known || flow.Get("code_challenge") != base64.RawURLEncoding.EncodeToString(challenge[:]) ||
+	if !ok || flow.Get("code_challenge") != base64.RawURLEncoding.EncodeToString(challenge[:]) ||
 		flow.Get("code_challenge_method") != "S256" ||
 		r.PostFormValue("redirect_uri") != flow.Get("redirect_uri") {
 		w.WriteHeader(http.StatusBadRequest)
@@ -175,12 +175,12 @@ func (i *Issuer) Exchange(w http.ResponseWriter, r *http.Request) {
 	i.Write(w, document)
 }
 
-// signed is a token by the issuer's key.
+// signed returns a token signed with the issuer's key.
 func (i *Issuer) signed(header, claims map[string]any) string {
 	return i.SignedBy(i.Key, header, claims)
 }
 
-// SignedBy returns a token by a key.
+// SignedBy returns a token signed with a key.
 func (i *Issuer) SignedBy(key *ecdsa.PrivateKey, header, claims map[string]any) string {
 	content := JWTPart(i.TB, header) + "." + JWTPart(i.TB, claims)
 	digest := sha256.Sum256([]byte(content))
@@ -194,7 +194,7 @@ func (i *Issuer) SignedBy(key *ecdsa.PrivateKey, header, claims map[string]any) 
 	return content + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
-// JWTPart is a part of a JWT.
+// JWTPart returns a header or claims as a part of a JWT.
 func JWTPart(t testing.TB, members map[string]any) string {
 	encoded, err := json.Marshal(members)
 	if err != nil {
@@ -203,7 +203,7 @@ func JWTPart(t testing.TB, members map[string]any) string {
 	return base64.RawURLEncoding.EncodeToString(encoded)
 }
 
-// Write answers with a JSON document.
+// Write writes a JSON document as the response.
 func (i *Issuer) Write(w http.ResponseWriter, document any) {
 	w.Header().Set("Content-Type", "application/json")
 	if err := json.NewEncoder(w).Encode(document); err != nil {

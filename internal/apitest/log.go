@@ -5,33 +5,32 @@ import (
 	"sync"
 )
 
-// LogBuffer collects what a server logs, of every level.
+// LogBuffer collects the log of a server, at every level.
 type LogBuffer struct {
 	mu sync.Mutex
 	bytes.Buffer
-	flush func()
-	// lost says that nothing is collected any more.
-	lost bool
+	flush   func()
+	discard bool
 }
 
 // Write collects lines of the log.
 func (b *LogBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.lost {
+	if b.discard {
 		return len(p), nil
 	}
 	return b.Buffer.Write(p)
 }
 
-// Discard drops what is logged from now on.
+// Discard discards all further lines.
 func (b *LogBuffer) Discard() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.lost = true
+	b.discard = true
 }
 
-// String returns what was logged.
+// String returns the collected lines.
 func (b *LogBuffer) String() string {
 	if b.flush != nil {
 		b.flush()

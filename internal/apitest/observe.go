@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// Metric returns the value of a line of /metrics, -1 if it is not there.
+// Metric returns the value of a series of /metrics, or -1.
 func Metric(t *testing.T, operations http.Handler, name string) float64 {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -20,18 +20,18 @@ func Metric(t *testing.T, operations http.Handler, name string) float64 {
 	if err != nil || w.Code != http.StatusOK {
 		t.Fatalf("%d, %v", w.Code, err)
 	}
-	found := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (\S+)$`).FindSubmatch(body)
-	if found == nil {
+	match := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (\S+)$`).FindSubmatch(body)
+	if match == nil {
 		return -1
 	}
-	value, err := strconv.ParseFloat(string(found[1]), 64)
+	value, err := strconv.ParseFloat(string(match[1]), 64)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return value
 }
 
-// Events returns the lines of the log that tell of a security event.
+// Events returns the log lines of a security event.
 func (s *Instance) Events(event string) (lines []map[string]any) {
 	s.Helper()
 	for line := range strings.Lines(s.Logs.String()) {

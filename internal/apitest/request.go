@@ -26,7 +26,7 @@ var contract = sync.OnceValues(func() (routers.Router, error) {
 	return gorillamux.NewRouter(contract)
 })
 
-// ContractRoutes finds the operations of the contract.
+// ContractRoutes returns the router of the contract's operations.
 func ContractRoutes(t testing.TB) routers.Router {
 	t.Helper()
 	router, err := contract()
@@ -36,14 +36,14 @@ func ContractRoutes(t testing.TB) routers.Router {
 	return router
 }
 
-// Answer is what came back.
+// Answer is the response to a request.
 type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
 }
 
-// Field returns a member of the body, "" if it is not there.
+// Field returns a string member of the body, or "".
 func (a Answer) Field(t testing.TB, name string) string {
 	t.Helper()
 	var members map[string]any
@@ -54,7 +54,7 @@ func (a Answer) Field(t testing.TB, name string) string {
 	return s
 }
 
-// Call sends a request and holds the answer against the contract. A body that is not a string is
+// Call sends a request and checks the response against the contract. A body that is not a string is
 // sent as JSON.
 func (s *Instance) Call(method, path, token string, body any) Answer {
 	s.Helper()
@@ -83,8 +83,8 @@ func (s *Instance) Call(method, path, token string, body any) Answer {
 	return s.Send(r)
 }
 
-// Send sends a request, follows redirects, and checks the answer against the contract. Its secrets
-// must not be in the log.
+// Send sends a request, follows redirects, and checks the response against the contract. The test
+// fails if the log contains a secret of either.
 func (s *Instance) Send(r *http.Request) Answer {
 	s.Helper()
 	response, err := http.DefaultClient.Do(r)
@@ -105,12 +105,12 @@ func (s *Instance) Send(r *http.Request) Answer {
 	return a
 }
 
-// CheckContract fails the test if the contract does not allow the answer to the request.
+// CheckContract fails the test if the contract does not allow the response to the request.
 func (s *Instance) CheckContract(r *http.Request, a Answer) {
 	s.Helper()
 	plain := r.Clone(s.Context())
 	plain.URL.Host, plain.URL.Scheme, plain.Host = "", "", ""
-	// HEAD is answered as GET is, without a body.
+	// The response to HEAD is that to GET, without a body.
 	head := r.Method == http.MethodHead && a.Status != http.StatusMethodNotAllowed
 	if head {
 		plain.Method = http.MethodGet
@@ -126,11 +126,11 @@ func (s *Instance) CheckContract(r *http.Request, a Answer) {
 		Options: &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true, ExcludeResponseBody: head},
 	})
 	if err != nil {
-		s.Errorf("%s %s: the answer breaks the contract: %v", r.Method, r.URL.Path, err)
+		s.Errorf("%s %s: the response violates the contract: %v", r.Method, r.URL.Path, err)
 	}
 }
 
-// Expect fails the test unless the answer has the status, and returns it.
+// Expect returns the response. It fails the test unless the response has the status.
 func (s *Instance) Expect(status int, a Answer) Answer {
 	s.Helper()
 	if a.Status != status {
@@ -152,18 +152,18 @@ func (s *Instance) Refresh(token string) Answer {
 	return s.Call("POST", "/api/v1/auth/refresh", "", map[string]string{"refresh_token": token})
 }
 
-// Statements is the number of SQL statements that an answer has cost, by its own account.
+// Statements returns the number of SQL statements in the header Server-Timing.
 func (a Answer) Statements(t testing.TB) string {
 	t.Helper()
 	_, rest, _ := strings.Cut(a.Header.Get("Server-Timing"), `desc="`)
-	n, _, found := strings.Cut(rest, " ")
-	if !found {
+	n, _, ok := strings.Cut(rest, " ")
+	if !ok {
 		t.Fatalf("no Server-Timing in %v", a.Header)
 	}
 	return n
 }
 
-// Milliseconds is how long the statements of an answer have taken, by its own account.
+// Milliseconds returns the time of the statements in the header Server-Timing.
 func (a Answer) Milliseconds(t testing.TB) (ms float64) {
 	t.Helper()
 	_, duration, _ := strings.Cut(a.Header.Get("Server-Timing"), "dur=")
@@ -178,7 +178,8 @@ func Credentials(email, password string) map[string]string {
 	return map[string]string{"tenant": "acme", "email": email, "password": password}
 }
 
-// SendOnce sends a request, follows no redirect, and holds the answer against the contract.
+// SendOnce sends a request without following redirects, and checks the response against the
+// contract.
 func (s *Instance) SendOnce(r *http.Request) Answer {
 	s.Helper()
 	response, err := http.DefaultTransport.RoundTrip(r)
@@ -195,7 +196,8 @@ func (s *Instance) SendOnce(r *http.Request) Answer {
 	return a
 }
 
-// CallFrom sends a request of a client network without a credential, and follows no redirect.
+// CallFrom sends a request without a credential from a client network. It does not follow
+// redirects.
 func (s *Instance) CallFrom(method, path, ip string, body any) Answer {
 	s.Helper()
 	content, media := []byte(nil), "application/json"

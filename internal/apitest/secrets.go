@@ -14,13 +14,13 @@ import (
 	"github.com/google/uuid"
 )
 
-// Secrets collects what must not be in a log.
+// Secrets collects values that a log must not contain.
 type Secrets struct {
 	mu     sync.Mutex
 	values []string
 }
 
-// secretMembers are the members of requests and answers whose values are secret.
+// secretMembers are the members of requests and responses whose values are secret.
 var secretMembers = []string{
 	"access_token", "client_secret", "code", "code_verifier", "current_password", "device_token", "new_password",
 	"password", "refresh_token",
@@ -35,7 +35,7 @@ func (c *Secrets) observe(content []byte, header http.Header) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.collect(members)
-	if token, found := strings.CutPrefix(header.Get("Authorization"), "Bearer "); found {
+	if token, ok := strings.CutPrefix(header.Get("Authorization"), "Bearer "); ok {
 		c.add(token)
 	}
 	for _, name := range []string{"Cookie", "Set-Cookie"} {
@@ -60,7 +60,7 @@ func (c *Secrets) collect(members map[string]any) {
 	}
 }
 
-// add adds a secret, and the parts of a token after the first, which names no secret.
+// add adds a secret. Of a JWT it adds the claims and the signature: the header is public.
 func (c *Secrets) add(value string) {
 	parts := strings.Split(value, ".")
 	if len(parts) == 3 {
@@ -73,11 +73,10 @@ func (c *Secrets) add(value string) {
 	}
 }
 
-// publicValue matches problem codes, which have the member name of an authorization code.
+// publicValue matches problem codes, which have the same member name as authorization codes.
 var publicValue = regexp.MustCompile(`^[a-z]+(_[a-z]+)+$`)
 
-// AssertAbsent fails the test if a secret that was sent or received is in a text, such as the log
-// (L-01).
+// AssertAbsent fails the test if a text, such as the log, contains a collected secret (L-01).
 func (c *Secrets) AssertAbsent(t testing.TB, text string) {
 	t.Helper()
 	c.mu.Lock()
@@ -93,7 +92,7 @@ func (c *Secrets) AssertAbsent(t testing.TB, text string) {
 	}
 }
 
-// sent returns the body of a request, which can be read again.
+// sent returns the body of a request that was sent.
 func sent(r *http.Request) []byte {
 	if r.GetBody == nil {
 		return nil

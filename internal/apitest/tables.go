@@ -14,7 +14,7 @@ func (s *Instance) Rows(table string) int64 {
 	return n
 }
 
-// WrittenRows returns how many rows the database has, but for counters and the change log.
+// WrittenRows returns the number of rows of the database without counters and the change log.
 func (s *Instance) WrittenRows() (n int64) {
 	for _, table := range migrate.Tables {
 		if table.Name != "throttles" && table.Name != "changes" {

@@ -20,26 +20,27 @@ type Account struct {
 	Access, Refresh string
 }
 
-// CreateTenant makes a tenant with its system roles.
+// CreateTenant creates a tenant with its system roles.
 func (s *Instance) CreateTenant(slug string) {
 	s.Helper()
 	ctx := principal.System(s.Context(), "test")
-	made := s.DB.Client.Tenant.Create().SetSlug(slug).SetName(slug).SaveX(ctx)
-	if err := roles.CreateSystem(principal.NewContext(ctx, principal.InTenant(made.ID)), s.DB.Client); err != nil {
+	created := s.DB.Client.Tenant.Create().SetSlug(slug).SetName(slug).SaveX(ctx)
+	ctx = principal.NewContext(ctx, principal.InTenant(created.ID))
+	if err := roles.CreateSystem(ctx, s.DB.Client); err != nil {
 		s.Fatal(err)
 	}
 }
 
-// CreateUser makes a user of a tenant, with a system role or none, who signs in with the owner's
-// password.
+// CreateUser creates a user of a tenant with the owner's password, and with a system role unless
+// role is "", and signs the user in.
 func (s *Instance) CreateUser(slug, email, role string) Account {
 	s.Helper()
 	ctx := principal.System(s.Context(), "test")
-	home := s.DB.Client.Tenant.Query().Where(tenant.Slug(slug)).OnlyX(ctx)
-	u := s.DB.Client.User.Create().SetTenantID(home.ID).SetEmail(email).SetPasswordHash(*s.Owner().PasswordHash).
+	of := s.DB.Client.Tenant.Query().Where(tenant.Slug(slug)).OnlyX(ctx)
+	u := s.DB.Client.User.Create().SetTenantID(of.ID).SetEmail(email).SetPasswordHash(*s.Owner().PasswordHash).
 		SaveX(ctx)
 	if role != "" {
-		if err := roles.AssignSystem(principal.NewContext(ctx, principal.InTenant(home.ID)), s.DB.Client, u.ID,
+		if err := roles.AssignSystem(principal.NewContext(ctx, principal.InTenant(of.ID)), s.DB.Client, u.ID,
 			role); err != nil {
 			s.Fatal(err)
 		}
@@ -47,7 +48,7 @@ func (s *Instance) CreateUser(slug, email, role string) Account {
 	return s.SignIn(slug, u)
 }
 
-// SignIn signs a user in with the password of the owner.
+// SignIn signs a user in with the owner's password.
 func (s *Instance) SignIn(slug string, u *ent.User) Account {
 	s.Helper()
 	a := s.Expect(http.StatusOK, s.Call("POST", "/api/v1/auth/login", "",
@@ -55,7 +56,7 @@ func (s *Instance) SignIn(slug string, u *ent.User) Account {
 	return Account{u, a.Field(s.TB, "access_token"), a.Field(s.TB, "refresh_token")}
 }
 
-// SystemRole returns the id of a system role of the tenant of a user.
+// SystemRole returns the ID of a system role of a user's tenant.
 func (s *Instance) SystemRole(of Account, name string) string {
 	s.Helper()
 	ctx := principal.System(s.Context(), "test")
@@ -69,7 +70,7 @@ func (s *Instance) CreateRole(access, name string, permissions ...string) string
 	return s.Expect(http.StatusCreated, a).Field(s.TB, "id")
 }
 
-// Sessions lists those of an access token's user.
+// Sessions lists the sessions of an access token's user.
 func (s *Instance) Sessions(access string) []api.Session {
 	s.Helper()
 	var list api.Sessions
@@ -80,7 +81,7 @@ func (s *Instance) Sessions(access string) []api.Session {
 	return list.Items
 }
 
-// ListUsers returns the addresses of a page of users, without their domain, and the page.
+// ListUsers returns the local parts of the addresses of a page of users, and the page.
 func (s *Instance) ListUsers(access, query string) ([]string, api.Users, Answer) {
 	s.Helper()
 	a := s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users?"+query, access, nil))
@@ -96,7 +97,7 @@ func (s *Instance) ListUsers(access, query string) ([]string, api.Users, Answer)
 	return names, page, a
 }
 
-// Populate makes ten users in a tenant, every third of them inactive.
+// Populate creates ten users in a user's tenant. Every third is inactive.
 func (s *Instance) Populate(of Account, domain string) {
 	s.Helper()
 	ctx := principal.NewContext(s.Context(), principal.InTenant(of.TenantID))

@@ -40,9 +40,6 @@ func New(client *ent.Client, opts Options) (*Auth, error) {
 	}, nil
 }
 
-// SignIns returns how sign-ins with a password have ended so far.
-func (a *Auth) SignIns() outcomes.Counters { return a.signIns }
-
 // Register makes an account in a tenant that is open for it, and signs in. An empty slug means the
 // default tenant. What is refused counts against the address; 429 also for a network that has
 // registered too many.

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"errors"
-	"net/http"
 
 	"tenantry/internal/outcomes"
 	"tenantry/internal/password"
@@ -10,12 +9,11 @@ import (
 	"tenantry/internal/sessions"
 )
 
-// errDisabled is what sessions.ErrCredentials looks like, to everybody but us.
+// errDisabled renders like sessions.ErrCredentials; it is distinct for metrics.
 var errDisabled = sessions.ErrCredentials.Because(errors.New("the user or the tenant may not act"))
 
-// passwordOutcome is how a sign-in with a password has ended.
+// passwordOutcome returns the outcome of a sign-in with a password.
 func passwordOutcome(err error) string {
-	p, known := errors.AsType[*problem.Problem](err)
 	switch {
 	case err == nil:
 		return outcomes.OK
@@ -23,9 +21,9 @@ func passwordOutcome(err error) string {
 		return outcomes.Disabled
 	case errors.Is(err, password.ErrBusy):
 		return outcomes.Busy
-	case known && p.Status == http.StatusTooManyRequests:
+	case errors.Is(err, problem.ErrTooMany):
 		return outcomes.Throttled
-	case known && p.Status == http.StatusUnauthorized:
+	case errors.Is(err, sessions.ErrCredentials):
 		return outcomes.WrongCredentials
 	default:
 		return outcomes.Failed

@@ -14,7 +14,7 @@ import (
 	"tenantry/internal/server"
 )
 
-// Process is what a command line gets from the process that runs it.
+// Process is the arguments, environment and streams of the process.
 type Process struct {
 	// Args are the arguments without the name of the program.
 	Args []string
@@ -24,8 +24,7 @@ type Process struct {
 	Out, Err io.Writer
 }
 
-// Run runs the command that the arguments name. ExitStatus turns its error into the exit status of
-// the process.
+// Run runs the command that the arguments name. ExitStatus returns the exit status for its error.
 func Run(ctx context.Context, p Process) error {
 	cmd := environment(p.Environ).root()
 	cmd.SetArgs(p.Args)
@@ -35,10 +34,10 @@ func Run(ctx context.Context, p Process) error {
 	return execute(ctx, cmd)
 }
 
-// environment is where commands find settings that have no flag on the command line.
+// environment is the environment of the process, from which commands read settings.
 type environment []string
 
-// value returns the value of a variable, "" if it is not set.
+// value returns the value of a variable, or "".
 func (env environment) value(name string) string {
 	for _, variable := range env {
 		if key, value, _ := strings.Cut(variable, "="); key == name {
@@ -54,7 +53,7 @@ func (env environment) root() *cobra.Command {
 		SilenceErrors:              true,
 		SuggestionsMinimumDistance: 2,
 	}
-	cmd.SetVersionTemplate("{{.Version}}\n") // as the command does
+	cmd.SetVersionTemplate("{{.Version}}\n") // as the command version prints it
 	cmd.AddCommand(env.migrateCommand(), env.tenantCommand(), env.userCommand(), env.roleCommand(), env.keysCommand(),
 		env.demoCommand(),
 		env.loadCommand(), env.healthcheckCommand(), env.serveCommand(), versionCommand())
@@ -74,7 +73,7 @@ func versionCommand() *cobra.Command {
 		}}
 }
 
-// invocation is what a configured command works with.
+// invocation is one run of a configured command.
 type invocation struct {
 	config config.Config
 	args   []string
@@ -83,8 +82,8 @@ type invocation struct {
 	log    *slog.Logger
 }
 
-// configured is a command that reads the configuration. Its flags are the settings of the groups,
-// or every setting.
+// configured returns a command that loads the configuration. Its flags are the settings of the
+// groups, or every setting.
 func (env environment) configured(load config.Loader, use, short string, run func(context.Context, *invocation) error,
 	groups ...config.Group) *cobra.Command {
 	long := short + "."
@@ -103,8 +102,8 @@ func (env environment) configured(load config.Loader, use, short string, run fun
 		}
 		log, flush := server.NewLogger(cfg, cmd.ErrOrStderr())
 		defer flush()
-		for _, unknown := range config.Unknown(env) {
-			log.WarnContext(cmd.Context(), unknown)
+		for _, warning := range config.Unknown(env) {
+			log.WarnContext(cmd.Context(), warning)
 		}
 		return run(cmd.Context(), &invocation{config: cfg, args: args, in: cmd.InOrStdin(), out: cmd.OutOrStdout(),
 			log: log})

@@ -14,7 +14,7 @@ import (
 	"tenantry/internal/config"
 )
 
-// composeFile is what deploy/compose.yaml may have. Another member is a mistake.
+// composeFile are the members that deploy/compose.yaml may have. Others fail the test.
 type composeFile struct {
 	Name     string
 	Services map[string]composeService
@@ -59,8 +59,8 @@ func compose(t *testing.T) composeFile {
 	return c
 }
 
-// The image is built once. What serves restarts, has a health check without a shell, and a root
-// that nothing writes to.
+// The image is built once. Services restart, and have a health check without a shell and a
+// read-only root.
 func TestCompose_buildsOnceAndRestarts(t *testing.T) {
 	t.Parallel()
 	c := compose(t)
@@ -96,8 +96,8 @@ func TestCompose_buildsOnceAndRestarts(t *testing.T) {
 	}
 }
 
-// Secrets are files, and each service reads only those that it is given, among which the migration
-// has none of the server's.
+// Secrets are files. Each service reads only the secrets that are mounted into it; the migration
+// has only the database URL.
 func TestCompose_secretsAreFilesAndSettingsAreValid(t *testing.T) {
 	t.Parallel()
 	c := compose(t)

@@ -1,11 +1,10 @@
 // Package cli is the command tree of the program: one file for each command, which parses its flags
-// and does its work.
+// and runs it.
 //
-// A command of an operator works on the database itself, beside or without a running server, and
-// calls the operations of the features. `serve` calls package server. `load` and `healthcheck` are
-// clients of a running server.
+// The commands for operators open the database, with or without a running server, and call the
+// operations of the features. `serve` calls package server. `load` and `healthcheck` are clients of
+// a running server.
 //
-// A secret is never a flag: it comes from the environment, from a file or from standard input. The
-// package knows nothing of HTTP handlers, and no other package imports it, except the program and
-// tests.
+// A secret is never a flag: it is read from the environment, a file or standard input. The package
+// does not know the HTTP handlers. Only the program and tests import it.
 package cli

@@ -15,14 +15,14 @@ import (
 )
 
 const (
-	// commandConnections are enough for a command, and leave the others to the servers.
+	// commandConnections is the default pool size of a command. It leaves connections for servers.
 	commandConnections = 4
-	// listedAtOnce is how many rows a list reads with one statement.
-	listedAtOnce = 500
+	// listBatch is how many rows a list reads with one statement.
+	listBatch = 500
 )
 
-// open runs do on the configured database. It logs the name first, so that a command without a
-// setting does not work on the SQLite database unseen.
+// open runs do on the configured database. It logs the database's name first, so that a job that
+// uses SQLite for want of a setting can be noticed.
 func (i *invocation) open(ctx context.Context, do func(*database.DB) error) (err error) {
 	opts := server.DatabaseOptions(i.config)
 	if opts.PoolDefault {
@@ -47,16 +47,16 @@ func (i *invocation) inDatabase(ctx context.Context, do func(*database.DB) error
 	})
 }
 
-// inTenant runs do for an operator, who may do everything in the tenant of a slug, or in the
-// default tenant.
+// inTenant runs do in the tenant of a slug, or in the default tenant, with the permissions of a
+// superuser.
 func (i *invocation) inTenant(ctx context.Context, slug string,
 	do func(context.Context, *database.DB, *ent.Tenant) error) error {
 	return i.inDatabase(ctx, func(db *database.DB) error {
-		home, err := i.tenant(ctx, db, slug)
+		t, err := i.tenant(ctx, db, slug)
 		if err != nil {
 			return err
 		}
-		return do(principal.NewContext(ctx, &principal.Principal{TenantID: home.ID, Superuser: true}), db, home)
+		return do(principal.NewContext(ctx, &principal.Principal{TenantID: t.ID, Superuser: true}), db, t)
 	})
 }
 
@@ -65,15 +65,15 @@ func (i *invocation) tenant(ctx context.Context, db *database.DB, slug string) (
 	if slug == "" {
 		slug = i.config.DefaultTenant
 	}
-	home, err := db.Client.Tenant.Query().Where(tenant.Slug(slug)).
+	t, err := db.Client.Tenant.Query().Where(tenant.Slug(slug)).
 		Only(principal.System(ctx, "command line: the operator names the tenant"))
 	if ent.IsNotFound(err) {
-		return nil, fmt.Errorf("there is no tenant %q", slug)
+		return nil, fmt.Errorf("tenant %q not found", slug)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("find tenant: %w", err)
 	}
-	return home, nil
+	return t, nil
 }
 
 // password reads a password from standard input, or generates one.
@@ -81,14 +81,14 @@ func (i *invocation) password(fromStdin bool) (string, error) {
 	if !fromStdin {
 		return server.Passphrase(), nil
 	}
-	given, err := io.ReadAll(io.LimitReader(i.in, 8<<10))
+	text, err := io.ReadAll(io.LimitReader(i.in, 8<<10))
 	if err != nil {
 		return "", fmt.Errorf("read the password: %w", err)
 	}
-	return config.Trim(string(given)), nil
+	return config.Trim(string(text)), nil
 }
 
-// show prints a password that was generated, once.
+// show prints a generated password.
 func (i *invocation) show(password string, generated bool) {
 	if generated {
 		fmt.Fprintf(i.out, "The password is shown this once: %s\n", password)

@@ -21,7 +21,7 @@ func (env environment) keysCommand() *cobra.Command {
 
 // rotateKeys publishes the next signing key.
 func (env environment) rotateKeys() *cobra.Command {
-	const short = "Publish the next key, which signs when verifiers have had the time to fetch it"
+	const short = "Publish the next key, which signs after verifiers had time to fetch it"
 	var now bool
 	cmd := env.configured(config.LoadServer, "rotate", short, func(ctx context.Context, i *invocation) error {
 		return i.withKeys(ctx, func(keys *signing.Keys) error {
@@ -34,19 +34,19 @@ func (env environment) rotateKeys() *cobra.Command {
 		})
 	}, config.Database, config.Keys)
 	cmd.Flags().BoolVar(&now, "now", false,
-		"let it sign at once; verifiers that keep the key set refuse its tokens until they fetch it again")
+		"sign with it at once; verifiers that cache the key set refuse its tokens until they fetch it again")
 	return cmd
 }
 
-// revokeKey deletes a signing key: every token that it has signed is refused within a second.
+// revokeKey deletes a signing key. Its tokens are refused within a second.
 func (env environment) revokeKey() *cobra.Command {
-	cmd := env.configured(config.LoadServer, "revoke KID", "Delete a key; every token that it has signed is refused",
+	cmd := env.configured(config.LoadServer, "revoke KID", "Delete a key; its tokens are refused",
 		func(ctx context.Context, i *invocation) error {
 			return i.withKeys(ctx, func(keys *signing.Keys) error {
 				kid := i.args[0]
-				found, err := keys.Revoke(ctx, kid)
-				if err == nil && !found {
-					err = fmt.Errorf("there is no signing key %s", kid)
+				revoked, err := keys.Revoke(ctx, kid)
+				if err == nil && !revoked {
+					err = fmt.Errorf("signing key %s not found", kid)
 				}
 				if err != nil {
 					return err
@@ -77,7 +77,7 @@ func (env environment) listKeys() *cobra.Command {
 				}
 				list.add(k.Kid, k.Alg, k.State, k.NotBefore.UTC().Format(time.RFC3339), until)
 			}
-			return list.end()
+			return list.close()
 		})
 	}, config.Database)
 	asLines(cmd, &asJSON)

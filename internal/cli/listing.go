@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 )
 
-// listing prints rows as a table, or as JSON, one object a line.
+// listing prints rows as a table, or as JSON with one object a line.
 type listing struct {
 	columns []string
 	table   *tabwriter.Writer
@@ -24,7 +24,7 @@ func (i *invocation) list(asJSON bool, columns ...string) *listing {
 	return &listing{columns: columns, table: table}
 }
 
-// add prints one row, of as many values as there are columns.
+// add prints a row. It must have one value for each column.
 func (l *listing) add(values ...any) {
 	if l.lines == nil {
 		texts := make([]string, 0, len(values))
@@ -43,8 +43,8 @@ func (l *listing) add(values ...any) {
 	}
 }
 
-// end prints what is left, and returns what went wrong.
-func (l *listing) end() error {
+// close flushes the table and returns the first error.
+func (l *listing) close() error {
 	if l.table != nil {
 		return l.table.Flush()
 	}

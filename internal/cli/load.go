@@ -16,26 +16,26 @@ import (
 	"tenantry/internal/load"
 )
 
-// passwordVariable holds the password of the user who makes the load. There is no flag: every user
-// of the machine could read it.
-const passwordVariable = "TENANTRY_LOAD_PASSWORD" //nolint:gosec // the name of it
+// passwordVariable is the variable with the password of the user whose sessions send the requests.
+// There is no flag: every user of the machine can read command lines.
+const passwordVariable = "TENANTRY_LOAD_PASSWORD" //nolint:gosec // the name of the variable
 
 func (env environment) loadCommand() *cobra.Command {
 	var opts load.Options
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "load", Short: "Put a running server under load and measure how it answers", Args: cobra.NoArgs,
-		Long: "Put a running server under load and measure how it answers.\n\nThe password is in " + passwordVariable +
-			". Without --rate each client waits for its answer (closed loop);\n" +
-			"with it requests arrive at that rate for --duration, answered or not (open loop), and their time is " +
-			"counted from when they were due.",
+		Use: "load", Short: "Send requests to a running server and measure its responses", Args: cobra.NoArgs,
+		Long: "Send requests to a running server and measure its responses.\n\nThe password is read from " +
+			passwordVariable + ". Without --rate each client waits for the response before\n" +
+			"it sends the next request (closed loop). With --rate requests are sent at that rate for --duration\n" +
+			"(open loop), and their time is measured from when they were due.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			opts.URL, opts.Password = strings.TrimSuffix(opts.URL, "/"), config.Trim(env.value(passwordVariable))
 			if cmd.Flags().Changed("duration") && opts.Rate == 0 {
-				return errors.New("--duration is for --rate: without it as many requests are made as --requests says")
+				return errors.New("--duration requires --rate: without it, --requests is the number of requests")
 			}
 			if opts.Password == "" {
-				return errors.New("put the password of the user into " + passwordVariable)
+				return errors.New("set " + passwordVariable + " to the password of the user")
 			}
 			if err := opts.Check(); err != nil {
 				return err
@@ -62,12 +62,12 @@ func (env environment) loadCommand() *cobra.Command {
 	cmd.Flags().StringVar(&opts.URL, "url", "http://127.0.0.1:8080", "URL of the server")
 	cmd.Flags().StringVar(&opts.Tenant, "tenant", "", "slug of the tenant (default: the server's)")
 	cmd.Flags().StringVar(&opts.Email, "email", "admin@tenantry.internal",
-		"e-mail address of the user who makes the load")
+		"e-mail address of the user whose sessions send the requests")
 	cmd.Flags().StringVar(&opts.Scenario, "scenario", "me", strings.Join(load.Scenarios(), ", "))
-	cmd.Flags().IntVar(&opts.Requests, "requests", 1000, "how many requests")
-	cmd.Flags().IntVar(&opts.Concurrency, "concurrency", 10, "how many clients, each with a session of its own")
-	cmd.Flags().IntVar(&opts.Rate, "rate", 0, "requests a second, whether or not those before are answered")
-	cmd.Flags().DurationVar(&opts.Duration, "duration", 10*time.Second, "for how long requests arrive at the rate")
+	cmd.Flags().IntVar(&opts.Requests, "requests", 1000, "number of requests")
+	cmd.Flags().IntVar(&opts.Concurrency, "concurrency", 10, "number of clients, each with its own session")
+	cmd.Flags().IntVar(&opts.Rate, "rate", 0, "requests per second, sent without waiting for responses")
+	cmd.Flags().DurationVar(&opts.Duration, "duration", 10*time.Second, "how long requests are sent at the rate")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
 	cmd.MarkFlagsMutuallyExclusive("requests", "rate")
 	return cmd

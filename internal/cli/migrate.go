@@ -13,12 +13,12 @@ import (
 )
 
 func (env environment) migrateCommand() *cobra.Command {
-	return group("migrate", "Bring the schema of the database up or down", env.migrateDown(), env.migrateFinish(),
+	return group("migrate", "Migrate the schema of the database", env.migrateDown(), env.migrateFinish(),
 		env.migrateUp(), env.migrateStatus())
 }
 
 func (env environment) migrateUp() *cobra.Command {
-	return env.configured(config.Load, "up", "Apply every pending migration",
+	return env.configured(config.Load, "up", "Apply all pending migrations",
 		func(ctx context.Context, i *invocation) error {
 			return i.withMigrator(ctx, func(m *database.Migrator) error {
 				applied, err := m.Up(ctx)
@@ -26,7 +26,7 @@ func (env environment) migrateUp() *cobra.Command {
 					fmt.Fprintf(i.out, "applied %s %s\n", v.Version, v.Name)
 				}
 				if err == nil && len(applied) == 0 {
-					fmt.Fprintln(i.out, "nothing is pending")
+					fmt.Fprintln(i.out, "no pending migrations")
 				}
 				return err
 			})
@@ -51,20 +51,20 @@ func (env environment) migrateStatus() *cobra.Command {
 					fmt.Fprintf(i.out, "%s  %s  %s\n", v.Version, state, v.Name)
 				}
 				if pending == 0 {
-					fmt.Fprintln(i.out, "nothing is pending")
+					fmt.Fprintln(i.out, "no pending migrations")
 				} else {
-					fmt.Fprintf(i.out, "%d pending\n", pending)
+					fmt.Fprintf(i.out, "%d pending migrations\n", pending)
 				}
 				return nil
 			})
 		}, config.Database)
 }
 
-// migrateDown prints the way back to a version, and goes it if the operator has said yes.
+// migrateDown prints the plan to revert to a version, and runs it with --yes.
 func (env environment) migrateDown() *cobra.Command {
 	var to, devURL string
 	var yes bool
-	cmd := env.configured(config.Load, "down", "Go back to an older version",
+	cmd := env.configured(config.Load, "down", "Revert the schema to an older version",
 		func(ctx context.Context, i *invocation) error {
 			return i.withMigrator(ctx, func(m *database.Migrator) error {
 				plan, err := m.PlanDown(ctx, to, devURL)
@@ -72,15 +72,15 @@ func (env environment) migrateDown() *cobra.Command {
 					return err
 				}
 				if len(plan.Statements) == 0 {
-					fmt.Fprintln(i.out, "there is nothing to undo")
+					fmt.Fprintln(i.out, "nothing to revert")
 					return nil
 				}
 				fmt.Fprintln(i.out, strings.Join(plan.Statements, ";\n")+";")
 				if len(plan.Losses) > 0 {
-					fmt.Fprintln(i.out, "\nThis data is lost:\n  "+strings.Join(plan.Losses, "\n  "))
+					fmt.Fprintln(i.out, "\nThis data will be lost:\n  "+strings.Join(plan.Losses, "\n  "))
 				}
 				if !yes {
-					return errors.New("nothing was done: add --yes to run this plan")
+					return errors.New("nothing changed: add --yes to run this plan")
 				}
 				if err := m.Down(ctx, plan); err != nil {
 					return err
@@ -89,39 +89,39 @@ func (env environment) migrateDown() *cobra.Command {
 				return nil
 			})
 		}, config.Database)
-	cmd.Flags().StringVar(&to, "to", "", "version to go back to; 0 is an empty database")
+	cmd.Flags().StringVar(&to, "to", "", "version to revert to; 0 is an empty database")
 	cmd.Flags().StringVar(&devURL, "dev-url", "",
-		"empty Postgres database to plan in (default: one is made and dropped)")
-	cmd.Flags().BoolVar(&yes, "yes", false, "run the plan and lose the data that it names")
+		"empty Postgres database for planning (default: a temporary one is created)")
+	cmd.Flags().BoolVar(&yes, "yes", false, "run the plan, which deletes the listed data")
 	_ = cmd.MarkFlagRequired("to")
 	return cmd
 }
 
-// migrateFinish ends what instances of the previous version need: the notifications of the change
-// log.
+// migrateFinish removes what only instances of the previous version need: the notifications of the
+// change log.
 func (env environment) migrateFinish() *cobra.Command {
 	var force bool
 	cmd := env.configured(config.Load, "finish",
-		"End what instances of the previous version need, once none of them runs",
+		"Remove compatibility with the previous version after all its instances have stopped",
 		func(ctx context.Context, i *invocation) error {
 			return i.inDatabase(ctx, func(db *database.DB) error {
-				ended, err := db.FinishChangeLog(ctx, force)
+				removed, err := db.FinishChangeLog(ctx, force)
 				if err != nil {
 					return err
 				}
-				if ended {
-					fmt.Fprintln(i.out, "notifications for instances of the previous version have ended")
+				if removed {
+					fmt.Fprintln(i.out, "removed the notifications for instances of the previous version")
 				} else {
 					fmt.Fprintln(i.out, "nothing to finish")
 				}
 				return nil
 			})
 		}, config.Database)
-	cmd.Flags().BoolVar(&force, "force", false, "do not look for running instances of the previous version")
+	cmd.Flags().BoolVar(&force, "force", false, "do not check for running instances of the previous version")
 	return cmd
 }
 
-// withMigrator runs do on the connections of a migrator.
+// withMigrator runs do with a migrator.
 func (i *invocation) withMigrator(ctx context.Context, do func(*database.Migrator) error) error {
 	return i.open(ctx, func(db *database.DB) error { return database.WithMigrator(db, do) })
 }

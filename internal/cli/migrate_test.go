@@ -8,8 +8,8 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// A job that uses another database than it means to can see it. The password is not shown.
-func TestMigrate_namesTheDatabase(t *testing.T) {
+// The log names the database without its password, so that a wrong one can be noticed.
+func TestMigrate_logsDatabase(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		printed, exit := run(t, "migrate", "status", "--data-dir="+opts.DataDir, "--database-url="+opts.URL)

@@ -27,10 +27,10 @@ func TestCommands_namesAreTrimmedAndNormalisedOrRefused(t *testing.T) {
 			}
 			return err
 		}
-		for _, wrong := range [][]string{{"Be\u200bta", "Ada"}, {"Beta", "Ad\u202ea"}, {"Beta\x1b[31m", "Ada"},
+		for _, invalid := range [][]string{{"Be\u200bta", "Ada"}, {"Beta", "Ad\u202ea"}, {"Beta\x1b[31m", "Ada"},
 			{"Beta", "Ada\nBob"}} {
-			if err := create(wrong[0], wrong[1]); err == nil || !strings.Contains(err.Error(), "U+") {
-				t.Errorf("%+q: %v", wrong, err)
+			if err := create(invalid[0], invalid[1]); err == nil || !strings.Contains(err.Error(), "U+") {
+				t.Errorf("%+q: %v", invalid, err)
 			}
 		}
 		if err := create(" Cafe\u0301 ", "\u00a0Ada\u2003King "); err != nil {

@@ -14,7 +14,7 @@ import (
 )
 
 func (env environment) roleCommand() *cobra.Command {
-	return group("role", "Read roles on the database itself", env.listRoles())
+	return group("role", "Read roles in the database", env.listRoles())
 }
 
 func (env environment) listRoles() *cobra.Command {
@@ -31,7 +31,7 @@ func (env environment) listRoles() *cobra.Command {
 				for _, r := range all {
 					list.add(r.ID, r.Name, r.IsSystem, strings.Join(r.Permissions, ","))
 				}
-				return list.end()
+				return list.close()
 			})
 		}, config.Database, config.Tenant)
 	inTenant(cmd, &slug)

@@ -21,9 +21,9 @@ import (
 )
 
 func (env environment) tenantCommand() *cobra.Command {
-	return group("tenant", "Manage tenants on the database itself", env.createTenant(), env.listTenants(),
-		env.setTenantActive("suspend SLUG", "Refuse every token, refresh and sign-in of a tenant", false),
-		env.setTenantActive("resume SLUG", "Let a suspended tenant go on", true))
+	return group("tenant", "Manage tenants in the database", env.createTenant(), env.listTenants(),
+		env.setTenantActive("suspend SLUG", "Suspend a tenant: refuse its tokens, refreshes and sign-ins", false),
+		env.setTenantActive("resume SLUG", "Resume a suspended tenant", true))
 }
 
 func (env environment) createTenant() *cobra.Command {
@@ -60,24 +60,24 @@ func (env environment) createTenant() *cobra.Command {
 
 func (env environment) listTenants() *cobra.Command {
 	var asJSON bool
-	cmd := env.configured(config.Load, "list", "List the tenants, the newest first",
+	cmd := env.configured(config.Load, "list", "List the tenants, newest first",
 		func(ctx context.Context, i *invocation) error {
 			return i.inDatabase(ctx, func(db *database.DB) error {
 				list := i.list(asJSON, "id", "slug", "name", "active")
 				last := uuid.Max
 				for {
-					some, err := db.Client.Tenant.Query().Where(tenant.IDLT(last)).Order(tenant.ByID(sql.OrderDesc())).
-						Limit(listedAtOnce).
+					batch, err := db.Client.Tenant.Query().Where(tenant.IDLT(last)).Order(tenant.ByID(sql.OrderDesc())).
+						Limit(listBatch).
 						All(principal.System(ctx, "command line: the operator lists every tenant"))
 					if err != nil {
 						return fmt.Errorf("list tenants: %w", err)
 					}
-					for _, t := range some {
+					for _, t := range batch {
 						list.add(t.ID, t.Slug, t.Name, t.IsActive)
 						last = t.ID
 					}
-					if len(some) < listedAtOnce {
-						return list.end()
+					if len(batch) < listBatch {
+						return list.close()
 					}
 				}
 			})
@@ -86,18 +86,18 @@ func (env environment) listTenants() *cobra.Command {
 	return cmd
 }
 
-// setTenantActive is the command that suspends a tenant, or the one that lets it go on.
+// setTenantActive returns the command that suspends or resumes a tenant.
 func (env environment) setTenantActive(use, short string, active bool) *cobra.Command {
 	cmd := env.configured(config.Load, use, short, func(ctx context.Context, i *invocation) error {
-		return i.inTenant(ctx, i.args[0], func(_ context.Context, db *database.DB, home *ent.Tenant) error {
-			if err := tenants.New(db.Client, tenants.Options{}).SetActive(ctx, home.ID, active); err != nil {
+		return i.inTenant(ctx, i.args[0], func(_ context.Context, db *database.DB, t *ent.Tenant) error {
+			if err := tenants.New(db.Client, tenants.Options{}).SetActive(ctx, t.ID, active); err != nil {
 				return errors.New(problem.Sentences(err))
 			}
 			state := "suspended"
 			if active {
 				state = "active"
 			}
-			fmt.Fprintf(i.out, "tenant %s is %s\n", home.Slug, state)
+			fmt.Fprintf(i.out, "tenant %s is %s\n", t.Slug, state)
 			return nil
 		})
 	}, config.Database)

@@ -12,11 +12,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// exitUsage is the exit status of a command line that names no command, or one in the wrong way, as
-// shells have it.
+// exitUsage is the exit status of an invalid command line, as in shells.
 const exitUsage = 2
 
-// errUsage marks errors of a command line, after which nothing was begun.
+// errUsage marks errors of the command line: no command was started.
 var errUsage = errors.New("usage")
 
 // usageError is an error of the command line.
@@ -32,32 +31,32 @@ func ExitStatus(err error) int {
 	return 1
 }
 
-// execute runs the command that the arguments name. Every error that comes before its own is one of
-// the command line.
+// execute runs the command that the arguments name. An error before the command starts is a usage
+// error.
 func execute(ctx context.Context, root *cobra.Command) error {
 	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd("") // the arguments that it looks for are of no concern
+	root.InitDefaultCompletionCmd("") // its arguments are irrelevant here
 	template := root.UsageTemplate()
-	began := false
+	started := false
 	each(root, func(cmd *cobra.Command) {
 		cmd.SuggestionsMinimumDistance = root.SuggestionsMinimumDistance
 		switch run := cmd.RunE; {
 		case cmd.Name() == "help":
 			cmd.Args = func(_ *cobra.Command, args []string) error {
-				return known(root, args)
+				return checkCommands(root, args)
 			}
 		case cmd != root && cmd.HasSubCommands():
 			requireSubcommand(cmd, template)
 		case run != nil:
 			cmd.RunE = func(cmd *cobra.Command, args []string) error {
-				began = true
+				started = true
 				return run(cmd, args)
 			}
 		}
 	})
 	root.SetFlagErrorFunc(flagError)
 	cmd, err := root.ExecuteContextC(ctx)
-	if err == nil || began {
+	if err == nil || started {
 		return err
 	}
 	return usageError{fmt.Errorf("%w\n\nSee `%s --help`", trimmed(err), cmd.CommandPath())}
@@ -70,33 +69,33 @@ func each(cmd *cobra.Command, do func(*cobra.Command)) {
 	do(cmd)
 }
 
-// group is a command that does nothing but hold others.
+// group returns a command that only has subcommands.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short}
 	cmd.AddCommand(commands...)
 	return cmd
 }
 
-// requireSubcommand makes a command fail unless a subcommand follows. Cobra prints the help and
-// succeeds, which hides a misspelt command in a job.
+// requireSubcommand makes a command fail without a subcommand. Cobra prints the help and succeeds,
+// which hides a misspelt command in a job.
 func requireSubcommand(cmd *cobra.Command, template string) {
-	cmd.FParseErrWhitelist.UnknownFlags = true // they are of the command that was meant
+	cmd.FParseErrWhitelist.UnknownFlags = true // they belong to the misspelt subcommand
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			return unknown(cmd, args[0])
 		}
-		return fmt.Errorf("%q needs a command: %s", cmd.CommandPath(), strings.Join(names(cmd), ", "))
+		return fmt.Errorf("%q requires a command: %s", cmd.CommandPath(), strings.Join(names(cmd), ", "))
 	}
 	cmd.RunE = func(*cobra.Command, []string) error { return errUsage } // never: no arguments are accepted
-	// Its usage has no line for the command alone.
+	// Its usage omits the line of the command without a subcommand.
 	for _, sub := range cmd.Commands() {
 		sub.SetUsageTemplate(template)
 	}
 	cmd.SetUsageTemplate(strings.Replace(template, "{{if .Runnable}}", "{{if false}}", 1))
 }
 
-// known refuses arguments that do not lead from a command to another.
-func known(cmd *cobra.Command, args []string) error {
+// checkCommands refuses arguments that are not the names of nested commands.
+func checkCommands(cmd *cobra.Command, args []string) error {
 	for _, arg := range args {
 		i := slices.IndexFunc(cmd.Commands(), func(sub *cobra.Command) bool { return sub.Name() == arg })
 		if i < 0 {
@@ -107,7 +106,7 @@ func known(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// unknown is the error of a name that is no command, with those that are near.
+// unknown returns the error of an unknown command, with similar names.
 func unknown(cmd *cobra.Command, name string) error {
 	text := fmt.Sprintf("unknown command %q for %q", name, cmd.CommandPath())
 	if suggestions := cmd.SuggestionsFor(name); len(suggestions) > 0 {
@@ -126,11 +125,11 @@ func names(cmd *cobra.Command) []string {
 	return names
 }
 
-// flagError is an error of a flag without the words of Go's library.
+// flagError returns the error of a flag without Go's terms.
 func flagError(cmd *cobra.Command, err error) error {
 	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		return fmt.Errorf("--%s: %q is not %s", invalid.GetFlag().Name, invalid.GetValue(),
-			kind(invalid.GetFlag().Value.Type()))
+			expected(invalid.GetFlag().Value.Type()))
 	}
 	if missing, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		if near := nearest(cmd.Flags(), missing.GetSpecifiedName()); near != "" {
@@ -140,8 +139,9 @@ func flagError(cmd *cobra.Command, err error) error {
 	return err
 }
 
-func kind(of string) string {
-	switch of {
+// expected returns the form of a flag's type.
+func expected(flagType string) string {
+	switch flagType {
 	case "bool":
 		return "true or false"
 	case "duration":
@@ -152,7 +152,7 @@ func kind(of string) string {
 	return "a whole number in range"
 }
 
-// nearest returns the flag whose name is nearest to a name, or nothing.
+// nearest returns the flag with the most similar name, or "".
 func nearest(flags *pflag.FlagSet, name string) string {
 	near, least := "", 2+len(name)/4
 	flags.VisitAll(func(f *pflag.Flag) {
@@ -163,7 +163,7 @@ func nearest(flags *pflag.FlagSet, name string) string {
 	return near
 }
 
-// trimmed is an error without the newlines with which cobra ends its suggestions.
+// trimmed returns an error without the newlines at the end of cobra's suggestions.
 func trimmed(err error) error {
 	if text := strings.TrimRight(err.Error(), "\n"); text != err.Error() {
 		return errors.New(text)

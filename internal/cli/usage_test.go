@@ -13,10 +13,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// run runs a command line and returns what it has printed, with its error, and its exit status.
+// run runs a command line and returns its output, with its error, and its exit status.
 func run(t *testing.T, args ...string) (printed string, exit int) {
 	t.Helper()
-	var out, errs bytes.Buffer // of their own: the log writes beside the command
+	var out, errs bytes.Buffer // two buffers: the log writes concurrently
 	cmd := environment(os.Environ()).root()
 	cmd.SetArgs(args)
 	cmd.SetOut(&out)
@@ -28,8 +28,8 @@ func run(t *testing.T, args ...string) (printed string, exit int) {
 	return out.String() + errs.String(), exit
 }
 
-// A job whose command is misspelt fails, and is told what it may have meant.
-func TestCommandLine_thatIsWrongIsStatus2(t *testing.T) {
+// A misspelt command fails, with suggestions.
+func TestCommandLine_invalidIsStatus2(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{
 		"mgirate":                       "\n\tmigrate",
@@ -81,8 +81,9 @@ func TestCommandLine_helpAndVersionSucceed(t *testing.T) {
 	}
 }
 
-// The help of a command has its own flags and those of the database. `serve` has every setting.
-func TestHelp_hasTheFlagsOfTheCommand(t *testing.T) {
+// The help of a command lists its own flags and those of the database. That of `serve` lists every
+// setting.
+func TestHelp_listsFlagsOfCommand(t *testing.T) {
 	t.Parallel()
 	each(environment(nil).root(), func(cmd *cobra.Command) {
 		if cmd.HasSubCommands() || cmd.Name() == "serve" {
@@ -105,7 +106,7 @@ func TestHelp_hasTheFlagsOfTheCommand(t *testing.T) {
 	}
 }
 
-func TestStatus_ofAnErrorOfACommandIs1(t *testing.T) {
+func TestExitStatus_ofCommandErrorIs1(t *testing.T) {
 	t.Parallel()
 	if got := ExitStatus(errors.New("the database is down")); got != 1 {
 		t.Errorf("status %d", got)
@@ -116,7 +117,7 @@ func TestStatus_ofAnErrorOfACommandIs1(t *testing.T) {
 	}
 }
 
-func TestHealthcheck_succeedsOnlyWhenTheServerIsWell(t *testing.T) {
+func TestHealthcheck_succeedsOnlyIfHealthy(t *testing.T) {
 	t.Parallel()
 	var ready bool
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

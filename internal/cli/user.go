@@ -25,11 +25,11 @@ import (
 )
 
 func (env environment) userCommand() *cobra.Command {
-	return group("user", "Manage users on the database itself", env.createUser(), env.listUsers(), env.disableUser(),
+	return group("user", "Manage users in the database", env.createUser(), env.listUsers(), env.disableUser(),
 		env.setPassword())
 }
 
-// newUser is what createUser makes an account of.
+// newUser is the account that createUser creates.
 type newUser struct {
 	tenant, email, fullName, role string
 	superuser                     bool
@@ -40,7 +40,7 @@ func (env environment) createUser() *cobra.Command {
 	var stdin bool
 	cmd := env.configured(config.Load, "create", "Create a user", func(ctx context.Context, i *invocation) error {
 		if system := []string{roles.Owner, roles.Admin, roles.Member}; !slices.Contains(system, u.role) {
-			return fmt.Errorf("the role must be one of %s", strings.Join(system, ", "))
+			return fmt.Errorf("--role must be one of %s", strings.Join(system, ", "))
 		}
 		password, err := i.password(stdin)
 		if err != nil {
@@ -52,7 +52,7 @@ func (env environment) createUser() *cobra.Command {
 	inTenant(cmd, &u.tenant)
 	cmd.Flags().StringVar(&u.fullName, "full-name", "", "full name")
 	cmd.Flags().StringVar(&u.role, "role", "member", "system role: owner, admin or member")
-	cmd.Flags().BoolVar(&u.superuser, "superuser", false, "may do everything in every tenant")
+	cmd.Flags().BoolVar(&u.superuser, "superuser", false, "has every permission in every tenant")
 	withPassword(cmd, &stdin)
 	_ = cmd.MarkFlagRequired("email")
 	return cmd
@@ -60,26 +60,26 @@ func (env environment) createUser() *cobra.Command {
 
 func (i *invocation) createUser(ctx context.Context, db *database.DB, u newUser, password string,
 	generated bool) error {
-	home, err := i.tenant(ctx, db, u.tenant)
+	tenant, err := i.tenant(ctx, db, u.tenant)
 	if err != nil {
 		return err
 	}
 	account := auth.Account{Email: u.email, Password: &password, FullName: u.fullName, Superuser: u.superuser}
-	prepared, err := account.Prepare(ctx, server.NewHasher(i.config), home)
+	prepared, err := account.Prepare(ctx, server.NewHasher(i.config), tenant)
 	if err != nil {
 		return errors.New(problem.Sentences(err))
 	}
-	acting := principal.NewContext(ctx, principal.InTenant(home.ID))
+	ctx = principal.NewContext(ctx, principal.InTenant(tenant.ID))
 	var created *ent.User
-	if err := database.WithTx(acting, db.Client, func(tx *ent.Client) error {
-		if created, err = prepared.Insert(acting, tx); err != nil {
+	if err := database.WithTx(ctx, db.Client, func(tx *ent.Client) error {
+		if created, err = prepared.Insert(ctx, tx); err != nil {
 			return err
 		}
-		return roles.AssignSystem(acting, tx, created.ID, u.role)
+		return roles.AssignSystem(ctx, tx, created.ID, u.role)
 	}); err != nil {
 		return errors.New(problem.Sentences(err))
 	}
-	fmt.Fprintf(i.out, "created %s in tenant %s, id %s\n", created.Email, home.Slug, created.ID)
+	fmt.Fprintf(i.out, "created %s in tenant %s, id %s\n", created.Email, tenant.Slug, created.ID)
 	i.show(password, generated)
 	return nil
 }
@@ -87,18 +87,18 @@ func (i *invocation) createUser(ctx context.Context, db *database.DB, u newUser,
 func (env environment) listUsers() *cobra.Command {
 	var slug string
 	var asJSON bool
-	cmd := env.configured(config.Load, "list", "List the users of a tenant, the newest first",
+	cmd := env.configured(config.Load, "list", "List the users of a tenant, newest first",
 		func(ctx context.Context, i *invocation) error {
 			return i.inTenant(ctx, slug, func(ctx context.Context, db *database.DB, _ *ent.Tenant) error {
 				list := i.list(asJSON, "id", "email", "full_name", "active", "superuser", "roles")
 				last := uuid.Max
 				for {
-					some, err := db.Client.User.Query().Where(user.IDLT(last)).Order(user.ByID(sql.OrderDesc())).
-						Limit(listedAtOnce).WithRoles().All(ctx)
+					batch, err := db.Client.User.Query().Where(user.IDLT(last)).Order(user.ByID(sql.OrderDesc())).
+						Limit(listBatch).WithRoles().All(ctx)
 					if err != nil {
 						return fmt.Errorf("list users: %w", err)
 					}
-					for _, u := range some {
+					for _, u := range batch {
 						assigned, err := u.Edges.RolesOrErr()
 						if err != nil {
 							return err
@@ -106,8 +106,8 @@ func (env environment) listUsers() *cobra.Command {
 						list.add(u.ID, u.Email, u.FullName, u.IsActive, u.IsSuperuser, roleNames(assigned))
 						last = u.ID
 					}
-					if len(some) < listedAtOnce {
-						return list.end()
+					if len(batch) < listBatch {
+						return list.close()
 					}
 				}
 			})
@@ -125,10 +125,10 @@ func roleNames(all []*ent.Role) string {
 	return strings.Join(names, ",")
 }
 
-// disableUser makes a user inactive and signs them out everywhere. A tenant keeps an owner.
+// disableUser deactivates a user and revokes their sessions. It refuses the last owner of a tenant.
 func (env environment) disableUser() *cobra.Command {
 	var slug string
-	cmd := env.configured(config.Load, "disable EMAIL", "Make a user inactive, and sign them out everywhere",
+	cmd := env.configured(config.Load, "disable EMAIL", "Deactivate a user and revoke their sessions",
 		func(ctx context.Context, i *invocation) error {
 			return i.withUser(ctx, slug, i.args[0], func(ctx context.Context, db *database.DB, _ *ent.Tenant,
 				u *ent.User) error {
@@ -147,7 +147,7 @@ func (env environment) disableUser() *cobra.Command {
 }
 
 func (env environment) setPassword() *cobra.Command {
-	const short = "Set the password of a user, sign them out everywhere, and unlink their identity at a provider"
+	const short = "Set the password of a user, revoke their sessions and unlink their identities at providers"
 	var slug string
 	var stdin bool
 	cmd := env.configured(config.Load, "set-password EMAIL", short, func(ctx context.Context, i *invocation) error {
@@ -155,15 +155,15 @@ func (env environment) setPassword() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return i.withUser(ctx, slug, i.args[0], func(ctx context.Context, db *database.DB, home *ent.Tenant,
+		return i.withUser(ctx, slug, i.args[0], func(ctx context.Context, db *database.DB, tenant *ent.Tenant,
 			u *ent.User) error {
-			if err := auth.SetPassword(ctx, db.Client, server.NewHasher(i.config), home, u, password); err != nil {
+			if err := auth.SetPassword(ctx, db.Client, server.NewHasher(i.config), tenant, u, password); err != nil {
 				return errors.New(problem.Sentences(err))
 			}
 			auth.LogUnlinked(ctx, i.log, u, "operator")
 			fmt.Fprintf(i.out, "%s has a new password\n", u.Email)
 			if u.OauthID != nil {
-				fmt.Fprintln(i.out, "The identity at a provider is unlinked.")
+				fmt.Fprintln(i.out, "The identities at providers are unlinked.")
 			}
 			i.show(password, !stdin)
 			return nil
@@ -175,21 +175,21 @@ func (env environment) setPassword() *cobra.Command {
 	return cmd
 }
 
-// withUser runs do on a user of a tenant, for an operator, who may do everything.
+// withUser runs do on a user of a tenant, with the permissions of a superuser.
 func (i *invocation) withUser(ctx context.Context, slug, email string,
 	do func(context.Context, *database.DB, *ent.Tenant, *ent.User) error) error {
 	canonical, err := auth.CanonicalEmail(email)
 	if err != nil {
 		return fmt.Errorf("the e-mail address %w", err)
 	}
-	return i.inTenant(ctx, slug, func(ctx context.Context, db *database.DB, home *ent.Tenant) error {
+	return i.inTenant(ctx, slug, func(ctx context.Context, db *database.DB, tenant *ent.Tenant) error {
 		u, err := db.Client.User.Query().Where(user.Email(canonical)).Only(ctx)
 		if ent.IsNotFound(err) {
-			return fmt.Errorf("there is no user %s in tenant %s", canonical, home.Slug)
+			return fmt.Errorf("user %s not found in tenant %s", canonical, tenant.Slug)
 		}
 		if err != nil {
 			return fmt.Errorf("find user: %w", err)
 		}
-		return do(ctx, db, home, u)
+		return do(ctx, db, tenant, u)
 	})
 }

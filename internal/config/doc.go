@@ -1,7 +1,7 @@
-// Package config is every setting of the server in one struct: its name, default, help and
-// validation. A setting comes from a flag, else from its TENANTRY_* variable, else, for what should
-// not stand in an environment, from the file that the variable with _FILE names. Every mistake is
-// reported at once.
+// Package config declares all settings of the server in one struct, with name, default, help and
+// validation. A setting is read from its flag, else from its TENANTRY_* variable, else, for
+// settings that may contain a credential, from the file that the variable with _FILE names. All
+// invalid settings are reported together.
 //
-// Values are passed down from here; nothing else reads the environment.
+// No other package reads the environment.
 package config

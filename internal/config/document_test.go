@@ -27,8 +27,8 @@ func TestDocument_listsEverySettingWithItsDefault(t *testing.T) {
 		listed[match[1]] = match[3]
 	}
 	for _, s := range settings {
-		standard, found := listed[s.name]
-		if !found {
+		standard, ok := listed[s.name]
+		if !ok {
 			t.Errorf("%s is not in the document", s.name)
 		} else if s.standard != "" && standard != "`"+s.standard+"`" {
 			t.Errorf("%s: the document says %s, the default is %q", s.name, standard, s.standard)
@@ -40,12 +40,12 @@ func TestDocument_listsEverySettingWithItsDefault(t *testing.T) {
 	}
 }
 
-// other are variables that are no settings: those of tests and of the load command, of OAuth
-// providers, and those that Kubernetes sets for a service of the product's name.
+// other matches variables that are not in settings: those of tests, of the load command and of
+// OAuth providers, and those that Kubernetes sets for a service of the product's name.
 var other = regexp.MustCompile(`^TEST_|^LOAD_PASSWORD$|^OAUTH_|^SERVICE_HOST$|PORT$`)
 
-// A document or a file of deploy/ that names a variable names one that there is.
-func TestDocuments_variablesThatTheyNameExist(t *testing.T) {
+// Variables that documents and files of deploy/ name are settings.
+func TestDocuments_variablesExist(t *testing.T) {
 	t.Parallel()
 	var known []string
 	for _, s := range settings {

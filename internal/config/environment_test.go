@@ -3,18 +3,13 @@ package config_test
 import (
 	"reflect"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
-
-	"github.com/spf13/pflag"
 
 	"tenantry/internal/config"
 )
 
-// A secret that a file or a command has given with a newline is the secret without it, however it
-// comes.
-func TestVariable_newlineAtTheEndIsNoPartOfTheValue(t *testing.T) {
+func TestLoad_trimsNewlinesAtTheEnd(t *testing.T) {
 	t.Parallel()
 	for _, s := range settings {
 		for _, ending := range []string{"\n", "\r\n", "\n\n"} {
@@ -31,7 +26,7 @@ func TestVariable_newlineAtTheEndIsNoPartOfTheValue(t *testing.T) {
 	}
 }
 
-func TestVariable_blankAtTheEndIsPartOfThePassword(t *testing.T) {
+func TestLoad_keepsBlanksOfPassword(t *testing.T) {
 	t.Parallel()
 	c, err := load(t, nil, "TENANTRY_BOOTSTRAP_PASSWORD= correct horse battery staple \n")
 	if err != nil || c.BootstrapPassword != " correct horse battery staple " {
@@ -39,8 +34,8 @@ func TestVariable_blankAtTheEndIsPartOfThePassword(t *testing.T) {
 	}
 }
 
-// What was encrypted while the newline counted can still be decrypted.
-func TestSecret_withNewlineIsThePreviousOne(t *testing.T) {
+// Earlier versions did not trim secrets: values encrypted then can still be decrypted.
+func TestSecret_untrimmedIsPreviousSecret(t *testing.T) {
 	t.Parallel()
 	c, err := load(t, nil, "TENANTRY_SECRET="+goodSecret+"\n")
 	if err != nil || c.Secret != goodSecret || c.SecretPrevious != goodSecret+"\n" {
@@ -73,7 +68,7 @@ func kubernetes() []string {
 	return all
 }
 
-func TestVariable_ofAKubernetesServiceOrEmptyIsIgnored(t *testing.T) {
+func TestLoad_ignoresKubernetesAndEmptyVariables(t *testing.T) {
 	t.Parallel()
 	unset, err := load(t, nil)
 	if err != nil {
@@ -90,7 +85,7 @@ func TestVariable_ofAKubernetesServiceOrEmptyIsIgnored(t *testing.T) {
 	}
 }
 
-// goNames are words of Go and of its library that mean nothing to an operator.
+// goNames matches names of Go and its library, which mean nothing to an operator.
 var goNames = regexp.MustCompile(`strconv|slog|netip|\[\]|time\.|url\.|\bint\b|\bbool\b|float|parse`)
 
 func TestMistake_namesNoGoType(t *testing.T) {
@@ -106,9 +101,9 @@ func TestMistake_namesNoGoType(t *testing.T) {
 	}
 }
 
-// A value that is compared with what clients send, and that no client can send, is refused with the
-// form that would match.
-func TestMistake_namesTheFormThatWouldMatch(t *testing.T) {
+// A value that is not in canonical form never equals what clients send. The error names the
+// canonical form.
+func TestMistake_namesCanonicalForm(t *testing.T) {
 	t.Parallel()
 	for environ, want := range map[string]string{
 		"PUBLIC_URL=https://id.acme.test/":            "write https://id.acme.test",
@@ -169,7 +164,7 @@ func TestMistake_namesTheFormThatWouldMatch(t *testing.T) {
 	}
 }
 
-func TestPublicURL_ofAListenAddressIsCanonical(t *testing.T) {
+func TestPublicURL_fromListenAddressIsCanonical(t *testing.T) {
 	t.Parallel()
 	for listen, want := range map[string]string{
 		"192.0.2.7:80": "http://192.0.2.7", "0.0.0.0:8080": "http://localhost:8080", "[::]:0": "http://localhost:0",
@@ -182,34 +177,35 @@ func TestPublicURL_ofAListenAddressIsCanonical(t *testing.T) {
 	}
 }
 
-func TestUnknown_namesTheNearestSetting(t *testing.T) {
+func TestUnknown_suggestsNearestSetting(t *testing.T) {
 	t.Parallel()
-	for given, want := range map[string]string{
+	for variable, want := range map[string]string{
 		"TENANTRY_PUBLICURL=https://x":       "did you mean TENANTRY_PUBLIC_URL?",
 		"TENANTRY_LISTN=:80":                 "did you mean TENANTRY_LISTEN?",
-		"TENANTRY_LISTEN_FILE=/run/x":        "is no setting and is ignored",
+		"TENANTRY_LISTEN_FILE=/run/x":        "is not a setting and is ignored",
 		"TENANTRY_SECRETS_FILE=/run/x":       "did you mean TENANTRY_SECRET_FILE?",
 		"TENANTRY_DB_POOLSIZE=7":             "did you mean TENANTRY_DB_POOL_SIZE?",
-		"TENANTRY_REFRESH_TOKEN_LIFETIME=1h": "is no setting and is ignored",
-		"TENANTRY_PORT=8080":                 "is no setting and is ignored",
-		"TENANTRY_ISSUER=https://x":          "is no setting and is ignored",
+		"TENANTRY_REFRESH_TOKEN_LIFETIME=1h": "is not a setting and is ignored",
+		"TENANTRY_PORT=8080":                 "is not a setting and is ignored",
+		"TENANTRY_ISSUER=https://x":          "is not a setting and is ignored",
 	} {
-		got := config.Unknown([]string{given, "PATH=/bin", "OTHER_TENANTRY_X=1"})
-		if name, _, _ := strings.Cut(given, "="); len(got) != 1 || !strings.HasPrefix(got[0], name+" is no setting") ||
+		got := config.Unknown([]string{variable, "PATH=/bin", "OTHER_TENANTRY_X=1"})
+		if name, _, _ := strings.Cut(variable, "="); len(got) != 1 ||
+			!strings.HasPrefix(got[0], name+" is not a setting") ||
 			!strings.Contains(got[0], want) {
-			t.Errorf("%s: %q, want %q", given, got, want)
+			t.Errorf("%s: %q, want %q", variable, got, want)
 		}
 	}
 	if got := config.Unknown([]string{"TENANTRY_FOO=1"}); len(got) != 1 || strings.Contains(got[0], "mean") {
-		t.Errorf("%q names what is not near", got)
+		t.Errorf("%q suggests a name that is not near", got)
 	}
 	if got := config.Unknown([]string{"TENANTRY_LISTN=canary"}); len(got) != 1 || strings.Contains(got[0], "canary") {
 		t.Errorf("%q repeats the value", got)
 	}
 }
 
-// A job that sets only the variable of other programs must not migrate SQLite unseen.
-func TestUnknown_namesDATABASE_URLWhereTheDatabaseIsNotConfigured(t *testing.T) {
+// A job that sets only DATABASE_URL would otherwise migrate SQLite without a warning.
+func TestUnknown_warnsOfUnprefixedDatabaseURL(t *testing.T) {
 	t.Parallel()
 	got := config.Unknown([]string{"DATABASE_URL=postgres://canary@db/app"})
 	if len(got) != 1 || !strings.HasPrefix(got[0], "DATABASE_URL is ignored") ||
@@ -224,7 +220,7 @@ func TestUnknown_namesDATABASE_URLWhereTheDatabaseIsNotConfigured(t *testing.T) 
 	}
 }
 
-func TestUnknown_settingsServicesAndEmptyVariablesAreNone(t *testing.T) {
+func TestUnknown_omitsSettingsServicesAndEmptyVariables(t *testing.T) {
 	t.Parallel()
 	environ := append(kubernetes(), "TENANTRY_LISTN=", "TENANTRY_LOAD_PASSWORD=x", "TENANTRY_OAUTH_GOOGLE_CLIENT_ID=x",
 		"TENANTRY_SECRET_FILE=/run/x")
@@ -233,37 +229,5 @@ func TestUnknown_settingsServicesAndEmptyVariablesAreNone(t *testing.T) {
 	}
 	if got := config.Unknown(environ); len(got) > 0 {
 		t.Errorf("%q", got)
-	}
-}
-
-func TestFlags_ofACommandAreItsOwn(t *testing.T) {
-	t.Parallel()
-	count := func(groups ...config.Group) int {
-		flags := pflag.NewFlagSet("command", pflag.ContinueOnError)
-		config.AddFlags(flags, groups...)
-		n := 0
-		flags.VisitAll(func(*pflag.Flag) { n++ })
-		for _, name := range []string{"database-url", "data-dir"} {
-			if (flags.Lookup(name) != nil) != (len(groups) == 0 || slices.Contains(groups, config.Database)) {
-				t.Errorf("--%s of %v", name, groups)
-			}
-		}
-		return n
-	}
-	all, database := count(), count(config.Database)
-	if database > 8 || all < 35 || count(config.Database, config.Tenant) != database+1 ||
-		count(config.Database, config.Passwords) != database+3 || count(config.Listener) != 1 {
-		t.Errorf("%d of all, %d of the database", all, database)
-	}
-	if got := config.Secrets(config.Database); got != "" {
-		t.Errorf("the database has secrets: %s", got)
-	}
-	if got := config.Secrets(config.Database, config.Keys); !strings.Contains(got, "TENANTRY_SECRET") ||
-		strings.Contains(got, "BOOTSTRAP") {
-		t.Errorf("secrets of the keys: %s", got)
-	}
-	if got := config.Secrets(); !strings.Contains(got, "TENANTRY_SECRET_FILE") ||
-		!strings.Contains(got, "TENANTRY_BOOTSTRAP_PASSWORD") {
-		t.Errorf("secrets: %s", got)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"tenantry/internal/weburl"
 )
 
-// unreadable says what a text must be in order to be read as a type.
+// unreadable returns the error of a text that cannot be parsed as a type, with the expected form.
 func unreadable(t reflect.Type, text string) error {
 	want := "a text"
 	switch {
@@ -38,8 +38,8 @@ func unreadable(t reflect.Type, text string) error {
 	return fmt.Errorf("%q is not %s", text, want)
 }
 
-// checkNetworks refuses the first of the networks that is not in the form in which addresses are
-// compared with it.
+// checkNetworks refuses the first network of a list that is not in canonical form: client addresses
+// are compared with that form.
 func checkNetworks(list string) error {
 	for text := range strings.SplitSeq(list, ",") {
 		network, err := netip.ParsePrefix(strings.TrimSpace(text))
@@ -50,14 +50,14 @@ func checkNetworks(list string) error {
 			return fmt.Errorf("%q is not a network such as 10.0.0.0/8", text)
 		}
 		if form := canonicalNetwork(network).String(); form != text {
-			return fmt.Errorf("%q is not a network as addresses are compared with it: write %s", text, form)
+			return fmt.Errorf("%q is not a network in canonical form: write %s", text, form)
 		}
 	}
 	return nil
 }
 
-// canonicalNetwork has no host bits, and is one of IPv4 addresses if it is mapped: addresses of
-// clients are unmapped.
+// canonicalNetwork returns a network without host bits, and an IPv4-mapped one as IPv4: addresses
+// of clients are unmapped.
 func canonicalNetwork(n netip.Prefix) netip.Prefix {
 	if bits := n.Bits() - 96; n.Addr().Is4In6() && bits >= 0 {
 		n = netip.PrefixFrom(n.Addr().Unmap(), bits)
@@ -65,8 +65,8 @@ func canonicalNetwork(n netip.Prefix) netip.Prefix {
 	return n.Masked()
 }
 
-// written returns networks as a list.
-func written(networks []netip.Prefix) string {
+// joined returns networks as a comma-separated list.
+func joined(networks []netip.Prefix) string {
 	var texts []string
 	for _, n := range networks {
 		texts = append(texts, n.String())
@@ -74,8 +74,8 @@ func written(networks []netip.Prefix) string {
 	return strings.Join(texts, ",")
 }
 
-// checkPublicURL refuses a public URL that is not in the form in which issuers and redirect URIs
-// are compared.
+// checkPublicURL refuses a public URL that is not in canonical form: issuers and redirect URIs are
+// compared as strings.
 func checkPublicURL(text string) error {
 	u, err := weburl.Canonical(text)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") {
@@ -89,25 +89,24 @@ func checkPublicURL(text string) error {
 	if form.String() == text {
 		return nil
 	}
-	return fmt.Errorf("must be scheme, host and path in the form that clients send, without user, query, fragment "+
-		"and slash at the end, "+
-		"since issuers are compared letter by letter: write %s", form.String())
+	return fmt.Errorf("must be scheme, host and path in canonical form, without user, query, fragment and slash at "+
+		"the end, since issuers are compared as strings: write %s", form.String())
 }
 
-// checkOrigin refuses an origin that no browser sends.
+// checkOrigin refuses an origin that is not in the form that browsers send.
 func checkOrigin(text string) error {
 	form, err := weburl.Origin(text)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%q is not an origin such as https://app.example.com%s", bare(text), reason(err))
+		return fmt.Errorf("%q is not an origin such as https://app.example.com%s", withoutUserinfo(text), reason(err))
 	case form != text:
-		return fmt.Errorf("%q is not an origin as browsers send it: write %s", bare(text), form)
+		return fmt.Errorf("%q is not an origin as browsers send it: write %s", withoutUserinfo(text), form)
 	}
 	return nil
 }
 
-// bare is a text without what may be a user and a password.
-func bare(text string) string {
+// withoutUserinfo returns a text without a part that may be a user and a password.
+func withoutUserinfo(text string) string {
 	if i := strings.LastIndex(text, "@"); i >= 0 {
 		return "…" + text[i:]
 	}
@@ -121,8 +120,7 @@ func reason(err error) string {
 	return ": it " + err.Error()
 }
 
-// checkListen refuses an address to listen on that has no number for a port: the public URL is made
-// of it.
+// checkListen refuses a listen address without a numeric port: the public URL is derived from it.
 func checkListen(text string) error {
 	_, port, err := net.SplitHostPort(text)
 	if err != nil {
@@ -134,7 +132,7 @@ func checkListen(text string) error {
 	return nil
 }
 
-// checkCollector refuses an address that cannot be called, and one that has a secret in it.
+// checkCollector refuses a collector URL that cannot be called or that contains credentials.
 func checkCollector(text string) error {
 	u, err := weburl.Canonical(text)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil || u.RawQuery != "" || u.ForceQuery ||

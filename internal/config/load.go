@@ -12,11 +12,11 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Prefix begins the name of every variable.
+// Prefix is the prefix of every variable's name.
 const Prefix = "TENANTRY_"
 
-// AddFlags gives the set a flag for every setting of the groups that may stand on a command line.
-// No group means every setting.
+// AddFlags adds a flag to the set for every setting of the groups that is not secret. No group
+// means every setting.
 func AddFlags(flags *pflag.FlagSet, groups ...Group) {
 	for f := range fields(groups...) {
 		if f.Tag.Get("secret") == "true" {
@@ -34,8 +34,7 @@ func AddFlags(flags *pflag.FlagSet, groups ...Group) {
 	}
 }
 
-// Secrets describes the settings of the groups that have no flag, for the help. It is empty if
-// there are none.
+// Secrets returns the help for the settings of the groups that have no flag, or an empty string.
 func Secrets(groups ...Group) string {
 	text := ""
 	for f := range fields(groups...) {
@@ -53,25 +52,24 @@ func Secrets(groups ...Group) string {
 // Loader is Load or LoadServer.
 type Loader func(flags *pflag.FlagSet, environ []string) (Config, error)
 
-// Load returns the configuration of a command from the flags that were given, the environment
-// (KEY=value) and the files it names. The error lists every mistake.
+// Load returns the configuration of a command from the flags that are set, the environment
+// (KEY=value) and the files that the environment names. The error lists all invalid settings.
 func Load(flags *pflag.FlagSet, environ []string) (Config, error) {
 	return load(flags, environ, (*Config).mistakes)
 }
 
-// LoadServer is Load for a command that opens the signing keys, and so cannot do without the
-// secret.
+// LoadServer is Load for a command that opens the signing keys and therefore requires the secret.
 func LoadServer(flags *pflag.FlagSet, environ []string) (Config, error) {
 	return load(flags, environ, func(c *Config) []mistake { return append(c.mistakes(), c.noSecret()...) })
 }
 
-// LoadListen returns the listen address alone. It reads no file, so that what asks a running server
-// needs no secret.
+// LoadListen returns the listen address only. It reads no file, so that a command that calls a
+// running server needs no secret.
 func LoadListen(flags *pflag.FlagSet, environ []string) (string, error) {
 	f, _ := reflect.TypeFor[Config]().FieldByName("Listen")
 	listen := f.Tag.Get("envDefault")
-	if given := environment(environ)[Prefix+f.Tag.Get("env")]; given != "" {
-		listen = given
+	if value := environment(environ)[Prefix+f.Tag.Get("env")]; value != "" {
+		listen = value
 	}
 	if flag := flags.Lookup(flagName(f)); flag != nil && flag.Changed {
 		listen = flag.Value.String()
@@ -99,14 +97,14 @@ func load(flags *pflag.FlagSet, environ []string, rules func(*Config) []mistake)
 	var c Config
 	err := env.ParseWithOptions(&c, env.Options{Environment: values, Prefix: Prefix})
 	mistakes = append(mistakes, unparsed(err, values)...)
-	var wrong []mistake
-	c.OAuthProviders, wrong = oauthProviders(values)
-	mistakes = append(mistakes, wrong...)
+	var ofProviders []mistake
+	c.OAuthProviders, ofProviders = oauthProviders(values)
+	mistakes = append(mistakes, ofProviders...)
 	c.DBPoolDefault = values[Prefix+"DB_POOL_SIZE"] == "" && values[Prefix+"DB_MAX_OVERFLOW"] == ""
 	for _, m := range rules(&c) {
-		// A value that could not be read is not held against its rules too.
-		if !slices.ContainsFunc(mistakes, func(known mistake) bool {
-			return strings.TrimSuffix(known.name, "_FILE") == m.name
+		// A setting that could not be parsed is reported once: its zero value may break a rule too.
+		if !slices.ContainsFunc(mistakes, func(reported mistake) bool {
+			return strings.TrimSuffix(reported.name, "_FILE") == m.name
 		}) {
 			mistakes = append(mistakes, m)
 		}
@@ -116,32 +114,32 @@ func load(flags *pflag.FlagSet, environ []string, rules func(*Config) []mistake)
 		for _, m := range mistakes {
 			lines = append(lines, fmt.Errorf("%s%s: %w", Prefix, m.name, m.err))
 		}
-		return Config{}, fmt.Errorf("the configuration is not valid:\n%w", errors.Join(lines...))
+		return Config{}, fmt.Errorf("invalid configuration:\n%w", errors.Join(lines...))
 	}
 	c.derive()
-	if given := env.ToMap(environ)[Prefix+"SECRET"]; given != "" && Trim(given) == c.Secret {
-		c = c.WithSecret(given)
+	if secret := env.ToMap(environ)[Prefix+"SECRET"]; secret != "" && Trim(secret) == c.Secret {
+		c = c.WithSecret(secret)
 	}
 	return c, nil
 }
 
-// WithSecret returns the configuration with a given secret, without the newline at its end. The
-// secret with the newline is accepted as the previous one: it counted before secrets were trimmed.
-func (c Config) WithSecret(given string) Config {
-	c.Secret = Trim(given)
-	if c.SecretPrevious == "" && c.Secret != "" && given != c.Secret {
-		c.SecretPrevious = given
+// WithSecret returns the configuration with a secret, without the newlines at its end. The secret
+// with the newlines becomes the previous one, since earlier versions did not trim secrets.
+func (c Config) WithSecret(secret string) Config {
+	c.Secret = Trim(secret)
+	if c.SecretPrevious == "" && c.Secret != "" && secret != c.Secret {
+		c.SecretPrevious = secret
 	}
 	return c
 }
 
-// mistake is what is wrong with one setting.
+// mistake is the error of one setting.
 type mistake struct {
 	name string
 	err  error
 }
 
-// unparsed names the settings whose text is not of their type.
+// unparsed returns a mistake for each setting whose text could not be parsed.
 func unparsed(err error, values map[string]string) []mistake {
 	var all env.AggregateError
 	if !errors.As(err, &all) {
@@ -163,8 +161,8 @@ func unparsed(err error, values map[string]string) []mistake {
 	return mistakes
 }
 
-// readFile replaces KEY by the content of the file that KEY_FILE names, without the newline that
-// editors add.
+// readFile sets KEY to the content of the file that KEY_FILE names, without the newlines at its
+// end. It fails if both variables are set or the file is empty.
 func readFile(values map[string]string, key string) error {
 	path := values[key+"_FILE"]
 	if path == "" {
@@ -183,7 +181,7 @@ func readFile(values map[string]string, key string) error {
 	return nil
 }
 
-// fields yields the settings of the groups, or every setting if there is no group.
+// fields yields the settings of the groups, or every setting without a group.
 func fields(groups ...Group) func(yield func(reflect.StructField) bool) {
 	return func(yield func(reflect.StructField) bool) {
 		t := reflect.TypeFor[Config]()

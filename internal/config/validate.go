@@ -9,34 +9,34 @@ import (
 	"time"
 )
 
-// maxAccessTokenTTL is the longest that a token which was stolen may be of use (ASVS 9.2.1).
+// maxAccessTokenTTL bounds how long a stolen access token is valid (ASVS 9.2.1).
 const maxAccessTokenTTL = 15 * time.Minute
 
-// minKeyRotation leaves verifiers a second to keep the key set, and instances one to agree on it.
+// minKeyRotation allows verifiers a second to cache the key set, and instances a second to agree
+// on it.
 const minKeyRotation = 2 * time.Second
 
-// maxPool is more connections than any Postgres takes.
+// maxPool is more connections than any Postgres accepts.
 const maxPool = 10_000
 
-// maxOfNetwork keeps a millisecond and more between two requests of a network that has used its
-// limit up.
-const maxOfNetwork = 100_000
+// maxPerNetwork keeps at least a millisecond between two requests of a network that has spent its
+// limit.
+const maxPerNetwork = 100_000
 
-// maxSessions bounds what a sign-in has to count.
+// maxSessions bounds the rows that a sign-in counts.
 const maxSessions = 10_000
 
 // slug is the form of a tenant's slug.
 var slug = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,61}[a-z0-9]$`)
 
-// minSecretBytes is the least length of a secret: the size of the keys that are derived from it.
+// minSecretBytes is the minimum length of a secret: the size of the keys derived from it.
 const minSecretBytes = 32
 
-// examples are secrets that stand in documentation, ours or others', and are therefore known to
-// everybody.
+// examples are parts of secrets that appear in public documentation.
 var examples = []string{"change-me", "changeme", "example", "your-secret", "your_secret", "secret-key", "replace-me",
 	"0123456789abcdef0123456789abcdef"}
 
-// mistakes holds the values against their rules.
+// mistakes validates the values.
 func (c *Config) mistakes() []mistake {
 	var mistakes []mistake
 	wrong := func(when bool, name, format string, args ...any) {
@@ -72,9 +72,9 @@ func (c *Config) mistakes() []mistake {
 		"%q is not ES256, EdDSA or RS256", c.JWTAlgorithm)
 	wrong(c.SignInAccountAttempts < 2, "SIGN_IN_ACCOUNT_ATTEMPTS", "must be at least 2")
 	wrong(c.SignInAddressAttempts < 2, "SIGN_IN_ADDRESS_ATTEMPTS", "must be at least 2")
-	wrong(c.NetworkFlows < 0 || c.NetworkFlows > maxOfNetwork, "NETWORK_FLOWS", "must be from 0 to %d", maxOfNetwork)
-	wrong(c.NetworkRegistrations < 0 || c.NetworkRegistrations > maxOfNetwork, "NETWORK_REGISTRATIONS",
-		"must be from 0 to %d", maxOfNetwork)
+	wrong(c.NetworkFlows < 0 || c.NetworkFlows > maxPerNetwork, "NETWORK_FLOWS", "must be from 0 to %d", maxPerNetwork)
+	wrong(c.NetworkRegistrations < 0 || c.NetworkRegistrations > maxPerNetwork, "NETWORK_REGISTRATIONS",
+		"must be from 0 to %d", maxPerNetwork)
 	wrong(c.PasswordHashMemory < 19456 || c.PasswordHashMemory > 262144, "PASSWORD_HASH_MEMORY",
 		"must be from 19456 to 262144")
 	wrong(c.PasswordHashTime < 2 || c.PasswordHashTime > 16, "PASSWORD_HASH_TIME", "must be from 2 to 16")
@@ -93,7 +93,7 @@ func (c *Config) mistakes() []mistake {
 	return mistakes
 }
 
-// checkAddresses checks what is listened on, called, or compared with what clients send.
+// checkAddresses validates the settings that contain an address, a URL, an origin or a network.
 func (c *Config) checkAddresses(check func(name string, err error)) {
 	check("LISTEN", checkListen(c.Listen))
 	if c.OperationsListen != "" {
@@ -111,14 +111,14 @@ func (c *Config) checkAddresses(check func(name string, err error)) {
 		check("CORS_ORIGINS", checkOrigin(origin))
 	}
 	if len(c.TrustedProxies) > 0 {
-		check("TRUSTED_PROXIES", checkNetworks(written(c.TrustedProxies)))
+		check("TRUSTED_PROXIES", checkNetworks(joined(c.TrustedProxies)))
 	}
 	if len(c.OutboundNetworks) > 0 {
-		check("OUTBOUND_NETWORKS", checkNetworks(written(c.OutboundNetworks)))
+		check("OUTBOUND_NETWORKS", checkNetworks(joined(c.OutboundNetworks)))
 	}
 }
 
-// checkSlug refuses what no tenant is called.
+// checkSlug refuses a text that cannot be a tenant's slug.
 func checkSlug(text string) error {
 	if slug.MatchString(text) {
 		return nil
@@ -129,7 +129,8 @@ func checkSlug(text string) error {
 	return fmt.Errorf("%q is not a slug: 2 to 63 lower-case letters, digits and hyphens", text)
 }
 
-// noSecret is the mistake of leaving the secret to be made where it could not be shared.
+// noSecret returns the mistake of a Postgres server without a secret: a generated one would not be
+// shared by its instances.
 func (c *Config) noSecret() []mistake {
 	if c.DatabaseURL == "" || c.Secret != "" {
 		return nil
@@ -137,20 +138,20 @@ func (c *Config) noSecret() []mistake {
 	return []mistake{{"SECRET", errors.New("is required with Postgres: every instance needs the same one")}}
 }
 
-// CheckSecret refuses a secret that is short or publicly known. The error does not repeat it.
+// CheckSecret refuses a secret that is short or publicly known. The error does not contain it.
 func CheckSecret(secret string) error {
 	if len(secret) < minSecretBytes {
-		return fmt.Errorf("has %d bytes and needs at least %d: try `openssl rand -base64 48`", len(secret),
-			minSecretBytes)
+		return fmt.Errorf("has %d bytes and needs at least %d: generate one with `openssl rand -base64 48`",
+			len(secret), minSecretBytes)
 	}
 	lower := strings.ToLower(secret)
-	for _, known := range examples {
-		if strings.Contains(lower, known) {
-			return errors.New("is an example value that everybody knows: try `openssl rand -base64 48`")
+	for _, example := range examples {
+		if strings.Contains(lower, example) {
+			return errors.New("is a publicly known example: generate one with `openssl rand -base64 48`")
 		}
 	}
 	if len(strings.Trim(lower, lower[:1])) == 0 {
-		return errors.New("repeats one character: try `openssl rand -base64 48`")
+		return errors.New("repeats one character: generate one with `openssl rand -base64 48`")
 	}
 	return nil
 }

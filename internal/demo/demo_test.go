@@ -24,71 +24,79 @@ import (
 
 var options = demo.Options{Tenants: 12, Users: 600, Seed: 7, Now: time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)}
 
-func TestFill_keeps_what_the_schemas_demand(t *testing.T) {
+func TestFill_satisfiesSchemas(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
-		var told int
+		var progress int
 		opts := options
-		opts.Progress = func(users int) { told += users }
-		made, err := demo.Fill(t.Context(), db, opts)
+		opts.Progress = func(users int) { progress += users }
+		filled, err := demo.Fill(t.Context(), db, opts)
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx := principal.System(t.Context(), "test")
-		for name, counts := range map[string][2]int{
-			"tenants":     {made.Tenants, db.Client.Tenant.Query().CountX(ctx)},
-			"users":       {made.Users, db.Client.User.Query().CountX(ctx)},
-			"roles":       {made.Roles, db.Client.Role.Query().CountX(ctx)},
-			"assignments": {made.Assignments, db.Client.RoleAssignment.Query().CountX(ctx)},
-			"sessions":    {made.Sessions, db.Client.RefreshToken.Query().CountX(ctx)},
-			"progress":    {made.Users, told},
-		} {
-			if counts[0] != counts[1] || counts[0] == 0 {
-				t.Errorf("%s: %d said, %d are", name, counts[0], counts[1])
-			}
-		}
-		if made.LargestUsers != 157 || made.Largest != "demo-2" {
-			t.Errorf("the largest is %s with %d", made.Largest, made.LargestUsers)
-		}
-
-		for _, home := range db.Client.Tenant.Query().AllX(ctx) {
-			in := principal.NewContext(t.Context(), principal.InTenant(home.ID))
+		checkSummary(t, db, filled, progress)
+		for _, of := range db.Client.Tenant.Query().AllX(principal.System(t.Context(), "test")) {
+			in := principal.NewContext(t.Context(), principal.InTenant(of.ID))
 			if owners := db.Client.RoleAssignment.Query().Where(ofRole("owner")).CountX(in); owners != 1 {
-				t.Errorf("%s has %d owners", home.Slug, owners)
+				t.Errorf("%s has %d owners", of.Slug, owners)
 			}
 			for _, u := range db.Client.User.Query().WithRoles().AllX(in) {
-				if canonical, err := auth.CanonicalEmail(u.Email); err != nil || canonical != u.Email {
-					t.Errorf("%q is not canonical: %v", u.Email, err)
-				}
-				if roles, err := u.Edges.RolesOrErr(); err != nil || len(roles) == 0 || roles[0].TenantID != home.ID {
-					t.Errorf("%s has the roles %v, %v", u.Email, roles, err)
-				}
-				if id, made := u.ID.Time().UnixTime(); u.ID.Version() != 7 || id < 0 || made < 0 {
-					t.Errorf("%s is not a UUIDv7", u.ID)
-				}
-				if u.CreatedAt.After(opts.Now) || u.PasswordHash != nil || u.IsSuperuser {
-					t.Errorf("%+v", u)
-				}
-				// What the hook would have stored.
-				if again := db.Client.User.UpdateOne(u).SetFullName(u.FullName).
-					SaveX(in); again.FullNameFolded != u.FullNameFolded || again.FullName != u.FullName {
-					t.Errorf("%q is folded to %q, and by the schema to %q", u.FullName, u.FullNameFolded,
-						again.FullNameFolded)
-				}
+				checkUser(in, t, db, of, u)
 			}
 		}
-		wrong := db.Client.RefreshToken.Query().Where(refreshtoken.Or(
+		invalid := db.Client.RefreshToken.Query().Where(refreshtoken.Or(
 			refreshtoken.And(refreshtoken.Revoked(false), refreshtoken.HasUserWith(user.IsActive(false))),
-			refreshtoken.ExpiresAtLTE(opts.Now), refreshtoken.RotatedAtGT(opts.Now), apart,
-		)).CountX(ctx)
-		if wrong > 0 {
-			t.Errorf("%d sessions cannot be", wrong)
+			refreshtoken.ExpiresAtLTE(opts.Now), refreshtoken.RotatedAtGT(opts.Now), ofOtherTenant,
+		)).CountX(principal.System(t.Context(), "test"))
+		if invalid > 0 {
+			t.Errorf("%d sessions are invalid", invalid)
 		}
-
 		if _, err := demo.Fill(t.Context(), db, options); err == nil {
-			t.Error("it was filled twice")
+			t.Error("a second Fill succeeds")
 		}
 	})
+}
+
+// checkSummary compares a summary with the rows of the database.
+func checkSummary(t *testing.T, db *database.DB, filled demo.Summary, progress int) {
+	t.Helper()
+	ctx := principal.System(t.Context(), "test")
+	for name, counts := range map[string][2]int{
+		"tenants":     {filled.Tenants, db.Client.Tenant.Query().CountX(ctx)},
+		"users":       {filled.Users, db.Client.User.Query().CountX(ctx)},
+		"roles":       {filled.Roles, db.Client.Role.Query().CountX(ctx)},
+		"assignments": {filled.Assignments, db.Client.RoleAssignment.Query().CountX(ctx)},
+		"sessions":    {filled.Sessions, db.Client.RefreshToken.Query().CountX(ctx)},
+		"progress":    {filled.Users, progress},
+	} {
+		if counts[0] != counts[1] || counts[0] == 0 {
+			t.Errorf("%s: the summary has %d, the database %d", name, counts[0], counts[1])
+		}
+	}
+	if filled.LargestUsers != 157 || filled.Largest != "demo-2" {
+		t.Errorf("the largest is %s with %d", filled.Largest, filled.LargestUsers)
+	}
+}
+
+// checkUser checks that the hooks and validators of the schema would have stored the same user.
+func checkUser(in context.Context, t *testing.T, db *database.DB, of *ent.Tenant, u *ent.User) {
+	t.Helper()
+	if canonical, err := auth.CanonicalEmail(u.Email); err != nil || canonical != u.Email {
+		t.Errorf("%q is not canonical: %v", u.Email, err)
+	}
+	if roles, err := u.Edges.RolesOrErr(); err != nil || len(roles) == 0 || roles[0].TenantID != of.ID {
+		t.Errorf("%s has the roles %v, %v", u.Email, roles, err)
+	}
+	if sec, nsec := u.ID.Time().UnixTime(); u.ID.Version() != 7 || sec < 0 || nsec < 0 {
+		t.Errorf("%s is not a UUIDv7", u.ID)
+	}
+	if u.CreatedAt.After(options.Now) || u.PasswordHash != nil || u.IsSuperuser {
+		t.Errorf("%+v", u)
+	}
+	stored := db.Client.User.UpdateOne(u).SetFullName(u.FullName).SaveX(in)
+	if stored.FullNameFolded != u.FullNameFolded || stored.FullName != u.FullName {
+		t.Errorf("%q is folded to %q, and by the schema to %q", u.FullName, u.FullNameFolded, stored.FullNameFolded)
+	}
 }
 
 func ofRole(name string) func(*sql.Selector) {
@@ -97,8 +105,8 @@ func ofRole(name string) func(*sql.Selector) {
 	}
 }
 
-// apart are sessions of one tenant whose user is of another.
-func apart(sessions *sql.Selector) {
+// ofOtherTenant selects sessions of another tenant than their user's.
+func ofOtherTenant(sessions *sql.Selector) {
 	users := sql.Table(user.Table)
 	sessions.Where(sql.NotExists(sql.Dialect(sessions.Dialect()).Select().From(users).Where(sql.And(
 		sql.ColumnsEQ(users.C(user.FieldID), sessions.C(refreshtoken.FieldUserID)),
@@ -106,7 +114,7 @@ func apart(sessions *sql.Selector) {
 	))))
 }
 
-func TestFill_makes_the_same_from_the_same(t *testing.T) {
+func TestFill_equalOptionsYieldEqualRows(t *testing.T) {
 	t.Parallel()
 	sums := make(chan [sha256.Size]byte, 4)
 	t.Run("each", func(t *testing.T) {
@@ -131,11 +139,11 @@ func TestFill_makes_the_same_from_the_same(t *testing.T) {
 		t.Fatal(err)
 	}
 	if sum(t, another.Client) == first {
-		t.Error("another seed makes the same")
+		t.Error("another seed yields the same rows")
 	}
 }
 
-// sum is the digest of all rows.
+// sum returns a digest of the rows.
 func sum(t *testing.T, client *ent.Client) [sha256.Size]byte {
 	t.Helper()
 	ctx := principal.System(t.Context(), "test")
@@ -152,12 +160,12 @@ func sum(t *testing.T, client *ent.Client) [sha256.Size]byte {
 	return sha256.Sum256([]byte(all))
 }
 
-func TestFill_that_is_interrupted_leaves_nothing(t *testing.T) {
+func TestFill_interruptedInsertsNothing(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		ctx, cancel := context.WithCancel(t.Context())
 		opts := options
-		opts.Users = 6_000 // more than are made at once
+		opts.Users = 6_000 // more than one batch
 		opts.Progress = func(int) { time.AfterFunc(5*time.Millisecond, cancel) }
 		if _, err := demo.Fill(ctx, db, opts); !errors.Is(err, context.Canceled) {
 			t.Errorf("%v", err)
@@ -168,7 +176,7 @@ func TestFill_that_is_interrupted_leaves_nothing(t *testing.T) {
 	})
 }
 
-func TestFill_of_any_size(t *testing.T) {
+func TestFill_acceptsAnyValidSize(t *testing.T) {
 	t.Parallel()
 	for _, sizes := range [][2]int{{1, 1}, {1, 100}, {2, 2}, {3, 4}, {7, 100}, {100, 100}} {
 		db := dbtest.Open(t, dbtest.SQLite(t))
@@ -180,7 +188,7 @@ func TestFill_of_any_size(t *testing.T) {
 		ctx := principal.System(t.Context(), "test")
 		if tenants, users := db.Client.Tenant.Query().CountX(ctx),
 			db.Client.User.Query().CountX(ctx); tenants != sizes[0] || users != sizes[1] {
-			t.Errorf("%d tenants and %d users, asked for %v", tenants, users, sizes)
+			t.Errorf("%d tenants and %d users, want %v", tenants, users, sizes)
 		}
 	}
 	for _, sizes := range [][2]int{{0, 0}, {0, 5}, {5, 4}, {-1, 5}} {

@@ -1,6 +1,6 @@
-// Package demo fills a database with made-up tenants of realistic sizes: a few are large and most
-// are small. Tests of plans, benchmarks and evaluators use it.
+// Package demo fills a database with generated tenants of realistic sizes: a few large and many
+// small ones. Tests of query plans, benchmarks and evaluators use it.
 //
-// It writes rows past the ent client, so it must itself keep what the schemas demand; its tests
-// hold it to that.
+// It inserts rows without the ent client, so that it must itself satisfy the rules of the schemas;
+// its tests check that.
 package demo

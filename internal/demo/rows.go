@@ -15,17 +15,17 @@ import (
 	"tenantry/ent/user"
 )
 
-// Each list of columns is followed by the rows in its order.
+// Each list of columns is followed by the function that yields rows with those columns.
 
 var tenantColumns = []string{
 	tenant.FieldID, tenant.FieldCreatedAt, tenant.FieldUpdatedAt, tenant.FieldSlug, tenant.FieldName,
 	tenant.FieldIsActive, tenant.FieldSettings,
 }
 
-func tenantRows(homes []*home) iter.Seq[[]any] {
+func tenantRows(all []*demoTenant) iter.Seq[[]any] {
 	return func(yield func([]any) bool) {
-		for _, h := range homes {
-			if !yield([]any{h.id, h.created, h.created, slug(h.number), strings.ToUpper(slug(h.number)), h.active,
+		for _, t := range all {
+			if !yield([]any{t.id, t.created, t.created, slug(t.number), strings.ToUpper(slug(t.number)), t.active,
 				"{}"}) {
 				return
 			}
@@ -38,13 +38,13 @@ var roleColumns = []string{
 	role.FieldPermissions, role.FieldIsSystem, role.FieldTenantID,
 }
 
-func roleRows(homes []*home) iter.Seq[[]any] {
+func roleRows(all []*demoTenant) iter.Seq[[]any] {
 	return func(yield func([]any) bool) {
-		for _, h := range homes {
-			for _, r := range h.roles {
-				permissions, _ := json.Marshal(r.permissions) // strings always can be
-				if !yield([]any{r.id, h.created, h.created, r.name, r.description, string(permissions), r.system,
-					h.id}) {
+		for _, t := range all {
+			for _, r := range t.roles {
+				permissions, _ := json.Marshal(r.permissions) // never fails for strings
+				if !yield([]any{r.id, t.created, t.created, r.name, r.description, string(permissions), r.system,
+					t.id}) {
 					return
 				}
 			}
@@ -68,7 +68,7 @@ func userRows(people []person, passwordHash string) iter.Seq[[]any] {
 		for _, p := range people {
 			name := norm.NFC.String(p.fullName)
 			if !yield([]any{p.id, p.created, p.created, p.email, hash, name, fold.String(name), p.active, p.verified,
-				p.home.id}) {
+				p.tenant.id}) {
 				return
 			}
 		}
@@ -84,7 +84,7 @@ func assignmentRows(people []person) iter.Seq[[]any] {
 	return func(yield func([]any) bool) {
 		for _, p := range people {
 			for _, r := range p.roles {
-				if !yield([]any{p.created, p.created, p.home.id, p.id, r.id}) {
+				if !yield([]any{p.created, p.created, p.tenant.id, p.id, r.id}) {
 					return
 				}
 			}
@@ -103,14 +103,14 @@ var sessionColumns = []string{
 func sessionRows(people []person) iter.Seq[[]any] {
 	return func(yield func([]any) bool) {
 		for _, p := range people {
-			for _, v := range p.visits {
+			for _, s := range p.sessions {
 				var reason any
-				if v.revoked != "" {
-					reason = v.revoked
+				if s.revoked != "" {
+					reason = s.revoked
 				}
 				if !yield([]any{
-					v.id, v.begun, v.rotated, v.counter, v.rotated, reason != nil, reason, v.begun.Add(session),
-					v.agent, v.ip, p.home.id, p.id,
+					s.id, s.created, s.rotated, s.counter, s.rotated, reason != nil, reason, s.created.Add(sessionTTL),
+					s.agent, s.ip, p.tenant.id, p.id,
 				}) {
 					return
 				}

@@ -41,7 +41,7 @@ type tokens struct {
 	Refresh string `json:"refresh_token"`
 }
 
-// client is somebody's program. It keeps its connections.
+// client is a client of the API with persistent connections.
 type client struct {
 	tokens
 	// url is the process that it talks to.
@@ -109,7 +109,7 @@ func (c *client) rename(ctx context.Context, name string) (answer, error) {
 	return c.call(ctx, http.MethodPatch, mePath, map[string]string{"full_name": name})
 }
 
-// signIn begins a session of the owner, which the client goes on with.
+// signIn starts a session of the owner, which the client uses from then on.
 func (c *client) signIn(ctx context.Context) (answer, error) {
 	return c.begin(ctx, loginPath, ownerEmail)
 }
@@ -121,7 +121,7 @@ func openRegistration(t testing.TB, p *process) {
 	expect(t, http.StatusOK)(signedIn(t, p).call(t.Context(), http.MethodPatch, "/api/v1/tenant", settings))
 }
 
-// register makes a user, as whom the client goes on.
+// register creates a user, whose session the client uses from then on.
 func (c *client) register(ctx context.Context, email string) (answer, error) {
 	return c.begin(ctx, registerPath, email)
 }

@@ -1,8 +1,8 @@
-// Package faults holds the tests of the real program, as processes that talk HTTP, while databases,
-// clients and signals misbehave. What one package can show by itself is tested there.
+// Package faults tests the program as processes that serve HTTP, while databases and clients fail
+// and signals arrive. Tests that need only one package are in that package.
 //
-// By default each test runs a few rounds, for every commit; with -long it runs as many as it takes
-// to trust the answer:
+// By default each test runs a few rounds, for every commit. With -long it runs enough rounds to be
+// conclusive:
 //
 //	task faults
 package faults

@@ -87,7 +87,7 @@ func withoutSecret(env []string) []string {
 	return slices.DeleteFunc(env, func(s string) bool { return strings.HasPrefix(s, "TENANTRY_SECRET=") })
 }
 
-// A network share or a volume without hard links holds the secret and the database.
+// The data folder may be on a network share or a volume without hard links.
 func TestDataFolder_withoutHardLinksServes(t *testing.T) {
 	t.Parallel()
 	p, folder := startWithout(t, "hard links")
@@ -108,8 +108,8 @@ func TestDataFolder_withoutHardLinksServes(t *testing.T) {
 	}
 }
 
-// A newline that an editor has added to the secret is not part of it. What was encrypted under the
-// secret with the newline stays readable.
+// A newline at the end of the secret is not part of it. Values encrypted with the untrimmed secret
+// can still be decrypted.
 func TestDataFolder_newlineIsNotPartOfTheSecret(t *testing.T) {
 	t.Parallel()
 	const secret = "a secret for tests that is long enough 4711"
@@ -139,8 +139,8 @@ func TestDataFolder_newlineIsNotPartOfTheSecret(t *testing.T) {
 	}
 }
 
-// Where SQLite cannot work, the program ends with the feature that is missing and what to do.
-func TestDataFolder_withoutWhatSQLiteNeedsEndsTheProgram(t *testing.T) {
+// If the file system lacks a feature that SQLite requires, the program names it and the next step.
+func TestDataFolder_unsuitableForSQLiteIsRefused(t *testing.T) {
 	t.Parallel()
 	for feature, sentence := range map[string]string{
 		"shared memory": "does not support SQLite's write-ahead log", "file locks": "does not support file locks",
@@ -162,8 +162,8 @@ func TestDataFolder_withoutWhatSQLiteNeedsEndsTheProgram(t *testing.T) {
 	}
 }
 
-// A data folder of another user, as volumes often are at first, is refused with the user that needs
-// it.
+// A data folder that belongs to another user, as new volumes often do, is refused. The error names
+// the user that needs access.
 func TestDataFolder_ofAnotherUserNamesTheServersUser(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {
@@ -191,8 +191,8 @@ func TestDataFolder_ofAnotherUserNamesTheServersUser(t *testing.T) {
 	}
 }
 
-// Starters that share a data folder agree on one secret.
-func TestDataFolder_ofManyStartersHasOneSecret(t *testing.T) {
+// Concurrent starts with one data folder use one secret.
+func TestDataFolder_concurrentStartsShareOneSecret(t *testing.T) {
 	t.Parallel()
 	path, err := binary()
 	if err != nil {

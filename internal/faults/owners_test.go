@@ -16,9 +16,9 @@ import (
 	"tenantry/internal/roles"
 )
 
-// Two owners who take the role of each other, on two processes: one of them is too late, and the
+// Two owners unassign each other's role concurrently, on two processes: one is refused, and the
 // tenant keeps an owner.
-func TestOwners_who_remove_each_other_leave_one(t *testing.T) {
+func TestOwners_removingEachOtherLeavesOne(t *testing.T) {
 	opts := dbtest.Postgres(t)
 	db := dbtest.Open(t, opts)
 	first, second := serve(t, opts), serve(t, opts)

@@ -11,10 +11,10 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// outages are the ways in which a Postgres goes away.
+// outages are the signals that stop Postgres.
 var outages = []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL}
 
-func TestPostgres_outage_is_503_and_loses_nothing(t *testing.T) {
+func TestPostgres_outageIs503WithoutLoss(t *testing.T) {
 	cluster := dbtest.OwnCluster(t)
 	// Who refreshed when the database went may ask again when it is back, however long that takes
 	// on a busy machine.
@@ -58,7 +58,7 @@ func TestPostgres_outage_is_503_and_loses_nothing(t *testing.T) {
 		counts, p.causes())
 }
 
-// holdOut watches a process whose database is down: it lives, is not ready, and goes on answering.
+// holdOut checks a process whose database is down: it is healthy, not ready, and responds.
 func holdOut(t *testing.T, p *process, counts *tally) {
 	t.Helper()
 	c := newClient(p)
@@ -68,8 +68,8 @@ func holdOut(t *testing.T, p *process, counts *tally) {
 	expect(t, http.StatusServiceUnavailable)(c.call(t.Context(), http.MethodGet, "/readyz", nil))
 }
 
-// Terminated backends are what a failover, an operator or a pooler does to connections.
-func TestPostgres_backends_terminated_fail_few_requests(t *testing.T) {
+// A failover, an operator or a pooler may terminate backends.
+func TestPostgres_terminatedBackendsFailFewRequests(t *testing.T) {
 	opts := dbtest.Postgres(t)
 	p := serve(t, opts)
 	counts := &tally{}

@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"tenantry/internal/database"
-	_ "tenantry/internal/server" // or a program that has changed would be given the result of the one before, from the cache
+	_ "tenantry/internal/server" // a change of the program invalidates cached test results
 )
 
 var long = flag.Bool("long", false, "run every round of the fault tests")

@@ -63,8 +63,8 @@ func clientPrograms(t *testing.T, opts database.Options) {
 	}
 }
 
-// The table of docs/production.md: what becomes of what happened after a backup.
-func TestRestore_isAsOfTheBackup(t *testing.T) {
+// The table of docs/production.md: the state after a restore of changes made after the backup.
+func TestRestore_returnsStateOfBackup(t *testing.T) {
 	t.Parallel()
 	opts, restored, dir := dbtest.EmptyPostgres(t), dbtest.EmptyPostgres(t), t.TempDir()
 	clientPrograms(t, opts)
@@ -118,7 +118,7 @@ func TestRestore_sqliteFolderIsCopied(t *testing.T) {
 	expect(t, http.StatusUnauthorized)(refreshed.refresh(t.Context()))
 }
 
-// Every block of commands that has a name is run by a test.
+// Every named block of commands is run by a test.
 func TestProduction_namedBlocksAreRun(t *testing.T) {
 	t.Parallel()
 	document, err := os.ReadFile("../../docs/production.md")

@@ -8,9 +8,9 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// Who is shut out on one process is shut out on the other within a second: tokens, refreshes and
-// sign-ins.
-func TestSuspension_and_deactivation_reach_the_other_process(t *testing.T) {
+// A suspension, deactivation or deletion on one process refuses tokens, refreshes and sign-ins on
+// the other within a second.
+func TestSuspension_reachesOtherProcess(t *testing.T) {
 	opts := dbtest.Postgres(t)
 	first, second := serve(t, opts), serve(t, opts)
 	root := signedIn(t, first)
@@ -28,11 +28,11 @@ func TestSuspension_and_deactivation_reach_the_other_process(t *testing.T) {
 		c.tokens = a.tokens
 		return c, a
 	}
-	shutOut := func(what string, of *client, email string) {
+	checkRefused := func(what string, of *client, email string) {
 		t.Helper()
 		within(t, time.Second, what, func() bool {
 			_, again := signIn(second, email)
-			return dead(t, second, of.tokens) && again.status == http.StatusUnauthorized
+			return refused(t, second, of.tokens) && again.status == http.StatusUnauthorized
 		})
 	}
 	act := func(by *client, method, path string, body any, status int) {
@@ -47,18 +47,18 @@ func TestSuspension_and_deactivation_reach_the_other_process(t *testing.T) {
 	expect(t, http.StatusOK)(hers.me(t.Context()))
 
 	act(root, http.MethodPost, "/api/v1/tenants/"+home.ID+"/suspend", nil, http.StatusNoContent)
-	shutOut("the tenant is suspended on the other process", hers, "ada@beta.test")
+	checkRefused("the tenant is suspended on the other process", hers, "ada@beta.test")
 	act(root, http.MethodPost, "/api/v1/tenants/"+home.ID+"/resume", nil, http.StatusNoContent)
-	within(t, time.Second, "the tenant goes on", func() bool {
+	within(t, time.Second, "the tenant is resumed", func() bool {
 		a, err := hers.me(t.Context())
 		return err == nil && a.status == http.StatusOK
 	})
 
 	act(owner, http.MethodPatch, "/api/v1/users/"+ada.ID, map[string]bool{"is_active": false}, http.StatusOK)
-	shutOut("the user is inactive on the other process", hers, "ada@beta.test")
+	checkRefused("the user is inactive on the other process", hers, "ada@beta.test")
 	owner.url = second.url
 	expect(t, http.StatusOK)(owner.me(t.Context()))
 
 	act(root, http.MethodDelete, "/api/v1/tenants/"+home.ID, nil, http.StatusNoContent)
-	shutOut("the tenant is gone on the other process", owner, "owner@beta.test")
+	checkRefused("the tenant is deleted on the other process", owner, "owner@beta.test")
 }

@@ -15,9 +15,9 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// The program ends within two seconds, says which setting is wrong, and has made nothing, where the
-// secret is empty, short or known from documentation (ASVS 13.2.3).
-func TestServe_secretThatIsNoneEndsTheProgram(t *testing.T) {
+// If the secret is empty, short or publicly known, the program ends within two seconds, names the
+// setting, and creates no file (ASVS 13.2.3).
+func TestServe_invalidSecretIsRefused(t *testing.T) {
 	t.Parallel()
 	path, err := binary()
 	if err != nil {
@@ -68,7 +68,7 @@ func TestServe_secretThatIsNoneEndsTheProgram(t *testing.T) {
 		}
 		if opts.URL == "" {
 			if left, err := os.ReadDir(opts.DataDir); err == nil && len(left) > 0 {
-				t.Errorf("%d files were made", len(left))
+				t.Errorf("%d files were created", len(left))
 			}
 		}
 	}

@@ -26,7 +26,7 @@ func onlySession(t testing.TB, db *database.DB) *ent.RefreshToken {
 	return row
 }
 
-func TestRefresh_over_two_processes_has_one_successor(t *testing.T) {
+func TestRefresh_onTwoProcessesHasOneSuccessor(t *testing.T) {
 	opts := dbtest.Postgres(t)
 	db := dbtest.Open(t, opts)
 	first, second := serve(t, opts), serve(t, opts)
@@ -62,9 +62,9 @@ func TestRefresh_over_two_processes_has_one_successor(t *testing.T) {
 	}
 }
 
-// A client may be killed as soon as its request is sent, or when the server has moved the session
-// on and the answer is on its way. Whoever restarts it finds the token of before.
-func TestRefresh_of_a_client_that_was_killed_goes_on(t *testing.T) {
+// A client may be killed after its request is sent, or before it has stored the response of a
+// rotated session. After a restart it has the previous token.
+func TestRefresh_killedClientContinues(t *testing.T) {
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		db := dbtest.Open(t, opts)
 		p := serve(t, opts)
@@ -104,7 +104,7 @@ func sendRefresh(t testing.TB, p *process, token string) net.Conn {
 	return conn
 }
 
-func TestRefresh_after_the_grace_window_ends_the_session_everywhere(t *testing.T) {
+func TestRefresh_afterReuseWindowRevokesSession(t *testing.T) {
 	opts := dbtest.Postgres(t)
 	const grace = time.Second
 	start := func() *process { return serve(t, opts, "TENANTRY_REFRESH_GRACE="+grace.String()) }
@@ -117,19 +117,19 @@ func TestRefresh_after_the_grace_window_ends_the_session_everywhere(t *testing.T
 	c.url = second.url
 	expect(t, http.StatusUnauthorized)(c.present(t.Context(), stolen.Refresh))
 
-	within(t, time.Second, "the session is dead on both processes", func() bool {
-		return dead(t, first, stolen, live) && dead(t, second, stolen, live)
+	within(t, time.Second, "the session is revoked on both processes", func() bool {
+		return refused(t, first, stolen, live) && refused(t, second, stolen, live)
 	})
 	first.stop(t)
 	second.stop(t)
 	first, second = start(), start()
-	if !dead(t, first, stolen, live) || !dead(t, second, stolen, live) {
+	if !refused(t, first, stolen, live) || !refused(t, second, stolen, live) {
 		t.Error("the session has come back to life with a restart")
 	}
 }
 
-// dead reports whether a process refuses every one of the tokens.
-func dead(t testing.TB, p *process, issued ...tokens) bool {
+// refused reports whether a process refuses all of the tokens.
+func refused(t testing.TB, p *process, issued ...tokens) bool {
 	t.Helper()
 	c := newClient(p)
 	defer c.web.CloseIdleConnections()
@@ -146,7 +146,7 @@ func dead(t testing.TB, p *process, issued ...tokens) bool {
 	return true
 }
 
-func TestSignOut_beside_a_refresh_ends_the_session(t *testing.T) {
+func TestSignOut_concurrentRefreshEndsSession(t *testing.T) {
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		p := serve(t, opts)
 		refreshed := 0
@@ -173,15 +173,15 @@ func TestSignOut_beside_a_refresh_ends_the_session(t *testing.T) {
 				refreshed++
 				issued = append(issued, a.tokens)
 			}
-			if !dead(t, p, issued...) {
-				t.Fatalf("the session goes on; the refresh beside the sign-out was answered with %d", a.status)
+			if !refused(t, p, issued...) {
+				t.Fatalf("the session is active; the refresh concurrent with the sign-out had status %d", a.status)
 			}
 		}
 		t.Logf("%d refreshes were before the sign-out", refreshed)
 	})
 }
 
-func TestRefresh_again_and_again_keeps_one_row(t *testing.T) {
+func TestRefresh_repeatedKeepsOneRow(t *testing.T) {
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		db := dbtest.Open(t, opts)
 		c := signedIn(t, serve(t, opts))

@@ -14,7 +14,7 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-func TestSIGTERM_under_load_loses_no_request(t *testing.T) {
+func TestSIGTERM_underLoadLosesNoRequest(t *testing.T) {
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		p := serve(t, opts)
 		clients := make([]*client, 8)
@@ -47,7 +47,7 @@ func TestSIGTERM_under_load_loses_no_request(t *testing.T) {
 	})
 }
 
-// askUntilRefused reads and refreshes in turn until there is nobody to connect to.
+// askUntilRefused alternately reads and refreshes until the server refuses connections.
 func askUntilRefused(t *testing.T, c *client, counts *tally, pause time.Duration) {
 	var kept bool
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
@@ -75,7 +75,7 @@ func askUntilRefused(t *testing.T, c *client, counts *tally, pause time.Duration
 	}
 }
 
-func TestSecond_signal_ends_the_process_at_once(t *testing.T) {
+func TestSignal_secondEndsProcessAtOnce(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(sig.String(), func(t *testing.T) {
 			p := serve(t, dbtest.EmptySQLite(t))

@@ -14,7 +14,7 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-func TestSQLite_keeps_what_was_acknowledged_before_SIGKILL(t *testing.T) {
+func TestSQLite_keepsAcknowledgedWritesAfterSIGKILL(t *testing.T) {
 	opts := dbtest.EmptySQLite(t)
 	p := serve(t, opts)
 	openRegistration(t, p)
@@ -43,8 +43,8 @@ func TestSQLite_keeps_what_was_acknowledged_before_SIGKILL(t *testing.T) {
 	checkIntegrity(t, opts)
 }
 
-// write registers new users and renames the writers until it is stopped, or there is nobody who
-// answers.
+// write registers new users and renames the writers until it is stopped, or the server does not
+// respond.
 func write(t *testing.T, book *ledger, writers []*account, registrar *client) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wait sync.WaitGroup

@@ -30,7 +30,7 @@ const (
 	stormSlack  = 20 * time.Millisecond
 )
 
-// However many sign in at once, the server neither grows nor keeps those who are signed in waiting
+// Many concurrent sign-ins neither increase the memory of the server nor delay signed-in users
 // (ASVS 15.1.3, 15.2.2).
 func BenchmarkSignInStorm(b *testing.B) {
 	each := func(name string, opts database.Options) {
@@ -108,7 +108,8 @@ func measureStorm(b *testing.B, s served) {
 			busy = append(busy, s.me(b, access))
 		}
 		peak = max(peak, <-watched)
-		fmt.Fprintf(os.Stdout, "  round %d: %5.1f s, statuses %v, RSS at most %+.0f MiB, users/me p50 %s p99 %s of %d\n", round+1,
+		fmt.Fprintf(os.Stdout, "  round %d: %5.1f s, statuses %v, RSS at most %+.0f MiB, users/me p50 %s p99 %s of %d\n",
+			round+1,
 			time.Since(begin).Seconds(), statuses, peak-base, quantile(busy, 0.5).Round(10*time.Microsecond),
 			p99(busy).Round(10*time.Microsecond), len(busy))
 		for status := range maps.Keys(statuses) {
@@ -169,7 +170,7 @@ func (s served) signIn(b *testing.B, email, guess string) (int, string) {
 	return response.StatusCode, tokens.Access
 }
 
-// me reads who is signed in and returns what it took.
+// me sends GET /users/me and returns its time.
 func (s served) me(b *testing.B, access string) time.Duration {
 	r, err := http.NewRequestWithContext(b.Context(), "GET", s.url+mePath, nil)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 )
 
 // An image is built without a repository, so that the version comes from -ldflags.
-func TestVersion_isThatOfTheBuild(t *testing.T) {
+func TestVersion_isFromBuild(t *testing.T) {
 	t.Parallel()
 	path, err := binary()
 	if err != nil {

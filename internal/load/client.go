@@ -13,7 +13,7 @@ import (
 	"sync"
 )
 
-// client is somebody's program with a session.
+// client is a client of the API with a session.
 type client struct {
 	web  *http.Client
 	opts Options
@@ -23,7 +23,7 @@ type client struct {
 	access, refresh string
 }
 
-// scenario is the request of a number that a client makes.
+// scenario sends the n-th request.
 type scenario func(ctx context.Context, c *client, n int) error
 
 var scenarios = map[string]scenario{
@@ -31,8 +31,8 @@ var scenarios = map[string]scenario{
 	"list":    func(ctx context.Context, c *client, _ int) error { return c.get(ctx, "/api/v1/users?limit=50") },
 	"login":   func(ctx context.Context, c *client, _ int) error { return c.signIn(ctx) },
 	"refresh": func(ctx context.Context, c *client, _ int) error { return c.renew(ctx) },
-	// What a front-end does: it asks who is there, lists now and then, refreshes, and seldom signs
-	// in.
+	// The requests of a front-end: mostly the user, sometimes lists and refreshes, seldom a
+	// sign-in.
 	"mixed": func(ctx context.Context, c *client, n int) error {
 		switch p := (n*37 + c.n) % 100; {
 		case p < 1:
@@ -50,7 +50,7 @@ var scenarios = map[string]scenario{
 // Scenarios returns the names of the scenarios.
 func Scenarios() []string { return slices.Sorted(maps.Keys(scenarios)) }
 
-// tokens are what a sign-in answers.
+// tokens are the tokens in the response to a sign-in or a refresh.
 type tokens struct {
 	Access  string `json:"access_token"`
 	Refresh string `json:"refresh_token"`
@@ -61,26 +61,25 @@ func (c *client) signIn(ctx context.Context) error {
 	if c.opts.Tenant != "" {
 		credentials["tenant"] = c.opts.Tenant
 	}
-	return c.begin(ctx, "/api/v1/auth/login", credentials)
+	return c.fetchTokens(ctx, "/api/v1/auth/login", credentials)
 }
 
-// renew presents the refresh token. One that was presented at the same moment yields the same
-// successor.
+// renew refreshes the session. Concurrent refreshes with the same token return the same new tokens.
 func (c *client) renew(ctx context.Context) error {
 	c.mu.RLock()
-	presented := c.refresh
+	token := c.refresh
 	c.mu.RUnlock()
-	return c.begin(ctx, "/api/v1/auth/refresh", map[string]string{"refresh_token": presented})
+	return c.fetchTokens(ctx, "/api/v1/auth/refresh", map[string]string{"refresh_token": token})
 }
 
-func (c *client) begin(ctx context.Context, path string, body any) error {
-	var got tokens
-	if err := c.call(ctx, http.MethodPost, path, body, &got); err != nil {
+func (c *client) fetchTokens(ctx context.Context, path string, body any) error {
+	var t tokens
+	if err := c.call(ctx, http.MethodPost, path, body, &t); err != nil {
 		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.access, c.refresh = got.Access, got.Refresh
+	c.access, c.refresh = t.Access, t.Refresh
 	return nil
 }
 
@@ -88,7 +87,7 @@ func (c *client) get(ctx context.Context, path string) error {
 	return c.call(ctx, http.MethodGet, path, nil, nil)
 }
 
-// call makes a request. An answer other than 200 is an error.
+// call sends a request. A status other than 200 is an error.
 func (c *client) call(ctx context.Context, method, path string, body, into any) error {
 	var content io.Reader = http.NoBody
 	if body != nil {
@@ -114,20 +113,21 @@ func (c *client) call(ctx context.Context, method, path string, body, into any) 
 		return reason(err)
 	}
 	defer response.Body.Close() //nolint:errcheck // it is read to its end
-	answer, err := io.ReadAll(response.Body)
+	document, err := io.ReadAll(response.Body)
 	switch {
 	case err != nil:
 		return reason(err)
 	case response.StatusCode != http.StatusOK:
 		return fmt.Errorf("status %d", response.StatusCode)
 	case into != nil:
-		return json.Unmarshal(answer, into)
+		return json.Unmarshal(document, into)
 	default:
 		return nil
 	}
 }
 
-// reason is an error without the address, so that alike ones are counted together.
+// reason returns the innermost error, without the address, so that equal failures are counted
+// together.
 func reason(err error) error {
 	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
 		err = inner

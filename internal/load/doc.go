@@ -1,6 +1,6 @@
-// Package load puts a running server under load, as its clients would, and says how it has
-// answered: closed loop, in which each client waits for its answer, or open loop, in which requests
-// arrive at a rate whether or not those before are answered.
+// Package load sends requests to a running server, as clients would, and measures the responses: in
+// a closed loop, in which each client waits for the response, or in an open loop, in which requests
+// are sent at a rate without waiting for responses.
 //
-// It knows the API over HTTP and nothing of the server's own code.
+// It knows the HTTP API, and not the code of the server.
 package load

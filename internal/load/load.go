@@ -9,34 +9,33 @@ import (
 	"time"
 )
 
-// Options say what is asked of which server.
+// Options select the server and the requests.
 type Options struct {
-	// URL is that of the server, without path. Tenant may be empty, for the server's default.
+	// URL is the URL of the server, without path. An empty Tenant is the server's default.
 	URL, Tenant, Email, Password string
 	// Scenario is a name of Scenarios.
 	Scenario string
-	// Requests is how many there are in all. In an open loop it follows from Rate and Duration.
+	// Requests is the number of requests. In an open loop it follows from Rate and Duration.
 	Requests int
-	// Concurrency is how many clients there are, each with a session of its own.
+	// Concurrency is the number of clients, each with its own session.
 	Concurrency int
-	// Rate is how many requests arrive in a second; 0 is a closed loop. Duration is for how long
-	// they do.
+	// Rate is the number of requests per second, sent for Duration; 0 is a closed loop.
 	Rate     int
 	Duration time.Duration
-	// Progress, if it is there, is told of each answer.
+	// Progress, if not nil, is called after each request.
 	Progress func()
 }
 
-// maxUnderWay is how many requests of an open loop may be under way; those beyond it have failed.
-const maxUnderWay = 10_000
+// maxInFlight bounds the running requests of an open loop; further requests fail.
+const maxInFlight = 10_000
 
-// Check says what is wrong with the options, and completes them.
+// Check validates the options and sets Requests of an open loop.
 func (o *Options) Check() error {
 	if _, ok := scenarios[o.Scenario]; !ok {
-		return fmt.Errorf("there is no scenario %q: there are %v", o.Scenario, Scenarios())
+		return fmt.Errorf("unknown scenario %q: use one of %v", o.Scenario, Scenarios())
 	}
 	if o.Concurrency < 1 || o.Rate < 0 {
-		return errors.New("the concurrency must be at least 1, and the rate not below 0")
+		return errors.New("the concurrency must be at least 1, and the rate at least 0")
 	}
 	if o.Rate > 0 {
 		o.Requests = int(float64(o.Rate) * o.Duration.Seconds())
@@ -47,14 +46,14 @@ func (o *Options) Check() error {
 	return nil
 }
 
-// Run signs the clients in and makes the requests. It ends early, with what there is, when ctx
-// does.
+// Run signs the clients in and sends the requests. When ctx is done, it returns a report of the
+// requests so far.
 func Run(ctx context.Context, opts Options) (*Report, error) {
 	if err := opts.Check(); err != nil {
 		return nil, err
 	}
 	web := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
-		MaxIdleConns: opts.Concurrency + maxUnderWay, MaxIdleConnsPerHost: max(opts.Concurrency, 256),
+		MaxIdleConns: opts.Concurrency + maxInFlight, MaxIdleConnsPerHost: max(opts.Concurrency, 256),
 		IdleConnTimeout: time.Minute,
 	}}
 	defer web.CloseIdleConnections()
@@ -75,32 +74,32 @@ func Run(ctx context.Context, opts Options) (*Report, error) {
 	return r.report(opts, time.Since(began)), nil
 }
 
-// closed lets each client make its next request when the one before is answered.
+// closed sends the next request of each client after the response to the previous one.
 func closed(ctx context.Context, opts Options, clients []*client, r *recorder) {
-	turns := make(chan int, opts.Requests)
+	numbers := make(chan int, opts.Requests)
 	for n := range opts.Requests {
-		turns <- n
+		numbers <- n
 	}
-	close(turns)
+	close(numbers)
 	var all sync.WaitGroup
 	for _, c := range clients {
 		all.Go(func() {
-			for n := range turns {
+			for n := range numbers {
 				if ctx.Err() != nil {
 					return
 				}
-				begun := time.Now()
-				r.record(scenarios[opts.Scenario](ctx, c, n), time.Since(begun))
+				sent := time.Now()
+				r.record(scenarios[opts.Scenario](ctx, c, n), time.Since(sent))
 			}
 		})
 	}
 	all.Wait()
 }
 
-// open makes requests when it is their time. How long one takes is counted from then on, so that
-// who waits for its turn behind a slow one is not left out.
+// open sends each request when it is due, and measures its time from then, so that the wait of
+// requests behind a slow one is included.
 func open(ctx context.Context, opts Options, clients []*client, r *recorder) {
-	underWay := make(chan struct{}, maxUnderWay)
+	inFlight := make(chan struct{}, maxInFlight)
 	var all sync.WaitGroup
 	began := time.Now()
 	for n := range opts.Requests {
@@ -115,13 +114,13 @@ func open(ctx context.Context, opts Options, clients []*client, r *recorder) {
 			break
 		}
 		select {
-		case underWay <- struct{}{}:
+		case inFlight <- struct{}{}:
 		default:
-			r.record(errors.New("too many under way"), time.Since(due))
+			r.record(errors.New("too many requests in flight"), time.Since(due))
 			continue
 		}
 		all.Go(func() {
-			defer func() { <-underWay }()
+			defer func() { <-inFlight }()
 			r.record(scenarios[opts.Scenario](ctx, clients[n%len(clients)], n), time.Since(due))
 		})
 	}

@@ -12,7 +12,7 @@ import (
 	"tenantry/internal/load"
 )
 
-func TestLoad_of_each_scenario_is_answered_and_counted(t *testing.T) {
+func TestRun_countsResponsesOfEachScenario(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
@@ -30,15 +30,15 @@ func TestLoad_of_each_scenario_is_answered_and_counted(t *testing.T) {
 			}
 		}
 		if answered != 40*len(load.Scenarios()) {
-			t.Errorf("told of %d answers", answered)
+			t.Errorf("progress was reported %d times", answered)
 		}
-		// An open loop makes its requests however long each takes.
+		// An open loop sends all its requests, regardless of their time.
 		r, err := load.Run(t.Context(), load.Options{URL: s.URL, Email: apitest.OwnerEmail,
 			Password: apitest.OwnerPassword, Scenario: "mixed", Concurrency: 3, Rate: 100, Duration: time.Second})
 		if err != nil || r.Total != 100 || r.Failed != 0 {
 			t.Errorf("open: %+v, %v", r, err)
 		}
-		// What fails is counted by why.
+		// Failures are counted by reason.
 		r, err = load.Run(t.Context(), load.Options{URL: s.URL + "/nowhere", Email: apitest.OwnerEmail,
 			Password: apitest.OwnerPassword, Scenario: "me", Requests: 1, Concurrency: 1})
 		if err == nil || !strings.Contains(err.Error(), "status 404") {
@@ -50,11 +50,11 @@ func TestLoad_of_each_scenario_is_answered_and_counted(t *testing.T) {
 		if !strings.Contains(out.String(), "2 × status 503") {
 			t.Errorf("printed %s", out)
 		}
-		for _, wrong := range []load.Options{{Scenario: "none", Concurrency: 1, Requests: 1},
+		for _, invalid := range []load.Options{{Scenario: "none", Concurrency: 1, Requests: 1},
 			{Scenario: "me", Requests: 1}, {Scenario: "me", Concurrency: 1},
 			{Scenario: "me", Concurrency: 1, Rate: -1, Requests: 1}} {
-			if _, err := load.Run(t.Context(), wrong); err == nil {
-				t.Errorf("%+v is accepted", wrong)
+			if _, err := load.Run(t.Context(), invalid); err == nil {
+				t.Errorf("%+v is accepted", invalid)
 			}
 		}
 	})

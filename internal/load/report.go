@@ -9,25 +9,25 @@ import (
 	"time"
 )
 
-// Report says how a server has answered.
+// Report summarises the responses of a server.
 type Report struct {
 	Scenario   string `json:"scenario"`
 	Total      int    `json:"total"`
 	Successful int    `json:"successful"`
 	Failed     int    `json:"failed"`
-	// Failures are counted by what went wrong.
+	// Failures are the counts of failed requests, by reason.
 	Failures map[string]int `json:"failures,omitempty"`
-	// Seconds is how long all of it took, and Throughput how many were successful in each of them.
+	// Seconds is the duration of the run, and Throughput the successful requests per second.
 	Seconds    float64 `json:"seconds"`
 	Throughput float64 `json:"throughput"`
-	// P50, P90, P99 and Max are in milliseconds, of the successful.
+	// P50, P90, P99 and Max are the times of successful requests, in milliseconds.
 	P50 float64 `json:"p50_ms"`
 	P90 float64 `json:"p90_ms"`
 	P99 float64 `json:"p99_ms"`
 	Max float64 `json:"max_ms"`
 }
 
-// recorder collects how long requests took.
+// recorder collects the times of successful requests and the reasons of failed ones.
 type recorder struct {
 	mu       sync.Mutex
 	took     []time.Duration
@@ -76,8 +76,8 @@ func (r *recorder) percentile(share float64) float64 {
 func (r *Report) Print(w io.Writer) {
 	fmt.Fprintf(w, "scenario    %s\ntotal       %d\nsuccessful  %d\nfailed      %d\n", r.Scenario, r.Total,
 		r.Successful, r.Failed)
-	for _, what := range slices.Sorted(maps.Keys(r.Failures)) {
-		fmt.Fprintf(w, "            %d × %s\n", r.Failures[what], what)
+	for _, reason := range slices.Sorted(maps.Keys(r.Failures)) {
+		fmt.Fprintf(w, "            %d × %s\n", r.Failures[reason], reason)
 	}
 	fmt.Fprintf(w, "duration    %.2f s\nthroughput  %.0f/s\nlatency     p50 %.2f ms, p90 %.2f ms, p99 %.2f ms, max "+
 		"%.2f ms\n",

@@ -110,16 +110,19 @@ func (o *OAuth) exchange(ctx context.Context, code, verifier string, from sessio
 // endProviderFailed is a flow that a provider has failed in.
 const endProviderFailed = "provider_failed"
 
-// signInEnd is how a flow has ended.
+// errProvider is the class of problems that a provider causes.
+var errProvider = problem.Class{"provider_failed", "provider_timeout", "server_error", "temporarily_unavailable"}
+
+// signInEnd returns the outcome of a flow.
 func signInEnd(err error) string {
-	p, known := errors.AsType[*problem.Problem](err)
+	_, known := errors.AsType[*problem.Problem](err)
 	switch {
 	case err == nil:
 		return outcomes.OK
-	case known && p.Status < http.StatusInternalServerError:
-		return outcomes.Refused
-	case known && (p.Status == http.StatusBadGateway || p.Status == http.StatusGatewayTimeout):
+	case errors.Is(err, errProvider):
 		return endProviderFailed
+	case known && !errors.Is(err, problem.ErrFault):
+		return outcomes.Refused
 	default:
 		return outcomes.Failed
 	}

@@ -61,10 +61,6 @@ type OAuth struct {
 	signIns outcomes.Counters
 }
 
-// SignIns returns how sign-ins at providers have ended so far. A flow that has given a code ends
-// with its exchange.
-func (o *OAuth) SignIns() outcomes.Counters { return o.signIns }
-
 // New returns the sign-in of a database. The error says what is wrong with the server's providers.
 func New(client *ent.Client, opts Options) (*OAuth, error) {
 	opts.Providers = slices.Clone(opts.Providers)

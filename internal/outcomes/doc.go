@@ -1,2 +1,2 @@
-// Package outcomes counts the outcomes of sign-ins and refreshes, under the names of the metrics.
+// Package outcomes counts sign-ins and refreshes by outcome, and exports the counters as metrics.
 package outcomes

@@ -2,17 +2,17 @@ package outcomes
 
 import "sync/atomic"
 
-// Outcomes of attempts, as operators read them. Clients get less detail (ASVS 6.3.8).
+// Outcomes of sign-ins and refreshes, as in the metrics. Clients get less detail (ASVS 6.3.8).
 const (
 	// OK is a sign-in that started a session.
 	OK = "ok"
 	// WrongCredentials is a wrong password, or an account that does not exist.
 	WrongCredentials = "wrong_credentials" //nolint:gosec // the name of an outcome
-	// Disabled is the correct password of a disabled user or tenant.
+	// Disabled is the correct password of a disabled user, or of a user of a disabled tenant.
 	Disabled = "disabled"
-	// Throttled is an attempt that has to wait.
+	// Throttled is an attempt that must wait.
 	Throttled = "throttled"
-	// Busy is an attempt that the password hasher had no capacity for.
+	// Busy is an attempt for which the password hasher had no capacity.
 	Busy = "busy"
 	// Refused is an attempt without sufficient proof.
 	Refused = "refused"

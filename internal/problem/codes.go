@@ -2,18 +2,18 @@ package problem
 
 import "net/http"
 
-// Code is an entry of the catalogue of codes.
+// Code is an entry of the catalogue.
 type Code struct {
 	// Name is the value of the member code.
 	Name string
-	// Statuses are the HTTP statuses that come with it.
+	// Statuses are the HTTP statuses of responses with the code.
 	Statuses []int
-	// When says in which situation a client gets it, and Do what the client does then.
+	// When describes the cause, and Do the next step of the client.
 	When, Do string
 }
 
-// Codes is the catalogue of every code that a client may get, by status. docs/errors.md and the
-// enum of the contract are generated from it: run `task gen` after a change.
+// Codes is the catalogue of all codes, by status. docs/errors.md and the enum of the contract are
+// generated from it: run `task gen` after a change.
 //
 //go:generate go run ../tools/errordocs
 var Codes = []Code{
@@ -25,42 +25,40 @@ var Codes = []Code{
 		"A path or query parameter has a value that is not allowed. `errors` names the parameter.",
 		"Correct the parameter."},
 	{"invalid_state", []int{http.StatusBadRequest},
-		"A callback belongs to no sign-in of this browser: it began elsewhere, took longer than ten minutes, or has " +
-			"ended.",
+		"A callback does not belong to a sign-in of this browser: the sign-in began in another browser, took longer " +
+			"than ten minutes, or has ended.",
 		"Begin the sign-in again."},
 	{"wrong_host", []int{http.StatusBadRequest},
-		"The sign-in at a provider began at another host name of this machine than that of the public URL, so the " +
-			"callback would not find its cookie.",
+		"The sign-in at a provider began at another host name than that of the public URL, so that the browser would " +
+			"not send the cookie to the callback.",
 		"Begin the sign-in under the host name of `TENANTRY_PUBLIC_URL`."},
 	{"invalid_issuer", []int{http.StatusBadRequest},
-		"A callback names another issuer than the provider that was asked (RFC 9207).",
+		"A callback names another issuer than that of the provider (RFC 9207).",
 		"Begin the sign-in again. If it recurs, the administrator corrects the issuer of the provider."},
 	{"invalid_grant", []int{http.StatusBadRequest},
 		"A one-time code is unknown, older than a minute or used before, or its `code_verifier` does not match; or " +
-			"the provider does not " +
-			"accept its own code.",
+			"the provider does not accept its own code.",
 		"Begin the sign-in again."},
 	{"invalid_id_token", []int{http.StatusBadRequest},
-		"The provider's answer does not prove who the user is: signature, issuer, audience, nonce or time of the ID " +
-			"token is wrong.",
-		"Begin the sign-in again. If it recurs, the administrator finds the cause in the server's log."},
+		"The ID token of the provider is invalid: its signature, issuer, audience, nonce or time is wrong.",
+		"Begin the sign-in again. If it recurs, the operator finds the cause in the server's log."},
 	{"provider_disabled", []int{http.StatusBadRequest},
 		"The provider was disabled, deleted or given another client while the user signed in.",
 		"Show the sign-in page again; its providers may have changed."},
 	{"access_denied", []int{http.StatusBadRequest},
-		"The user or the provider has refused the sign-in (RFC 6749 §4.1.2.1).",
+		"The user or the provider refused the sign-in (RFC 6749 §4.1.2.1).",
 		"Show the sign-in page again."},
 	{"invalid_scope", []int{http.StatusBadRequest},
-		"The provider does not accept the scopes that it was asked for.",
+		"The provider does not accept the requested scopes.",
 		"The administrator corrects the scopes of the provider."},
 	{"unauthorized_client", []int{http.StatusBadRequest},
-		"The provider does not let this client use the authorization code flow.",
+		"The provider does not allow this client to use the authorization code flow.",
 		"The administrator corrects the client at the provider."},
 	{"unsupported_response_type", []int{http.StatusBadRequest},
 		"The provider does not support the authorization code flow.",
 		"Use another provider."},
 	{"interaction_required", []int{http.StatusBadRequest},
-		"The provider needs a step of the user (OpenID Connect Core §3.1.2.6).",
+		"The provider requires an interaction with the user (OpenID Connect Core §3.1.2.6).",
 		"Begin the sign-in again."},
 	{"login_required", []int{http.StatusBadRequest},
 		"The user is not signed in at the provider (OpenID Connect Core §3.1.2.6).",
@@ -73,81 +71,80 @@ var Codes = []Code{
 		"Begin the sign-in again."},
 
 	{"unauthorized", []int{http.StatusUnauthorized},
-		"The operation needs an access token, and the request has none.",
+		"The operation requires an access token, and the request has none.",
 		"Send `Authorization: Bearer …`. Without a token, sign in."},
 	{"invalid_token", []int{http.StatusUnauthorized},
 		"The access token is expired, forged or from another issuer, or its session, user or tenant is no longer " +
 			"active.",
 		"Refresh once and repeat the request. If the refresh is refused, sign in."},
 	{"invalid_refresh_token", []int{http.StatusUnauthorized},
-		"The refresh token is unknown, or its session has ended: signed out, expired, revoked, or used twice beyond " +
-			"the grace window.",
+		"The refresh token is unknown, or its session has ended: signed out, expired, revoked, or the token was used " +
+			"again after the reuse window.",
 		"Discard both tokens and sign in."},
 	{"invalid_credentials", []int{http.StatusUnauthorized},
-		"The tenant, e-mail address or password is wrong, or the user or tenant is not active. The answer is the " +
+		"The tenant, e-mail address or password is wrong, or the user or tenant is not active. The response is the " +
 			"same for each cause.",
-		"Ask the user again."},
+		"Let the user enter the credentials again."},
 	{"insufficient_user_authentication", []int{http.StatusUnauthorized},
 		"The operation changes how the user signs in, and the session began more than ten minutes ago (RFC 9470).",
 		"Sign in again, then repeat the request with the new access token."},
 
 	{"forbidden", []int{http.StatusForbidden},
-		"The user lacks a permission, or would give or change more than the user holds. `detail` names the " +
-			"permission where one is missing.",
+		"The user lacks a permission, or would grant or change permissions that the user lacks. `detail` names a " +
+			"missing permission.",
 		"Do not repeat the request. Ask an administrator of the tenant."},
 	{"registration_closed", []int{http.StatusForbidden},
-		"The tenant does not accept registrations, and the person has no account in it.",
+		"The tenant does not accept registrations, and the user has no account in it.",
 		"Ask an administrator of the tenant for an account."},
 	{"signup_closed", []int{http.StatusForbidden},
-		"This server does not let the public create tenants.",
+		"Clients without a credential cannot create tenants on this server.",
 		"Ask the operator for a tenant."},
 	{"system_role", []int{http.StatusForbidden},
 		"The roles `owner`, `admin` and `member` cannot be changed or deleted.",
 		"Create a role of another name."},
 	{"own_email", []int{http.StatusForbidden},
-		"A user cannot change the own e-mail address by this operation.",
+		"Users cannot change their own e-mail address by this operation.",
 		"Ask an administrator of the tenant."},
 	{"email_missing", []int{http.StatusForbidden},
-		"The provider gives no usable e-mail address, and a new account needs one.",
-		"Let the provider share the address, or sign in by other means."},
+		"The provider returns no usable e-mail address, which a new account requires.",
+		"Allow the provider to share the address, or sign in with another method."},
 	{"superuser", []int{http.StatusForbidden},
 		"A superuser cannot sign in at, or link, a provider that a tenant has configured.",
 		"Sign in with the password, or at a provider of the server."},
 
 	{"not_found", []int{http.StatusNotFound},
-		"The resource does not exist, or belongs to another tenant. The answer is the same.",
-		"Check the path. Read the list again."},
+		"The resource does not exist, or belongs to another tenant. The response is the same.",
+		"Check the path. Fetch the list again."},
 	{"method_not_allowed", []int{http.StatusMethodNotAllowed},
-		"The path exists, and does not have the method.",
-		"Use a method that the header `Allow` names."},
+		"The path exists and does not support the method.",
+		"Use a method that the header `Allow` lists."},
 
 	{"account_exists", []int{http.StatusConflict},
-		"A sign-in at a provider gives an e-mail address that an account of the tenant has, and the provider may not " +
-			"be linked by address alone.",
-		"Sign in to the account in its usual way, then link the provider."},
+		"A provider returned the e-mail address of an existing account, and must not be linked by address alone.",
+		"Sign in to the account with its usual method, then link the provider."},
 	{"identity_taken", []int{http.StatusConflict},
 		"The identity at the provider is linked to another account.",
 		"Use another identity, or unlink it from the other account."},
 	{"linked_already", []int{http.StatusConflict},
-		"The account is linked to an identity.",
+		"The account is already linked to an identity.",
 		"Unlink that identity first."},
 	{"account_changed", []int{http.StatusConflict},
 		"The account was changed by another request at the same time.",
 		"Begin again."},
 	{"last_way_in", []int{http.StatusConflict},
-		"The account has no password, so that unlinking its identity would lock the user out.",
+		"The last sign-in method cannot be removed: the account has no password.",
 		"Set a password first."},
 	{"email_taken", []int{http.StatusConflict},
-		"The tenant has an account with this e-mail address.",
+		"The tenant already has an account with this e-mail address.",
 		"Sign in, or use another address."},
 	{"password_changed", []int{http.StatusConflict},
 		"The password was changed by another request at the same time.",
-		"Repeat the request with the password that is now current."},
+		"Repeat the request with the new password."},
 	{"role_name_taken", []int{http.StatusConflict},
-		"Another role of the tenant has the name, or the name looks like that of a system role.",
+		"Another role of the tenant has the name, or the name resembles that of a system role.",
 		"Choose another name."},
 	{"too_many_roles", []int{http.StatusConflict},
-		"The tenant has the largest allowed number of roles.",
+		"The tenant has the maximum number of roles.",
 		"Delete a role first."},
 	{"last_owner", []int{http.StatusConflict},
 		"The tenant would be left without an active owner.",
@@ -157,33 +154,32 @@ var Codes = []Code{
 		"Make another user a superuser first: `tenantry user create --superuser`."},
 	{"own_tenant", []int{http.StatusConflict},
 		"A superuser cannot suspend or delete the tenant that the request acts in.",
-		"Act from another tenant."},
+		"Send the request in another tenant."},
 	{"tenant_deleting", []int{http.StatusConflict},
-		"The tenant is being deleted, and can only be deleted.",
+		"The tenant is being deleted: no other operation is allowed.",
 		"Repeat the deletion until it succeeds."},
 	{"slug_taken", []int{http.StatusConflict},
 		"Another tenant has this slug.",
 		"Choose another slug."},
 	{"too_many_providers", []int{http.StatusConflict},
-		"The tenant has the largest allowed number of OAuth providers.",
+		"The tenant has the maximum number of OAuth providers.",
 		"Delete a provider first."},
 	{"provider_name_taken", []int{http.StatusConflict},
 		"The tenant has an OAuth provider of this name.",
 		"Choose another name."},
 	{"gone_meanwhile", []int{http.StatusConflict},
 		"A resource that the request refers to was deleted at the same time.",
-		"Read the resource again, then decide."},
+		"Fetch the resource again, then decide."},
 
 	{"body_too_large", []int{http.StatusRequestEntityTooLarge},
 		"The body is larger than 64 KiB.",
-		"Send less."},
+		"Send a smaller body."},
 	{"unsupported_media_type", []int{http.StatusUnsupportedMediaType},
-		"The body has another type than the operation accepts, another character encoding than UTF-8, or is compressed.",
+		"The body is of a type that the operation does not accept, not in UTF-8, or compressed.",
 		"Send `Content-Type: application/json`, not compressed."},
 	{"invalid_request", []int{http.StatusUnprocessableEntity, http.StatusBadRequest},
-		"422: the body is JSON and has wrong values; `errors` names each member by a JSON pointer (RFC 6901). 400: " +
-			"the provider does not accept " +
-			"the sign-in that it was asked for.",
+		"422: the body is JSON and has invalid values; `errors` names each member by a JSON pointer (RFC 6901). 400: " +
+			"the provider does not accept the sign-in request.",
 		"422: show each `detail` at its field. 400: the administrator corrects the client at the provider."},
 	{"too_many_attempts", []int{http.StatusTooManyRequests},
 		"Too many failed sign-ins of the account or from the network, or too many registrations or sign-ins at " +
@@ -191,21 +187,21 @@ var Codes = []Code{
 		"Wait for the number of seconds in `Retry-After`, at most an hour."},
 
 	{"internal_error", []int{http.StatusInternalServerError},
-		"The server has a fault. The cause is in its log, under the request id.",
-		"Give the operator the `request_id`."},
+		"The server failed unexpectedly. Its log has the cause, with the request ID.",
+		"Report the `request_id` to the operator."},
 	{"provider_failed", []int{http.StatusBadGateway},
-		"The provider cannot be reached, or gives an answer that is not valid.",
+		"The provider cannot be reached, or its response is invalid.",
 		"Begin the sign-in again later."},
 	{"server_error", []int{http.StatusBadGateway},
-		"The provider answers the sign-in with `server_error`, or with an error that no standard names.",
+		"The provider answers the sign-in with `server_error`, or with a non-standard error.",
 		"Begin the sign-in again later."},
 	{"temporarily_unavailable", []int{http.StatusBadGateway},
 		"The provider answers the sign-in with `temporarily_unavailable`.",
 		"Begin the sign-in again later."},
 	{"unavailable", []int{http.StatusServiceUnavailable},
-		"The database or another dependency does not answer, a queue is full, or the server is stopping.",
+		"The database or another dependency does not respond, a queue is full, or the server is stopping.",
 		"Repeat the request after the number of seconds in `Retry-After`; repeat a refresh with the same token."},
 	{"provider_timeout", []int{http.StatusGatewayTimeout},
-		"The provider does not answer in time.",
+		"The provider does not respond in time.",
 		"Begin the sign-in again later."},
 }

@@ -16,7 +16,7 @@ import (
 	"tenantry/internal/problem"
 )
 
-// constructors are the functions that take a code, and the status that they give it.
+// constructors are the functions with a code as argument, and the status of their problems.
 var constructors = map[string]int{
 	"Unauthorized": http.StatusUnauthorized, "Forbidden": http.StatusForbidden, "Conflict": http.StatusConflict,
 }
@@ -34,9 +34,8 @@ var statuses = map[string]int{
 	"StatusForbidden": http.StatusForbidden, "StatusConflict": http.StatusConflict,
 }
 
-// TestCodes_areThoseOfTheProgram reads the source: every code with its status is in the catalogue,
-// and no other.
-func TestCodes_areThoseOfTheProgram(t *testing.T) {
+// The test reads the source: the catalogue lists exactly the codes and statuses in it.
+func TestCodes_matchSource(t *testing.T) {
 	t.Parallel()
 	used := map[string][]int{}
 	err := filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
@@ -65,7 +64,7 @@ func TestCodes_areThoseOfTheProgram(t *testing.T) {
 	}
 }
 
-// collect adds the code that a node makes a problem of.
+// collect adds the code of a node that creates a problem.
 func collect(t *testing.T, path string, n ast.Node, used map[string][]int) {
 	switch n := n.(type) {
 	case *ast.CallExpr:
@@ -111,12 +110,12 @@ func add(t *testing.T, path string, expression ast.Expr, status int, used map[st
 	if name == "" {
 		// refusal of package oauth takes its code from standardErrors.
 		if id, ok := expression.(*ast.Ident); !ok || id.Name != "code" {
-			t.Errorf("%s: a code that is no literal", path)
+			t.Errorf("%s: the code is not a literal", path)
 		}
 		return
 	}
 	if status == 0 {
-		t.Errorf("%s: the status of %s is not known to this test", path, name)
+		t.Errorf("%s: the test does not know the status of %s", path, name)
 	}
 	used[name] = append(used[name], status)
 }

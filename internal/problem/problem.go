@@ -9,29 +9,30 @@ import (
 	"time"
 )
 
-// Problem is an error with an answer. It is safe to show but for its cause.
+// Problem is an error that is rendered as a response. Everything but its cause may be shown to a
+// client.
 type Problem struct {
 	// Status is the HTTP status.
 	Status int
-	// Code is stable, in snake_case, and made for programs.
+	// Code is stable, in snake_case, and for programs.
 	Code string
-	// Detail is a sentence for people. It never repeats a secret.
+	// Detail is a sentence for people. It never contains a secret.
 	Detail string
-	// Fields are the members and parameters that are wrong.
+	// Fields are the invalid members and parameters.
 	Fields []Field
-	// RetryAfter, if positive, tells the client when to come again.
+	// RetryAfter, if positive, is how long the client should wait before it retries.
 	RetryAfter time.Duration
 
 	cause error
 }
 
-// Field is one wrong member of the body or one wrong parameter.
+// Field is an invalid member of the body or an invalid parameter.
 type Field struct {
 	// Pointer is a JSON pointer into the body (RFC 6901).
 	Pointer string
 	// Parameter is the name of a path or query parameter.
 	Parameter string
-	// Detail says what is wrong with it, never what it was.
+	// Detail describes the error without the value.
 	Detail string
 }
 
@@ -53,37 +54,37 @@ func (p *Problem) Because(err error) *Problem {
 	return &with
 }
 
-// Type returns the URI that names the kind of problem.
+// Type returns the URI of the problem type.
 func (p *Problem) Type() string { return "urn:tenantry:problem:" + p.Code }
 
 // Title returns the standard phrase of the status.
 func (p *Problem) Title() string { return http.StatusText(p.Status) }
 
-// Malformed is a request that cannot be understood.
+// Malformed is the problem of a request that cannot be parsed.
 func Malformed(detail string, fields ...Field) *Problem {
 	return &Problem{Status: http.StatusBadRequest, Code: "malformed_request", Detail: detail, Fields: fields}
 }
 
-// InvalidParameter is a path or query parameter with a wrong value.
+// InvalidParameter is the problem of a path or query parameter with an invalid value.
 func InvalidParameter(name, detail string) *Problem {
 	return InvalidParameters(Field{Parameter: name, Detail: detail})
 }
 
-// InvalidParameters are path or query parameters that are wrong or unknown.
+// InvalidParameters is the problem of path or query parameters that are invalid or unknown.
 func InvalidParameters(fields ...Field) *Problem {
 	return &Problem{Status: http.StatusBadRequest, Code: "invalid_parameter", Detail: "A parameter is not valid.",
 		Fields: fields}
 }
 
-// Invalid is a request that is understood and has wrong values.
+// Invalid is the problem of a request that can be parsed and has invalid values.
 func Invalid(fields ...Field) *Problem {
 	return &Problem{Status: http.StatusUnprocessableEntity, Code: "invalid_request",
 		Detail: "The request has invalid values.",
 		Fields: fields}
 }
 
-// Under puts the members that an error names under another: what is /email in an account is
-// /owner/email where the account is a part of the request.
+// Under returns an error with the pointers of its fields below a parent member: /email of an
+// account becomes /owner/email where the account is a member of the request.
 func Under(err error, parent string) error {
 	p, ok := errors.AsType[*Problem](err)
 	if !ok {
@@ -97,67 +98,67 @@ func Under(err error, parent string) error {
 	return &under
 }
 
-// Unauthorized is a request without a valid credential.
+// Unauthorized is the problem of a request without a valid credential.
 func Unauthorized(code, detail string) *Problem {
 	return &Problem{Status: http.StatusUnauthorized, Code: code, Detail: detail}
 }
 
-// Forbidden is an act that the caller may not perform on what they may know of.
+// Forbidden is the problem of a caller that lacks a permission on an object that it may read.
 func Forbidden(code, detail string) *Problem {
 	return &Problem{Status: http.StatusForbidden, Code: code, Detail: detail}
 }
 
-// NotFound is an object that does not exist, or that belongs to another tenant: the answer is the
-// same.
+// NotFound is the problem of an object that does not exist or belongs to another tenant: the
+// response is the same.
 func NotFound() *Problem {
 	return &Problem{Status: http.StatusNotFound, Code: "not_found", Detail: "There is no such resource."}
 }
 
-// Conflict is a request that contradicts what exists.
+// Conflict is the problem of a request that conflicts with the current state.
 func Conflict(code, detail string) *Problem {
 	return &Problem{Status: http.StatusConflict, Code: code, Detail: detail}
 }
 
-// TooLarge is a body of more bytes than the limit.
+// TooLarge is the problem of a body of more bytes than the limit.
 func TooLarge(limit int64) *Problem {
 	return &Problem{Status: http.StatusRequestEntityTooLarge, Code: "body_too_large",
 		Detail: "The body has more than " + strconv.FormatInt(limit, 10) + " bytes."}
 }
 
-// UnsupportedMediaType is a body of another type than the operation takes.
-func UnsupportedMediaType(want string) *Problem {
+// UnsupportedMediaType is the problem of a body of another type than the operation accepts.
+func UnsupportedMediaType(accepted string) *Problem {
 	return &Problem{Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type",
-		Detail: "The body must be " + want + " in UTF-8, not compressed."}
+		Detail: "The body must be " + accepted + " in UTF-8, not compressed."}
 }
 
-// MethodNotAllowed is a method that the resource does not have.
+// MethodNotAllowed is the problem of a method that the resource does not support.
 func MethodNotAllowed() *Problem {
 	return &Problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed",
 		Detail: "The resource has no such method."}
 }
 
-// TooMany is a client who has to wait before the next attempt.
+// TooMany is the problem of a client that must wait before the next attempt.
 func TooMany(wait time.Duration) *Problem {
 	return &Problem{Status: http.StatusTooManyRequests, Code: "too_many_attempts",
 		Detail:     "There were too many attempts. Try again later.",
 		RetryAfter: wait}
 }
 
-// Unavailable is a dependency that is down or a queue that is full. It says nothing about the
-// request, which may be sent again.
+// Unavailable is the problem of a dependency that is down or a queue that is full. The client may
+// send the request again.
 func Unavailable(cause error) *Problem {
 	return &Problem{Status: http.StatusServiceUnavailable, Code: "unavailable",
 		Detail:     "The service cannot answer now.",
 		RetryAfter: time.Second, cause: cause}
 }
 
-// Internal is everything unforeseen.
+// Internal is the problem of an unexpected error.
 func Internal(cause error) *Problem {
 	return &Problem{Status: http.StatusInternalServerError, Code: "internal_error", cause: cause}
 }
 
-// Sentences returns what an error says on a terminal: the detail and the fields of a problem, the
-// text of any other error.
+// Sentences returns the text of an error for a terminal: the detail and the fields of a problem, or
+// the text of another error.
 func Sentences(err error) string {
 	p, ok := errors.AsType[*Problem](err)
 	if !ok {

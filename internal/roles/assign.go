@@ -18,39 +18,39 @@ import (
 	"tenantry/internal/problem"
 )
 
-// Set gives a user these roles and no others, and returns them by name: 404 for a user who does not
-// exist, 422 for a role that does not, 403 for what is above the caller, 409 for the last owner.
-// All of it is done, or nothing.
+// Set replaces the roles of a user in one transaction, and returns the new roles by name: 404 for
+// an unknown user, 422 for an unknown role, 403 for a user or a role with a permission that the
+// caller lacks, 409 for the last owner.
 func (r *Roles) Set(ctx context.Context, userID uuid.UUID, roleIDs []uuid.UUID) ([]*ent.Role, error) {
-	return r.assign(ctx, userID, func(ctx context.Context, tx *ent.Client, _ []*ent.Role) ([]*ent.Role, error) {
-		return named(ctx, tx, roleIDs)
+	return r.update(ctx, userID, func(ctx context.Context, tx *ent.Client, _ []*ent.Role) ([]*ent.Role, error) {
+		return byIDs(ctx, tx, roleIDs)
 	})
 }
 
-// Grant gives roles to a user who has none: 422 for a role that does not exist, 403 for one above
-// the caller.
+// Grant assigns roles to a user without roles: 422 for an unknown role, 403 for a role with a
+// permission that the caller lacks.
 func Grant(ctx context.Context, tx *ent.Client, userID uuid.UUID, roleIDs []uuid.UUID) error {
-	granted, err := named(ctx, tx, roleIDs)
+	granted, err := byIDs(ctx, tx, roleIDs)
 	if err != nil {
 		return err
 	}
-	if err := heldAll(ctx, granted); err != nil {
+	if err := requireRoles(ctx, granted); err != nil {
 		return err
 	}
-	return give(ctx, tx, userID, granted)
+	return assign(ctx, tx, userID, granted)
 }
 
-// named returns the roles of these ids by name: 422 if one does not exist.
-func named(ctx context.Context, tx *ent.Client, ids []uuid.UUID) ([]*ent.Role, error) {
+// byIDs returns roles by name: 422 if one does not exist.
+func byIDs(ctx context.Context, tx *ent.Client, ids []uuid.UUID) ([]*ent.Role, error) {
 	q := tx.Role.Query().Where(role.IDIn(ids...)).Order(role.ByName())
 	q.Modify(database.KeepRow)
-	found, err := q.All(ctx)
+	all, err := q.All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read roles: %w", err)
 	}
 	var fields []problem.Field
 	for i, id := range ids {
-		if !slices.ContainsFunc(found, func(r *ent.Role) bool { return r.ID == id }) {
+		if !slices.ContainsFunc(all, func(r *ent.Role) bool { return r.ID == id }) {
 			fields = append(fields, problem.Field{Pointer: "/role_ids/" + strconv.Itoa(i),
 				Detail: "is not a role of this tenant"})
 		}
@@ -58,16 +58,16 @@ func named(ctx context.Context, tx *ent.Client, ids []uuid.UUID) ([]*ent.Role, e
 	if len(fields) > 0 {
 		return nil, problem.Invalid(fields...)
 	}
-	return found, nil
+	return all, nil
 }
 
-// Add gives a role to a user who may have it already. The errors are those of Set, with 404 for
-// either.
+// Add assigns a role to a user. It is idempotent. The errors are those of Set, but 404 for an
+// unknown role.
 func (r *Roles) Add(ctx context.Context, userID, roleID uuid.UUID) error {
-	_, err := r.assign(ctx, userID, func(ctx context.Context, tx *ent.Client, has []*ent.Role) ([]*ent.Role, error) {
+	_, err := r.update(ctx, userID, func(ctx context.Context, tx *ent.Client, has []*ent.Role) ([]*ent.Role, error) {
 		q := tx.Role.Query().Where(role.ID(roleID))
 		q.Modify(database.KeepRow)
-		added, err := found(q.Only(ctx))
+		added, err := orNotFound(q.Only(ctx))
 		if err != nil || slices.ContainsFunc(has, func(h *ent.Role) bool { return h.ID == roleID }) {
 			return has, err
 		}
@@ -76,10 +76,10 @@ func (r *Roles) Add(ctx context.Context, userID, roleID uuid.UUID) error {
 	return err
 }
 
-// Remove takes a role from a user who may not have it. The errors are those of Set, with 404 for
-// either.
+// Remove unassigns a role from a user. It is idempotent. The errors are those of Set, but 404 for
+// an unknown role.
 func (r *Roles) Remove(ctx context.Context, userID, roleID uuid.UUID) error {
-	_, err := r.assign(ctx, userID, func(ctx context.Context, tx *ent.Client, has []*ent.Role) ([]*ent.Role, error) {
+	_, err := r.update(ctx, userID, func(ctx context.Context, tx *ent.Client, has []*ent.Role) ([]*ent.Role, error) {
 		if _, err := (&Roles{tx}).Get(ctx, roleID); err != nil {
 			return nil, err
 		}
@@ -88,69 +88,72 @@ func (r *Roles) Remove(ctx context.Context, userID, roleID uuid.UUID) error {
 	return err
 }
 
-// assign changes the roles of a user to what want makes of those that the user has.
-func (r *Roles) assign(ctx context.Context, userID uuid.UUID,
-	want func(context.Context, *ent.Client, []*ent.Role) ([]*ent.Role, error)) (wanted []*ent.Role, err error) {
+// update replaces the roles of a user by the result of next, which gets the present ones.
+func (r *Roles) update(ctx context.Context, userID uuid.UUID,
+	next func(context.Context, *ent.Client, []*ent.Role) ([]*ent.Role, error)) (updated []*ent.Role, err error) {
 	err = Guarded(ctx, r.client, userID, func(tx *ent.Client, target *ent.User) error {
 		has, err := target.Edges.RolesOrErr()
 		if err != nil {
 			return err
 		}
-		if wanted, err = want(ctx, tx, has); err != nil {
+		if updated, err = next(ctx, tx, has); err != nil {
 			return err
 		}
-		added, removed := difference(wanted, has), difference(has, wanted)
-		if err := heldAll(ctx, slices.Concat(added, removed)); err != nil {
+		added, removed := difference(updated, has), difference(has, updated)
+		if err := requireRoles(ctx, slices.Concat(added, removed)); err != nil {
 			return err
 		}
-		return change(ctx, tx, userID, added, removed)
+		if err := unassign(ctx, tx, userID, removed); err != nil {
+			return err
+		}
+		return assign(ctx, tx, userID, added)
 	})
-	return wanted, err
+	return updated, err
 }
 
-// heldAll refuses roles with a permission that the caller does not hold.
-func heldAll(ctx context.Context, roles []*ent.Role) error {
+// requireRoles returns 403 unless the caller has all permissions of the roles.
+func requireRoles(ctx context.Context, roles []*ent.Role) error {
 	for _, r := range roles {
-		if err := held(ctx, r.Permissions); err != nil {
+		if err := requirePermissions(ctx, r.Permissions); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func change(ctx context.Context, tx *ent.Client, userID uuid.UUID, added, removed []*ent.Role) error {
-	if len(removed) > 0 {
-		var ids []uuid.UUID
-		for _, r := range removed {
-			ids = append(ids, r.ID)
-		}
-		if _, err := tx.RoleAssignment.Delete().Where(roleassignment.UserID(userID),
-			roleassignment.RoleIDIn(ids...)).Exec(ctx); err != nil {
-			return fmt.Errorf("take roles: %w", err)
-		}
+func unassign(ctx context.Context, tx *ent.Client, userID uuid.UUID, removed []*ent.Role) error {
+	if len(removed) == 0 {
+		return nil
 	}
-	return give(ctx, tx, userID, added)
+	var ids []uuid.UUID
+	for _, r := range removed {
+		ids = append(ids, r.ID)
+	}
+	if _, err := tx.RoleAssignment.Delete().Where(roleassignment.UserID(userID),
+		roleassignment.RoleIDIn(ids...)).Exec(ctx); err != nil {
+		return fmt.Errorf("unassign roles: %w", err)
+	}
+	return nil
 }
 
-// give assigns roles to a user who has none of them.
-func give(ctx context.Context, tx *ent.Client, userID uuid.UUID, given []*ent.Role) error {
-	if len(given) == 0 {
+// assign assigns roles to a user who has none of them.
+func assign(ctx context.Context, tx *ent.Client, userID uuid.UUID, added []*ent.Role) error {
+	if len(added) == 0 {
 		return nil
 	}
 	var creates []*ent.RoleAssignmentCreate
-	for _, r := range given {
+	for _, r := range added {
 		creates = append(creates, tx.RoleAssignment.Create().SetUserID(userID).SetRoleID(r.ID))
 	}
 	if err := tx.RoleAssignment.CreateBulk(creates...).Exec(ctx); err != nil {
-		return fmt.Errorf("give roles: %w", err)
+		return fmt.Errorf("assign roles: %w", err)
 	}
 	return nil
 }
 
 // Guarded runs a change of a user in one transaction: 404 if there is no such user, 403 if the user
-// is above the caller, 409 if the tenant would be left without an owner who can act. Two such
-// changes of a tenant wait for each other, so that two owners cannot remove each other. The user
-// comes with the roles loaded.
+// has a permission that the caller lacks, 409 if the tenant would have no active owner. It locks
+// the tenant, so that two owners cannot remove each other. The roles of target are loaded.
 func Guarded(ctx context.Context, client *ent.Client, userID uuid.UUID,
 	do func(tx *ent.Client, target *ent.User) error) error {
 	p, _ := principal.FromContext(ctx)
@@ -166,19 +169,19 @@ func Guarded(ctx context.Context, client *ent.Client, userID uuid.UUID,
 		if err != nil {
 			return fmt.Errorf("read user: %w", err)
 		}
-		if err := below(p, target); err != nil {
+		if err := notAbove(p, target); err != nil {
 			return err
 		}
 		if err := do(tx, target); err != nil {
 			return err
 		}
-		return ownerLeft(ctx, tx)
+		return keepOwner(ctx, tx)
 	})
 }
 
-// below refuses a user who holds what the caller does not (ASVS 8.2.1).
-func below(p principal.Principal, target *ent.User) error {
-	above := problem.Forbidden("forbidden", "The user holds permissions that you do not hold.")
+// notAbove refuses a user with a permission that the caller lacks (ASVS 8.2.1).
+func notAbove(p principal.Principal, target *ent.User) error {
+	above := problem.Forbidden("forbidden", "The user has permissions that you lack.")
 	if target.IsSuperuser && !p.Superuser {
 		return above
 	}
@@ -196,18 +199,19 @@ func below(p principal.Principal, target *ent.User) error {
 	return nil
 }
 
-// ownerLeft goes from the role to those who have it, however many users the tenant has.
-func ownerLeft(ctx context.Context, tx *ent.Client) error {
+// keepOwner refuses with 409 if the tenant has no active owner. Its query starts at the role, so
+// that its cost does not depend on the number of users.
+func keepOwner(ctx context.Context, tx *ent.Client) error {
 	p, _ := principal.FromContext(ctx)
-	left, err := tx.RoleAssignment.Query().Where(
+	exists, err := tx.RoleAssignment.Query().Where(
 		roleassignment.HasRoleWith(role.TenantID(p.TenantID), role.Name(Owner), role.IsSystem(true)),
 		roleassignment.HasUserWith(user.IsActive(true)),
 	).Exist(ctx)
 	if err != nil {
 		return fmt.Errorf("look for an owner: %w", err)
 	}
-	if !left {
-		return problem.Conflict("last_owner", "The tenant must keep an owner who is active.")
+	if !exists {
+		return problem.Conflict("last_owner", "The tenant must have an active owner.")
 	}
 	return nil
 }

@@ -12,14 +12,14 @@ import (
 	"tenantry/internal/database"
 )
 
-// unassignedAtOnce is how many assignments one statement deletes.
-const unassignedAtOnce = 1000
+// unassignBatch is how many assignments one statement deletes.
+const unassignBatch = 1000
 
-// Delete deletes a role with every assignment of it: 403 for a system role, and for a permission
-// that the caller does not hold. Where more users have the role than one statement deletes
-// assignments, Delete first removes the permissions of the role, which revokes them for every user
-// at once, and then deletes the assignments in batches. An interrupted deletion leaves a role
-// without permissions; the next request continues it.
+// Delete deletes a role with its assignments: 403 for a system role, and for a permission that the
+// caller lacks. If the role has more assignments than one batch, Delete first removes the
+// permissions of the role, which revokes them for every user at once, and then deletes the
+// assignments in batches. An interrupted deletion leaves a role without permissions; the next
+// request continues it.
 func (r *Roles) Delete(ctx context.Context, id uuid.UUID) error {
 	deleted, err := r.delete(ctx, id, false)
 	if err != nil || deleted {
@@ -34,8 +34,8 @@ func (r *Roles) Delete(ctx context.Context, id uuid.UUID) error {
 	return err
 }
 
-// delete deletes a role, or only removes the permissions of a role that many users have, unless it
-// is unassigned already.
+// delete deletes a role. If many users have the role, and unassigned is false, it only removes the
+// permissions of the role.
 func (r *Roles) delete(ctx context.Context, id uuid.UUID, unassigned bool) (deleted bool, err error) {
 	err = r.change(ctx, id, func(tx *ent.Client, old *ent.Role) error {
 		many := false
@@ -57,7 +57,7 @@ func (r *Roles) delete(ctx context.Context, id uuid.UUID, unassigned bool) (dele
 	return deleted, err
 }
 
-// unassignSome deletes the assignments of the first unassignedAtOnce users after a user, and
+// unassignSome deletes the assignments of the first unassignBatch users after a user, and
 // returns the last of these users, if there are so many. It does not start at the first user again:
 // until Postgres has vacuumed, each batch would read what the earlier ones have deleted.
 func (r *Roles) unassignSome(ctx context.Context, id, after uuid.UUID) (last uuid.UUID, many bool, err error) {
@@ -77,17 +77,17 @@ func (r *Roles) unassignSome(ctx context.Context, id, after uuid.UUID) (last uui
 	return last, many, err
 }
 
-// lastOfBatch returns the last of the first unassignedAtOnce users after a user who have a role, if
+// lastOfBatch returns the last of the first unassignBatch users after a user who have a role, if
 // there are so many.
 func lastOfBatch(ctx context.Context, tx *ent.Client, id, after uuid.UUID) (last uuid.UUID, many bool, err error) {
-	found, err := tx.RoleAssignment.Query().
+	rows, err := tx.RoleAssignment.Query().
 		Where(roleassignment.RoleID(id), sql.FieldGT(roleassignment.FieldUserID, after)).
-		Order(roleassignment.ByUserID()).Offset(unassignedAtOnce - 1).Limit(1).All(ctx)
+		Order(roleassignment.ByUserID()).Offset(unassignBatch - 1).Limit(1).All(ctx)
 	if err != nil {
 		return last, false, fmt.Errorf("look for assignments: %w", err)
 	}
-	if len(found) == 0 {
+	if len(rows) == 0 {
 		return last, false, nil
 	}
-	return found[0].UserID, true, nil
+	return rows[0].UserID, true, nil
 }

@@ -1,6 +1,6 @@
-// Package roles is role-based access control inside a tenant: the catalogue of permissions, the
-// roles, and who has them.
+// Package roles is role-based access control in a tenant: the catalogue of permissions, the roles,
+// and their assignments to users.
 //
-// Nobody grants, edits or takes more than they hold, and a tenant keeps an owner. Who a request
-// acts for, and whether it holds what an operation demands, is decided in auth.
+// A caller cannot grant or revoke permissions that the caller lacks, and a tenant keeps an active
+// owner. Package sessions authenticates the caller and checks the permissions of an operation.
 package roles

@@ -54,11 +54,11 @@ func (h HTTP) CreateRole(ctx context.Context, r api.CreateRoleRequestObject) (ap
 
 // GetRole answers GET /api/v1/roles/{id}.
 func (h HTTP) GetRole(ctx context.Context, r api.GetRoleRequestObject) (api.GetRoleResponseObject, error) {
-	found, err := h.Get(ctx, r.ID)
+	fetched, err := h.Get(ctx, r.ID)
 	if err != nil {
 		return nil, err
 	}
-	return api.GetRole200JSONResponse{RoleJSONResponse: api.RoleJSONResponse(response(found))}, nil
+	return api.GetRole200JSONResponse{RoleJSONResponse: api.RoleJSONResponse(response(fetched))}, nil
 }
 
 // UpdateRole answers PATCH /api/v1/roles/{id}.

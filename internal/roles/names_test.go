@@ -17,8 +17,8 @@ import (
 	"tenantry/internal/principal"
 )
 
-// posing are names that a person or a service may take for those of system roles.
-var posing = []string{
+// resembling are names that a person or a service could confuse with those of system roles.
+var resembling = []string{
 	"owner ", " owner", "OWNER", "Owner", "own\u200ber", "owner\ufeff", "own\u00ader", "own\u200der",
 	"\uff4f\uff57\uff4e\uff45\uff52", "\u043ewner", "\u03bfwner",
 	"0wner", "\u00f3wner", "ADMIN", "adm\u0131n", "Adm1n", "adrnin", "Member\u00a0", "mem\u2060ber", "\U0001d428wner",
@@ -39,13 +39,13 @@ func roleClaims(t *testing.T, token string) []string {
 	return claims.Roles
 }
 
-func TestRole_nameOfASystemRoleInDisguiseIsRefused(t *testing.T) {
+func TestRole_nameResemblingSystemRoleIsRefused(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
 		admin := s.CreateUser("acme", "admin@acme.test", "admin")
 		id := s.CreateRole(admin.Access, "support", "users:read")
-		for _, name := range posing {
+		for _, name := range resembling {
 			for _, a := range []apitest.Answer{
 				s.Call("POST", "/api/v1/roles", admin.Access, map[string]any{"name": name, "permissions": []string{}}),
 				s.Call("PATCH", "/api/v1/roles/"+id, admin.Access, map[string]any{"name": name}),
@@ -64,7 +64,7 @@ func TestRole_nameOfASystemRoleInDisguiseIsRefused(t *testing.T) {
 	})
 }
 
-func TestRole_nameIsUniqueWithoutRegardToCase(t *testing.T) {
+func TestRole_nameIsUniqueIgnoringCase(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
@@ -93,7 +93,7 @@ func TestRole_nameIsUniqueWithoutRegardToCase(t *testing.T) {
 	})
 }
 
-func TestRole_sameNameAtOnceOnTwoInstancesIsStoredOnce(t *testing.T) {
+func TestRole_concurrentEqualNamesAreStoredOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		first, second := apitest.Start(t, opts), apitest.Start(t, opts)
@@ -131,17 +131,17 @@ func TestRole_sameNameAtOnceOnTwoInstancesIsStoredOnce(t *testing.T) {
 	})
 }
 
-// A role that an earlier version has stored keeps its name and its permissions, and is not put into
-// tokens under a name that a service may take for a system role.
-func TestToken_storedRoleInTheGuiseOfASystemRoleIsLeftOut(t *testing.T) {
+// A role that an earlier version has stored keeps its name and permissions. Tokens omit it if its
+// name resembles that of a system role.
+func TestToken_omitsStoredRoleResemblingSystemRole(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
 		owner, ada := s.CreateUser("acme", "second@acme.test", "owner"), s.CreateUser("acme", "ada@acme.test", "member")
 		var ids []string
-		for i, name := range append([]string{"support"}, posing...) {
+		for i, name := range append([]string{"support"}, resembling...) {
 			id := s.CreateRole(owner.Access, fmt.Sprint("role ", i), "roles:read")
-			// As the earlier version has written it.
+			// As an earlier version stored it.
 			if _, err := s.DB.Client.ExecContext(t.Context(), "UPDATE roles SET name = '"+name+"' WHERE id = '"+id+
 				"'"); err != nil {
 				t.Fatal(err)
@@ -156,7 +156,7 @@ func TestToken_storedRoleInTheGuiseOfASystemRoleIsLeftOut(t *testing.T) {
 			t.Errorf("the token has the roles %+q", claims)
 		}
 		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/roles", ada.Access, nil))
-		// It can be changed in everything else, and renamed.
+		// Its other fields can be changed, and it can be renamed.
 		s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/roles/"+ids[3], owner.Access,
 			map[string]any{"description": "x"}))
 		s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/roles/"+ids[3], owner.Access,

@@ -2,11 +2,12 @@ package roles
 
 import "slices"
 
-// Permission is a `resource:action` string. It is compared exactly: no prefix, wildcard or case
-// slips through.
+// Permission is a `resource:action` string. It is compared exactly, without prefixes, wildcards or
+// case folding.
 type Permission = string
 
-// The permissions that a role may hold. An operation of the contract names the one that it demands.
+// The permissions that a role may have. An operation of the contract names the one that it
+// requires.
 const (
 	UsersRead      Permission = "users:read"
 	UsersWrite     Permission = "users:write"
@@ -20,7 +21,7 @@ const (
 	ProvidersWrite Permission = "oauth-providers:write"
 )
 
-// The permissions of the platform. Superusers hold them, and no role can.
+// The permissions of the platform. Superusers have them; no role can.
 const (
 	TenantsRead  Permission = "tenants:read"
 	TenantsWrite Permission = "tenants:write"
@@ -32,7 +33,7 @@ type Entry struct {
 	Description string
 }
 
-// Catalogue returns every permission that a role may hold.
+// Catalogue returns the permissions that a role may have.
 func Catalogue() []Entry {
 	return []Entry{
 		{UsersRead, "Read the users of the tenant and their roles"},
@@ -57,8 +58,8 @@ func All() []Permission {
 	return names
 }
 
-// known reports whether a role may hold the permission.
-func known(p Permission) bool { return slices.Contains(All(), p) }
+// assignable reports whether a role may have the permission.
+func assignable(p Permission) bool { return slices.Contains(All(), p) }
 
-// exists reports whether there is such a permission: a superuser holds every one that there is.
-func exists(p Permission) bool { return known(p) || p == TenantsRead || p == TenantsWrite }
+// exists reports whether the permission exists: superusers have all that exist, and no others.
+func exists(p Permission) bool { return assignable(p) || p == TenantsRead || p == TenantsWrite }

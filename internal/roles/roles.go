@@ -27,13 +27,13 @@ const (
 	maxDescription = 500
 )
 
-// Roles are the roles of the tenant that the context acts for, and who has them.
+// Roles manages the roles of the context's tenant and their assignments.
 type Roles struct{ client *ent.Client }
 
-// New returns the roles of a database.
+// New returns the Roles of a database.
 func New(client *ent.Client) *Roles { return &Roles{client} }
 
-// Change is what may be changed of a role; nil leaves a field as it is.
+// Change is a change of a role. A nil field is unchanged.
 type Change struct {
 	Name, Description *string
 	Permissions       *[]Permission
@@ -50,11 +50,11 @@ func (r *Roles) List(ctx context.Context) ([]*ent.Role, error) {
 
 // Get returns a role: 404 if there is no such role.
 func (r *Roles) Get(ctx context.Context, id uuid.UUID) (*ent.Role, error) {
-	return found(r.client.Role.Get(ctx, id))
+	return orNotFound(r.client.Role.Get(ctx, id))
 }
 
-// found is a role that was looked for: 404 if it was not there.
-func found(r *ent.Role, err error) (*ent.Role, error) {
+// orNotFound returns a role that was read: 404 if there is no such role.
+func orNotFound(r *ent.Role, err error) (*ent.Role, error) {
 	if ent.IsNotFound(err) {
 		return nil, problem.NotFound()
 	}
@@ -64,8 +64,7 @@ func found(r *ent.Role, err error) (*ent.Role, error) {
 	return r, nil
 }
 
-// Create makes a role: 403 for a permission that the caller does not hold, 409 for a name that is
-// taken.
+// Create creates a role: 403 for a permission that the caller lacks, 409 for a name that is taken.
 func (r *Roles) Create(ctx context.Context, change Change) (*ent.Role, error) {
 	if err := change.check(ctx); err != nil {
 		return nil, err
@@ -74,13 +73,13 @@ func (r *Roles) Create(ctx context.Context, change Change) (*ent.Role, error) {
 	err := database.WithTx(ctx, r.client, func(tx *ent.Client) (err error) {
 		created, err = tx.Role.Create().SetName(*change.Name).SetNillableDescription(change.Description).
 			SetPermissions(*change.Permissions).Save(ctx)
-		return taken(err, "create role")
+		return writeError(err, "create role")
 	})
 	return created, err
 }
 
-// Update changes a role: 403 for a system role, and for a permission, before or after, that the
-// caller does not hold.
+// Update changes a role: 403 for a system role, and if the old or the new role has a permission
+// that the caller lacks.
 func (r *Roles) Update(ctx context.Context, id uuid.UUID, change Change) (*ent.Role, error) {
 	var changed *ent.Role
 	err := r.change(ctx, id, func(tx *ent.Client, old *ent.Role) (err error) {
@@ -88,40 +87,41 @@ func (r *Roles) Update(ctx context.Context, id uuid.UUID, change Change) (*ent.R
 			return err
 		}
 		if change.Name != nil && *change.Name == old.Name {
-			change.Name = nil // a name that is not changed is compared with no other
+			change.Name = nil // an unchanged name is not checked for uniqueness
 		}
 		update := tx.Role.UpdateOne(old).SetNillableName(change.Name).SetNillableDescription(change.Description)
 		if change.Permissions != nil {
 			update.SetPermissions(*change.Permissions)
 		}
 		changed, err = update.Save(ctx)
-		return taken(err, "update role")
+		return writeError(err, "update role")
 	})
 	return changed, err
 }
 
-// change does something to a role that the caller may change, in one transaction: nobody widens it
-// between the look and the change.
+// change locks a role and runs do in the same transaction: 404 if there is no such role, 403 for a
+// system role, and for a role with a permission that the caller lacks. The lock prevents a
+// concurrent change of its permissions.
 func (r *Roles) change(ctx context.Context, id uuid.UUID, do func(*ent.Client, *ent.Role) error) error {
 	return database.WithTx(ctx, r.client, func(tx *ent.Client) error {
 		q := tx.Role.Query().Where(role.ID(id))
 		q.Modify(database.LockRow)
-		old, err := found(q.Only(ctx))
+		old, err := orNotFound(q.Only(ctx))
 		if err != nil {
 			return err
 		}
 		if old.IsSystem {
-			return problem.Forbidden("system_role", "Every tenant has this role, and it cannot be changed.")
+			return problem.Forbidden("system_role", "A system role cannot be changed or deleted.")
 		}
-		if err := held(ctx, old.Permissions); err != nil {
+		if err := requirePermissions(ctx, old.Permissions); err != nil {
 			return err
 		}
 		return do(tx, old)
 	})
 }
 
-// check refuses values that no role may have, and permissions that the caller does not hold (ASVS
-// 8.2.1). It brings the rest to one form.
+// check refuses invalid values, and permissions that the caller lacks (ASVS 8.2.1). It normalises
+// the change.
 func (c *Change) check(ctx context.Context) error {
 	var fields []problem.Field
 	if c.Name != nil {
@@ -144,7 +144,7 @@ func (c *Change) check(ctx context.Context) error {
 	}
 	if c.Permissions != nil {
 		for i, p := range *c.Permissions {
-			if !known(p) {
+			if !assignable(p) {
 				fields = append(fields, problem.Field{Pointer: "/permissions/" + strconv.Itoa(i),
 					Detail: "is not a permission"})
 			}
@@ -158,31 +158,33 @@ func (c *Change) check(ctx context.Context) error {
 	if c.Permissions == nil {
 		return nil
 	}
-	return held(ctx, *c.Permissions)
+	return requirePermissions(ctx, *c.Permissions)
 }
 
-// held refuses permissions of which the caller does not hold every one.
-func held(ctx context.Context, permissions []Permission) error {
+// requirePermissions returns 403 unless the caller has all of the permissions.
+func requirePermissions(ctx context.Context, permissions []Permission) error {
 	p, _ := principal.FromContext(ctx)
 	for _, permission := range permissions {
 		if !p.May(permission) {
-			return problem.Forbidden("forbidden", "You do not hold the permission "+permission+" yourself.")
+			return problem.Forbidden("forbidden", "You lack the permission "+permission+".")
 		}
 	}
 	return nil
 }
 
-// taken is the error of a write that gives a name to a role.
-func taken(err error, doing string) error {
+// writeError returns the error of a write of a role: 409 for a name that is taken and for too many
+// roles.
+func writeError(err error, action string) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, schema.ErrRoleNameTaken), sqlgraph.IsUniqueConstraintError(err):
-		return problem.Conflict("role_name_taken", "Another role has the name, or it looks like that of a system role.")
+		return problem.Conflict("role_name_taken",
+			"Another role has the name, or the name resembles that of a system role.")
 	case errors.Is(err, schema.ErrTooManyRoles):
-		return problem.Conflict("too_many_roles", "The tenant has "+strconv.Itoa(schema.MaxRoles)+
-			" roles, and can have no more.")
+		return problem.Conflict("too_many_roles", "The tenant has the maximum of "+strconv.Itoa(schema.MaxRoles)+
+			" roles.")
 	default:
-		return fmt.Errorf("%s: %w", doing, err)
+		return fmt.Errorf("%s: %w", action, err)
 	}
 }

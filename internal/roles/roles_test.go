@@ -20,7 +20,7 @@ import (
 	"tenantry/internal/roles"
 )
 
-func TestRoles_are_made_changed_and_deleted(t *testing.T) {
+func TestRoles_createdChangedAndDeleted(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
@@ -29,7 +29,7 @@ func TestRoles_are_made_changed_and_deleted(t *testing.T) {
 		got := s.Expect(http.StatusOK, s.Call("GET", "/api/v1/roles/"+id, owner.Access, nil))
 		if got.Field(t, "name") != "Caf\u00e9" ||
 			!strings.Contains(string(got.Body), `"permissions":["roles:read","users:read"]`) {
-			t.Errorf("made %s", got.Body)
+			t.Errorf("created %s", got.Body)
 		}
 		s.Expect(http.StatusConflict, s.Call("POST", "/api/v1/roles", owner.Access,
 			map[string]any{"name": "Caf\u00e9", "permissions": []string{}}))
@@ -44,7 +44,7 @@ func TestRoles_are_made_changed_and_deleted(t *testing.T) {
 
 		s.Expect(http.StatusForbidden, s.Call("GET", "/api/v1/roles", ada.Access, nil))
 		s.Expect(http.StatusNoContent, s.Call("PUT", "/api/v1/users/"+ada.ID.String()+"/roles/"+id, owner.Access, nil))
-		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/roles", ada.Access, nil)) // by the token that was issued before
+		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/roles", ada.Access, nil)) // with the token issued before
 		s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/roles/"+id, owner.Access,
 			map[string]any{"permissions": []string{"users:read"}, "description": "x"}))
 		s.Expect(http.StatusForbidden, s.Call("GET", "/api/v1/roles", ada.Access, nil))
@@ -66,8 +66,8 @@ func TestRoles_are_made_changed_and_deleted(t *testing.T) {
 	})
 }
 
-// ASVS 8.2.1: nobody grants, edits, takes or assigns more than they hold.
-func TestNobody_hands_on_more_than_they_hold(t *testing.T) {
+// ASVS 8.2.1: callers cannot grant or revoke permissions that they lack.
+func TestRoles_callerCannotGrantOrRevokeLackingPermissions(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
@@ -112,7 +112,9 @@ func TestNobody_hands_on_more_than_they_hold(t *testing.T) {
 		s.Expect(http.StatusNoContent, s.Call("DELETE", ofMember+"/"+weak, admin.Access, nil))
 		a := s.Expect(http.StatusOK, s.Call("POST", "/api/v1/permissions/check", admin.Access,
 			map[string]any{"permissions": []string{"users:read", "tenant:write", "users:readall"}}))
-		if want := `{"items":[{"granted":true,"permission":"users:read"},{"granted":false,"permission":"tenant:write"},{"granted":false,"permission":"users:readall"}]}`; strings.TrimSpace(string(a.Body)) != want {
+		if want := `{"items":[{"granted":true,"permission":"users:read"},` +
+			`{"granted":false,"permission":"tenant:write"},` +
+			`{"granted":false,"permission":"users:readall"}]}`; strings.TrimSpace(string(a.Body)) != want {
 			t.Errorf("checked %s", a.Body)
 		}
 		a = s.Expect(http.StatusOK, s.Call("GET", "/api/v1/permissions", member.Access, nil))
@@ -124,8 +126,8 @@ func TestNobody_hands_on_more_than_they_hold(t *testing.T) {
 	})
 }
 
-// CVE-2025-14777: the parent and the child are of one tenant, or nothing is done.
-func TestRoles_of_two_tenants_never_meet(t *testing.T) {
+// CVE-2025-14777: a role and its user belong to one tenant, or nothing is changed.
+func TestRoles_ofAnotherTenantAreRefused(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
@@ -158,13 +160,13 @@ func TestRoles_of_two_tenants_never_meet(t *testing.T) {
 		ctx := principal.System(t.Context(), "test")
 		if names := s.DB.Client.User.Query().Where(user.ID(member.ID)).QueryRoles().Select(role.FieldName).
 			StringsX(ctx); !slices.Equal(names, []string{"member"}) {
-			t.Errorf("half of it was done: %v", names)
+			t.Errorf("a part was changed: %v", names)
 		}
 	})
 }
 
-// Whoever is first takes the other's role away; the other finds that there would be no owner left.
-func TestOwners_who_remove_each_other_leave_one(t *testing.T) {
+// The first request removes the other owner; the second is refused, since no owner would be left.
+func TestOwners_removingEachOtherLeavesOne(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		first, second := apitest.Start(t, opts), apitest.Start(t, opts)
@@ -184,7 +186,7 @@ func TestOwners_who_remove_each_other_leave_one(t *testing.T) {
 				statuses[1]) {
 				t.Fatalf("statuses %v", statuses)
 			}
-			for _, p := range []apitest.Account{one, two} { // whoever is left gives it back
+			for _, p := range []apitest.Account{one, two} { // the remaining one assigns it again
 				for _, giver := range []apitest.Account{one, two} {
 					first.Call("PUT", path(p), giver.Access, nil)
 				}
@@ -195,9 +197,8 @@ func TestOwners_who_remove_each_other_leave_one(t *testing.T) {
 	})
 }
 
-// Two superusers, each in a tenant of their own with another owner, take each other and themselves.
-// One is left.
-func TestLast_superuser_stays(t *testing.T) {
+// Two superusers, each in a tenant with another owner, remove each other and themselves.
+func TestSuperusers_lastCannotBeRemoved(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)

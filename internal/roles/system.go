@@ -13,7 +13,7 @@ import (
 	"tenantry/internal/principal"
 )
 
-// The system roles. Every tenant has them, and nobody changes them.
+// The system roles. Every tenant has them, and they cannot be changed.
 const (
 	Owner  = "owner"
 	Admin  = "admin"
@@ -37,15 +37,15 @@ func System() []SystemRole {
 	}
 }
 
-// Poses reports whether the name of a role that is no system role may be taken for that of one.
-// Such a role cannot be created; one that an earlier version has stored is not named in tokens.
-func Poses(name string) bool {
+// ResemblesSystem reports whether the name of a role resembles that of a system role. Such a role
+// cannot be created. Tokens omit the name of one that an earlier version has stored.
+func ResemblesSystem(name string) bool {
 	return slices.ContainsFunc([]string{Owner, Admin, Member}, func(system string) bool {
 		return names.Resembles(name, system)
 	})
 }
 
-// CreateSystem gives a new tenant its system roles. The context must act for that tenant.
+// CreateSystem creates the system roles of the context's tenant, which must be new.
 func CreateSystem(ctx context.Context, client *ent.Client) error {
 	var rows []*ent.RoleCreate
 	for _, r := range System() {
@@ -58,15 +58,13 @@ func CreateSystem(ctx context.Context, client *ent.Client) error {
 	return nil
 }
 
-// assignSystem gives the system role of a name ($3) to a user ($1) of a tenant ($2). It is one
-// statement that joins the two by their tenant, so that the policy of assignments has nothing left
-// to look up.
+// assignSystem assigns the system role of a name ($3) to a user ($1) of a tenant ($2). The
+// statement joins both by their tenant, so that the privacy policy of assignments needs no query.
 const assignSystem = `INSERT INTO user_roles (tenant_id, user_id, role_id, created_at, updated_at)
 SELECT u.tenant_id, u.id, r.id, u.created_at, u.created_at FROM users AS u JOIN roles AS r ON r.tenant_id = u.tenant_id
 WHERE u.id = $1 AND u.tenant_id = $2 AND r.name = $3 AND r.is_system`
 
-// AssignSystem gives a system role to a user of the tenant that the context acts for, who was made
-// just now.
+// AssignSystem assigns a system role to a new user of the context's tenant.
 func AssignSystem(ctx context.Context, client *ent.Client, userID uuid.UUID, name string) error {
 	p, _ := principal.FromContext(ctx)
 	result, err := client.ExecContext(ctx, assignSystem, userID, p.TenantID, name)

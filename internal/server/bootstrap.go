@@ -20,22 +20,22 @@ import (
 	"tenantry/internal/tenants"
 )
 
-// defaultEmail is who the first superuser is if nobody says otherwise. The domain can never receive
-// mail from outside.
+// defaultEmail is the default address of the first superuser. Its domain is reserved for private
+// use, so that it cannot receive mail from outside.
 const defaultEmail = "admin@tenantry.internal"
 
-// Bootstrap makes the first tenant and its owner, a superuser, on an empty database. A password
-// that was generated is written to out, once, and never to a log. Of several instances that start
-// at once one does it.
+// Bootstrap creates the first tenant and its owner, a superuser, in an empty database. A generated
+// password is written to out once, and never to a log. If several instances start together, one of
+// them creates both.
 func Bootstrap(ctx context.Context, parts Parts, out io.Writer) error {
 	cfg, client := parts.Config, parts.DB.Client
-	ctx = principal.System(ctx, "first start: there is no tenant yet")
+	ctx = principal.System(ctx, "first start: no tenant exists")
 	exists, err := client.Tenant.Query().Exist(ctx)
 	if err != nil {
 		return fmt.Errorf("look for a tenant: %w", err)
 	}
 	if exists {
-		return missDefault(ctx, parts)
+		return checkDefaultTenant(ctx, parts)
 	}
 	password := cfg.BootstrapPassword
 	generated := password == ""
@@ -56,34 +56,33 @@ func Bootstrap(ctx context.Context, parts Parts, out io.Writer) error {
 		if _, _, err := tenants.Insert(ctx, tx, first, prepared); err != nil {
 			return err
 		}
-		// Before the commit: an owner whose password nobody has seen would lock everybody out.
+		// Before the commit: if the password were lost, no user could sign in.
 		return announce(out, cfg, owner, generated)
 	})
 	if sqlgraph.IsUniqueConstraintError(err) {
 		return nil // another instance was faster
 	}
 	if err != nil {
-		return fmt.Errorf("make the first tenant: %w", err)
+		return fmt.Errorf("create the first tenant: %w", err)
 	}
 	return nil
 }
 
-// missDefault warns of a default tenant that does not exist: every request that names none would
-// fail.
-func missDefault(ctx context.Context, parts Parts) error {
+// checkDefaultTenant warns if the default tenant does not exist: requests that name no tenant fail.
+func checkDefaultTenant(ctx context.Context, parts Parts) error {
 	slug := parts.Config.DefaultTenant
 	exists, err := parts.DB.Client.Tenant.Query().Where(tenant.Slug(slug)).Exist(ctx)
 	if err != nil {
 		return fmt.Errorf("look for the default tenant: %w", err)
 	}
 	if !exists {
-		parts.Log.WarnContext(ctx, "there is no tenant of the default slug, so requests must name one", "slug", slug)
+		parts.Log.WarnContext(ctx, "default tenant not found: requests must name a tenant", "slug", slug)
 	}
 	return nil
 }
 
-// announce tells the operator how to sign in, and how to open registration. A password that the
-// operator has chosen is not repeated.
+// announce prints how to sign in and how to open registration. It does not print a password that
+// the operator has chosen.
 func announce(out io.Writer, cfg config.Config, owner auth.Account, generated bool) error {
 	password := "…"
 	if generated {
@@ -94,7 +93,8 @@ func announce(out io.Writer, cfg config.Config, owner auth.Account, generated bo
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "\nFirst start: made the tenant %q and its owner %s.\n", cfg.DefaultTenant, owner.Email)
+	_, err = fmt.Fprintf(out, "\nFirst start: created the tenant %q and its owner %s.\n", cfg.DefaultTenant,
+		owner.Email)
 	if err == nil && generated {
 		_, err = fmt.Fprintf(out, "The password is shown this once: %s\n", *owner.Password)
 	}
@@ -104,11 +104,10 @@ func announce(out io.Writer, cfg config.Config, owner auth.Account, generated bo
 			strings.ReplaceAll(string(body), "'", `'\''`))
 	}
 	if err == nil {
-		_, err = fmt.Fprintf(out, "Registration in this tenant is closed. To open it, put the access_token of that "+
-			"answer into $ACCESS_TOKEN and run:\n\n"+
-			"  curl -sS -X PATCH %s/api/v1/tenant -H \"Authorization: Bearer $ACCESS_TOKEN\" -H 'Content-Type: "+
-			"application/json' "+
-			"-d '{\"settings\":{\"registration\":\"open\"}}'\n\n", cfg.PublicURL)
+		_, err = fmt.Fprintf(out, "Registration in this tenant is closed. To open it, export the response's "+
+			"access_token as ACCESS_TOKEN and run:\n\n"+
+			"  curl -sS -X PATCH %s/api/v1/tenant -H \"Authorization: Bearer $ACCESS_TOKEN\" "+
+			"-H 'Content-Type: application/json' -d '{\"settings\":{\"registration\":\"open\"}}'\n\n", cfg.PublicURL)
 	}
 	return err
 }

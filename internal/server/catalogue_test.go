@@ -15,9 +15,8 @@ import (
 	"tenantry/internal/roles"
 )
 
-// Each permission of the catalogue makes a role, which a user holds, checks and uses, and of no
-// other permission.
-func TestCatalogue_everyPermissionMakesARoleThatIsUsed(t *testing.T) {
+// A role with one permission of the catalogue grants its user that permission and no other.
+func TestCatalogue_everyPermissionIsUsed(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
@@ -47,7 +46,8 @@ func TestCatalogue_everyPermissionMakesARoleThatIsUsed(t *testing.T) {
 				path := strings.NewReplacer("{id}", uuid.NewString(), "{role_id}", uuid.NewString(), "{provider}",
 					"missing").Replace(o.pattern)
 				body := (&malformer{Rand: rand.New(rand.NewPCG(malformedSeed, 0)), TB: t}).draft(o).body
-				body = strings.ReplaceAll(body, roles.UsersRead, permission) // nobody grants what they do not hold
+				// Callers cannot grant permissions that they lack.
+				body = strings.ReplaceAll(body, roles.UsersRead, permission)
 				var a apitest.Answer
 				if body == "" {
 					a = s.Call(o.method, path, ada.Access, nil)

@@ -20,7 +20,7 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// serving runs a server on its real listener, with the owner that the tests know.
+// serving runs a server on its real listener, with the owner of apitest.
 func serving(t *testing.T) *apitest.Instance {
 	t.Helper()
 	cfg := apitest.Config(dbtest.EmptySQLite(t))
@@ -46,7 +46,7 @@ func dial(s *apitest.Instance) net.Conn {
 
 const loginHead = "POST /api/v1/auth/login HTTP/1.1\r\nHost: id.acme.test\r\nContent-Type: application/json\r\n"
 
-// slowClients begin a request, and go on by a byte a second.
+// slowClients begin a request and send a further byte each second.
 var slowClients = []struct {
 	name, begin string
 	// within is how long the server may keep the connection.
@@ -58,7 +58,7 @@ var slowClients = []struct {
 	{"chunks", loginHead + "Transfer-Encoding: chunked\r\n\r\nffff\r\n{", 15 * time.Second},
 }
 
-func TestSlow_clients_are_dropped_and_hold_up_nobody(t *testing.T) {
+func TestSlowClients_areDroppedWithoutDelayingOthers(t *testing.T) {
 	number := 200
 	if *apitest.Long {
 		number = 2_000 // alone, so that the memory is theirs
@@ -77,13 +77,13 @@ func TestSlow_clients_are_dropped_and_hold_up_nobody(t *testing.T) {
 			}
 		})
 	}
-	gone := make(chan struct{})
-	go func() { slow.Wait(); close(gone) }()
+	dropped := make(chan struct{})
+	go func() { slow.Wait(); close(dropped) }()
 	peak, requests := uint64(0), 0
 	for done := false; !done; requests++ {
 		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", access, nil))
 		select {
-		case <-gone:
+		case <-dropped:
 			done = true
 		case <-time.After(20 * time.Millisecond):
 		}
@@ -124,7 +124,7 @@ func memory() uint64 {
 
 // A client that never ends is answered when it has sent too much, and is not listened to any
 // longer.
-func TestEndless_request_is_cut_off(t *testing.T) {
+func TestEndlessRequest_isAborted(t *testing.T) {
 	t.Parallel()
 	s := serving(t)
 	const chunked = "Transfer-Encoding: chunked\r\n\r\n"
@@ -147,7 +147,7 @@ func TestEndless_request_is_cut_off(t *testing.T) {
 				answered <- line
 			}()
 			sent, line, err := len(test.begin), "", error(nil)
-			pause := time.NewTicker(time.Millisecond) // lets the server keep up, so that what it is sent is what it reads
+			pause := time.NewTicker(time.Millisecond) // lets the server read as fast as the client sends
 			defer pause.Stop()
 			for _, err = io.WriteString(conn, test.begin); err == nil && sent < 64<<20; <-pause.C {
 				_, err = io.WriteString(conn, test.more)
@@ -169,7 +169,7 @@ func TestEndless_request_is_cut_off(t *testing.T) {
 	}
 }
 
-func TestHeader_beyond_16_KiB_is_431(t *testing.T) {
+func TestHeader_above16KiBIs431(t *testing.T) {
 	t.Parallel()
 	s := serving(t)
 	r, err := http.NewRequestWithContext(t.Context(), "GET", s.URL+"/healthz", http.NoBody)
@@ -188,7 +188,7 @@ func TestHeader_beyond_16_KiB_is_431(t *testing.T) {
 }
 
 // Ten MiB of white space around a sign-in are ten KiB on the wire.
-func TestCompressed_body_is_not_inflated(t *testing.T) {
+func TestCompressedBody_isRefused(t *testing.T) {
 	t.Parallel()
 	s := serving(t)
 	var bomb bytes.Buffer

@@ -10,7 +10,7 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// no row has a part of a token that could be presented.
+// no row contains a usable token.
 func TestTokens_areInNoTable(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {

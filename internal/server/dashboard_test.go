@@ -12,8 +12,8 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// A figure that is renamed is renamed on the dashboard.
-func TestDashboard_shows_figures_that_there_are(t *testing.T) {
+// The dashboard shows every metric, and no unknown one.
+func TestDashboard_metricsExist(t *testing.T) {
 	t.Parallel()
 	content, err := os.ReadFile("../../deploy/grafana/tenantry.json")
 	if err != nil {
@@ -32,8 +32,8 @@ func TestDashboard_shows_figures_that_there_are(t *testing.T) {
 	}
 }
 
-// Rules of alerts name figures and operations that there are.
-func TestAlerts_nameFiguresAndOperations(t *testing.T) {
+// The alert rules name existing metrics and operations.
+func TestAlerts_metricsAndOperationsExist(t *testing.T) {
 	t.Parallel()
 	document, err := os.ReadFile("../../docs/production.md")
 	if err != nil {

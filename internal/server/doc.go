@@ -1,4 +1,3 @@
-// Package server wires the house together and runs it: configuration to database to features to
-// router to listener, and back down when it is told to stop. The commands of the operator live here
-// too.
+// Package server builds the server from its parts and runs it: configuration, database, features,
+// router and listener, until its context is done.
 package server

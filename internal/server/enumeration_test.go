@@ -15,57 +15,25 @@ import (
 	"tenantry/internal/principal"
 )
 
-// A stranger does not learn which tenants exist: each endpoint without a credential answers for a
-// tenant that does not exist, or is suspended, as for one that has set up nothing, with as many
-// statements.
+// A client without a credential cannot find out which tenants exist: for a tenant that does not
+// exist, or is suspended, each endpoint returns the same response as for a tenant without settings,
+// with the same number of statements.
 func TestTenants_cannotBeEnumerated(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		i := apitest.NewIssuer(t)
 		s := apitest.Start(t, opts, i.Configure("corporate"))
-		s.ChangeSettings("acme", apitest.OpenToProviders) // the default tenant, which must not take these flows for its own
+		s.ChangeSettings("acme", apitest.OpenToProviders) // the default tenant, which must not be used for these flows
 		known := s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath))
 		s.CreateTenant("other")
 		s.CreateUser("other", "ada@acme.test", "member")
-		i.Change(func() { i.Claims["email_verified"] = false }) // of an address that may be another person's
+		i.Change(func() { i.Claims["email_verified"] = false }) // the address may belong to another person
 		s.CreateTenant("suspended")
 		ctx := principal.System(t.Context(), "test")
 		s.DB.Client.Tenant.Update().Where(tenant.Slug("suspended")).SetIsActive(false).ExecX(ctx)
 		users := s.Rows("users")
 
-		requests := map[string]func(slug string) []apitest.Answer{
-			"go to a provider and come back": func(slug string) []apitest.Answer {
-				b := s.Browser()
-				end := b.Visit(apitest.AuthorizePath + "?tenant=" + slug)
-				if b.Hops[0].Status != http.StatusSeeOther || end.Status != http.StatusForbidden {
-					t.Errorf("%s: %d and %d", slug, b.Hops[0].Status, end.Status)
-				}
-				return b.Hops
-			},
-			"come back twice": func(slug string) []apitest.Answer {
-				b := s.Browser()
-				callback := b.UntilCallback(apitest.AuthorizePath + "?tenant=" + slug)
-				return []apitest.Answer{b.Visit(callback), b.Visit(callback)}
-			},
-			"another redirect URI": func(slug string) []apitest.Answer {
-				return []apitest.Answer{s.Browser().Visit(apitest.AuthorizeToApplication + "&tenant=" + slug)}
-			},
-			"another provider": func(slug string) []apitest.Answer {
-				return []apitest.Answer{s.Browser().Visit("/api/v1/auth/oauth/nobody/authorize?tenant=" + slug)}
-			},
-			"provider options": func(slug string) []apitest.Answer {
-				return []apitest.Answer{s.Call("GET", "/api/v1/auth/oauth/providers?tenant="+slug, "", nil)}
-			},
-			"sign in": func(slug string) []apitest.Answer {
-				return []apitest.Answer{s.Call("POST", "/api/v1/auth/login", "",
-					map[string]string{"tenant": slug, "email": "a@b.test", "password": "x"})}
-			},
-			"register": func(slug string) []apitest.Answer {
-				return []apitest.Answer{s.Call("POST", "/api/v1/auth/register", "",
-					map[string]string{"tenant": slug, "email": "a@b.test", "password": apitest.OwnerPassword})}
-			},
-		}
-		for name, request := range requests {
+		for name, request := range anonymousRequests(t, s) {
 			shape := func(slug string) (shapes []string) {
 				s.Forget()
 				s.Browser().UntilCallback(apitest.AuthorizePath + "?tenant=unknown") // the default tenant is cached
@@ -90,14 +58,50 @@ func TestTenants_cannotBeEnumerated(t *testing.T) {
 	})
 }
 
-// shapeOf is what an answer tells, without what is random in every answer.
+// anonymousRequests returns requests without a credential for a tenant.
+func anonymousRequests(t *testing.T, s *apitest.Instance) map[string]func(slug string) []apitest.Answer {
+	return map[string]func(slug string) []apitest.Answer{
+		"sign in at a provider": func(slug string) []apitest.Answer {
+			b := s.Browser()
+			end := b.Visit(apitest.AuthorizePath + "?tenant=" + slug)
+			if b.Hops[0].Status != http.StatusSeeOther || end.Status != http.StatusForbidden {
+				t.Errorf("%s: %d and %d", slug, b.Hops[0].Status, end.Status)
+			}
+			return b.Hops
+		},
+		"repeat a callback": func(slug string) []apitest.Answer {
+			b := s.Browser()
+			callback := b.UntilCallback(apitest.AuthorizePath + "?tenant=" + slug)
+			return []apitest.Answer{b.Visit(callback), b.Visit(callback)}
+		},
+		"another redirect URI": func(slug string) []apitest.Answer {
+			return []apitest.Answer{s.Browser().Visit(apitest.AuthorizeToApplication + "&tenant=" + slug)}
+		},
+		"another provider": func(slug string) []apitest.Answer {
+			return []apitest.Answer{s.Browser().Visit("/api/v1/auth/oauth/nobody/authorize?tenant=" + slug)}
+		},
+		"provider options": func(slug string) []apitest.Answer {
+			return []apitest.Answer{s.Call("GET", "/api/v1/auth/oauth/providers?tenant="+slug, "", nil)}
+		},
+		"sign in": func(slug string) []apitest.Answer {
+			return []apitest.Answer{s.Call("POST", "/api/v1/auth/login", "",
+				map[string]string{"tenant": slug, "email": "a@b.test", "password": "x"})}
+		},
+		"register": func(slug string) []apitest.Answer {
+			return []apitest.Answer{s.Call("POST", "/api/v1/auth/register", "",
+				map[string]string{"tenant": slug, "email": "a@b.test", "password": apitest.OwnerPassword})}
+		},
+	}
+}
+
+// shapeOf returns the parts of a response that are not random.
 func shapeOf(t *testing.T, a apitest.Answer) string {
 	t.Helper()
 	at, err := url.Parse(a.Header.Get("Location"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	cookies := []string{} // the names, without the letters of the flow
+	cookies := []string{} // the names, without the suffix of the flow
 	for _, c := range a.Header.Values("Set-Cookie") {
 		name, _, _ := strings.Cut(c, "=")
 		cookies = append(cookies, name[:min(len(name), 22)])

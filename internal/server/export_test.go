@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// MetricNames are the names of everything that operators may see, whether it has happened or not.
+// MetricNames returns the names of all metrics, also of those without a value.
 func (s *Server) MetricNames() (names []string) {
 	described := make(chan *prometheus.Desc)
 	go func() { defer close(described); s.metrics.registry.Describe(described) }()
@@ -19,11 +19,11 @@ func (s *Server) MetricNames() (names []string) {
 	return names
 }
 
-// Unforeseen counts an error as the renderer does that nothing was expected of.
+// Unforeseen counts an unexpected error, as the renderer does.
 func (s *Server) Unforeseen(err error) { s.metrics.unforeseen(err) }
 
-// FollowFraming follows bytes that arrive one by one, and returns where requests end, and whether
-// the connection is refused.
+// FollowFraming parses bytes one by one, and returns where requests end, and whether the connection
+// is refused.
 func FollowFraming(sent string) (ends []int, refused bool) {
 	var f framing
 	between := true
@@ -40,7 +40,7 @@ func FollowFraming(sent string) (ends []int, refused bool) {
 	return ends, false
 }
 
-// RefusesFraming reports whether the connection is refused when the bytes arrive in steps.
+// RefusesFraming reports whether the connection is refused if the bytes arrive in steps.
 func RefusesFraming(sent string, step int) bool {
 	var f framing
 	for part := range slices.Chunk([]byte(sent), step) {

@@ -11,7 +11,7 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-func TestReadiness_databaseThatAcceptsNoWritesIsUnavailable(t *testing.T) {
+func TestReadiness_readOnlyDatabaseIs503(t *testing.T) {
 	t.Parallel()
 	c := dbtest.OwnCluster(t)
 	cfg := fresh(c.Options)
@@ -53,7 +53,7 @@ func signIn(p *process) (*http.Response, error) {
 }
 
 // A password that was changed on the database is no fault of the request.
-func TestRequest_databaseThatRefusesCredentialsIsUnavailable(t *testing.T) {
+func TestRequest_databaseRefusingCredentialsIs503(t *testing.T) {
 	t.Parallel()
 	c := dbtest.OwnCluster(t)
 	c.Exec("CREATE ROLE app LOGIN SUPERUSER")
@@ -78,7 +78,7 @@ func TestRequest_databaseThatRefusesCredentialsIsUnavailable(t *testing.T) {
 	}
 }
 
-func TestRun_poolerThatBeginsToMixStatementsStopsTheServer(t *testing.T) {
+func TestRun_stopsWhenPoolerMixesStatements(t *testing.T) {
 	t.Parallel()
 	const ignore = "ignore_startup_parameters = statement_timeout"
 	pooler := dbtest.ThroughPgBouncer(t, dbtest.Postgres(t), "pool_mode = session", ignore)
@@ -107,5 +107,5 @@ func TestRun_poolerThatBeginsToMixStatementsStopsTheServer(t *testing.T) {
 		default:
 		}
 	}
-	t.Fatal("it goes on serving")
+	t.Fatal("the server still serves")
 }

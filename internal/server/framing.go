@@ -6,31 +6,33 @@ import (
 	"strconv"
 )
 
-// maxLine bounds what is kept of a line whose end has not arrived, in bytes. net/http refuses
-// longer header sections.
+// maxLine bounds the buffer of an incomplete line, in bytes. net/http refuses longer header
+// sections.
 const maxLine = 16 << 10
 
-// errFraming ends a connection whose requests a proxy before the server could delimit differently.
-// net/http answers an error that is not the network's with 400 and closes the connection.
+// errFraming ends a connection whose requests a proxy in front of the server could delimit
+// differently. net/http answers an error that is not a network error with 400 and closes the
+// connection.
 var errFraming = errors.New("the framing of the request is ambiguous")
 
-// framing follows the requests of a connection and refuses those that net/http repairs instead:
-// with both Content-Length and Transfer-Encoding, with two Content-Length, with folded header
-// lines, or with lines that end without CR (RFC 9112 §2.2, §5.2, §6.1). The zero value is at the
-// beginning of a request.
+// framing parses the requests of a connection and refuses those that net/http would repair: with
+// both Content-Length and Transfer-Encoding, with two Content-Length, with folded header lines, or
+// with lines that end without CR (RFC 9112 §2.2, §5.2, §6.1). The zero value is at the beginning of
+// a request.
 type framing struct {
 	part part
-	// left are the bytes that remain of a body, or of a chunk.
+	// left is the number of bytes that remain of a body or a chunk.
 	left int64
-	// line is the beginning of a line whose end has not arrived.
+	// line is the beginning of an incomplete line.
 	line []byte
-	// http10, sized and chunked say what the header section has contained so far.
+	// http10, sized and chunked report the version, a Content-Length and a Transfer-Encoding of the
+	// header section so far.
 	http10, sized, chunked bool
 	length                 int64
 	err                    error
 }
 
-// part is where in a request the next line belongs.
+// part is the part of a request to which the next line belongs.
 type part int
 
 const (
@@ -41,8 +43,8 @@ const (
 	trailerLine
 )
 
-// follow returns errFraming if the bytes, which follow those of the calls before, are of a request
-// that must be refused, and from then on.
+// follow parses bytes that follow those of the previous calls. It returns errFraming once a request
+// must be refused, and on every later call.
 func (f *framing) follow(p []byte) error {
 	for len(p) > 0 && f.err == nil {
 		if f.left > 0 {
@@ -74,7 +76,7 @@ func (f *framing) follow(p []byte) error {
 	return f.err
 }
 
-// next follows one line, which includes its end.
+// next parses one line with its end.
 func (f *framing) next(line []byte) error {
 	line, crlf := bytes.CutSuffix(line, []byte("\r\n"))
 	if !crlf {
@@ -82,7 +84,7 @@ func (f *framing) next(line []byte) error {
 	}
 	switch f.part {
 	case requestLine:
-		if len(line) > 0 { // one that is empty may follow a body (RFC 9112 §2.2)
+		if len(line) > 0 { // an empty line may follow a body (RFC 9112 §2.2)
 			http10, http11 := bytes.HasSuffix(line, []byte(" HTTP/1.0")), bytes.HasSuffix(line, []byte(" HTTP/1.1"))
 			if !http10 && !http11 { // such as the preface of HTTP/2
 				return errFraming
@@ -118,14 +120,14 @@ func (f *framing) next(line []byte) error {
 	return nil
 }
 
-// header follows a line of the header section.
+// header parses a line of the header section.
 func (f *framing) header(line []byte) error {
 	switch line[0] {
 	case ' ', '\t': // folded
 		return errFraming
 	case 'C', 'c':
-		value, found := field(line, "content-length:")
-		if !found {
+		value, ok := field(line, "content-length:")
+		if !ok {
 			return nil
 		}
 		length, err := strconv.ParseUint(value, 10, 63)
@@ -134,19 +136,19 @@ func (f *framing) header(line []byte) error {
 		}
 		f.sized, f.length = true, int64(length)
 	case 'T', 't':
-		if _, found := field(line, "transfer-encoding:"); !found {
+		if _, ok := field(line, "transfer-encoding:"); !ok {
 			return nil
 		}
 		if f.sized || f.http10 { // net/http ignores it in HTTP/1.0
 			return errFraming
 		}
-		f.chunked = true // net/http refuses every other coding
+		f.chunked = true // net/http refuses other codings
 	}
 	return nil
 }
 
-// field returns the value of a header line if it has the name, which ends with a colon.
-func field(line []byte, name string) (value string, found bool) {
+// field returns the value of a header line with the name, which ends with a colon.
+func field(line []byte, name string) (value string, ok bool) {
 	if len(line) < len(name) || !bytes.EqualFold(line[:len(name)], []byte(name)) {
 		return "", false
 	}

@@ -12,8 +12,8 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// The role that serves has the rights that docs/migrations.md names, and no more.
-func TestRun_roleWithDocumentedGrantsServes(t *testing.T) {
+// The server needs only the database privileges that docs/migrations.md lists.
+func TestRun_documentedGrantsSuffice(t *testing.T) {
 	t.Parallel()
 	content, err := os.ReadFile(filepath.Join("..", "..", "docs", "migrations.md"))
 	if err != nil {

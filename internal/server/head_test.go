@@ -13,9 +13,9 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// RFC 9110 §9.1: monitors and caches ask with HEAD. It is answered as GET is, changes nothing, and
-// needs the same credential.
-func TestHead_everyGetIsAnsweredWithTheSameFields(t *testing.T) {
+// RFC 9110 §9.1: monitors and caches send HEAD. It has the response of GET, changes nothing, and
+// requires the same credential.
+func TestHead_hasSameHeadersAsGet(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		i := apitest.NewIssuer(t)

@@ -11,23 +11,22 @@ import (
 	"tenantry/internal/problem"
 )
 
-// pingTimeout is how long readiness waits for the database.
+// pingTimeout is how long /readyz waits for the database.
 const pingTimeout = time.Second
 
-// health tells whoever starts, stops and balances instances how this one is.
+// health answers the health checks of orchestrators and load balancers.
 type health struct {
 	db       *database.DB
 	draining *atomic.Bool
 }
 
-// GetHealth answers GET /healthz. It asks nothing of anybody: a restart would not mend a
-// dependency.
+// GetHealth answers GET /healthz. It checks no dependency: a restart would not repair one.
 func (health) GetHealth(context.Context, api.GetHealthRequestObject) (api.GetHealthResponseObject, error) {
 	return api.GetHealth200JSONResponse{Status: api.Ok}, nil
 }
 
-// GetReadiness answers GET /readyz: 503 while the database does not answer or accepts no writes,
-// and from the moment the server is told to stop.
+// GetReadiness answers GET /readyz: 503 while the database does not respond or accepts no writes,
+// and while the server drains.
 func (h health) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObject) (api.GetReadinessResponseObject,
 	error) {
 	if h.draining.Load() {

@@ -11,9 +11,9 @@ import (
 	"tenantry/internal/principal"
 )
 
-// What one tenant sees is the same, byte for byte, after another has grown by 1,000 users of the
-// same addresses and names.
-func TestTenant_seesNothingOfAnotherThatGrows(t *testing.T) {
+// The responses to one tenant are equal, byte for byte, before and after another tenant gets 1,000
+// users with the same addresses and names.
+func TestTenant_seesNoDataOfAnother(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)

@@ -14,12 +14,12 @@ import (
 )
 
 const (
-	// forgetEvery is how often what no longer counts is removed.
-	forgetEvery = time.Minute
+	// cleanupEvery is how often expired and obsolete rows are removed.
+	cleanupEvery = time.Minute
 	// trimEvery is how often the change log is trimmed.
 	trimEvery = 30 * time.Second
-	// countedExpired is how many expired rows are counted: more are many.
-	countedExpired = 10_000
+	// maxCountExpired bounds the count of expired rows.
+	maxCountExpired = 10_000
 )
 
 // expiringTables are the tables whose rows expire.
@@ -27,22 +27,21 @@ func expiringTables() []string {
 	return []string{refreshtoken.Table, oauthstate.Table, onetimetoken.Table}
 }
 
-// Work does what no request waits for, until ctx is done. Every instance may do all of it.
+// Work runs the background jobs until ctx is done. Every instance may run all of them.
 func (s *Server) Work(ctx context.Context) {
 	var jobs sync.WaitGroup
 	jobs.Go(func() { s.db.FollowChanges(ctx, s.Cache, s.log) })
 	jobs.Go(func() { s.Cache.MaintainShared(ctx) })
 	jobs.Go(func() { s.every(ctx, trimEvery, "trim the change log", s.db.NewChangeTrimmer().Trim) })
 	jobs.Go(func() { s.every(ctx, signing.MaintainEvery, "maintain signing keys", s.keys.Maintain) })
-	jobs.Go(func() { s.every(ctx, forgetEvery, "remove signing keys", s.keys.DeleteRetired) })
-	jobs.Go(func() { s.every(ctx, forgetEvery, "forget attempts", s.Limiter.DeleteExpired) })
-	jobs.Go(func() { s.every(ctx, forgetEvery, "mark revoked sessions", s.Sessions.NewRevokedMarker().Run) })
-	jobs.Go(func() { s.every(ctx, forgetEvery, "encrypt client secrets", s.OAuth.NewResealer().Run) })
-	// Sessions that were revoked stay until they are over by age, so that a token of theirs that
-	// comes back is known.
+	jobs.Go(func() { s.every(ctx, cleanupEvery, "remove signing keys", s.keys.DeleteRetired) })
+	jobs.Go(func() { s.every(ctx, cleanupEvery, "forget attempts", s.Limiter.DeleteExpired) })
+	jobs.Go(func() { s.every(ctx, cleanupEvery, "mark revoked sessions", s.Sessions.NewRevokedMarker().Run) })
+	jobs.Go(func() { s.every(ctx, cleanupEvery, "encrypt client secrets", s.OAuth.NewResealer().Run) })
+	// A revoked session is kept until it expires, so that reuse of its tokens is detected.
 	for _, table := range expiringTables() {
 		jobs.Go(func() {
-			s.every(ctx, forgetEvery, "remove expired "+table, func(ctx context.Context) error {
+			s.every(ctx, cleanupEvery, "remove expired "+table, func(ctx context.Context) error {
 				return s.removeExpired(ctx, table)
 			})
 		})
@@ -50,15 +49,15 @@ func (s *Server) Work(ctx context.Context) {
 	jobs.Wait()
 }
 
-// removeExpired empties a table of what has expired. It says how much that was, and how much is
-// left of what lives for minutes only: a table that grows is a flood.
+// removeExpired deletes the expired rows of a table and records their number. For tables whose rows
+// expire within minutes it also records the remaining rows: growth indicates a flood of requests.
 func (s *Server) removeExpired(ctx context.Context, table string) error {
 	now := s.clock()
-	waiting, err := s.db.CountExpired(ctx, table, now, countedExpired)
+	expired, err := s.db.CountExpired(ctx, table, now, maxCountExpired)
 	if err != nil {
 		return err
 	}
-	s.metrics.expired.WithLabelValues(table).Set(float64(waiting))
+	s.metrics.expired.WithLabelValues(table).Set(float64(expired))
 	removed := int64(0)
 	for n, err := range s.db.DeleteExpired(ctx, table, now) {
 		if err != nil {
@@ -84,16 +83,16 @@ func (s *Server) removeExpired(ctx context.Context, table string) error {
 	return nil
 }
 
-// every runs a job again and again, for the first time at a random moment of the interval, so that
-// instances that were started together do not run in step. A job that fails is tried again in its
-// turn.
+// every runs a job at an interval, first at a random time within it, so that instances that start
+// together do not run the job at the same time. A failed job is logged and runs again after the
+// interval.
 func (s *Server) every(ctx context.Context, interval time.Duration, name string, job func(context.Context) error) {
-	// The first failure is seen as one only where there were none before.
+	// Prometheus sees a first increase only if the series has a 0 before it.
 	done, failed := s.metrics.jobs.WithLabelValues(name, "done"), s.metrics.jobs.WithLabelValues(name, "failed")
 	select {
 	case <-ctx.Done():
 		return
-	case <-time.After(rand.N(interval)): //nolint:gosec // nobody gains by guessing it
+	case <-time.After(rand.N(interval)): //nolint:gosec // not a secret
 	}
 	ticks := time.NewTicker(interval)
 	defer ticks.Stop()

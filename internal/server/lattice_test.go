@@ -16,7 +16,7 @@ import (
 	"tenantry/internal/roles"
 )
 
-// rank is a role of the lattice with a user who acts and one who is acted on.
+// rank is a role of the lattice with two users: the actor and the target.
 type rank struct {
 	name, id      string
 	system        bool
@@ -24,13 +24,13 @@ type rank struct {
 	actor, target apitest.Account
 }
 
-// covers reports whether an actor of the rank holds every one of the permissions.
+// covers reports whether an actor of the rank has all of the permissions.
 func (r rank) covers(permissions []string) bool {
 	return !slices.ContainsFunc(permissions, func(p string) bool { return !slices.Contains(r.permissions, p) })
 }
 
-// ranks makes the lattice: system roles, and roles of which neither is above the other. The last
-// one is the superuser's, who has no role.
+// ranks creates the lattice: system roles, and incomparable custom roles. The last rank is a
+// superuser without a role.
 func ranks(s *apitest.Instance) []rank {
 	s.Helper()
 	founder := s.CreateUser("acme", "founder@acme.test", "owner") // there is always another owner
@@ -65,9 +65,8 @@ func ranks(s *apitest.Instance) []rank {
 		actor: root, target: second})
 }
 
-// Every actor on every target with every role: 403 exactly where the rule says. The rule is that of
-// ASVS 8.2.1: the actor holds the permission of the operation, all that the target holds, and all
-// that the role holds.
+// Every actor, target and role: 403 exactly if the rule of ASVS 8.2.1 is violated. The actor must
+// have the permission of the operation, and all permissions of the target and of the role.
 func TestLattice_everyActorTargetAndRole(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -121,9 +120,9 @@ func TestLattice_everyActorTargetAndRole(t *testing.T) {
 	})
 }
 
-// Roles themselves: created with what the actor holds, edited from and to what it holds, and a
-// system role by nobody.
-func TestLattice_everyActorAndEditOfARole(t *testing.T) {
+// Roles: an actor creates and changes only roles whose permissions, old and new, the actor has.
+// System roles cannot be changed.
+func TestLattice_everyActorAndRoleChange(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)

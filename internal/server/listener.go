@@ -5,42 +5,42 @@ import (
 	"sync"
 )
 
-// maxConnections bounds the connections of clients: each costs memory before it has said who it is.
-// Further ones wait in the operating system's queue.
+// maxConnections bounds the connections of clients: each uses memory before it is authenticated.
+// Further connections wait in the operating system's queue.
 const maxConnections = 10_000
 
-// bounded is a listener that has no more connections open than it has places. It hands on TCP
-// connections whole: net/http looks for CloseWrite, without which an answer to who is still sending
-// could be lost.
+// bounded is a listener that bounds the number of open connections by a semaphore. Its connections
+// embed *net.TCPConn: net/http needs CloseWrite, without which a client that is still sending could
+// lose the response.
 type bounded struct {
 	net.Listener
-	places chan struct{}
+	permits chan struct{}
 }
 
 func (l bounded) Accept() (net.Conn, error) {
-	l.places <- struct{}{}
-	leave := sync.OnceFunc(func() { <-l.places })
+	l.permits <- struct{}{}
+	release := sync.OnceFunc(func() { <-l.permits })
 	conn, err := l.Listener.Accept()
 	if err != nil {
-		leave()
+		release()
 		return nil, err
 	}
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
-		leave()
+		release()
 		return conn, nil
 	}
-	return &placed{TCPConn: tcp, leave: leave}, nil
+	return &boundedConn{TCPConn: tcp, release: release}, nil
 }
 
-type placed struct {
+type boundedConn struct {
 	*net.TCPConn
-	leave   func()
+	release func()
 	framing framing
 }
 
-// Read reads what the client sends, and ends a connection whose framing is ambiguous.
-func (c *placed) Read(p []byte) (int, error) {
+// Read fails with errFraming if the framing of the requests is ambiguous.
+func (c *boundedConn) Read(p []byte) (int, error) {
 	n, err := c.TCPConn.Read(p)
 	if err := c.framing.follow(p[:n]); err != nil {
 		return 0, err
@@ -48,7 +48,7 @@ func (c *placed) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (c *placed) Close() error {
-	defer c.leave()
+func (c *boundedConn) Close() error {
+	defer c.release()
 	return c.TCPConn.Close()
 }

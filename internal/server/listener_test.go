@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// ASVS 15.2.2: who comes too many waits outside, and comes in when another has gone.
-func TestListener_has_no_more_connections_than_places(t *testing.T) {
+// ASVS 15.2.2: connections above the limit wait until another is closed.
+func TestListener_boundsOpenConnections(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -32,21 +32,21 @@ func TestListener_has_no_more_connections_than_places(t *testing.T) {
 		}
 		return conn
 	}
-	heard := func(conn net.Conn, within time.Duration) bool {
+	responds := func(conn net.Conn, within time.Duration) bool {
 		_ = conn.SetReadDeadline(time.Now().Add(within))
 		n, _ := conn.Read(make([]byte, 1))
 		return n == 1
 	}
 	first, second := ask(), ask()
-	if !heard(first, time.Minute) || !heard(second, time.Minute) {
+	if !responds(first, time.Minute) || !responds(second, time.Minute) {
 		t.Fatal("the first two were not served")
 	}
 	third := ask()
-	if heard(third, 100*time.Millisecond) {
-		t.Error("a third was served beside two")
+	if responds(third, 100*time.Millisecond) {
+		t.Error("a third connection was served beside two")
 	}
 	_ = first.Close()
-	if !heard(third, time.Minute) {
-		t.Error("the third was not served after the first had gone")
+	if !responds(third, time.Minute) {
+		t.Error("the third connection was not served after the first was closed")
 	}
 }

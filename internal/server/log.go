@@ -17,81 +17,83 @@ import (
 )
 
 const (
-	// logDelay is how long a line may wait for others, so that no request waits for its own.
+	// logDelay is how long a line may be buffered. Buffered lines are written together, and no
+	// request waits for the write.
 	logDelay = 50 * time.Millisecond
-	// logBytes is how much may wait.
+	// logBytes is the size of the buffer.
 	logBytes = 64 << 10
 )
 
-// NewLogger returns the logger that the configuration asks for: text for a person at a terminal,
-// else JSON. Lines of no urgency are written together; flush writes those that still wait.
+// NewLogger returns the logger of a configuration: text on a terminal, else JSON, unless the format
+// is set. Lines that are not urgent are buffered; flush writes the buffer.
 func NewLogger(cfg config.Config, out io.Writer) (log *slog.Logger, flush func()) {
 	opts := &slog.HandlerOptions{Level: cfg.LogLevel}
 	format := cfg.LogFormat
 	if f, ok := out.(*os.File); format == "" && ok && term.IsTerminal(int(f.Fd())) {
 		format = "text"
 	}
-	lines := &gathered{out: out, lines: make([]byte, 0, logBytes)}
+	lines := &buffered{out: out, lines: make([]byte, 0, logBytes)}
 	if format == "text" {
 		return slog.New(urgent{slog.NewTextHandler(lines, opts), lines, false}), lines.flush
 	}
 	return slog.New(urgent{slog.NewJSONHandler(lines, opts), lines, true}), lines.flush
 }
 
-// jsonLines returns where a log writes lines that are JSON and nothing else, nil if it does not.
+// jsonLines returns the writer of a log of JSON lines without further attributes or groups, or nil.
 func jsonLines(log *slog.Logger) io.Writer {
-	if u, ok := log.Handler().(urgent); ok && u.bare {
+	if u, ok := log.Handler().(urgent); ok && u.plainJSON {
 		return u.lines
 	}
 	return nil
 }
 
-// gathered writes lines together.
-type gathered struct {
+// buffered writes lines together.
+type buffered struct {
 	out io.Writer
 
-	mu      sync.Mutex
-	lines   []byte
-	waiting bool
+	mu    sync.Mutex
+	lines []byte
+	// scheduled reports that a flush is due within logDelay.
+	scheduled bool
 }
 
-// Write takes a line.
-func (g *gathered) Write(line []byte) (int, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if !g.waiting {
-		g.waiting = true
-		time.AfterFunc(logDelay, g.flush)
+// Write adds a line to the buffer.
+func (b *buffered) Write(line []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.scheduled {
+		b.scheduled = true
+		time.AfterFunc(logDelay, b.flush)
 	}
-	if len(g.lines)+len(line) > logBytes {
-		g.write()
+	if len(b.lines)+len(line) > logBytes {
+		b.write()
 	}
-	g.lines = append(g.lines, line...)
+	b.lines = append(b.lines, line...)
 	return len(line), nil
 }
 
-func (g *gathered) flush() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.waiting = false
-	g.write()
+func (b *buffered) flush() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.scheduled = false
+	b.write()
 }
 
-func (g *gathered) write() {
-	if len(g.lines) > 0 {
-		_, _ = g.out.Write(g.lines) // there is nowhere to say that nothing can be said
-		g.lines = g.lines[:0]
+func (b *buffered) write() {
+	if len(b.lines) > 0 {
+		_, _ = b.out.Write(b.lines) // an error of the log cannot be logged
+		b.lines = b.lines[:0]
 	}
 }
 
-// urgent adds to a line the request that it belongs to. It writes lines at once from warnings on,
-// since the process may end, and those of security events, which have the attribute "event" and get
-// the tenant in which the principal acts and the tenant of its user.
+// urgent adds the request ID to lines. It flushes the buffer after warnings and errors, since the
+// process may end, and after security events. These have the attribute "event"; urgent adds the
+// tenant in which the principal acts and the tenant of its user.
 type urgent struct {
 	slog.Handler
-	lines *gathered
-	// bare lines are JSON that has nothing but its own members.
-	bare bool
+	lines *buffered
+	// plainJSON reports that lines are JSON without attributes or groups of the handler.
+	plainJSON bool
 }
 
 func (u urgent) Handle(ctx context.Context, line slog.Record) error {

@@ -11,7 +11,7 @@ import (
 	"tenantry/internal/server"
 )
 
-// written is what was written in which pieces. It fails while it is told to.
+// written records the writes to it. It fails while full.
 type written struct {
 	mu     sync.Mutex
 	pieces []string
@@ -40,7 +40,7 @@ func (w *written) all() []string {
 	return w.pieces
 }
 
-func TestLog_lines_are_written_together_and_warnings_at_once(t *testing.T) {
+func TestLog_buffersLinesExceptWarnings(t *testing.T) {
 	t.Parallel()
 	out := &written{}
 	log, flush := server.NewLogger(config.Config{}, out)
@@ -67,7 +67,7 @@ func TestLog_lines_are_written_together_and_warnings_at_once(t *testing.T) {
 	}
 }
 
-func TestLog_lines_that_wait_are_bounded(t *testing.T) {
+func TestLog_boundsBuffer(t *testing.T) {
 	t.Parallel()
 	out := &written{}
 	log, flush := server.NewLogger(config.Config{LogFormat: "text"}, out)
@@ -89,7 +89,7 @@ func TestLog_lines_that_wait_are_bounded(t *testing.T) {
 	}
 }
 
-func TestLog_goes_on_after_the_disk_was_full(t *testing.T) {
+func TestLog_continuesAfterFullDisk(t *testing.T) {
 	t.Parallel()
 	out := &written{full: true}
 	log, _ := server.NewLogger(config.Config{}, out)

@@ -8,7 +8,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// oddHeaders do not matter, whatever they hold.
+// oddHeaders are headers whose value has no effect.
 var oddHeaders = []string{
 	"X-Request-Id: a level=info msg=forged", "X-Request-Id: \xff\xfe", "X-Forwarded-For: 127.0.0.1, ' OR 1=1",
 	"X-Forwarded-Host: evil.test", "X-Tenant-ID: \xc0\x80",
@@ -49,7 +49,7 @@ func (m *malformer) breakMethod(d *draft) {
 		"OPTIONS\x00", strings.Repeat("A", 2000)})
 }
 
-// breakHeader makes a header that is none, or one that must not be there twice.
+// breakHeader adds an invalid header, or one that must not be repeated.
 func (m *malformer) breakHeader(d *draft) {
 	d.more = append(d.more, pick(m, []string{
 		"no colon", "Host: evil.test", "Content-Length: -1", "Content-Length: 1e3",

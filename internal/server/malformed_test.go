@@ -24,7 +24,7 @@ import (
 // malformedSeed makes every run send the same requests.
 const malformedSeed = 4711
 
-func TestMalformed_requests_are_refused_and_leave_nothing(t *testing.T) {
+func TestMalformedRequests_areRefusedWithoutEffect(t *testing.T) {
 	t.Parallel()
 	number := 2_000
 	if *apitest.Long {

@@ -18,7 +18,7 @@ import (
 	"tenantry/internal/server"
 )
 
-func TestMetrics_count_what_has_happened(t *testing.T) {
+func TestMetrics_countRequestsAndOutcomes(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
@@ -69,18 +69,18 @@ func TestMetrics_count_what_has_happened(t *testing.T) {
 				t.Errorf("%v unforeseen errors of kind %s", got, kind)
 			}
 		}
-		// Nothing of it is on the listener of clients (H-10).
+		// The listener of clients does not serve them (H-10).
 		for _, path := range []string{"/metrics", "/debug/pprof/", "/debug/pprof/cmdline"} {
 			s.Expect(http.StatusNotFound, s.Call("GET", path, "", nil))
 		}
 	})
 }
 
-// Operators see what clients are not told.
-func TestMetrics_tell_how_sign_ins_and_refreshes_have_ended(t *testing.T) {
+// Metrics distinguish outcomes that clients cannot distinguish.
+func TestMetrics_countSignInsAndRefreshesByOutcome(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		now := time.Now().UTC() // and stays so: who has to wait a second still has to when a slow machine has hashed
+		now := time.Now().UTC() // constant: on a slow machine, hashing may take longer than the wait
 		s := apitest.StartAt(t, opts, func() time.Time {
 			return now
 		}, func(c *config.Config) { c.SignInAccountAttempts = 2 })
@@ -96,7 +96,7 @@ func TestMetrics_tell_how_sign_ins_and_refreshes_have_ended(t *testing.T) {
 		refused := s.Expect(http.StatusUnauthorized,
 			s.Call("POST", path, "", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)))
 		if strings.Contains(string(refused.Body), "may not act") {
-			t.Errorf("a client is told why: %s", refused.Body)
+			t.Errorf("the response names the reason: %s", refused.Body)
 		}
 		s.Expect(http.StatusUnauthorized,
 			s.Call("POST", path, "", apitest.Credentials(apitest.OwnerEmail, "wrong password")))
@@ -120,7 +120,7 @@ func TestMetrics_tell_how_sign_ins_and_refreshes_have_ended(t *testing.T) {
 	})
 }
 
-// An alert sees the first increase of a counter only where there was a 0 before.
+// Prometheus sees a first increase only if the series has a 0 before it.
 func TestMetrics_existFromTheStart(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, dbtest.SQLite(t))

@@ -53,9 +53,9 @@ var publicRequests = map[string]publicRequest{
 	"GetReadiness": {"/readyz", noBody, false},
 }
 
-// Every operation without a bearer token is limited for a client network, or writes no row without
-// another credential. An operation that is added to the contract needs an entry.
-func TestOperations_thatWriteWithoutACredentialAreLimited(t *testing.T) {
+// Every operation without a bearer token is limited per client network, or writes no row without
+// another credential. A new operation of the contract requires an entry.
+func TestNetworkLimit_coversAnonymousWrites(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		const limit, attempts = 4, 8

@@ -13,8 +13,8 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// S-06: both databases give the same answers, but for what is made anew in each.
-func TestAnswers_areEqualOnBothDatabases(t *testing.T) {
+// S-06: the responses on both databases are equal, except for generated values.
+func TestDatabases_yieldEqualResponses(t *testing.T) {
 	t.Parallel()
 	postgres := transcript(t, dbtest.Postgres(t))
 	for i, line := range transcript(t, dbtest.SQLite(t)) {
@@ -24,7 +24,7 @@ func TestAnswers_areEqualOnBothDatabases(t *testing.T) {
 	}
 }
 
-// transcript calls every operation that leaves the session alive, and returns the answers.
+// transcript calls every operation that does not end the session, and returns the responses.
 func transcript(t *testing.T, opts database.Options) (lines []string) {
 	t.Helper()
 	s := apitest.Start(t, opts, func(c *config.Config) { c.Signup = config.SignupOpen })
@@ -52,5 +52,6 @@ var unequal = []struct {
 }{
 	{regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`), "ID"},
 	{regexp.MustCompile(`"\d{4}-\d\d-\d\dT[0-9:.]+Z"`), "TIME"},
-	{regexp.MustCompile(`"(access_token|device_token|refresh_token|kid|x|y|request_id|authorization_url|next_cursor)":"[^"]*"`), `"$1":"…"`},
+	{regexp.MustCompile(`"(access_token|device_token|refresh_token|kid|x|y|request_id|authorization_url|` +
+		`next_cursor)":"[^"]*"`), `"$1":"…"`},
 }

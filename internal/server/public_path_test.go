@@ -32,8 +32,8 @@ func beneath(s *apitest.Instance, t *testing.T) *apitest.Instance {
 	return &through
 }
 
-// Everything that an answer leads to is beneath the public URL.
-func TestPublicPath_everyLinkStaysBeneathIt(t *testing.T) {
+// Every link and redirect has the path of the public URL as prefix.
+func TestPublicPath_prefixesEveryLink(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := beneath(apitest.Start(t, opts, func(c *config.Config) { c.PublicURL = "https://example.test/auth" }), t)
@@ -50,7 +50,7 @@ func TestPublicPath_everyLinkStaysBeneathIt(t *testing.T) {
 		}
 		root := s.Expect(http.StatusFound, request(s, "GET", "/auth/", ""))
 		if at := follow("/auth/", root.Header.Get("Location")); at != "/auth/docs" {
-			t.Errorf("/auth/ leads to %s", at)
+			t.Errorf("/auth/ redirects to %s", at)
 		}
 		page := s.Expect(http.StatusOK, request(s, "GET", "/auth/docs", ""))
 		script := s.Expect(http.StatusOK, request(s, "GET", "/auth/docs/reference.js", ""))
@@ -86,7 +86,7 @@ func TestPublicPath_everyLinkStaysBeneathIt(t *testing.T) {
 	})
 }
 
-func TestRoot_leadsToTheReference(t *testing.T) {
+func TestRoot_redirectsToReference(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, dbtest.SQLite(t))
 	if a := s.Expect(http.StatusFound, request(s, "GET", "/", "")); a.Header.Get("Location") != "/docs" {
@@ -95,7 +95,7 @@ func TestRoot_leadsToTheReference(t *testing.T) {
 }
 
 // RFC 6797 §7.2: not over http. Subdomains may be other people's.
-func TestHSTS_isSentWhereThePublicURLIsHTTPS(t *testing.T) {
+func TestHSTS_isSentIfPublicURLIsHTTPS(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		change func(*config.Config)

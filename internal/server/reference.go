@@ -17,17 +17,16 @@ import (
 //go:embed reference
 var reference embed.FS
 
-// referenceFiles are what the page at /docs consists of, and where each comes from.
+// referenceFiles are the files of the page at /docs, with their file systems.
 var referenceFiles = map[string]fs.FS{
 	"reference/index.html": reference, "reference/reference.js": reference,
 	"swagger-ui.css": swagger.FS, "swagger-ui-bundle.js": swagger.FS,
 }
 
-// serveReference serves the contract at /openapi.json and a page to read and try it at /docs.
-// Everything comes from the binary, so the page works without a network.
-//
-// Links of the page are relative, and the server of the contract is the public URL's path, so that
-// both work where the API is served under a path. GET / leads to the page.
+// serveReference serves the contract at /openapi.json and the API reference at /docs, to which GET
+// / redirects. All files are embedded, so that the page works without a network. Its links are
+// relative, and the server of the contract is the path of the public URL, so that both work under a
+// path prefix.
 func serveReference(router gin.IRouter, contract *openapi3.T, publicPath string) error {
 	published, info := *contract, *contract.Info
 	info.Version = Version()
@@ -36,9 +35,9 @@ func serveReference(router gin.IRouter, contract *openapi3.T, publicPath string)
 	if err != nil {
 		return fmt.Errorf("encode the contract: %w", err)
 	}
-	readable := []string{http.MethodGet, http.MethodHead}
-	router.Match(readable, "/", func(c *gin.Context) { c.Redirect(http.StatusFound, publicPath+"/docs") })
-	router.Match(readable, "/openapi.json", func(c *gin.Context) {
+	methods := []string{http.MethodGet, http.MethodHead}
+	router.Match(methods, "/", func(c *gin.Context) { c.Redirect(http.StatusFound, publicPath+"/docs") })
+	router.Match(methods, "/openapi.json", func(c *gin.Context) {
 		c.Header("Cache-Control", "public, max-age=300")
 		c.Data(http.StatusOK, "application/json", document)
 	})
@@ -54,7 +53,7 @@ func serveReference(router gin.IRouter, contract *openapi3.T, publicPath string)
 		if path.Base(name) == "index.html" {
 			route = "/docs"
 		}
-		router.Match(readable, route, func(c *gin.Context) {
+		router.Match(methods, route, func(c *gin.Context) {
 			c.Header("Cache-Control", "public, max-age=300")
 			c.Header("Content-Security-Policy",
 				"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "+

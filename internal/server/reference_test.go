@@ -12,9 +12,9 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// A browser that is told to guess nothing gets everything that the page names, and the page names
-// nothing of others.
-func TestReference_comes_whole_from_the_binary(t *testing.T) {
+// The server serves every file that the page references, with its media type (nosniff), and the
+// page references no other host.
+func TestReference_needsNoNetwork(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t, dbtest.SQLite(t))
 	page := s.Expect(http.StatusOK, s.Call("GET", "/docs", "", nil))

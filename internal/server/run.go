@@ -20,16 +20,16 @@ import (
 )
 
 const (
-	// notice is how long the server goes on accepting after it has told that it is not ready, so
-	// that balancers hear of it.
-	notice = time.Second
-	// drain is how long running requests may take to finish.
-	drain = 30 * time.Second
+	// drainDelay is how long the server still accepts requests while /readyz answers 503, so that
+	// load balancers see it.
+	drainDelay = time.Second
+	// drainTimeout is how long running requests may take to finish.
+	drainTimeout = 30 * time.Second
 )
 
-// Run serves until ctx is done, then drains: readiness turns to 503, requests under way are
-// answered, and the database is closed last. It returns at once, with the reason, when the database
-// cannot be used safely any more. What an operator must see once goes to out.
+// Run serves until ctx is done, then drains: /readyz answers 503, running requests are answered,
+// and the database is closed last. It returns an error at once if the database can no longer be
+// used safely. It prints the credentials of the first superuser to out.
 func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger) (err error) {
 	cfg, err = WithSecret(ctx, cfg, log)
 	if err != nil {
@@ -48,20 +48,20 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 		log.WarnContext(ctx, "TENANTRY_NOTIFY_URL is ignored: changes are read from the change log in "+
 			"TENANTRY_DATABASE_URL")
 	}
-	// A hash keeps one of Go's processors for as long as it takes; there are to be as many left as
-	// there are cores.
+	// An argon2 computation occupies a processor: add one for each concurrent hash, so that as many
+	// remain as there are cores.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + cfg.PasswordHashConcurrency))
-	tracer, endTraces, err := OpenTraces(ctx, cfg, log)
+	tracer, closeTraces, err := OpenTraces(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
-	defer endTraces()
+	defer closeTraces()
 	parts := Parts{Config: cfg, DB: db, Hasher: NewHasher(cfg), Clock: Clock, Log: log, Tracer: tracer}
 	s, err := New(ctx, parts)
 	if err != nil {
 		return err
 	}
-	// The address is taken before anything is promised about it.
+	// Listen before the bootstrap prints the server's address.
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", cfg.Listen, err)
@@ -69,25 +69,25 @@ func Run(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger
 	if err := Bootstrap(ctx, parts, out); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	endOperations, err := s.serveOperations(ctx, cfg.OperationsListen, log)
+	closeOperations, err := s.serveOperations(ctx, cfg.OperationsListen, log)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	defer endOperations()
+	defer closeOperations()
 	log.InfoContext(ctx, "serving", "public_url", cfg.PublicURL, "address", listener.Addr().String(), "database",
 		db.Dialect(), "version", Version())
-	go debug.FreeOSMemory() // of what was needed to start, a third of it all
+	go debug.FreeOSMemory() // a third of the memory is needed only at start
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
-	worked := make(chan struct{})
-	go func() { defer close(worked); s.Work(working) }()
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); s.Work(working) }()
 	err = s.serve(ctx, listener, log)
 	stop()
-	<-worked // before the database closes
+	<-stopped // before the database closes
 	return err
 }
 
-// warnUnreachable warns of a server that listens for other machines and names itself by a URL that
-// is good on this one only.
+// warnUnreachable warns if the server listens for other machines and its public URL is valid only
+// on this one.
 func warnUnreachable(ctx context.Context, cfg config.Config, log *slog.Logger) {
 	host, _, err := net.SplitHostPort(cfg.Listen)
 	if err != nil || !cfg.PublicURLDefault {
@@ -96,16 +96,14 @@ func warnUnreachable(ctx context.Context, cfg config.Config, log *slog.Logger) {
 	if ip, err := netip.ParseAddr(host); host != "" && (err != nil || !ip.Unmap().IsUnspecified()) {
 		return
 	}
-	log.WarnContext(ctx, "TENANTRY_PUBLIC_URL is not set although the server listens on every interface: tokens name "+
-		cfg.PublicURL+
-		" as issuer and audience, so services on other machines that check it refuse them, and OAuth providers "+
-		"redirect browsers to it; "+
-		"set it to the URL that clients use")
+	log.WarnContext(ctx, "TENANTRY_PUBLIC_URL is not set although the server listens on every interface: "+
+		cfg.PublicURL+" is the issuer and audience of tokens, so that services on other machines refuse them, and "+
+		"OAuth providers redirect browsers to it; set it to the URL that clients use")
 }
 
-// serveOperations serves operators on an address of their own, if there is one, until end is
+// serveOperations serves operators on an address of its own, if it is configured, until stop is
 // called.
-func (s *Server) serveOperations(ctx context.Context, address string, log *slog.Logger) (end func(), err error) {
+func (s *Server) serveOperations(ctx context.Context, address string, log *slog.Logger) (stop func(), err error) {
 	if address == "" {
 		return func() {}, nil
 	}
@@ -117,16 +115,16 @@ func (s *Server) serveOperations(ctx context.Context, address string, log *slog.
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	go func() {
 		if err := srv.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			log.WarnContext(ctx, "operators are not served any more", "error", err)
+			log.WarnContext(ctx, "operations listener stopped", "error", err)
 		}
 	}()
-	log.InfoContext(ctx, "serving operators", "address", listener.Addr().String())
+	log.InfoContext(ctx, "serving operations", "address", listener.Addr().String())
 	return func() { _ = srv.Close() }, nil
 }
 
 func (s *Server) serve(ctx context.Context, listener net.Listener, log *slog.Logger) error {
 	srv := &http.Server{
-		Handler:           s.sendAway(s.Handler),
+		Handler:           s.closeWhileDraining(s.Handler),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      30 * time.Second,
@@ -140,30 +138,29 @@ func (s *Server) serve(ctx context.Context, listener net.Listener, log *slog.Log
 	case err := <-served:
 		return fmt.Errorf("serve: %w", err)
 	case err := <-s.db.Failed():
-		// Requests under way are cut off: what they read may be another statement's answer.
+		// Running requests are aborted: they may read the result of another statement.
 		return errors.Join(err, srv.Close())
 	case <-ctx.Done():
 	}
-	log.Info("stopping: finishing the requests under way")
+	log.Info("stopping: finishing running requests")
 	s.draining.Store(true)
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve: %w", err)
-	case <-time.After(notice):
+	case <-time.After(drainDelay):
 	}
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	if err := srv.Shutdown(stopping); err != nil {
-		return fmt.Errorf("requests were still running after %s: %w", drain, err)
+		return fmt.Errorf("requests were still running after %s: %w", drainTimeout, err)
 	}
 	return nil
 }
 
-// sendAway closes each connection with its next answer once the server is told to stop. A
-// connection that Shutdown finds idle it closes at once, although a client may be writing to it
-// just then: that request would be lost, and who sent a POST may not send it again by itself (RFC
-// 9112 §9.3.1).
-func (s *Server) sendAway(next http.Handler) http.Handler {
+// closeWhileDraining closes each connection with its next response while the server drains.
+// Shutdown closes idle connections at once, although a client may be writing a request to one: the
+// request would be lost, and a client must not repeat a POST by itself (RFC 9112 §9.3.1).
+func (s *Server) closeWhileDraining(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.draining.Load() {
 			w.Header().Set("Connection", "close")
@@ -172,8 +169,8 @@ func (s *Server) sendAway(next http.Handler) http.Handler {
 	})
 }
 
-// migrateAtStart migrates SQLite, and Postgres if it is asked to. Otherwise it refuses to serve an
-// older schema.
+// migrateAtStart migrates SQLite, and Postgres if --migrate is set. Otherwise it refuses a database
+// with pending migrations.
 func migrateAtStart(ctx context.Context, cfg config.Config, db *database.DB, log *slog.Logger) error {
 	if !cfg.Migrate && db.Dialect() != dialect.SQLite {
 		return CheckMigrated(ctx, db, log)
@@ -187,7 +184,7 @@ func migrateAtStart(ctx context.Context, cfg config.Config, db *database.DB, log
 	})
 }
 
-// CheckMigrated refuses a database that is behind this build.
+// CheckMigrated refuses a database with pending migrations.
 func CheckMigrated(ctx context.Context, db *database.DB, log *slog.Logger) error {
 	return database.WithMigrator(db, func(m *database.Migrator) error {
 		versions, err := m.Status(ctx)
@@ -200,17 +197,10 @@ func CheckMigrated(ctx context.Context, db *database.DB, log *slog.Logger) error
 		}
 		for _, v := range versions {
 			if !v.Applied {
-				return errors.New("the database is not migrated: run `tenantry migrate up`, or start with --migrate")
+				return errors.New("the database has pending migrations: run `tenantry migrate up`, or start with " +
+					"--migrate")
 			}
 		}
 		return nil
 	})
-}
-
-// DatabaseOptions returns how a configuration opens the database.
-func DatabaseOptions(cfg config.Config) database.Options {
-	return database.Options{
-		URL: cfg.DatabaseURL, DataDir: cfg.DataDir, PoolSize: cfg.DBPoolSize,
-		MaxOverflow: cfg.DBMaxOverflow, PoolDefault: cfg.DBPoolDefault, Prepared: cfg.DBPrepared,
-	}
 }

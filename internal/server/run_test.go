@@ -58,7 +58,7 @@ func run(t *testing.T, cfg config.Config) *process {
 	return nil
 }
 
-// fresh is the configuration of somebody who has configured nothing but the database.
+// fresh returns a configuration in which only the database is set.
 func fresh(opts database.Options) config.Config {
 	cfg := apitest.Config(opts)
 	cfg.Listen, cfg.BootstrapEmail, cfg.BootstrapPassword = "127.0.0.1:0", "", ""
@@ -68,7 +68,7 @@ func fresh(opts database.Options) config.Config {
 	return cfg
 }
 
-func TestFirst_start_tells_how_to_sign_in_once(t *testing.T) {
+func TestFirstStart_printsCredentialsOnce(t *testing.T) {
 	t.Parallel()
 	for name, empty := range map[string]func(testing.TB) database.Options{
 		"sqlite": dbtest.EmptySQLite, "postgres": dbtest.EmptyPostgres,
@@ -116,9 +116,8 @@ func TestFirst_start_tells_how_to_sign_in_once(t *testing.T) {
 	}
 }
 
-// A stranger who finds a new server must not become a user of it. The line that opens registration
-// works as it is printed.
-func TestFirstStart_tenantIsClosedUntilThePrintedLineOpensIt(t *testing.T) {
+// On a new server clients cannot register. The printed command opens registration.
+func TestFirstStart_printedCommandOpensRegistration(t *testing.T) {
 	t.Parallel()
 	for name, empty := range map[string]func(testing.TB) database.Options{
 		"sqlite": dbtest.EmptySQLite, "postgres": dbtest.EmptyPostgres,
@@ -156,7 +155,8 @@ func TestFirstStart_tenantIsClosedUntilThePrintedLineOpensIt(t *testing.T) {
 			}
 			printed := p.out.String()
 			login := regexp.MustCompile(`/api/v1/auth/login .* -d '(.*)'`).FindStringSubmatch(printed)
-			open := regexp.MustCompile(`curl -sS -X (PATCH) \S+(/api/v1/tenant) -H "(Authorization): (Bearer) \$ACCESS_TOKEN" .* -d '(.*)'`).FindStringSubmatch(printed)
+			open := regexp.MustCompile(`curl -sS -X (PATCH) \S+(/api/v1/tenant) ` +
+				`-H "(Authorization): (Bearer) \$ACCESS_TOKEN" .* -d '(.*)'`).FindStringSubmatch(printed)
 			if login == nil || open == nil {
 				t.Fatalf("no lines to paste in %q", printed)
 			}
@@ -175,12 +175,12 @@ func TestFirstStart_tenantIsClosedUntilThePrintedLineOpensIt(t *testing.T) {
 	}
 }
 
-// brokenWriter is a terminal that has gone.
+// brokenWriter is a closed terminal.
 type brokenWriter struct{}
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
-func TestFirst_start_that_cannot_tell_makes_no_owner(t *testing.T) {
+func TestFirstStart_failedOutputCreatesNoOwner(t *testing.T) {
 	t.Parallel()
 	cfg := fresh(dbtest.EmptySQLite(t))
 	if err := server.Run(t.Context(), cfg, brokenWriter{}, slog.New(slog.DiscardHandler)); err == nil {
@@ -188,14 +188,14 @@ func TestFirst_start_that_cannot_tell_makes_no_owner(t *testing.T) {
 	}
 	p := run(t, cfg)
 	if !strings.Contains(p.out.String(), "shown this once") {
-		t.Error("the owner was made without being shown")
+		t.Error("the owner was created without printing the password")
 	}
 	if err := p.stop(); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func TestRun_refuses(t *testing.T) {
+func TestRun_refusesInvalidSetup(t *testing.T) {
 	t.Parallel()
 	refused := func(t *testing.T, cfg config.Config, want string) {
 		t.Helper()
@@ -235,7 +235,7 @@ func TestRun_refuses(t *testing.T) {
 		cfg.Listen = "127.0.0.1:0"
 		p := run(t, cfg)
 		if !strings.Contains(p.out.String(), "shown this once") {
-			t.Error("the owner was made without being shown")
+			t.Error("the owner was created without printing the password")
 		}
 		if err := p.stop(); err != nil {
 			t.Fatal(err)
@@ -249,9 +249,8 @@ func TestRun_refuses(t *testing.T) {
 	})
 }
 
-// A request that is under way when the server is told to stop is answered, and readiness says no
-// meanwhile.
-func TestRun_drains(t *testing.T) {
+// A running request is answered after the signal to stop, and /readyz answers 503 meanwhile.
+func TestRun_drainsOnSignal(t *testing.T) {
 	t.Parallel()
 	p := run(t, fresh(dbtest.EmptySQLite(t)))
 	body, feed := io.Pipe()

@@ -17,9 +17,9 @@ import (
 	"tenantry/internal/principal"
 )
 
-// However many users there are, no operation reads the table of users from end to end: Postgres
-// keeps count of it. A fifth of them are of one tenant, in which all of this happens.
-func TestNo_operation_scans_the_users(t *testing.T) {
+// No operation scans the table of users: the statistics of Postgres count the scans. The requests
+// act in a tenant with a fifth of all users.
+func TestOperations_scanNoUsers(t *testing.T) {
 	t.Parallel()
 	opts, size := dbtest.Postgres(t), demo.Options{Tenants: 300, Users: 30_000, Now: time.Now()}
 	if *apitest.Long {
@@ -27,11 +27,11 @@ func TestNo_operation_scans_the_users(t *testing.T) {
 	}
 	watch := dbtest.Open(t, opts)
 	s := apitest.Start(t, opts)
-	made, err := demo.Fill(t.Context(), s.DB, size)
+	filled, err := demo.Fill(t.Context(), s.DB, size)
 	if err != nil {
 		t.Fatal(err)
 	}
-	root := s.CreateUser(made.Largest, "root@acme.test", "owner")
+	root := s.CreateUser(filled.Largest, "root@acme.test", "owner")
 	s.DB.Client.User.UpdateOne(root.User).SetIsSuperuser(true).ExecX(principal.System(t.Context(), "test"))
 	other := s.SignIn("acme", s.Owner())
 	before := scans(t, watch)
@@ -39,7 +39,7 @@ func TestNo_operation_scans_the_users(t *testing.T) {
 	_, page, _ := s.ListUsers(root.Access, "limit=10")
 	for _, query := range []string{
 		"", "limit=100&cursor=" + url.QueryEscape(*page.NextCursor), "is_active=false", "is_active=true", "email=" +
-			made.Owner,
+			filled.Owner,
 		"q=ada", "q=ada+l", "q=Zo%C3%AB", "q=nobody", "role=member", "role=admin", "role=owner", "role=nobody",
 		"include=roles", "total=exact",
 		"total=exact&is_active=false", "total=exact&q=ada&role=member",
@@ -66,11 +66,11 @@ func TestNo_operation_scans_the_users(t *testing.T) {
 			t.Errorf("%s %s: %d %s", o.method, o.pattern, a.Status, a.Body)
 		}
 		if s.Call("GET", "/api/v1/users/me", root.Access, nil).Status == http.StatusUnauthorized {
-			root = s.SignIn(made.Largest, root.User)
+			root = s.SignIn(filled.Largest, root.User)
 		}
 	}
 	s.Expect(http.StatusNoContent, s.Call("DELETE", "/api/v1/tenants/"+root.TenantID.String(), other.Access, nil))
-	// What a backend has counted is there for certain when it has gone.
+	// A backend has reported its statistics when its connection is closed.
 	if err := s.DB.Close(); err != nil {
 		t.Fatal(err)
 	}

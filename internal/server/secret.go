@@ -19,13 +19,12 @@ import (
 // secretFile is the name of the secret in the data folder.
 const secretFile = "secret"
 
-// secretTimeout is how long a start waits for another one that has created the file of the secret
-// and not yet written it.
+// secretTimeout is how long a start waits for another start that has created the file of the secret
+// and has not written it yet.
 const secretTimeout = 5 * time.Second
 
-// WithSecret returns the configuration with a secret. SQLite needs none to be configured: there the
-// secret is created at the first start and kept in the data folder, readable by the server's user
-// only.
+// WithSecret returns the configuration with a secret. For SQLite, a secret that is not configured
+// is created at the first start and stored in the data folder, readable only by the server's user.
 func WithSecret(ctx context.Context, cfg config.Config, log *slog.Logger) (config.Config, error) {
 	if cfg.Secret != "" {
 		return cfg, nil
@@ -46,31 +45,30 @@ func WithSecret(ctx context.Context, cfg config.Config, log *slog.Logger) (confi
 		return cfg, fmt.Errorf("the secret in %s %w", path, err)
 	}
 	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o007 != 0 {
-		log.WarnContext(ctx, "other users of this machine can read the secret: give its file the mode 0600, "+
-			"or mount a file system that keeps no modes with a mask, for example umask=077", "file", path, "mode",
+		log.WarnContext(ctx, "other users of this machine can read the secret: set the mode of its file to 0600, or "+
+			"mount a file system without modes with a mask, for example umask=077", "file", path, "mode",
 			info.Mode().Perm().String())
 	}
 	return cfg, nil
 }
 
 // createSecret writes a new secret, unless another start has created the file. Exclusive creation
-// lets one of several starts win on every file system; hard links, which many network shares do not
-// have, are not needed.
+// works on every file system: many network shares have no hard links.
 func createSecret(dir, path string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY,
-		0o600) //nolint:gosec // the operator names the data folder
+	const flags = os.O_CREATE | os.O_EXCL | os.O_WRONLY
+	file, err := os.OpenFile(path, flags, 0o600) //nolint:gosec // the operator names the data folder
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	made := make([]byte, 48)
-	_, _ = rand.Read(made) // never fails (crypto/rand)
-	_, err = file.WriteString(base64.StdEncoding.EncodeToString(made))
+	secret := make([]byte, 48)
+	_, _ = rand.Read(secret) // never fails (crypto/rand)
+	_, err = file.WriteString(base64.StdEncoding.EncodeToString(secret))
 	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return errors.Join(err, os.Remove(path))
 	}
@@ -85,8 +83,8 @@ func readSecret(path string) (string, error) {
 			return string(content), err
 		}
 		if time.Since(began) > secretTimeout {
-			return "", fmt.Errorf("%s is empty: put its content back, or delete the file if this server has never "+
-				"served", path)
+			return "", fmt.Errorf("%s is empty: restore its content, or delete the file if this server has never "+
+				"served requests", path)
 		}
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"tenantry/internal/server"
 )
 
-// L-02: request, acting tenant and home tenant of each security event.
-func TestSecurityEvent_lineNamesRequestAndTenants(t *testing.T) {
+// L-02: each security event has the request ID, the tenant of the act and the tenant of the user.
+func TestSecurityEvent_hasRequestIDAndTenants(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		i := apitest.NewIssuer(t)

@@ -23,20 +23,21 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// sideRounds is how often each side has its turn.
+// sideRounds is the number of measurements of each side.
 const sideRounds = 5
 
-// BenchmarkSideBySide measures requests a second and their p99 in milliseconds, over sockets,
-// against bare gin handlers that do as little as can be done for the same answer, in turns and in
-// one run: what a machine can do drifts, and the ratio does not. The clients send bytes that are
-// made before, and read no more than they must.
+// BenchmarkSideBySide measures requests per second and their p99 in milliseconds, over sockets,
+// against bare gin handlers with the same response and as little work as possible. The sides
+// alternate in one run: the speed of a machine drifts, the ratio does not. The clients send
+// prepared bytes, and read no more than necessary.
 //
-//	me           GET /users/me, of a handler that has the answer
-//	me-cold      the same where nothing is remembered; bare-lookup, which runs one SELECT, says what p99 that may have
-//	me-redis     the same where Redis alone remembers, if there is a Redis
-//	sign-in      POST /auth/login, of a handler that computes the hash alone
+//	me           GET /users/me, of a handler that has the response
+//	me-cold      the same without a cache; bare-lookup, which runs one SELECT, is its reference for p99
+//	me-redis     the same with Redis as the only cache, if there is a Redis
+//	sign-in      POST /auth/login, of a handler that only computes the hash
 //	refresh      POST /auth/refresh, of a handler that runs one UPDATE … RETURNING
-//	list, total  50 of 10,000 users, of a handler that runs the same SELECT and encodes its rows; without and with the exact total
+//	list, total  50 of 10,000 users, without and with the exact total, of a handler that runs the same
+//	             SELECT and encodes its rows
 func BenchmarkSideBySide(b *testing.B) {
 	sides := slices.Concat(meSides(b), signInSides(b), databaseSides(b))
 	for b.Loop() {
@@ -63,7 +64,7 @@ func BenchmarkSideBySide(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// bare serves one handler of gin's.
+// bare serves one gin handler.
 func bare(b *testing.B, method, path string, handle gin.HandlerFunc) (address string) {
 	b.Helper()
 	gin.SetMode(gin.ReleaseMode)
@@ -109,8 +110,8 @@ func meSides(b *testing.B) []side {
 		shared.WaitUntilShared})
 }
 
-// strangers are clients with a session each: what is asked for together is read together, and what
-// is the same only once.
+// strangers are clients, each with its own session: concurrent reads of sessions are batched, and
+// equal ones merged.
 func strangers(s *apitest.Instance, path string, clients int) func(int, []byte) []byte {
 	var requests [][]byte
 	for range clients {
@@ -141,7 +142,7 @@ func signInSides(b *testing.B) []side {
 	}
 }
 
-// bareUser is a user as a handler that does nothing else reads and encodes one.
+// bareUser is a user as the bare handler reads and encodes it.
 type bareUser struct {
 	ID            uuid.UUID  `json:"id"`
 	TenantID      uuid.UUID  `json:"tenant_id"`
@@ -160,9 +161,32 @@ func databaseSides(b *testing.B) []side {
 	s := apitest.StartQuiet(b, dbtest.Postgres(b))
 	access, _ := s.Login()
 	tenant := s.Owner().TenantID
-	apitest.Exec(b, s.DB.SQL, `INSERT INTO users (id, tenant_id, created_at, updated_at, email, password_version, full_name, full_name_folded, is_active, is_superuser)
-		SELECT gen_random_uuid(), $1, now(), now(), n || '@acme.test', 1, 'Ada ' || n, 'ada ' || n, true, false FROM generate_series(1, 10000) n`, tenant)
+	apitest.Exec(b, s.DB.SQL, `INSERT INTO users (id, tenant_id, created_at, updated_at, email, password_version,
+			full_name, full_name_folded, is_active, is_superuser)
+		SELECT gen_random_uuid(), $1, now(), now(), n || '@acme.test', 1, 'Ada ' || n, 'ada ' || n, true, false
+		FROM generate_series(1, 10000) n`, tenant)
 	apitest.Exec(b, s.DB.SQL, "ANALYZE users")
+	sides := refreshSides(b, s, clients)
+	for name, total := range map[string]string{"list": "",
+		"total": ", (SELECT count(*) FROM users WHERE tenant_id = $1)"} {
+		query := prepared(b, s.DB.SQL, `SELECT id, tenant_id, email, full_name, is_active, is_superuser,
+			email_verified_at, created_at, updated_at`+total+`
+			FROM users WHERE tenant_id = $1 ORDER BY id DESC LIMIT 51`)
+		path := "/api/v1/users"
+		handle := func(c *gin.Context) { bareList(c, query, tenant, total != "") }
+		if total != "" {
+			path += "?total=exact"
+		}
+		sides = append(sides,
+			side{"bare-" + name, bare(b, "GET", "/api/v1/users", handle), "", clients, get(path, access), func() {}},
+			side{name, s.URL, "bare-" + name, clients, get(path, access), s.CatchUp})
+	}
+	return sides
+}
+
+// refreshSides are the sides of a refresh, after which each client presents its new token.
+func refreshSides(b *testing.B, s *apitest.Instance, clients int) []side {
+	b.Helper()
 	var tokens, sessions []string
 	for range clients {
 		_, refresh := s.Login()
@@ -197,35 +221,21 @@ func databaseSides(b *testing.B) []side {
 		}
 		c.Data(http.StatusOK, "application/json", answer.Body)
 	})
-	found := regexp.MustCompile(`"refresh_token":"([^"]+)"`)
+	token := regexp.MustCompile(`"refresh_token":"([^"]+)"`)
 	refresh := func(client int, answer []byte) []byte {
-		if m := found.FindSubmatch(answer); m != nil {
+		if m := token.FindSubmatch(answer); m != nil {
 			tokens[client] = string(m[1])
 		}
 		return post("/api/v1/auth/refresh", `{"refresh_token":"`+tokens[client]+`"}`)
 	}
 	same := refresh(1, nil)
-	sides := []side{
+	return []side{
 		{"bare-refresh", bareRefresh, "", clients, func(int, []byte) []byte { return same }, func() {}},
 		{"refresh", s.URL, "bare-refresh", clients, refresh, s.CatchUp},
 	}
-	for name, total := range map[string]string{"list": "",
-		"total": ", (SELECT count(*) FROM users WHERE tenant_id = $1)"} {
-		query := prepared(b, s.DB.SQL, `SELECT id, tenant_id, email, full_name, is_active, is_superuser, email_verified_at, created_at, updated_at`+
-			total+` FROM users WHERE tenant_id = $1 ORDER BY id DESC LIMIT 51`)
-		path := "/api/v1/users"
-		handle := func(c *gin.Context) { bareList(c, query, tenant, total != "") }
-		if total != "" {
-			path += "?total=exact"
-		}
-		sides = append(sides,
-			side{"bare-" + name, bare(b, "GET", "/api/v1/users", handle), "", clients, get(path, access), func() {}},
-			side{name, s.URL, "bare-" + name, clients, get(path, access), s.CatchUp})
-	}
-	return sides
 }
 
-// bareList answers a page of users.
+// bareList responds with a page of users.
 func bareList(c *gin.Context, query *sql.Stmt, tenant uuid.UUID, total bool) {
 	rows, err := query.QueryContext(c, tenant)
 	if err != nil {

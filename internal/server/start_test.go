@@ -12,7 +12,7 @@ import (
 	"tenantry/internal/server"
 )
 
-func TestBootstrap_passwordThatNobodyCanSendEndsTheProgram(t *testing.T) {
+func TestBootstrap_unusablePasswordIsRefused(t *testing.T) {
 	t.Parallel()
 	cfg := fresh(dbtest.EmptySQLite(t))
 	cfg.BootstrapPassword = "correct horse\tbattery staple"
@@ -24,7 +24,7 @@ func TestBootstrap_passwordThatNobodyCanSendEndsTheProgram(t *testing.T) {
 	}
 }
 
-// A server that other machines can reach, and that names itself localhost, says what will fail.
+// A server that listens for other machines with a localhost public URL warns.
 func TestRun_listeningEverywhereWithoutPublicURLWarns(t *testing.T) {
 	t.Parallel()
 	for listen, warned := range map[string]bool{"0.0.0.0:0": true, ":0": true, "[::]:0": true, "127.0.0.1:0": false} {

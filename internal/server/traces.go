@@ -19,25 +19,27 @@ import (
 )
 
 const (
-	// handOver is how long the last spans may take to be handed over when the server stops.
-	handOver = 2 * time.Second
-	// complainEvery is how often it is said at most that spans cannot be handed over.
-	complainEvery = time.Minute
-	// exportTimeout is how long a collector may take to answer.
+	// flushTimeout is how long the export of the last spans may take when the server stops.
+	flushTimeout = 2 * time.Second
+	// warnEvery is the shortest interval between two warnings of lost spans.
+	warnEvery = time.Minute
+	// exportTimeout is how long a collector may take to respond.
 	exportTimeout = 10 * time.Second
 )
 
-// OpenTraces returns the tracer that a configuration asks for, nil if it asks for none, and what
-// hands over the last spans. A collector that is away or slow costs spans and nothing else.
-func OpenTraces(ctx context.Context, cfg config.Config, log *slog.Logger) (tracer trace.Tracer, end func(), err error) {
+// OpenTraces returns the tracer of a configuration, nil if no collector is configured, and a
+// function that exports the last spans. If the collector is slow or unreachable, spans are lost;
+// requests are not affected.
+func OpenTraces(ctx context.Context, cfg config.Config, log *slog.Logger) (tracer trace.Tracer, stop func(),
+	err error) {
 	if cfg.OTLPEndpoint == "" {
 		return nil, func() {}, nil
 	}
 	address, err := url.JoinPath(cfg.OTLPEndpoint, "v1/traces")
 	if err != nil {
-		return nil, nil, fmt.Errorf("find the traces of %s: %w", cfg.OTLPEndpoint, err)
+		return nil, nil, fmt.Errorf("build the traces URL of %s: %w", cfg.OTLPEndpoint, err)
 	}
-	// Who is sent elsewhere would take the secrets of its headers there.
+	// A redirect would send the credentials in the headers to another server.
 	client := &http.Client{Timeout: exportTimeout, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}}
@@ -49,7 +51,7 @@ func OpenTraces(ctx context.Context, cfg config.Config, log *slog.Logger) (trace
 	source, err := resource.New(ctx, resource.WithAttributes(semconv.ServiceName("tenantry")), resource.WithFromEnv(),
 		resource.WithHost())
 	if err != nil && !errors.Is(err, resource.ErrPartialResource) {
-		return nil, nil, fmt.Errorf("describe this process to traces: %w", err)
+		return nil, nil, fmt.Errorf("describe this process in traces: %w", err)
 	}
 	provider := sdktrace.NewTracerProvider(
 		sdktrace.WithBatcher(&reporting{SpanExporter: exporter, log: log}), sdktrace.WithResource(source),
@@ -57,8 +59,8 @@ func OpenTraces(ctx context.Context, cfg config.Config, log *slog.Logger) (trace
 	)
 	log.InfoContext(ctx, "tracing", "to", address, "sample", cfg.OTLPSample)
 	return provider.Tracer("tenantry/internal/httpapi"), func() {
-		// ctx is over when the server stops.
-		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOver)
+		// ctx is done when the server stops.
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 		defer cancel()
 		if err := provider.Shutdown(ending); err != nil {
 			log.WarnContext(ending, "the last spans were lost", "error", err)
@@ -66,19 +68,19 @@ func OpenTraces(ctx context.Context, cfg config.Config, log *slog.Logger) (trace
 	}, nil
 }
 
-// reporting hands spans over, and says now and then that it cannot.
+// reporting exports spans and logs lost ones, at most once in warnEvery.
 type reporting struct {
 	sdktrace.SpanExporter
 	log *slog.Logger
-	// said is when it was said last. Batches are handed over one after the other.
-	said time.Time
+	// warnedAt is when the last warning was logged. Batches are exported one after the other.
+	warnedAt time.Time
 }
 
-// ExportSpans hands a batch over. What cannot be is lost.
+// ExportSpans exports a batch. If the export fails, its spans are lost.
 func (r *reporting) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	err := r.SpanExporter.ExportSpans(ctx, spans)
-	if err != nil && time.Since(r.said) > complainEvery {
-		r.said = time.Now()
+	if err != nil && time.Since(r.warnedAt) > warnEvery {
+		r.warnedAt = time.Now()
 		r.log.WarnContext(ctx, "spans were lost", "spans", len(spans), "error", err)
 	}
 	return nil

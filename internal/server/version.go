@@ -5,8 +5,8 @@ import "runtime/debug"
 // version is set by the build: -ldflags "-X tenantry/internal/server.version=v1.2.3".
 var version string
 
-// Version returns the version of this program: that of the build, else the one that Go has found in
-// the repository, which is "(devel)" where there is none.
+// Version returns the version of the program: the build's, else the one that Go has read from the
+// repository, else "(devel)".
 func Version() string {
 	if version != "" {
 		return version

@@ -10,9 +10,8 @@ import (
 	"tenantry/internal/server"
 )
 
-// The start line tells where to go and what runs there, and the contract that is served is of the
-// same version.
-func TestVersion_isOneInStartLineAndContract(t *testing.T) {
+// The start line names the address and the version. The served contract has the same version.
+func TestVersion_isInStartLineAndContract(t *testing.T) {
 	t.Parallel()
 	cfg := fresh(dbtest.EmptySQLite(t))
 	cfg.PublicURL = "https://id.acme.test/auth"

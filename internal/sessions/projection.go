@@ -186,7 +186,7 @@ func readProjections(ctx context.Context, client *ent.Client, statement string, 
 		}
 		if row.role.Valid {
 			p.Permissions = append(p.Permissions, row.permissions...)
-			if row.system.Bool || !roles.Poses(row.role.String) {
+			if row.system.Bool || !roles.ResemblesSystem(row.role.String) {
 				p.Roles = append(p.Roles, row.role.String)
 			}
 		}

@@ -61,9 +61,6 @@ func New(client *ent.Client, keys *signing.Keys, opts Options) (*Sessions, error
 	}, nil
 }
 
-// Refreshes returns the outcomes of refreshes so far.
-func (s *Sessions) Refreshes() outcomes.Counters { return s.refreshes }
-
 // Verifications returns how many access tokens were verified so far.
 func (s *Sessions) Verifications() int64 { return s.access.verifications.Load() }
 

@@ -15,24 +15,24 @@ import (
 	"tenantry/internal/sessions"
 )
 
-// deletedAtOnce is how many users one statement deletes.
-const deletedAtOnce = 1000
+// deleteBatch is how many users one statement deletes.
+const deleteBatch = 1000
 
-// Delete deletes a tenant with everything in it: 404 if there is no such tenant, 409 for the
+// Delete deletes a tenant with all its objects: 404 if there is no such tenant, 409 for the
 // caller's own and for that of the last superuser who can sign in. It suspends the tenant and
-// deletes the sessions and then the users in parts, since no statement may take as long as a large
-// tenant needs. A deletion that was interrupted goes on when it is asked for again.
+// deletes its sessions and then its users in batches, to bound the time of each statement. An
+// interrupted deletion continues with the next request.
 func (t *Tenants) Delete(ctx context.Context, id uuid.UUID) error {
 	if err := notOwn(ctx, id); err != nil {
 		return err
 	}
 	err := database.WithTx(ctx, t.client, func(tx *ent.Client) error {
-		begun, err := tx.Tenant.Update().Where(tenant.ID(id)).SetIsActive(false).SetIsDeleting(true).
+		suspended, err := tx.Tenant.Update().Where(tenant.ID(id)).SetIsActive(false).SetIsDeleting(true).
 			Save(ofPlatform(ctx))
 		if err != nil {
 			return fmt.Errorf("begin to delete tenant: %w", err)
 		}
-		if begun == 0 {
+		if suspended == 0 {
 			return problem.NotFound()
 		}
 		return keepSuperuser(ctx, tx, id)
@@ -40,17 +40,17 @@ func (t *Tenants) Delete(ctx context.Context, id uuid.UUID) error {
 	if err != nil {
 		return err
 	}
-	inside := principal.NewContext(ctx, principal.InTenant(id))
-	if err := sessions.DeleteOfTenant(inside, t.client, id); err != nil {
+	inTenant := principal.NewContext(ctx, principal.InTenant(id))
+	if err := sessions.DeleteOfTenant(inTenant, t.client, id); err != nil {
 		return err
 	}
 	for {
-		last, err := t.client.User.Query().Order(user.ByID()).Offset(deletedAtOnce - 1).FirstID(inside)
+		last, err := t.client.User.Query().Order(user.ByID()).Offset(deleteBatch - 1).FirstID(inTenant)
 		if ent.IsNotFound(err) {
-			break // the fewer that are left go with the tenant
+			break // the remaining users are deleted with the tenant
 		}
 		if err == nil {
-			_, err = t.client.User.Delete().Where(user.IDLTE(last)).Exec(inside)
+			_, err = t.client.User.Delete().Where(user.IDLTE(last)).Exec(inTenant)
 		}
 		if err != nil {
 			return fmt.Errorf("delete users of tenant: %w", err)

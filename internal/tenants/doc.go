@@ -1,5 +1,5 @@
-// Package tenants is the customers of the platform: making, changing, suspending and deleting them,
-// for superusers, and the own tenant, for its administrators.
+// Package tenants manages tenants. Superusers create, change, suspend and delete tenants;
+// administrators of a tenant read and change their own tenant.
 //
-// What happens inside a tenant is the other features' business.
+// The objects of a tenant belong to the packages of the other features.
 package tenants

@@ -59,11 +59,11 @@ func (h HTTP) CreateTenant(ctx context.Context, r api.CreateTenantRequestObject)
 	if r.Body.Owner.FullName != nil {
 		owner.FullName = *r.Body.Owner.FullName
 	}
-	made, err := h.Create(ctx, r.Body.Slug, r.Body.Name, owner)
+	created, err := h.Create(ctx, r.Body.Slug, r.Body.Name, owner)
 	if err != nil {
 		return nil, err
 	}
-	return api.CreateTenant201JSONResponse{TenantJSONResponse: api.TenantJSONResponse(h.response(made))}, nil
+	return api.CreateTenant201JSONResponse{TenantJSONResponse: api.TenantJSONResponse(h.response(created))}, nil
 }
 
 // SignUp answers POST /api/v1/signup.
@@ -81,11 +81,11 @@ func (h HTTP) SignUp(ctx context.Context, r api.SignUpRequestObject) (api.SignUp
 
 // GetTenant answers GET /api/v1/tenants/{id}.
 func (h HTTP) GetTenant(ctx context.Context, r api.GetTenantRequestObject) (api.GetTenantResponseObject, error) {
-	found, err := h.Get(ctx, r.ID)
+	t, err := h.Get(ctx, r.ID)
 	if err != nil {
 		return nil, err
 	}
-	return api.GetTenant200JSONResponse{TenantJSONResponse: api.TenantJSONResponse(h.response(found))}, nil
+	return api.GetTenant200JSONResponse{TenantJSONResponse: api.TenantJSONResponse(h.response(t))}, nil
 }
 
 // UpdateTenant answers PATCH /api/v1/tenants/{id}.
@@ -137,24 +137,24 @@ func change(name *string, s *api.TenantSettings) Change {
 	return c
 }
 
-// response shows a tenant with the settings that hold, whether they are its own or the server's.
+// response returns a tenant with its effective settings: its own or the server's.
 func (h HTTP) response(t *ent.Tenant) api.Tenant {
-	hold := h.opts.Lifetimes.In(t.Settings)
-	shown := api.TenantSettings{
+	lifetimes := h.opts.Lifetimes.In(t.Settings)
+	effective := api.TenantSettings{
 		Registration:      new(api.TenantSettingsRegistration(settings.RegistrationClosed)),
-		AccessTokenTTL:    new(int(hold.AccessToken.Seconds())),
-		RefreshTokenTTL:   new(int(hold.RefreshToken.Seconds())),
-		RefreshIdleTTL:    new(int(hold.RefreshIdle.Seconds())),
+		AccessTokenTTL:    new(int(lifetimes.AccessToken.Seconds())),
+		RefreshTokenTTL:   new(int(lifetimes.RefreshToken.Seconds())),
+		RefreshIdleTTL:    new(int(lifetimes.RefreshIdle.Seconds())),
 		PasswordMinLength: new(t.Settings.MinPassword()),
 		RedirectUris:      new(append([]string{}, t.Settings.RedirectURIs...)),
 		LinkByEmail:       new(t.Settings.LinkByEmail),
 	}
 	if t.Settings.RegistrationOpen() {
-		*shown.Registration = api.TenantSettingsRegistration(settings.RegistrationOpen)
+		*effective.Registration = api.TenantSettingsRegistration(settings.RegistrationOpen)
 	}
 	return api.Tenant{
 		ID: t.ID, Slug: t.Slug, Name: t.Name, IsActive: t.IsActive, CreatedAt: t.CreatedAt.UTC(),
 		UpdatedAt: t.UpdatedAt.UTC(),
-		Settings:  shown,
+		Settings:  effective,
 	}
 }

@@ -26,8 +26,8 @@ import (
 	"tenantry/internal/principal"
 )
 
-// Whoever gets the address of a deleted user gets nothing of that user.
-func TestUser_recreatedWithTheSameAddressHasNothingOfTheDeletedOne(t *testing.T) {
+// A new user with the address of a deleted user has none of the deleted user's data.
+func TestUser_recreatedAddressInheritsNothing(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
@@ -51,13 +51,13 @@ func TestUser_recreatedWithTheSameAddressHasNothingOfTheDeletedOne(t *testing.T)
 		s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", ada.Access, nil))
 		s.Expect(http.StatusUnauthorized, s.Refresh(ada.Refresh))
 		s.Expect(http.StatusNotFound, s.Call("GET", path, owner.Access, nil))
-		var shown api.User
+		var read api.User
 		if err := json.Unmarshal(s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/"+id+"?include=roles",
-			owner.Access, nil)).Body, &shown); err != nil {
+			owner.Access, nil)).Body, &read); err != nil {
 			t.Fatal(err)
 		}
-		if len(*shown.Roles) != 1 || (*shown.Roles)[0].Name != "member" || shown.EmailVerified {
-			t.Errorf("recreated as %+v with the roles %+v", shown, *shown.Roles)
+		if len(*read.Roles) != 1 || (*read.Roles)[0].Name != "member" || read.EmailVerified {
+			t.Errorf("recreated as %+v with the roles %+v", read, *read.Roles)
 		}
 		if a := s.Call("GET", "/api/v1/users/"+id+"/sessions", owner.Access,
 			nil); string(a.Body) != "{\"items\":[]}\n" && string(a.Body) != `{"items":[]}` {
@@ -82,9 +82,10 @@ func TestUser_recreatedWithTheSameAddressHasNothingOfTheDeletedOne(t *testing.T)
 	})
 }
 
-// A tenant that is suspended or deleted on one instance has no way in on another a second later: no
-// access token, refresh, sign-in, one-time code or sign-in at a provider, begun before or after.
-func TestTenant_suspendedOrDeletedHasNoWayIn(t *testing.T) {
+// Within a second after a tenant is suspended or deleted on one instance, another refuses its
+// access tokens, refreshes, sign-ins, one-time codes and sign-ins at providers, begun before or
+// after.
+func TestTenant_suspendedOrDeletedRefusesAllCredentials(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		i := apitest.NewIssuer(t)
@@ -104,59 +105,65 @@ func TestTenant_suspendedOrDeletedHasNoWayIn(t *testing.T) {
 			unfinished := second.Browser()
 			callback := unfinished.UntilCallback(apitest.AuthorizePath + "?tenant=" + slug)
 			second.Expect(http.StatusOK, second.Call("GET", "/api/v1/users/me", ada.Access, nil))
-			ways := map[string]func() apitest.Answer{
-				"access token": func() apitest.Answer {
-					return second.Call("GET", "/api/v1/users/me", ada.Access, nil)
-				},
-				"refresh token":   func() apitest.Answer { return second.Refresh(ada.Refresh) },
-				"code":            func() apitest.Answer { return second.ExchangeCode(code) },
-				"provider, begun": func() apitest.Answer { return unfinished.Visit(callback) },
-				"provider, beginning": func() apitest.Answer {
-					return second.Browser().Visit(apitest.AuthorizePath + "?tenant=" + slug)
-				},
-				"password": func() apitest.Answer {
-					return second.Call("POST", "/api/v1/auth/login", "",
-						map[string]string{"tenant": slug, "email": ada.Email, "password": apitest.OwnerPassword})
-				},
-				"registration": func() apitest.Answer {
-					return second.Call("POST", "/api/v1/auth/register", "",
-						map[string]string{"tenant": slug, "email": "new@ending.test",
-							"password": apitest.OwnerPassword})
-				},
-			}
+			credentials := requestsWithCredentials(second, slug, ada, code, unfinished, callback)
 			if code == "" {
 				t.Fatal("no code")
 			}
 			first.Expect(http.StatusNoContent, first.Call(act.method, "/api/v1/tenants/"+ada.TenantID.String()+act.path,
 				root, nil))
-			ended := time.Now()
-			for ways["access token"]().Status != http.StatusUnauthorized {
-				if time.Since(ended) > time.Second {
-					t.Fatalf("%s: the access token is good for more than a second", act.method)
+			changed := time.Now()
+			for credentials["access token"]().Status != http.StatusUnauthorized {
+				if time.Since(changed) > time.Second {
+					t.Fatalf("%s: the access token is accepted for more than a second", act.method)
 				}
 			}
-			for what, try := range ways {
-				if a := try(); a.Status < 400 || a.Status >= 500 || strings.Contains(string(a.Body), "access_token") {
-					t.Errorf("%s%s: %s: %d %s", act.method, act.path, what, a.Status, a.Body)
+			for name, send := range credentials {
+				if a := send(); a.Status < 400 || a.Status >= 500 || strings.Contains(string(a.Body), "access_token") {
+					t.Errorf("%s%s: %s: %d %s", act.method, act.path, name, a.Status, a.Body)
 				}
 			}
 			if n := second.DB.Client.RefreshToken.Query().Where(refreshtoken.TenantID(ada.TenantID),
-				refreshtoken.CreatedAtGT(ended)).CountX(principal.System(t.Context(), "test")); n != 0 {
+				refreshtoken.CreatedAtGT(changed)).CountX(principal.System(t.Context(), "test")); n != 0 {
 				t.Errorf("%s: %d sessions began", act.method, n)
 			}
 		}
 	})
 }
 
-// Within a second after a tenant is deleted no key of it is left in Redis, T-09.
-func TestTenant_thatIsDeletedLeavesNoKeyInRedis(t *testing.T) {
+// requestsWithCredentials returns a request for each credential of a user and each way to sign in.
+func requestsWithCredentials(s *apitest.Instance, slug string, ada apitest.Account, code string,
+	unfinished *apitest.Browser, callback string) map[string]func() apitest.Answer {
+	return map[string]func() apitest.Answer{
+		"access token": func() apitest.Answer {
+			return s.Call("GET", "/api/v1/users/me", ada.Access, nil)
+		},
+		"refresh token":   func() apitest.Answer { return s.Refresh(ada.Refresh) },
+		"code":            func() apitest.Answer { return s.ExchangeCode(code) },
+		"provider, begun": func() apitest.Answer { return unfinished.Visit(callback) },
+		"provider, beginning": func() apitest.Answer {
+			return s.Browser().Visit(apitest.AuthorizePath + "?tenant=" + slug)
+		},
+		"password": func() apitest.Answer {
+			return s.Call("POST", "/api/v1/auth/login", "",
+				map[string]string{"tenant": slug, "email": ada.Email, "password": apitest.OwnerPassword})
+		},
+		"registration": func() apitest.Answer {
+			return s.Call("POST", "/api/v1/auth/register", "",
+				map[string]string{"tenant": slug, "email": "new@ending.test",
+					"password": apitest.OwnerPassword})
+		},
+	}
+}
+
+// Within a second after the deletion of a tenant, Redis has no key of it (T-09).
+func TestDelete_leavesNoKeyInRedis(t *testing.T) {
 	t.Parallel()
 	redis := cachetest.Start(t)
 	opts := dbtest.Postgres(t)
-	sharing := func(c *config.Config) { c.RedisURL, c.SessionsPerUser = redis.URL, 10_000 }
-	s, second := apitest.Start(t, opts, sharing), apitest.Start(t, opts, sharing)
+	withRedis := func(c *config.Config) { c.RedisURL, c.SessionsPerUser = redis.URL, 10_000 }
+	s, second := apitest.Start(t, opts, withRedis), apitest.Start(t, opts, withRedis)
 	keys := func() []string { return redis.Client.Keys(t.Context(), "*").Val() }
-	// shared calls an operation with ever new sessions until so many keys more are there.
+	// shared sends requests with new sessions until Redis has the number of further keys.
 	shared := func(more int, signIn func() string) (access []string) {
 		before := len(keys())
 		for began := time.Now(); len(keys()) < before+more; {
@@ -166,7 +173,7 @@ func TestTenant_thatIsDeletedLeavesNoKeyInRedis(t *testing.T) {
 			access = append(access, signIn())
 			s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", access[len(access)-1], nil))
 		}
-		time.Sleep(time.Second) // the last value is published as well
+		time.Sleep(time.Second) // until the last values are published
 		return access
 	}
 	roots := shared(5, func() string { access, _ := s.Login(); return access })
@@ -179,7 +186,7 @@ func TestTenant_thatIsDeletedLeavesNoKeyInRedis(t *testing.T) {
 	for _, access := range append(sessions, ada.Access) {
 		for second.Call("GET", "/api/v1/users/me", access, nil).Status != http.StatusUnauthorized {
 			if time.Since(deleted) > time.Second {
-				t.Fatal("a session of the deleted tenant counts")
+				t.Fatal("a session of the deleted tenant is accepted")
 			}
 		}
 	}
@@ -191,8 +198,8 @@ func TestTenant_thatIsDeletedLeavesNoKeyInRedis(t *testing.T) {
 			t.Fatalf("%d keys are left: %q", len(left()), left())
 		}
 	}
-	time.Sleep(time.Second) // no instance publishes a value again
+	time.Sleep(time.Second) // no instance may create one again
 	if n := len(left()); n > 0 {
-		t.Errorf("%d keys are there again: %q", n, left())
+		t.Errorf("%d keys were created again: %q", n, left())
 	}
 }

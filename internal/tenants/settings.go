@@ -8,17 +8,16 @@ import (
 	"tenantry/internal/problem"
 )
 
-// leastTTL is the shortest lifetime that a tenant may set, so that clients do not refresh without
-// end.
-const leastTTL = time.Minute
+// minTTL is the shortest lifetime that a tenant may set. It bounds the rate of refreshes.
+const minTTL = time.Minute
 
-// Change is what may be changed of a tenant; nil leaves a field as it is.
+// Change is a change of a tenant. A nil field is unchanged.
 type Change struct {
 	Name     *string
 	Settings SettingsChange
 }
 
-// SettingsChange is what may be changed of the settings; nil leaves a field as it is.
+// SettingsChange is a change of the settings. A nil field is unchanged.
 type SettingsChange struct {
 	Registration *settings.Registration
 	// Lifetimes are in seconds.
@@ -27,8 +26,8 @@ type SettingsChange struct {
 	LinkByEmail                                                        *bool
 }
 
-// of returns the settings with the change.
-func (c SettingsChange) of(s settings.Tenant) settings.Tenant {
+// apply returns the settings with the change.
+func (c SettingsChange) apply(s settings.Tenant) settings.Tenant {
 	set(&s.Registration, c.Registration)
 	set(&s.PasswordMinLength, c.PasswordMinLength)
 	set(&s.AccessTokenTTL, c.AccessTokenTTL)
@@ -45,8 +44,8 @@ func set[T any](field, value *T) {
 	}
 }
 
-// check refuses with 422 what is changed to something that the server does not allow. What was
-// stored before the server's bounds were lowered is no reason to refuse another change.
+// check refuses changed settings that the server does not allow, with 422. It ignores unchanged
+// settings: they may date from before the server's limits were lowered.
 func (t *Tenants) check(c SettingsChange, changed settings.Tenant) error {
 	var wrong []problem.Field
 	refuse := func(member, detail string) {
@@ -55,13 +54,13 @@ func (t *Tenants) check(c SettingsChange, changed settings.Tenant) error {
 	for _, ttl := range []struct {
 		name    string
 		seconds *int
-		longest time.Duration
+		limit   time.Duration
 	}{
 		{"access_token_ttl", c.AccessTokenTTL, t.opts.Lifetimes.AccessToken},
 		{"refresh_token_ttl", c.RefreshTokenTTL, t.opts.Lifetimes.RefreshToken},
 		{"refresh_idle_ttl", c.RefreshIdleTTL, t.opts.Lifetimes.RefreshIdle},
 	} {
-		least, most := int(min(leastTTL, ttl.longest).Seconds()), int(ttl.longest.Seconds())
+		least, most := int(min(minTTL, ttl.limit).Seconds()), int(ttl.limit.Seconds())
 		if ttl.seconds != nil && (*ttl.seconds < least || *ttl.seconds > most) {
 			refuse(ttl.name, fmt.Sprintf("must be from %d to %d", least, most))
 		}
@@ -73,14 +72,14 @@ func (t *Tenants) check(c SettingsChange, changed settings.Tenant) error {
 			}
 		}
 	}
-	hold := t.opts.Lifetimes.In(changed)
-	switch shortest := min(hold.RefreshIdle, hold.RefreshToken); {
-	case len(wrong) > 0 || hold.AccessToken <= shortest:
+	effective := t.opts.Lifetimes.In(changed)
+	switch shortest := min(effective.RefreshIdle, effective.RefreshToken); {
+	case len(wrong) > 0 || effective.AccessToken <= shortest:
 	case c.AccessTokenTTL != nil:
 		refuse("access_token_ttl", "must not be longer than a session may last")
-	case c.RefreshIdleTTL != nil && hold.RefreshIdle < hold.AccessToken:
+	case c.RefreshIdleTTL != nil && effective.RefreshIdle < effective.AccessToken:
 		refuse("refresh_idle_ttl", "must not be shorter than access_token_ttl")
-	case c.RefreshTokenTTL != nil && hold.RefreshToken < hold.AccessToken:
+	case c.RefreshTokenTTL != nil && effective.RefreshToken < effective.AccessToken:
 		refuse("refresh_token_ttl", "must not be shorter than access_token_ttl")
 	}
 	if len(wrong) > 0 {

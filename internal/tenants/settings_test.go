@@ -15,7 +15,7 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// patchSettings changes those of the caller's tenant and returns what holds then.
+// patchSettings changes the settings of the caller's tenant and returns the effective settings.
 func patchSettings(s *apitest.Instance, access, change string) api.TenantSettings {
 	s.Helper()
 	var changed api.Tenant
@@ -26,7 +26,7 @@ func patchSettings(s *apitest.Instance, access, change string) api.TenantSetting
 	return changed.Settings
 }
 
-func TestTenant_shortens_lifetimes_for_itself_alone(t *testing.T) {
+func TestSettings_lifetimesApplyToOneTenant(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		var passed atomic.Int64
@@ -36,7 +36,7 @@ func TestTenant_shortens_lifetimes_for_itself_alone(t *testing.T) {
 		s := apitest.StartAt(t, opts, now)
 		s.CreateTenant("brief")
 		ours, theirs := s.CreateUser("brief", "ada@brief.test", "owner"), s.SignIn("acme", s.Owner())
-		refreshed := func(p *apitest.Account) (lives int) {
+		refreshed := func(p *apitest.Account) (expiresIn int) {
 			t.Helper()
 			var tokens api.Tokens
 			if err := json.Unmarshal(s.Expect(http.StatusOK, s.Refresh(p.Refresh)).Body, &tokens); err != nil {
@@ -55,7 +55,7 @@ func TestTenant_shortens_lifetimes_for_itself_alone(t *testing.T) {
 			t.Errorf("another tenant has %+v", own)
 		}
 		if ours, theirs := refreshed(&ours), refreshed(&theirs); ours != 120 || theirs != 900 {
-			t.Errorf("access tokens live %d s and %d s", ours, theirs)
+			t.Errorf("access tokens expire in %d s and %d s", ours, theirs)
 		}
 
 		again := s.SignIn("brief", ours.User)
@@ -63,18 +63,18 @@ func TestTenant_shortens_lifetimes_for_itself_alone(t *testing.T) {
 			t.Errorf("a session ends in %s", ends)
 		}
 		pass(2 * time.Minute)
-		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", again.Access, nil)) // by the leeway
+		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", again.Access, nil)) // within the leeway
 		pass(time.Minute)
 		s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", again.Access, nil))
 
-		// Idle: the session that began before the change as well as the one after it.
+		// Idle timeout of the sessions that began before and after the change.
 		refreshed(&again)
 		pass(time.Hour)
 		s.Expect(http.StatusUnauthorized, s.Refresh(again.Refresh))
 		s.Expect(http.StatusUnauthorized, s.Refresh(ours.Refresh))
 		refreshed(&theirs)
 
-		// At most: refreshed again and again.
+		// Maximum lifetime of a session that is refreshed.
 		kept := s.SignIn("brief", ours.User)
 		for range 3 {
 			pass(39 * time.Minute)
@@ -85,7 +85,7 @@ func TestTenant_shortens_lifetimes_for_itself_alone(t *testing.T) {
 	})
 }
 
-func TestTenant_settings_that_the_server_does_not_allow_change_nothing(t *testing.T) {
+func TestSettings_invalidChangeNothing(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
@@ -122,12 +122,12 @@ func TestTenant_settings_that_the_server_does_not_allow_change_nothing(t *testin
 		if a.Field(t, "name") == "Other" {
 			t.Errorf("changed to %s", a.Body)
 		}
-		if hold := patchSettings(s, access, `{}`); !slices.Equal(*hold.RedirectUris,
-			[]string{kept, "com.example.app:/done"}) || *hold.AccessTokenTTL != 900 {
-			t.Errorf("changed to %+v", hold)
+		if effective := patchSettings(s, access, `{}`); !slices.Equal(*effective.RedirectUris,
+			[]string{kept, "com.example.app:/done"}) || *effective.AccessTokenTTL != 900 {
+			t.Errorf("changed to %+v", effective)
 		}
-		if hold := patchSettings(s, access, `{"redirect_uris":[]}`); len(*hold.RedirectUris) != 0 {
-			t.Errorf("changed to %+v", hold)
+		if effective := patchSettings(s, access, `{"redirect_uris":[]}`); len(*effective.RedirectUris) != 0 {
+			t.Errorf("changed to %+v", effective)
 		}
 	})
 }

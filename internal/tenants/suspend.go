@@ -14,9 +14,8 @@ import (
 	"tenantry/internal/roles"
 )
 
-// SetActive suspends a tenant or lets it go on: 404 if there is no such tenant, 409 for the
-// caller's own, for one whose deletion has begun, and for that of the last superuser who can sign
-// in.
+// SetActive suspends or resumes a tenant: 404 if there is no such tenant, 409 for the caller's own,
+// for one whose deletion has begun, and for that of the last superuser who can sign in.
 func (t *Tenants) SetActive(ctx context.Context, id uuid.UUID, active bool) error {
 	if err := notOwn(ctx, id); err != nil {
 		return err
@@ -42,16 +41,16 @@ func (t *Tenants) SetActive(ctx context.Context, id uuid.UUID, active bool) erro
 	return problem.Conflict("tenant_deleting", "The tenant is being deleted.")
 }
 
-// notOwn keeps superusers from locking themselves out.
+// notOwn refuses the caller's own tenant with 409, so that superusers do not lock themselves out.
 func notOwn(ctx context.Context, id uuid.UUID) error {
 	if p, _ := principal.FromContext(ctx); p.TenantID == id {
-		return problem.Conflict("own_tenant", "This is the tenant that you act in.")
+		return problem.Conflict("own_tenant", "You cannot suspend or delete the tenant of your request.")
 	}
 	return nil
 }
 
-// keepSuperuser refuses, with 409, to suspend the tenant of the last superuser who can sign in. The
-// tenant is suspended in the transaction before.
+// keepSuperuser refuses with 409 to suspend the tenant of the last superuser who can sign in. The
+// transaction must have suspended the tenant.
 func keepSuperuser(ctx context.Context, tx *ent.Client, id uuid.UUID) error {
 	return roles.KeepSuperuser(ctx, tx, func(u *ent.User) bool { return u.TenantID == id })
 }

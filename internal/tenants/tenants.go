@@ -25,8 +25,7 @@ import (
 	"tenantry/internal/sessions"
 )
 
-// reserved slugs are those that a service beside the tenants would want, should slugs become host
-// names.
+// reserved are slugs that other services could need if slugs become host names.
 var reserved = []string{
 	"account", "accounts", "admin", "api", "app", "assets", "auth", "billing", "cdn", "dashboard", "docs", "ftp",
 	"help", "id",
@@ -39,7 +38,8 @@ var reserved = []string{
 // maxName is the longest name of a tenant, in code points.
 const maxName = 200
 
-// Options are what tenants are made and listed with. Who makes none needs none.
+// Options are the dependencies and rules for creating and listing tenants. Other operations need
+// none of them.
 type Options struct {
 	Hasher  *password.Hasher
 	Auth    *auth.Auth
@@ -47,18 +47,18 @@ type Options struct {
 	Cursors page.Cursors
 	// Lifetimes are the server's, which a tenant may shorten.
 	Lifetimes sessions.Lifetimes
-	// Signup says whether anybody may make a tenant.
+	// Signup allows clients without a credential to create a tenant.
 	Signup bool
 }
 
-// Tenants are all tenants. Who may see which is for the contract to say: /tenants is for
-// superusers.
+// Tenants manages all tenants. It does not authorise callers: the contract requires permissions of
+// superusers for /tenants.
 type Tenants struct {
 	client *ent.Client
 	opts   Options
 }
 
-// New returns the tenants of a database.
+// New returns the Tenants of a database.
 func New(client *ent.Client, opts Options) *Tenants { return &Tenants{client, opts} }
 
 // Page is one page of a list.
@@ -68,7 +68,7 @@ type Page struct {
 	Next string
 }
 
-// List returns a page of tenants, the newest first: 400 for a cursor of another list.
+// List returns a page of tenants, newest first: 400 for a cursor of another list.
 func (t *Tenants) List(ctx context.Context, window page.Window) (*Page, error) {
 	const list = "tenants"
 	q := t.client.Tenant.Query().Order(tenant.ByID(sql.OrderDesc())).Limit(window.Limit + 1)
@@ -89,37 +89,37 @@ func (t *Tenants) List(ctx context.Context, window page.Window) (*Page, error) {
 	return &Page{Items: items, Next: next}, nil
 }
 
-// Create makes a tenant with its first owner: 422 for a slug that is reserved and for a name or an
-// account that is not acceptable, 409 for a slug that is taken.
+// Create creates a tenant with its first owner: 422 for a reserved slug and for an invalid name or
+// account, 409 for a slug that is taken.
 func (t *Tenants) Create(ctx context.Context, slug, name string, owner auth.Account) (*ent.Tenant, error) {
 	leave, err := t.opts.Hasher.Admit(ctx, auth.ShareOf(ctx))
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	first, err := unmade(slug, name)
+	unsaved, err := newTenant(slug, name)
 	if err != nil {
 		return nil, err
 	}
-	prepared, err := owner.Prepare(ctx, t.opts.Hasher, first)
+	prepared, err := owner.Prepare(ctx, t.opts.Hasher, unsaved)
 	if err != nil {
 		return nil, problem.Under(err, "/owner")
 	}
 	ctx = ofPlatform(ctx)
-	var made *ent.Tenant
+	var created *ent.Tenant
 	err = database.WithTx(ctx, t.client, func(tx *ent.Client) error {
-		made, _, err = Insert(ctx, tx, first, prepared)
+		created, _, err = Insert(ctx, tx, unsaved, prepared)
 		return err
 	})
-	return made, slugTaken(err)
+	return created, slugTaken(err)
 }
 
-// SignUp makes a tenant and its owner, and signs in: 403 where signing up is closed, 422 and 409 as
-// Create.
+// SignUp creates a tenant and its owner, and signs the owner in: 403 if sign-up is closed, 422 and
+// 409 as for Create.
 func (t *Tenants) SignUp(ctx context.Context, slug, name string, owner auth.Account,
 	from sessions.Origin) (*auth.Result, error) {
 	if !t.opts.Signup {
-		return nil, problem.Forbidden("signup_closed", "Tenants are made by an operator here.")
+		return nil, problem.Forbidden("signup_closed", "Only an operator can create tenants on this server.")
 	}
 	leave, err := t.opts.Hasher.Admit(ctx, password.Share{Network: from.IP, Account: owner.Email})
 	if err != nil {
@@ -129,21 +129,22 @@ func (t *Tenants) SignUp(ctx context.Context, slug, name string, owner auth.Acco
 	if err := t.opts.Limiter.SpendRegistration(ctx, from.IP, ""); err != nil {
 		return nil, err
 	}
-	first, err := unmade(slug, name)
+	unsaved, err := newTenant(slug, name)
 	if err != nil {
 		return nil, problem.Under(err, "/tenant")
 	}
-	result, err := t.opts.Auth.Enroll(ctx, first, owner, from,
+	result, err := t.opts.Auth.Enroll(ctx, unsaved, owner, from,
 		func(tx *ent.Client, prepared *auth.PreparedAccount) (*ent.User, error) {
-			_, made, err := Insert(principal.System(ctx, "sign-up: there is no tenant yet"), tx, first, prepared)
-			return made, err
+			_, created, err := Insert(principal.System(ctx, "sign-up: the tenant does not exist yet"), tx, unsaved,
+				prepared)
+			return created, err
 		})
 	return result, slugTaken(err)
 }
 
-// unmade is a tenant that is to be made: 422 for a slug that is reserved and for a name that is not
-// visible text.
-func unmade(slug, name string) (*ent.Tenant, error) {
+// newTenant returns a tenant to insert: 422 for a reserved slug and for a name that is not visible
+// text.
+func newTenant(slug, name string) (*ent.Tenant, error) {
 	var fields []problem.Field
 	if slices.Contains(reserved, slug) {
 		fields = append(fields, problem.Field{Pointer: "/slug", Detail: "is reserved"})
@@ -158,7 +159,7 @@ func unmade(slug, name string) (*ent.Tenant, error) {
 	return &ent.Tenant{Slug: slug, Name: name}, nil
 }
 
-// checkName returns the form of a tenant's name that is stored.
+// checkName returns a tenant's name in the form in which it is stored.
 func checkName(name string) (string, error) {
 	name, err := names.Text(name)
 	switch {
@@ -171,32 +172,32 @@ func checkName(name string) (string, error) {
 	return name, err
 }
 
-// slugTaken is the error of making a tenant. An owner's address cannot be taken in a tenant that is
-// new.
+// slugTaken returns the error of creating a tenant: 409 for a unique violation. The owner's address
+// cannot be taken in a new tenant.
 func slugTaken(err error) error {
 	if sqlgraph.IsUniqueConstraintError(err) {
-		return problem.Conflict("slug_taken", "There is a tenant of this slug.")
+		return problem.Conflict("slug_taken", "A tenant with this slug exists.")
 	}
 	return err
 }
 
-// Insert stores a tenant with its system roles and its first owner. The context must be the
-// system's.
-func Insert(ctx context.Context, tx *ent.Client, first *ent.Tenant, owner *auth.PreparedAccount) (*ent.Tenant,
-	*ent.User, error) {
-	made, err := tx.Tenant.Create().SetSlug(first.Slug).SetName(first.Name).SetSettings(first.Settings).Save(ctx)
+// Insert stores a tenant with its system roles and its first owner. The context's principal must be
+// the system.
+func Insert(ctx context.Context, tx *ent.Client, t *ent.Tenant, owner *auth.PreparedAccount) (*ent.Tenant, *ent.User,
+	error) {
+	created, err := tx.Tenant.Create().SetSlug(t.Slug).SetName(t.Name).SetSettings(t.Settings).Save(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("create tenant: %w", err)
 	}
-	acting := principal.NewContext(ctx, principal.InTenant(made.ID))
-	if err := roles.CreateSystem(acting, tx); err != nil {
+	ctx = principal.NewContext(ctx, principal.InTenant(created.ID))
+	if err := roles.CreateSystem(ctx, tx); err != nil {
 		return nil, nil, err
 	}
-	created, err := owner.Insert(acting, tx)
+	u, err := owner.Insert(ctx, tx)
 	if err != nil {
 		return nil, nil, err
 	}
-	return made, created, roles.AssignSystem(acting, tx, created.ID, roles.Owner)
+	return created, u, roles.AssignSystem(ctx, tx, u.ID, roles.Owner)
 }
 
 // Get returns a tenant: 404 if there is no such tenant.
@@ -204,21 +205,21 @@ func (t *Tenants) Get(ctx context.Context, id uuid.UUID) (*ent.Tenant, error) {
 	return t.get(ofPlatform(ctx), id)
 }
 
-// Own returns the tenant that the context acts for.
+// Own returns the context's tenant.
 func (t *Tenants) Own(ctx context.Context) (*ent.Tenant, error) {
 	p, _ := principal.FromContext(ctx)
 	return t.get(ctx, p.TenantID)
 }
 
 func (t *Tenants) get(ctx context.Context, id uuid.UUID) (*ent.Tenant, error) {
-	found, err := t.client.Tenant.Get(ctx, id)
+	fetched, err := t.client.Tenant.Get(ctx, id)
 	if ent.IsNotFound(err) {
 		return nil, problem.NotFound()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read tenant: %w", err)
 	}
-	return found, nil
+	return fetched, nil
 }
 
 // Update changes a tenant: 404 if there is no such tenant, 422 for a name or settings that the
@@ -227,15 +228,15 @@ func (t *Tenants) Update(ctx context.Context, id uuid.UUID, change Change) (*ent
 	return t.update(ofPlatform(ctx), id, change)
 }
 
-// UpdateOwn changes the tenant that the context acts for: 422 for a name or settings that the
-// server does not allow.
+// UpdateOwn changes the context's tenant: 422 for a name or settings that the server does not
+// allow.
 func (t *Tenants) UpdateOwn(ctx context.Context, change Change) (*ent.Tenant, error) {
 	p, _ := principal.FromContext(ctx)
 	return t.update(ctx, p.TenantID, change)
 }
 
-// update reads and writes in one transaction: the settings are one value, of which a part is
-// changed.
+// update reads and writes in one transaction: the settings are one column, of which the change
+// replaces a part.
 func (t *Tenants) update(ctx context.Context, id uuid.UUID, change Change) (changed *ent.Tenant, err error) {
 	if change.Name != nil {
 		if _, err := checkName(*change.Name); err != nil {
@@ -245,18 +246,18 @@ func (t *Tenants) update(ctx context.Context, id uuid.UUID, change Change) (chan
 	err = database.WithTx(ctx, t.client, func(tx *ent.Client) error {
 		q := tx.Tenant.Query().Where(tenant.ID(id))
 		q.Modify(database.LockRow)
-		found, err := q.Only(ctx)
+		old, err := q.Only(ctx)
 		if ent.IsNotFound(err) {
 			return problem.NotFound()
 		}
 		if err != nil {
 			return fmt.Errorf("read tenant: %w", err)
 		}
-		changedSettings := change.Settings.of(found.Settings)
-		if err := t.check(change.Settings, changedSettings); err != nil {
+		next := change.Settings.apply(old.Settings)
+		if err := t.check(change.Settings, next); err != nil {
 			return err
 		}
-		update := tx.Tenant.UpdateOne(found).SetSettings(changedSettings).SetNillableName(change.Name)
+		update := tx.Tenant.UpdateOne(old).SetSettings(next).SetNillableName(change.Name)
 		if changed, err = update.Save(ctx); err != nil {
 			return fmt.Errorf("update tenant: %w", err)
 		}
@@ -265,8 +266,8 @@ func (t *Tenants) update(ctx context.Context, id uuid.UUID, change Change) (chan
 	return changed, err
 }
 
-// ofPlatform lifts the tenant filter for a superuser: the permission that the operation demands is
-// theirs alone.
+// ofPlatform removes the tenant filter for a superuser: the operation requires a permission that
+// only superusers have.
 func ofPlatform(ctx context.Context) context.Context {
 	return principal.System(ctx, "superuser: tenants belong to no tenant")
 }

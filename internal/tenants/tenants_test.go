@@ -21,82 +21,30 @@ import (
 	"tenantry/internal/principal"
 )
 
-func TestTenants_are_made_changed_and_deleted(t *testing.T) {
+func TestTenants_createdChangedSuspendedAndDeleted(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		first, second := apitest.Start(t, opts), apitest.Start(t, opts)
 		root, _ := first.Login()
-		create := func(body map[string]any) apitest.Answer { return first.Call("POST", "/api/v1/tenants", root, body) }
-		made := first.Expect(http.StatusCreated, create(apitest.TenantBody("beta")))
-		id := made.Field(t, "id")
-		if !strings.Contains(string(made.Body), `"registration":"closed"`) ||
-			!strings.Contains(string(made.Body), `"password_min_length":15`) {
-			t.Errorf("made %s", made.Body)
-		}
-		first.Expect(http.StatusConflict, create(apitest.TenantBody("beta")))
-		weak := apitest.TenantBody("gamma")
-		weak["owner"] = map[string]any{"email": "no address", "password": "short"}
-		a := first.Expect(http.StatusUnprocessableEntity, create(weak))
-		for _, pointer := range []string{"/owner/email", "/owner/password"} {
-			if !strings.Contains(string(a.Body), `"`+pointer+`"`) {
-				t.Errorf("%s is not named: %s", pointer, a.Body)
-			}
-		}
-		for _, slug := range []string{"admin", "www", "a", "Beta", "-a", "a-", "a_b", strings.Repeat("a", 64), "ä",
-			"a.b"} {
-			if a := create(apitest.TenantBody(slug)); a.Status != http.StatusUnprocessableEntity {
-				t.Errorf("%q: %d", slug, a.Status)
-			}
-		}
-
-		login := func(s *apitest.Instance) apitest.Answer {
-			return s.Call("POST", "/api/v1/auth/login", "",
-				map[string]string{"tenant": "beta", "email": "owner@beta.test", "password": apitest.OwnerPassword})
-		}
-		owner := first.Expect(http.StatusOK, login(first))
+		id := checkCreate(t, first, root)
+		owner := first.Expect(http.StatusOK, loginBeta(first))
 		access, refresh := owner.Field(t, "access_token"), owner.Field(t, "refresh_token")
-		for _, s := range []apitest.Answer{
-			first.Call("GET", "/api/v1/tenants", access, nil), first.Call("GET", "/api/v1/tenants/"+id, access, nil),
-			first.Call("PATCH", "/api/v1/tenants/"+id, access, map[string]any{"name": "Mine"}),
-			first.Call("DELETE", "/api/v1/tenants/"+id, access, nil),
-			first.Call("POST", "/api/v1/tenants/"+id+"/suspend", access, nil),
-			first.Call("POST", "/api/v1/tenants", access, apitest.TenantBody("delta")),
-		} {
-			first.Expect(http.StatusForbidden, s)
-		}
-		a = first.Expect(http.StatusOK, first.Call("PATCH", "/api/v1/tenant", access,
-			map[string]any{"name": "Cafe\u0301", "settings": map[string]any{"registration": "open"}}))
-		if a.Field(t, "name") != "Caf\u00e9" || !strings.Contains(string(a.Body), `"registration":"open"`) {
-			t.Errorf("changed to %s", a.Body)
-		}
-		a = first.Expect(http.StatusOK, first.Call("PATCH", "/api/v1/tenants/"+id, root,
-			map[string]any{"settings": map[string]any{"password_min_length": 20}}))
-		if !strings.Contains(string(a.Body), `"registration":"open"`) ||
-			!strings.Contains(string(a.Body), `"password_min_length":20`) {
-			t.Errorf("changed to %s", a.Body)
-		}
-		for _, settings := range []map[string]any{{"password_min_length": 7}, {"password_min_length": 65},
-			{"registration": "ajar"}, {"is_active": true}} {
-			first.Expect(http.StatusUnprocessableEntity, first.Call("PATCH", "/api/v1/tenant", access,
-				map[string]any{"settings": settings}))
-		}
-
+		checkChange(t, first, root, access, id)
 		first.Expect(http.StatusNoContent, first.Call("POST", "/api/v1/tenants/"+id+"/suspend", root, nil))
 		second.CatchUp()
 		for _, refused := range []apitest.Answer{second.Call("GET", "/api/v1/users/me", access, nil),
-			second.Refresh(refresh), login(second)} {
+			second.Refresh(refresh), loginBeta(second)} {
 			second.Expect(http.StatusUnauthorized, refused)
 		}
 		first.Expect(http.StatusNoContent, first.Call("POST", "/api/v1/tenants/"+id+"/resume", root, nil))
 		second.CatchUp()
 		second.Expect(http.StatusOK, second.Call("GET", "/api/v1/users/me", access, nil))
 		second.Expect(http.StatusOK, second.Refresh(refresh))
-
 		own := first.Owner().TenantID.String()
 		for _, a := range []apitest.Answer{first.Call("DELETE", "/api/v1/tenants/"+own, root, nil),
 			first.Call("POST", "/api/v1/tenants/"+own+"/suspend", root, nil)} {
 			if a.Status != http.StatusConflict || a.Field(t, "code") != "own_tenant" {
-				t.Errorf("one's own tenant: %d %s", a.Status, a.Body)
+				t.Errorf("the caller's own tenant: %d %s", a.Status, a.Body)
 			}
 		}
 		for _, method := range []string{"GET", "DELETE"} {
@@ -105,27 +53,91 @@ func TestTenants_are_made_changed_and_deleted(t *testing.T) {
 	})
 }
 
-// A tenant that is deleted leaves nothing behind, in any table.
-func TestTenant_that_is_deleted_leaves_no_row(t *testing.T) {
+// loginBeta signs in the owner of the tenant that checkCreate creates.
+func loginBeta(s *apitest.Instance) apitest.Answer {
+	s.Helper()
+	return s.Call("POST", "/api/v1/auth/login", "",
+		map[string]string{"tenant": "beta", "email": "owner@beta.test", "password": apitest.OwnerPassword})
+}
+
+// checkCreate creates a tenant and returns its ID.
+func checkCreate(t *testing.T, s *apitest.Instance, root string) (id string) {
+	t.Helper()
+	create := func(body map[string]any) apitest.Answer { return s.Call("POST", "/api/v1/tenants", root, body) }
+	created := s.Expect(http.StatusCreated, create(apitest.TenantBody("beta")))
+	id = created.Field(t, "id")
+	if !strings.Contains(string(created.Body), `"registration":"closed"`) ||
+		!strings.Contains(string(created.Body), `"password_min_length":15`) {
+		t.Errorf("created %s", created.Body)
+	}
+	s.Expect(http.StatusConflict, create(apitest.TenantBody("beta")))
+	weak := apitest.TenantBody("gamma")
+	weak["owner"] = map[string]any{"email": "no address", "password": "short"}
+	a := s.Expect(http.StatusUnprocessableEntity, create(weak))
+	for _, pointer := range []string{"/owner/email", "/owner/password"} {
+		if !strings.Contains(string(a.Body), `"`+pointer+`"`) {
+			t.Errorf("%s is not named: %s", pointer, a.Body)
+		}
+	}
+	for _, slug := range []string{"admin", "www", "a", "Beta", "-a", "a-", "a_b", strings.Repeat("a", 64), "ä",
+		"a.b"} {
+		if a := create(apitest.TenantBody(slug)); a.Status != http.StatusUnprocessableEntity {
+			t.Errorf("%q: %d", slug, a.Status)
+		}
+	}
+	return id
+}
+
+func checkChange(t *testing.T, s *apitest.Instance, root, access, id string) {
+	t.Helper()
+	for _, refused := range []apitest.Answer{
+		s.Call("GET", "/api/v1/tenants", access, nil), s.Call("GET", "/api/v1/tenants/"+id, access, nil),
+		s.Call("PATCH", "/api/v1/tenants/"+id, access, map[string]any{"name": "Mine"}),
+		s.Call("DELETE", "/api/v1/tenants/"+id, access, nil),
+		s.Call("POST", "/api/v1/tenants/"+id+"/suspend", access, nil),
+		s.Call("POST", "/api/v1/tenants", access, apitest.TenantBody("delta")),
+	} {
+		s.Expect(http.StatusForbidden, refused)
+	}
+	a := s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/tenant", access,
+		map[string]any{"name": "Cafe\u0301", "settings": map[string]any{"registration": "open"}}))
+	if a.Field(t, "name") != "Caf\u00e9" || !strings.Contains(string(a.Body), `"registration":"open"`) {
+		t.Errorf("changed to %s", a.Body)
+	}
+	a = s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/tenants/"+id, root,
+		map[string]any{"settings": map[string]any{"password_min_length": 20}}))
+	if !strings.Contains(string(a.Body), `"registration":"open"`) ||
+		!strings.Contains(string(a.Body), `"password_min_length":20`) {
+		t.Errorf("changed to %s", a.Body)
+	}
+	for _, settings := range []map[string]any{{"password_min_length": 7}, {"password_min_length": 65},
+		{"registration": "ajar"}, {"is_active": true}} {
+		s.Expect(http.StatusUnprocessableEntity, s.Call("PATCH", "/api/v1/tenant", access,
+			map[string]any{"settings": settings}))
+	}
+}
+
+// Deleting a tenant deletes its rows in every table.
+func TestDelete_leavesNoRowOfTenant(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
 		root, _ := s.Login()
 		if _, err := demo.Fill(t.Context(), s.DB,
-			demo.Options{Tenants: 1, Users: 1_100, Now: time.Now()}); err != nil { // more than one statement deletes
+			demo.Options{Tenants: 1, Users: 1_100, Now: time.Now()}); err != nil { // more than one batch
 			t.Fatal(err)
 		}
 		owner := s.CreateUser("demo-1", "owner@doomed.test", "owner")
 		s.Populate(owner, "doomed.test")
 		s.CreateRole(owner.Access, "custom", "users:read")
-		inside := principal.NewContext(t.Context(), principal.InTenant(owner.TenantID))
+		inTenant := principal.NewContext(t.Context(), principal.InTenant(owner.TenantID))
 		secret := func() []byte { return []byte(rand.Text() + rand.Text())[:32] }
-		s.DB.Client.OAuthProvider.Create().SetName("p").SetKind("oidc").SetLabel("P").SetClientID("id").ExecX(inside)
+		s.DB.Client.OAuthProvider.Create().SetName("p").SetKind("oidc").SetLabel("P").SetClientID("id").ExecX(inTenant)
 		s.DB.Client.OAuthState.Create().SetUserID(owner.ID).SetProvider("p").SetStateHash(secret()).
 			SetCodeVerifier(rand.Text() + rand.Text()).SetNonce(rand.Text()).
-			SetBrowserHash(secret()).SetExpiresAt(time.Now().Add(time.Hour)).ExecX(inside)
+			SetBrowserHash(secret()).SetExpiresAt(time.Now().Add(time.Hour)).ExecX(inTenant)
 		s.DB.Client.OneTimeToken.Create().SetUserID(owner.ID).SetPurpose("invitation").SetTokenHash(secret()).
-			SetExpiresAt(time.Now().Add(time.Hour)).ExecX(inside)
+			SetExpiresAt(time.Now().Add(time.Hour)).ExecX(inTenant)
 		rows := func(least int) (n int) {
 			t.Helper()
 			for _, table := range migrate.Tables {
@@ -136,16 +148,16 @@ func TestTenant_that_is_deleted_leaves_no_row(t *testing.T) {
 				case !slices.ContainsFunc(table.Columns, func(c *schema.Column) bool { return c.Name == column }):
 					continue
 				}
-				var found int
+				var rowsOfTable int
 				query := fmt.Sprintf("SELECT count(*) FROM %s WHERE CAST(%s AS text) = '%s'", table.Name, column,
 					owner.TenantID)
-				if err := s.DB.SQL.QueryRowContext(t.Context(), query).Scan(&found); err != nil {
+				if err := s.DB.SQL.QueryRowContext(t.Context(), query).Scan(&rowsOfTable); err != nil {
 					t.Fatal(err)
 				}
-				if found < least {
-					t.Errorf("%s has %d rows of the tenant", table.Name, found)
+				if rowsOfTable < least {
+					t.Errorf("%s has %d rows of the tenant", table.Name, rowsOfTable)
 				}
-				n += found
+				n += rowsOfTable
 			}
 			return n
 		}
@@ -161,9 +173,9 @@ func TestTenant_that_is_deleted_leaves_no_row(t *testing.T) {
 	})
 }
 
-// A deletion that was cut off goes on when it is asked for again, and there is no way back: a part
-// may be gone, owners first.
-func TestTenant_whose_deletion_was_cut_off_can_only_be_deleted(t *testing.T) {
+// An interrupted deletion continues with the next request. The tenant cannot be resumed, since some
+// of its users may be deleted already.
+func TestDelete_interruptedAllowsOnlyDeletion(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
@@ -184,7 +196,7 @@ func TestTenant_whose_deletion_was_cut_off_can_only_be_deleted(t *testing.T) {
 	})
 }
 
-func TestSign_up_makes_a_tenant_and_its_owner(t *testing.T) {
+func TestSignUp_createsTenantWithOwner(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		closed, open := apitest.Start(t, opts), apitest.Start(t, opts, func(c *config.Config) {
@@ -201,7 +213,7 @@ func TestSign_up_makes_a_tenant_and_its_owner(t *testing.T) {
 		access := a.Field(t, "access_token")
 		if a := open.Expect(http.StatusOK, open.Call("GET", "/api/v1/tenant", access, nil)); a.Field(t,
 			"slug") != "beta" {
-			t.Errorf("made %s", a.Body)
+			t.Errorf("created %s", a.Body)
 		}
 		open.Expect(http.StatusOK, open.Call("GET", "/api/v1/users", access, nil))
 		open.Expect(http.StatusForbidden, open.Call("GET", "/api/v1/tenants", access, nil))
@@ -219,9 +231,9 @@ func TestSign_up_makes_a_tenant_and_its_owner(t *testing.T) {
 	})
 }
 
-// A superuser acts elsewhere only by saying so, and it is logged. Nobody else does, whatever they
-// say (ASVS 8.4.1).
-func TestSuperuser_acts_in_another_tenant_by_name(t *testing.T) {
+// A superuser acts in another tenant only with the parameter tenant, and each act is logged. Other
+// users are refused (ASVS 8.4.1).
+func TestSuperuser_actsInTenantOfParameter(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
@@ -246,7 +258,7 @@ func TestSuperuser_acts_in_another_tenant_by_name(t *testing.T) {
 			t.Errorf("read %s", a.Body)
 		}
 		if lines := s.Events("superuser_act"); len(lines) == 0 || lines[0]["tenant_id"] != stranger.TenantID.String() {
-			t.Errorf("it is not in the log: %v", lines)
+			t.Errorf("the log has no event: %v", lines)
 		}
 
 		s.Expect(http.StatusNotFound, s.Call("GET", path+"?tenant=unknown", root.Access, nil))
@@ -258,7 +270,7 @@ func TestSuperuser_acts_in_another_tenant_by_name(t *testing.T) {
 	})
 }
 
-func TestTenants_are_listed_in_pages(t *testing.T) {
+func TestTenants_listedInPages(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
@@ -270,7 +282,7 @@ func TestTenants_are_listed_in_pages(t *testing.T) {
 		for next := "/api/v1/tenants?limit=2"; next != ""; {
 			a := s.Expect(http.StatusOK, s.Call("GET", next, root, nil))
 			for part := range strings.SplitSeq(string(a.Body), `"slug":"`) {
-				if slug, _, found := strings.Cut(part, `"`); found && !strings.Contains(slug, "{") {
+				if slug, _, ok := strings.Cut(part, `"`); ok && !strings.Contains(slug, "{") {
 					slugs = append(slugs, slug)
 				}
 			}

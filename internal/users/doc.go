@@ -1,4 +1,4 @@
-// Package users is people in a tenant: reading, listing, making and changing them.
+// Package users manages the users of a tenant: it reads, lists, creates, changes and deletes them.
 //
-// It does not know how they sign in; who is signed in comes from auth.
+// It does not know how users sign in. Package sessions authenticates the caller.
 package users

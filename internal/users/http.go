@@ -15,8 +15,8 @@ import (
 // HTTP serves the operations of this package.
 type HTTP struct{ *Users }
 
-// GetMe answers GET /api/v1/users/me. The projection that authorised the request has everything but
-// related objects, which are read only if they are asked for.
+// GetMe answers GET /api/v1/users/me. The projection that authorised the request has all members
+// except related objects, which are read only on request.
 func (h HTTP) GetMe(ctx context.Context, r api.GetMeRequestObject) (api.GetMeResponseObject, error) {
 	me, err := sessions.FromContext(ctx)
 	if err != nil {
@@ -81,11 +81,11 @@ func (h HTTP) CreateUser(ctx context.Context, r api.CreateUserRequestObject) (ap
 
 // GetUser answers GET /api/v1/users/{id}.
 func (h HTTP) GetUser(ctx context.Context, r api.GetUserRequestObject) (api.GetUserResponseObject, error) {
-	var asked edges
+	var included edges
 	if r.Params.Include != nil {
-		asked = related(*r.Params.Include)
+		included = related(*r.Params.Include)
 	}
-	u, err := h.withRelated(ctx, r.ID, asked)
+	u, err := h.withRelated(ctx, r.ID, included)
 	if err != nil {
 		return nil, err
 	}
@@ -133,19 +133,19 @@ func (h HTTP) EndUserSessions(ctx context.Context,
 	return api.EndUserSessions204Response{}, nil
 }
 
-// edges are the related objects that a client asked for.
+// edges are the related objects that a client requested.
 type edges struct{ roles, tenant bool }
 
-func related(names []api.Related) (asked edges) {
+func related(names []api.Related) (included edges) {
 	for _, name := range names {
 		switch name {
 		case api.RelatedRoles:
-			asked.roles = true
+			included.roles = true
 		case api.RelatedTenant:
-			asked.tenant = true
+			included.tenant = true
 		}
 	}
-	return asked
+	return included
 }
 
 func (e edges) load(q *ent.UserQuery) {
@@ -157,7 +157,7 @@ func (e edges) load(q *ent.UserQuery) {
 	}
 }
 
-// withEdges shows a user with the edges that were loaded.
+// withEdges returns the response of a user with the loaded edges.
 func withEdges(u *ent.User) api.User {
 	answer := sessions.UserResponse(u)
 	if loaded, err := u.Edges.RolesOrErr(); err == nil {

@@ -25,14 +25,14 @@ import (
 	"tenantry/internal/problem"
 )
 
-// Filter says which users are meant; what is nil does not matter.
+// Filter selects users. A nil field selects all.
 type Filter struct {
 	IsActive *bool
-	// Role is the name of a role that they have.
+	// Role is the name of a role of the users.
 	Role *string
 	// Email is the address, in any spelling of its canonical form.
 	Email *string
-	// Query is how the address or the full name begins.
+	// Query is a case-insensitive prefix of the address or the full name.
 	Query *string
 }
 
@@ -41,29 +41,29 @@ type Page struct {
 	Items []*ent.User
 	// Next is the cursor of the next page, "" on the last.
 	Next string
-	// Total is how many there are on all pages, if it was asked for.
+	// Total is the number of users on all pages, if Window.Total is set.
 	Total *int
 }
 
-// Window says which page is meant, and whether all are to be counted.
+// Window selects a page, and whether to count the users on all pages.
 type Window struct {
 	page.Window
 	Total bool
 }
 
-// List returns a page of users, the newest first, in one statement and one more for roles: 400 for
-// a cursor of another list, and for a filter that no user can match.
+// List returns a page of users, newest first, with one statement and one more for roles: 400 for a
+// cursor of another list, and for a filter that no user can match.
 func (u *Users) List(ctx context.Context, filter Filter, window Window, related edges) (*Page, error) {
 	p, _ := principal.FromContext(ctx)
 	if err := filter.check(); err != nil {
 		return nil, err
 	}
-	wanted := filter.predicates(p.TenantID)
+	predicates := filter.predicates(p.TenantID)
 	list, err := filter.name(p.TenantID)
 	if err != nil {
 		return nil, err
 	}
-	q := u.client.User.Query().Where(wanted...).Order(user.ByID(sql.OrderDesc())).Limit(window.Limit + 1)
+	q := u.client.User.Query().Where(predicates...).Order(user.ByID(sql.OrderDesc())).Limit(window.Limit + 1)
 	if window.Cursor != "" {
 		after, err := u.cursors.Decode(list, window.Cursor)
 		if err != nil {
@@ -76,10 +76,10 @@ func (u *Users) List(ctx context.Context, filter Filter, window Window, related 
 	}
 	related.load(q)
 	if window.Total {
-		q.Modify(func(s *sql.Selector) { s.AppendSelectExprAs(counting(s.Dialect(), wanted), "total") })
+		q.Modify(func(s *sql.Selector) { s.AppendSelectExprAs(count(s.Dialect(), predicates), "total") })
 	}
 	if filter.Role != nil || filter.Query != nil {
-		ctx = database.ReplanEachTime(ctx) // how many have a role, or a name, differs more than tenants do
+		ctx = database.ReplanEachTime(ctx) // selectivity varies more by role and name than by tenant
 	}
 	items, err := q.All(ctx)
 	if err != nil {
@@ -87,7 +87,7 @@ func (u *Users) List(ctx context.Context, filter Filter, window Window, related 
 	}
 	listed := &Page{}
 	if window.Total {
-		if listed.Total, err = u.total(ctx, items, wanted, window.Cursor != ""); err != nil {
+		if listed.Total, err = u.total(ctx, items, predicates, window.Cursor != ""); err != nil {
 			return nil, fmt.Errorf("count users: %w", err)
 		}
 	}
@@ -97,8 +97,8 @@ func (u *Users) List(ctx context.Context, filter Filter, window Window, related 
 	return listed, nil
 }
 
-// check refuses with 400 a filter that no user can match. The usual cause is a plus sign: in a
-// query it means a space (URL Standard §5.1).
+// check refuses a filter that no user can match, with 400. The usual cause is a plus sign, which
+// means a space in a query (URL Standard §5.1).
 func (f Filter) check() error {
 	const plus = ": in a query + means a space, and %2B is a plus sign"
 	if f.Email != nil {
@@ -116,41 +116,41 @@ func (f Filter) check() error {
 	return nil
 }
 
-// name tells the list of a tenant with this filter from every other list.
+// name identifies the list of a tenant with this filter.
 func (f Filter) name(tenant uuid.UUID) (string, error) {
 	filter, err := json.Marshal(f)
 	return "users " + tenant.String() + " " + string(filter), err
 }
 
-// predicates name the tenant as well: the count is a query of its own, which no policy confines.
+// predicates include the tenant: no privacy policy applies to the query that counts.
 func (f Filter) predicates(tenant uuid.UUID) []predicate.User {
-	wanted := []predicate.User{user.TenantID(tenant)}
+	all := []predicate.User{user.TenantID(tenant)}
 	if f.IsActive != nil {
-		wanted = append(wanted, user.IsActive(*f.IsActive))
+		all = append(all, user.IsActive(*f.IsActive))
 	}
 	if f.Email != nil {
 		canonical, err := auth.CanonicalEmail(*f.Email)
 		if err != nil { // see check
 			canonical = ""
 		}
-		wanted = append(wanted, user.Email(canonical))
+		all = append(all, user.Email(canonical))
 	}
 	if f.Role != nil {
-		wanted = append(wanted, holding(tenant, norm.NFC.String(*f.Role)))
+		all = append(all, hasRole(tenant, norm.NFC.String(*f.Role)))
 	}
 	if f.Query != nil {
 		folded := cases.Fold().String(norm.NFC.String(*f.Query))
-		wanted = append(wanted, user.Or(begins(user.FieldEmail, folded), begins(user.FieldFullNameFolded, folded)))
+		all = append(all, user.Or(hasPrefix(user.FieldEmail, folded), hasPrefix(user.FieldFullNameFolded, folded)))
 	}
-	return wanted
+	return all
 }
 
-// assigned are the roles that users have.
+// assigned is the table of role assignments.
 func assigned() *sql.SelectTable { return sql.Table(roleassignment.Table).As("ra") }
 
-// holding means the users with a role of a tenant, in the order of the index that starts with the
-// role: a page costs the same whether few have it or everybody.
-func holding(tenant uuid.UUID, name string) predicate.User {
+// hasRole selects the users with a role of a tenant, in the order of the index that starts with the
+// role, so that the cost of a page does not depend on the number of users with the role.
+func hasRole(tenant uuid.UUID, name string) predicate.User {
 	return func(s *sql.Selector) {
 		named := sql.Table(role.Table)
 		id := sql.Dialect(s.Dialect()).Select(named.C(role.FieldID)).From(named).
@@ -163,14 +163,14 @@ func holding(tenant uuid.UUID, name string) predicate.User {
 	}
 }
 
-// assignedBefore says again what IDLT says, of the table whose index is walked.
+// assignedBefore is IDLT for the table whose index is scanned.
 func assignedBefore(id uuid.UUID) predicate.User {
 	return func(s *sql.Selector) { s.Where(sql.LT(assigned().C(roleassignment.FieldUserID), id)) }
 }
 
-// begins means the users whose column begins with a text. It compares bytes, as the index does:
-// LIKE would not go by an index on SQLite, nor for a plan that is made before the text is known.
-func begins(column, text string) predicate.User {
+// hasPrefix selects the users whose column has a prefix. It compares bytes, as the index does: LIKE
+// would not use an index on SQLite, nor in a plan that is independent of the prefix.
+func hasPrefix(column, text string) predicate.User {
 	const last = "\U0010ffff"
 	return func(s *sql.Selector) {
 		from, to := ">=", "<"
@@ -184,24 +184,25 @@ func begins(column, text string) predicate.User {
 	}
 }
 
-// counting is the number of users as an expression: `count(*) OVER ()` would read every row before
-// the first is answered.
-func counting(name string, wanted []predicate.User) sql.Querier {
+// count returns a subquery that counts users: `count(*) OVER ()` would read every row before the
+// first is returned.
+func count(name string, predicates []predicate.User) sql.Querier {
 	users := sql.Dialect(name).Select(sql.Count("*")).From(sql.Table(user.Table))
-	for _, p := range wanted {
+	for _, p := range predicates {
 		p(users)
 	}
 	return users
 }
 
-// total reads the number that came with the first item. A page after the last item, all of which
-// were deleted since its cursor was made, has none to bring it.
-func (u *Users) total(ctx context.Context, items []*ent.User, wanted []predicate.User, later bool) (*int, error) {
+// total returns the count that the first item carries. An empty page after the first one, whose
+// users were deleted since its cursor was created, requires a query.
+func (u *Users) total(ctx context.Context, items []*ent.User, predicates []predicate.User, later bool) (*int,
+	error) {
 	if len(items) == 0 {
 		n := 0
 		var err error
 		if later {
-			n, err = u.client.User.Query().Where(wanted...).Count(ctx)
+			n, err = u.client.User.Query().Where(predicates...).Count(ctx)
 		}
 		return &n, err
 	}

@@ -13,8 +13,8 @@ import (
 	"tenantry/internal/demo"
 )
 
-// BenchmarkListUsers pages through the largest tenant, on Postgres. Beside the time of the whole
-// handler it reports that of the list's statements and the projection's, which every request needs.
+// BenchmarkListUsers pages through the largest tenant, on Postgres. It reports the time of the
+// handler, and the time of the statements of the list and the projection.
 func BenchmarkListUsers(b *testing.B) {
 	size := demo.Options{Tenants: 300, Users: 30_000, Now: time.Now()}
 	deep := 100
@@ -22,21 +22,21 @@ func BenchmarkListUsers(b *testing.B) {
 		size.Tenants, size.Users, deep = 10_000, 1_000_000, 1_000
 	}
 	s := apitest.Start(b, dbtest.Postgres(b))
-	made, err := demo.Fill(b.Context(), s.DB, size)
+	filled, err := demo.Fill(b.Context(), s.DB, size)
 	if err != nil {
 		b.Fatal(err)
 	}
-	owner := s.CreateUser(made.Largest, "second@demo.test", "owner")
+	owner := s.CreateUser(filled.Largest, "second@demo.test", "owner")
 	next := ""
 	for range deep - 1 {
 		_, page, a := s.ListUsers(owner.Access, next)
 		if n := a.Statements(b); n != "2" {
-			b.Fatalf("a page costs %s statements", n)
+			b.Fatalf("a page takes %s statements", n)
 		}
 		next = "cursor=" + url.QueryEscape(*page.NextCursor)
 	}
 	for _, query := range []string{
-		"", next, "is_active=false", "is_active=true", "email=" + made.Owner, "q=ada", "q=ada.lovelace.1", "q=nobody",
+		"", next, "is_active=false", "is_active=true", "email=" + filled.Owner, "q=ada", "q=ada.lovelace.1", "q=nobody",
 		"role=member", "role=owner", "role=nobody", "role=member&is_active=false", "role=member&q=ada", "include=roles",
 		"total=exact", "total=exact&is_active=false", "total=exact&role=member", "total=exact&q=ada",
 	} {

@@ -19,7 +19,7 @@ import (
 	"tenantry/internal/roles"
 )
 
-// createSuperuser makes a superuser in a new tenant that has another owner.
+// createSuperuser creates a superuser in a new tenant with another owner.
 func createSuperuser(s *apitest.Instance, slug string) apitest.Account {
 	s.Helper()
 	s.CreateTenant(slug)
@@ -34,15 +34,15 @@ func createSuperuser(s *apitest.Instance, slug string) apitest.Account {
 	return s.SignIn(slug, root.User)
 }
 
-// reachable counts the superusers who can sign in.
-func reachable(s *apitest.Instance) int {
+// countActive counts the superusers who can sign in.
+func countActive(s *apitest.Instance) int {
 	s.Helper()
 	return s.DB.Client.User.Query().Where(user.IsSuperuser(true), user.IsActive(true),
 		user.HasTenantWith(tenant.IsActive(true))).
 		CountX(principal.System(s.Context(), "test"))
 }
 
-// removals are what makes a superuser unreachable.
+// removals are the operations after which a superuser cannot sign in.
 var removals = []struct {
 	name   string
 	remove func(s *apitest.Instance, by, of apitest.Account, slug string) apitest.Answer
@@ -62,8 +62,8 @@ var removals = []struct {
 	}},
 }
 
-// Two superusers remove each other at once, on two instances, in every pair of ways. One is left.
-func TestSuperusers_whoRemoveEachOtherLeaveOne(t *testing.T) {
+// Two superusers remove each other concurrently, on two instances, with every pair of operations.
+func TestSuperusers_removingEachOtherLeavesOne(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		first, second := apitest.Start(t, opts), apitest.Start(t, opts)
@@ -89,7 +89,7 @@ func TestSuperusers_whoRemoveEachOtherLeaveOne(t *testing.T) {
 							t.Errorf("%s, %s: %d %s", one.name, other.name, got.Status, got.Body)
 						}
 					}
-					if left := reachable(first); left != 1 {
+					if left := countActive(first); left != 1 {
 						t.Fatalf("%s, %s: statuses %d and %d, %d superusers are left", one.name, other.name,
 							answers[0].Status, answers[1].Status, left)
 					}
@@ -100,9 +100,8 @@ func TestSuperusers_whoRemoveEachOtherLeaveOne(t *testing.T) {
 	})
 }
 
-// The command line, where no superuser acts, keeps the last one too, alone and at once with
-// another.
-func TestCommands_lastReachableSuperuserStays(t *testing.T) {
+// Commands, which need no superuser, cannot remove the last one either, also concurrently.
+func TestCommands_cannotRemoveLastSuperuser(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
@@ -113,23 +112,23 @@ func TestCommands_lastReachableSuperuserStays(t *testing.T) {
 		}
 		refused := func(what string, err error) {
 			t.Helper()
-			if err == nil || !strings.Contains(err.Error(), "superuser") || reachable(s) != 1 {
-				t.Errorf("%s: %v, %d superusers are left", what, err, reachable(s))
+			if err == nil || !strings.Contains(err.Error(), "superuser") || countActive(s) != 1 {
+				t.Errorf("%s: %v, %d superusers are left", what, err, countActive(s))
 			}
 		}
 		s.CreateUser("acme", "second@acme.test", "owner")
 		refused("suspend the tenant", command("tenant", "suspend", "acme"))
 		refused("disable the user", command("user", "disable", apitest.OwnerEmail))
 
-		// A superuser in a suspended tenant is not reachable, nor is an inactive one in an active
-		// tenant.
+		// A superuser in a suspended tenant cannot sign in, nor can an inactive one.
 		other := createSuperuser(s, "other")
 		if err := command("tenant", "suspend", "other"); err != nil {
 			t.Error(err)
 		}
 		refused("suspend the tenant beside a suspended one", command("tenant", "suspend", "acme"))
 		refused("disable the user beside a suspended tenant", command("user", "disable", apitest.OwnerEmail))
-		// Who is not reachable may be disabled, and a tenant without a superuser be suspended.
+		// A superuser who cannot sign in may be disabled, and a tenant without a superuser
+		// suspended.
 		if err := command("user", "disable", "--tenant=other", other.Email); err != nil {
 			t.Error(err)
 		}
@@ -151,31 +150,31 @@ func TestCommands_lastReachableSuperuserStays(t *testing.T) {
 				both.Go(func() { errs[i] = command("tenant", "suspend", slug) })
 			}
 			both.Wait()
-			if left := reachable(s); left != 1 || (errs[0] == nil) == (errs[1] == nil) {
+			if left := countActive(s); left != 1 || (errs[0] == nil) == (errs[1] == nil) {
 				t.Fatalf("%d superusers are left: %v", left, errs)
 			}
 		}
 	})
 }
 
-// A superuser who has gone is no reason to refuse the removal of another, and 404 is told before.
-func TestSuspension_ofATenantWithoutSuperusersIsNotRefused(t *testing.T) {
+// Tenants that do not have the last superuser can be suspended and deleted. A deleted one is 404.
+func TestSuspend_withoutLastSuperuserIsAllowed(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
 		root, _ := s.Login()
 		s.CreateTenant("plain")
 		other := createSuperuser(s, "other")
-		home := s.DB.Client.Tenant.Query().Where(tenant.Slug("plain")).OnlyX(principal.System(t.Context(), "test"))
-		for _, id := range []uuid.UUID{home.ID, other.TenantID} {
+		plain := s.DB.Client.Tenant.Query().Where(tenant.Slug("plain")).OnlyX(principal.System(t.Context(), "test"))
+		for _, id := range []uuid.UUID{plain.ID, other.TenantID} {
 			s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/tenants/"+id.String()+"/suspend", root, nil))
 			s.Expect(http.StatusNoContent, s.Call("POST", "/api/v1/tenants/"+id.String()+"/suspend", root,
 				nil)) // again
 			s.Expect(http.StatusNoContent, s.Call("DELETE", "/api/v1/tenants/"+id.String(), root, nil))
 			s.Expect(http.StatusNotFound, s.Call("POST", "/api/v1/tenants/"+id.String()+"/suspend", root, nil))
 		}
-		if slices.Contains([]int{0, 2}, reachable(s)) {
-			t.Errorf("%d superusers", reachable(s))
+		if slices.Contains([]int{0, 2}, countActive(s)) {
+			t.Errorf("%d superusers", countActive(s))
 		}
 	})
 }

@@ -20,7 +20,7 @@ import (
 	"tenantry/internal/sessions"
 )
 
-// Users are the users of the tenant that the context acts for.
+// Users manages the users of the context's tenant.
 type Users struct {
 	client   *ent.Client
 	hasher   *password.Hasher
@@ -28,19 +28,19 @@ type Users struct {
 	cursors  page.Cursors
 }
 
-// New returns the users of a database.
+// New returns the Users of a database.
 func New(client *ent.Client, hasher *password.Hasher, signedIn *sessions.Sessions, cursors page.Cursors) *Users {
 	return &Users{client, hasher, signedIn, cursors}
 }
 
-// Change is what may be changed of a user; nil leaves a field as it is.
+// Change is a change of a user. A nil field is unchanged.
 type Change struct {
 	FullName, Email *string
 	IsActive        *bool
 }
 
-// Create makes a user with roles, or with the role member: 422 for what is not acceptable, 403 for
-// a role above the caller, 409 for an address that is taken.
+// Create creates a user with roles, or with the role member: 422 for an invalid account, 403 for a
+// role with a permission that the caller lacks, 409 for an address that is taken.
 func (u *Users) Create(ctx context.Context, account auth.Account, roleIDs *[]uuid.UUID) (*ent.User, error) {
 	leave, err := u.hasher.Admit(ctx, auth.ShareOf(ctx))
 	if err != nil {
@@ -48,11 +48,11 @@ func (u *Users) Create(ctx context.Context, account auth.Account, roleIDs *[]uui
 	}
 	defer leave()
 	p, _ := principal.FromContext(ctx)
-	home, err := u.client.Tenant.Get(ctx, p.TenantID)
+	t, err := u.client.Tenant.Get(ctx, p.TenantID)
 	if err != nil {
 		return nil, fmt.Errorf("read tenant: %w", err)
 	}
-	prepared, err := account.Prepare(ctx, u.hasher, home)
+	prepared, err := account.Prepare(ctx, u.hasher, t)
 	if err != nil {
 		return nil, err
 	}
@@ -71,10 +71,11 @@ func (u *Users) Create(ctx context.Context, account auth.Account, roleIDs *[]uui
 
 // Get returns a user: 404 if there is no such user.
 func (u *Users) Get(ctx context.Context, id uuid.UUID) (*ent.User, error) {
-	return found(u.client.User.Get(ctx, id))
+	return orNotFound(u.client.User.Get(ctx, id))
 }
 
-func found(u *ent.User, err error) (*ent.User, error) {
+// orNotFound returns a user that was read: 404 if there is no such user.
+func orNotFound(u *ent.User, err error) (*ent.User, error) {
 	if ent.IsNotFound(err) {
 		return nil, problem.NotFound()
 	}
@@ -84,7 +85,7 @@ func found(u *ent.User, err error) (*ent.User, error) {
 	return u, nil
 }
 
-// checkName refuses with 422 a full name that is not visible text.
+// checkName refuses a full name that is not visible text, with 422.
 func checkName(name *string) error {
 	if name == nil {
 		return nil
@@ -112,12 +113,12 @@ func (u *Users) Rename(ctx context.Context, id uuid.UUID, name *string) (*ent.Us
 }
 
 // Update changes a user by the rules of roles.Guarded, and returns the new state: 422 for an
-// address or a name that is not acceptable, 409 for an address that is taken, 403 for the caller's
-// own. A new address is not verified, and who is made inactive is signed out everywhere.
+// invalid address or name, 409 for an address that is taken, 403 for the caller's own address. A
+// new address is not verified. Deactivating a user revokes all sessions of the user.
 func (u *Users) Update(ctx context.Context, id uuid.UUID, change Change) (changed *ent.User, err error) {
 	if p, _ := principal.FromContext(ctx); change.Email != nil && p.UserID == id {
 		// A stolen access token must not be enough to take an account over (ASVS 7.5.1).
-		return nil, problem.Forbidden("own_email", "Your own address is not changed by this operation.")
+		return nil, problem.Forbidden("own_email", "You cannot change your own e-mail address by this operation.")
 	}
 	if err := checkName(change.FullName); err != nil {
 		return nil, err
@@ -129,11 +130,11 @@ func (u *Users) Update(ctx context.Context, id uuid.UUID, change Change) (change
 		}
 		change.Email = &canonical
 	}
-	shutOut := false
+	deactivated := false
 	err = roles.Guarded(ctx, u.client, id, func(tx *ent.Client, target *ent.User) error {
-		shutOut = target.IsActive && change.IsActive != nil && !*change.IsActive
-		if shutOut {
-			if err := superuserLeft(ctx, tx, target); err != nil {
+		deactivated = target.IsActive && change.IsActive != nil && !*change.IsActive
+		if deactivated {
+			if err := keepSuperuser(ctx, tx, target); err != nil {
 				return err
 			}
 		}
@@ -141,18 +142,18 @@ func (u *Users) Update(ctx context.Context, id uuid.UUID, change Change) (change
 		if change.Email != nil && *change.Email != target.Email {
 			update.SetEmail(*change.Email).ClearEmailVerifiedAt()
 		}
-		if shutOut {
-			update.AddPasswordVersion(1) // which revokes every session, and that of a sign-in that is under way
+		if deactivated {
+			update.AddPasswordVersion(1) // revokes every session, that of a concurrent sign-in included
 		}
 		if changed, err = update.Save(ctx); err != nil {
 			return auth.EmailTaken(err, "update user")
 		}
-		if !shutOut {
+		if !deactivated {
 			return nil
 		}
 		return sessions.DeleteOneTimeTokens(ctx, tx, id)
 	})
-	if err == nil && shutOut {
+	if err == nil && deactivated {
 		sessions.MarkRevoked(ctx, u.client, id, refreshtoken.RevokedReasonUserInactive)
 	}
 	return changed, err
@@ -174,15 +175,15 @@ func (u *Users) Delete(ctx context.Context, id uuid.UUID) error {
 	return err
 }
 
-// delete deletes a user, or only makes a user with many sessions inactive, unless the sessions are
-// deleted already.
-func (u *Users) delete(ctx context.Context, id uuid.UUID, emptied bool) (deleted bool, err error) {
+// delete deletes a user. If the user has many sessions, and sessionsDeleted is false, it only
+// deactivates the user.
+func (u *Users) delete(ctx context.Context, id uuid.UUID, sessionsDeleted bool) (deleted bool, err error) {
 	err = roles.Guarded(ctx, u.client, id, func(tx *ent.Client, target *ent.User) error {
-		if err := superuserLeft(ctx, tx, target); err != nil {
+		if err := keepSuperuser(ctx, tx, target); err != nil {
 			return err
 		}
 		many := false
-		if !emptied {
+		if !sessionsDeleted {
 			if many, err = sessions.Many(ctx, tx, id); err != nil {
 				return err
 			}
@@ -202,28 +203,28 @@ func (u *Users) delete(ctx context.Context, id uuid.UUID, emptied bool) (deleted
 	return deleted, err
 }
 
-// superuserLeft refuses, with 409, to remove the last superuser who can sign in.
-func superuserLeft(ctx context.Context, tx *ent.Client, target *ent.User) error {
+// keepSuperuser refuses with 409 to remove the last superuser who can sign in.
+func keepSuperuser(ctx context.Context, tx *ent.Client, target *ent.User) error {
 	if !target.IsSuperuser {
 		return nil
 	}
 	return roles.KeepSuperuser(ctx, tx, func(u *ent.User) bool { return u.ID == target.ID })
 }
 
-// Sessions returns the sessions of a user that are not over: 404 if there is no such user.
+// Sessions returns the active sessions of a user: 404 if there is no such user.
 func (u *Users) Sessions(ctx context.Context, id uuid.UUID) ([]*ent.RefreshToken, error) {
-	of, err := u.withRelated(ctx, id, edges{tenant: true})
+	owner, err := u.withRelated(ctx, id, edges{tenant: true})
 	if err != nil {
 		return nil, err
 	}
-	home, err := of.Edges.TenantOrErr()
+	t, err := owner.Edges.TenantOrErr()
 	if err != nil {
 		return nil, fmt.Errorf("read tenant: %w", err)
 	}
-	return u.sessions.List(ctx, of, home.Settings)
+	return u.sessions.List(ctx, owner, t.Settings)
 }
 
-// EndSessions signs a user out everywhere, by the rules of roles.Guarded.
+// EndSessions revokes all sessions of a user, by the rules of roles.Guarded.
 func (u *Users) EndSessions(ctx context.Context, id uuid.UUID) error {
 	err := roles.Guarded(ctx, u.client, id, func(tx *ent.Client, _ *ent.User) error {
 		return sessions.RevokeAll(ctx, tx, id)
@@ -234,9 +235,9 @@ func (u *Users) EndSessions(ctx context.Context, id uuid.UUID) error {
 	return err
 }
 
-// withRelated reads a user with the edges that were asked for.
+// withRelated returns a user with edges: 404 if there is no such user.
 func (u *Users) withRelated(ctx context.Context, id uuid.UUID, edges edges) (*ent.User, error) {
 	q := u.client.User.Query().Where(user.ID(id))
 	edges.load(q)
-	return found(q.Only(ctx))
+	return orNotFound(q.Only(ctx))
 }
