@@ -147,7 +147,7 @@ func (env environment) disableUser() *cobra.Command {
 }
 
 func (env environment) setPassword() *cobra.Command {
-	const short = "Set the password of a user, sign them out everywhere, and unlink their identity at a provider"
+	const short = "Set the password of a user, sign them out everywhere, and unlink their identities at providers"
 	var slug string
 	var stdin bool
 	cmd := env.configured(config.Load, "set-password EMAIL", short, func(ctx context.Context, i *invocation) error {
@@ -163,7 +163,7 @@ func (env environment) setPassword() *cobra.Command {
 			auth.LogUnlinked(ctx, i.log, u, "operator")
 			fmt.Fprintf(i.out, "%s has a new password\n", u.Email)
 			if u.OauthID != nil {
-				fmt.Fprintln(i.out, "The identity at a provider is unlinked.")
+				fmt.Fprintln(i.out, "Every identity at a provider is unlinked.")
 			}
 			i.show(password, !stdin)
 			return nil

@@ -115,7 +115,8 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 	providers, err := oauth.New(db.Client, oauth.Options{
 		Auth: signIn, Sessions: signedIn, Limiter: limiter, Sealer: seal, Providers: serverProviders(cfg),
 		Rules:         oauth.Rules{Networks: cfg.OutboundNetworks},
-		DefaultTenant: cfg.DefaultTenant, PublicURL: cfg.PublicURL, Cache: opts.Cache, Clock: parts.Clock, Log: log,
+		DefaultTenant: cfg.DefaultTenant, PublicURL: cfg.PublicURL, Dialect: db.Dialect(), Cache: opts.Cache,
+		Clock: parts.Clock, Log: log,
 	})
 	if err != nil {
 		return nil, err
@@ -133,7 +134,9 @@ func New(ctx context.Context, parts Parts) (*Server, error) {
 		sessions.HTTP{Sessions: signedIn},
 		auth.HTTP{Auth: signIn},
 		roles.HTTP{Roles: roles.New(db.Client)},
-		users.HTTP{Users: users.New(db.Client, parts.Hasher, signedIn, cursors)},
+		users.HTTP{
+			Users: users.New(db.Client, parts.Hasher, signedIn, cursors), Identities: oauth.HTTP{OAuth: providers}.OfUser,
+		},
 		tenants.HTTP{Tenants: tenants.New(db.Client, tenants.Options{
 			Hasher: parts.Hasher, Auth: signIn, Limiter: limiter, Cursors: cursors, Lifetimes: opts.Lifetimes,
 			Signup: cfg.Signup == config.SignupOpen,

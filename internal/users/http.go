@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/google/uuid"
+
 	"tenantry/ent"
 	"tenantry/ent/role"
 	"tenantry/internal/api"
@@ -13,11 +15,15 @@ import (
 	"tenantry/internal/sessions"
 )
 
-// HTTP serves the operations of this package.
-type HTTP struct{ *Users }
+// HTTP serves the operations of this package. Identities returns the identities of a user for a
+// response that includes them.
+type HTTP struct {
+	*Users
+	Identities func(ctx context.Context, user uuid.UUID) ([]api.Identity, error)
+}
 
-// GetMe answers GET /api/v1/users/me. The projection that authorised the request has everything but
-// related objects, which are read only if they are asked for.
+// GetMe answers GET /api/v1/users/me. The projection that authorised the request has all fields of
+// the user. Related objects are read only if the client asks for them.
 func (h HTTP) GetMe(ctx context.Context, r api.GetMeRequestObject) (api.GetMeResponseObject, error) {
 	me, err := sessions.FromContext(ctx)
 	if err != nil {
@@ -26,11 +32,30 @@ func (h HTTP) GetMe(ctx context.Context, r api.GetMeRequestObject) (api.GetMeRes
 	if r.Params.Include == nil {
 		return document{me}, nil
 	}
-	u, err := h.withRelated(ctx, me.ID, related(*r.Params.Include))
+	u, err := h.including(ctx, me.User, related(*r.Params.Include))
 	if err != nil {
 		return nil, err
 	}
-	return api.GetMe200JSONResponse{UserJSONResponse: api.UserJSONResponse(withEdges(u))}, nil
+	return api.GetMe200JSONResponse{UserJSONResponse: api.UserJSONResponse(u)}, nil
+}
+
+// including returns a user with the related objects that a client asked for. It reads the user
+// again only for roles and tenant.
+func (h HTTP) including(ctx context.Context, u *ent.User, asked edges) (answer api.User, err error) {
+	if asked.roles || asked.tenant {
+		if u, err = h.withRelated(ctx, u.ID, asked); err != nil {
+			return answer, err
+		}
+	}
+	answer = withEdges(u)
+	if asked.identities {
+		all, err := h.Identities(ctx, u.ID)
+		if err != nil {
+			return answer, err
+		}
+		answer.Identities = &all
+	}
+	return answer, nil
 }
 
 // document is a user whose JSON is made once.
@@ -105,7 +130,11 @@ func (h HTTP) GetUser(ctx context.Context, r api.GetUserRequestObject) (api.GetU
 	if err != nil {
 		return nil, err
 	}
-	return api.GetUser200JSONResponse{UserJSONResponse: api.UserJSONResponse(withEdges(u))}, nil
+	answer, err := h.including(ctx, u, edges{identities: asked.identities})
+	if err != nil {
+		return nil, err
+	}
+	return api.GetUser200JSONResponse{UserJSONResponse: api.UserJSONResponse(answer)}, nil
 }
 
 // UpdateUser answers PATCH /api/v1/users/{id}.
@@ -150,7 +179,7 @@ func (h HTTP) EndUserSessions(ctx context.Context,
 }
 
 // edges are the related objects that a client asked for.
-type edges struct{ roles, tenant bool }
+type edges struct{ roles, tenant, identities bool }
 
 func related(names []api.Related) (asked edges) {
 	for _, name := range names {
@@ -159,6 +188,8 @@ func related(names []api.Related) (asked edges) {
 			asked.roles = true
 		case api.RelatedTenant:
 			asked.tenant = true
+		case api.RelatedIdentities:
+			asked.identities = true
 		}
 	}
 	return asked
