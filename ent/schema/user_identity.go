@@ -40,8 +40,8 @@ func (UserIdentity) Mixin() []ent.Mixin {
 func (UserIdentity) Fields() []ent.Field {
 	return []ent.Field{
 		field.UUID("user_id", uuid.UUID{}).Immutable(),
-		// The ID of a provider of the tenant; or the name of a provider of the server, a colon and a
-		// hash of its issuer.
+		// The ID of a provider of the tenant; or the name of a provider of the server, a colon and
+		// a hash of its issuer.
 		field.String("provider").NotEmpty().MaxLen(64).Immutable(),
 		field.String("subject").NotEmpty().MaxLen(255).Immutable(),
 		// What proved that the identity is the user's. registration: the identity created the user.

@@ -216,7 +216,8 @@ func (h HTTP) ListUserIdentities(ctx context.Context,
 	return api.ListUserIdentities200JSONResponse{Items: all}, err
 }
 
-// OfUser returns the identities of a user as the API shows them. Its errors are those of Identities.
+// OfUser returns the identities of a user as the API shows them. Its errors are those of
+// Identities.
 func (h HTTP) OfUser(ctx context.Context, id uuid.UUID) ([]api.Identity, error) {
 	all, err := h.Identities(ctx, id)
 	if err != nil {

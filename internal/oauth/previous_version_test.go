@@ -97,7 +97,8 @@ func TestPreviousVersion_registersAndDeletes(t *testing.T) {
 		if a, b := created.ID.Time(), u.ID.Time(); a-b > 600e7 || b-a > 600e7 {
 			t.Errorf("the ID %s has another time than %s", created.ID, u.ID)
 		}
-		if _, err := s.DB.Client.ExecContext(t.Context(), "DELETE FROM users WHERE id = '"+u.ID.String()+"'"); err != nil {
+		if _, err := s.DB.Client.ExecContext(t.Context(), "DELETE FROM users WHERE id = '"+u.ID.String()+
+			"'"); err != nil {
 			t.Fatal(err)
 		}
 		_, err := s.DB.Client.ExecContext(t.Context(), "DELETE FROM oauth_providers WHERE id = '"+

@@ -218,10 +218,11 @@ func (o *OAuth) Delete(ctx context.Context, id uuid.UUID) error {
 	return nil
 }
 
-// unlinkSome deletes the identities of a provider, at most unlinkedAtOnce, and reports whether there
-// may be more.
+// unlinkSome deletes the identities of a provider, at most unlinkedAtOnce, and reports whether
+// there may be more.
 func (o *OAuth) unlinkSome(ctx context.Context, id uuid.UUID) (more bool, err error) {
-	linked, err := o.client.UserIdentity.Query().Where(useridentity.Provider(id.String())).Limit(unlinkedAtOnce).IDs(ctx)
+	linked, err := o.client.UserIdentity.Query().Where(useridentity.Provider(id.String())).Limit(unlinkedAtOnce).
+		IDs(ctx)
 	if err != nil {
 		return false, fmt.Errorf("find identities of OAuth provider: %w", err)
 	}

@@ -218,7 +218,8 @@ func TestIdentities_allRemovedByAResetOfTheAccount(t *testing.T) {
 		},
 		"password": func(s *apitest.Instance, ada apitest.Account) { changePassword(s, ada, true) },
 		"operator": func(s *apitest.Instance, ada apitest.Account) {
-			if _, err := apitest.RunCommand(s.Context(), apitest.Config(s.Options), s.Logs, "another horse battery staple",
+			if _, err := apitest.RunCommand(s.Context(), apitest.Config(s.Options), s.Logs,
+				"another horse battery staple",
 				"user", "set-password", "--tenant=acme", ada.Email, apitest.PasswordFromStdin); err != nil {
 				s.Fatal(err)
 			}
