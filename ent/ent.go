@@ -20,6 +20,7 @@ import (
 	"tenantry/ent/tenant"
 	"tenantry/ent/throttle"
 	"tenantry/ent/user"
+	"tenantry/ent/useridentity"
 
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
@@ -96,6 +97,7 @@ func checkColumn(t, c string) error {
 			tenant.Table:         tenant.ValidColumn,
 			throttle.Table:       throttle.ValidColumn,
 			user.Table:           user.ValidColumn,
+			useridentity.Table:   useridentity.ValidColumn,
 		})
 	})
 	return columnCheck(t, c)

@@ -457,6 +457,49 @@ var (
 			},
 		},
 	}
+	// UserIdentitiesColumns holds the columns for the "user_identities" table.
+	UserIdentitiesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "updated_at", Type: field.TypeTime},
+		{Name: "provider", Type: field.TypeString, Size: 64},
+		{Name: "subject", Type: field.TypeString, Size: 255},
+		{Name: "verified_by", Type: field.TypeEnum, Enums: []string{"registration", "email", "session", "unknown"}, Default: "unknown"},
+		{Name: "tenant_id", Type: field.TypeUUID},
+		{Name: "user_id", Type: field.TypeUUID},
+	}
+	// UserIdentitiesTable holds the schema information for the "user_identities" table.
+	UserIdentitiesTable = &schema.Table{
+		Name:       "user_identities",
+		Columns:    UserIdentitiesColumns,
+		PrimaryKey: []*schema.Column{UserIdentitiesColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "user_identities_tenants_tenant",
+				Columns:    []*schema.Column{UserIdentitiesColumns[6]},
+				RefColumns: []*schema.Column{TenantsColumns[0]},
+				OnDelete:   schema.Cascade,
+			},
+			{
+				Symbol:     "user_identities_users_user",
+				Columns:    []*schema.Column{UserIdentitiesColumns[7]},
+				RefColumns: []*schema.Column{UsersColumns[0]},
+				OnDelete:   schema.Cascade,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "idx_user_identity_subject",
+				Unique:  true,
+				Columns: []*schema.Column{UserIdentitiesColumns[6], UserIdentitiesColumns[3], UserIdentitiesColumns[4]},
+			},
+			{
+				Name:    "idx_user_identity_user",
+				Unique:  true,
+				Columns: []*schema.Column{UserIdentitiesColumns[7], UserIdentitiesColumns[3]},
+			},
+		},
+	}
 	// Tables holds all the tables in the schema.
 	Tables = []*schema.Table{
 		ChangesTable,
@@ -471,6 +514,7 @@ var (
 		TenantsTable,
 		ThrottlesTable,
 		UsersTable,
+		UserIdentitiesTable,
 	}
 )
 
@@ -522,5 +566,10 @@ func init() {
 	UsersTable.ForeignKeys[0].RefTable = TenantsTable
 	UsersTable.Annotation = &entsql.Annotation{
 		Table: "users",
+	}
+	UserIdentitiesTable.ForeignKeys[0].RefTable = TenantsTable
+	UserIdentitiesTable.ForeignKeys[1].RefTable = UsersTable
+	UserIdentitiesTable.Annotation = &entsql.Annotation{
+		Table: "user_identities",
 	}
 }

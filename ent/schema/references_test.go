@@ -20,7 +20,7 @@ func TestReference_toUserOfAnotherTenantIsDenied(t *testing.T) {
 		a.user = b.user
 		asUser := principal.NewContext(t.Context(), &principal.Principal{TenantID: w.a, UserID: w.row(t, w.a).user})
 		for who, ctx := range map[string]context.Context{"tenant": w.asA, "user": asUser, "system": w.system} {
-			for _, name := range []string{"refresh_tokens", "oauth_states", "one_time_tokens"} {
+			for _, name := range []string{"refresh_tokens", "oauth_states", "one_time_tokens", "user_identities"} {
 				if err := tables[name].create(w.client, a).Exec(ctx); !errors.Is(err, privacy.Deny) {
 					t.Errorf("%s: %s: %v", who, name, err)
 				}

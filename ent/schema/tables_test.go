@@ -137,6 +137,21 @@ var tables = map[string]access{
 			return c.OAuthState.Delete().Where(predicate.OAuthState(p)).Exec(ctx)
 		},
 	},
+	"user_identities": {
+		create: func(c *ent.Client, r row) execer { return newUserIdentity(c, r) },
+		bulk: func(c *ent.Client, rows ...row) execer {
+			return c.UserIdentity.CreateBulk(each(c, rows, newUserIdentity)...)
+		},
+		read:      func(c *ent.Client) scanner { return c.UserIdentity.Query().Select("tenant_id") },
+		updateOne: func(c *ent.Client, r row) execer { return c.UserIdentity.UpdateOneID(r.id).SetUpdatedAt(changed) },
+		update: func(ctx context.Context, c *ent.Client, p where) (int, error) {
+			return c.UserIdentity.Update().Where(predicate.UserIdentity(p)).SetUpdatedAt(changed).Save(ctx)
+		},
+		deleteOne: func(c *ent.Client, r row) execer { return c.UserIdentity.DeleteOneID(r.id) },
+		delete: func(ctx context.Context, c *ent.Client, p where) (int, error) {
+			return c.UserIdentity.Delete().Where(predicate.UserIdentity(p)).Exec(ctx)
+		},
+	},
 	"one_time_tokens": {
 		create: func(c *ent.Client, r row) execer { return newOneTimeToken(c, r) },
 		bulk: func(c *ent.Client, rows ...row) execer {
@@ -179,6 +194,11 @@ func newOAuthState(c *ent.Client, r row) *ent.OAuthStateCreate {
 	return named(c.OAuthState.Create().SetID(r.id).SetUserID(r.user).SetProvider("google").SetStateHash(hash()).
 		SetCodeVerifier(rand.Text()+rand.Text()).SetNonce(rand.Text()).SetBrowserHash(hash()).
 		SetExpiresAt(time.Now().Add(time.Hour)), r)
+}
+
+func newUserIdentity(c *ent.Client, r row) *ent.UserIdentityCreate {
+	return named(c.UserIdentity.Create().SetID(r.id).SetUserID(r.user).SetProvider("google:"+rand.Text()).
+		SetSubject(rand.Text()), r)
 }
 
 func newOneTimeToken(c *ent.Client, r row) *ent.OneTimeTokenCreate {

@@ -45,6 +45,7 @@ func (User) Fields() []ent.Field {
 		field.Bool("is_active").Default(true),
 		field.Bool("is_superuser").Default(false),
 		field.Time("email_verified_at").Optional().Nillable(),
+		// The primary identity (see UserIdentity).
 		field.String("oauth_provider").Optional().Nillable().MaxLen(64),
 		field.String("oauth_id").Optional().Nillable().MaxLen(255),
 	}

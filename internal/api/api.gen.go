@@ -125,13 +125,16 @@ func (e OAuthProviderKind) Valid() bool {
 
 // Defines values for Related.
 const (
-	RelatedRoles  Related = "roles"
-	RelatedTenant Related = "tenant"
+	RelatedIdentities Related = "identities"
+	RelatedRoles      Related = "roles"
+	RelatedTenant     Related = "tenant"
 )
 
 // Valid indicates whether the value is a known member of the Related enum.
 func (e Related) Valid() bool {
 	switch e {
+	case RelatedIdentities:
+		return true
 	case RelatedRoles:
 		return true
 	case RelatedTenant:
@@ -660,8 +663,11 @@ type User struct {
 	EmailVerified bool               `json:"email_verified"`
 	FullName      string             `json:"full_name"`
 	ID            openapi_types.UUID `json:"id"`
-	IsActive      bool               `json:"is_active"`
-	IsSuperuser   bool               `json:"is_superuser"`
+
+	// Identities Only if `include` names it.
+	Identities  *[]Identity `json:"identities,omitempty"`
+	IsActive    bool        `json:"is_active"`
+	IsSuperuser bool        `json:"is_superuser"`
 
 	// Roles Only if `include` names it.
 	Roles *[]RoleSummary `json:"roles,omitempty"`
@@ -1356,7 +1362,7 @@ type ServerInterface interface {
 	// ExchangeOAuthCode Exchange the one-time code of a callback for tokens
 	// (POST /api/v1/auth/oauth/exchange)
 	ExchangeOAuthCode(c *gin.Context)
-	// UnlinkOAuth Unlink the identity of the signed-in user
+	// UnlinkOAuth Unlink every identity of the signed-in user
 	// (DELETE /api/v1/auth/oauth/link)
 	UnlinkOAuth(c *gin.Context)
 	// ListOAuthOffers List the sign-in providers of a tenant
@@ -1470,6 +1476,9 @@ type ServerInterface interface {
 	// ListMyIdentities List the identities of the signed-in user at providers
 	// (GET /api/v1/users/me/identities)
 	ListMyIdentities(c *gin.Context)
+	// UnlinkIdentity Unlink the identity of the signed-in user at a provider
+	// (DELETE /api/v1/users/me/identities/{provider})
+	UnlinkIdentity(c *gin.Context, provider string)
 	// DeleteUser Delete a user with their sessions, role assignments and identities
 	// (DELETE /api/v1/users/{id})
 	DeleteUser(c *gin.Context, id ID, params DeleteUserParams)
@@ -2638,6 +2647,31 @@ func (siw *ServerInterfaceWrapper) ListMyIdentities(c *gin.Context) {
 	siw.Handler.ListMyIdentities(c)
 }
 
+// UnlinkIdentity operation middleware
+func (siw *ServerInterfaceWrapper) UnlinkIdentity(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "provider" -------------
+	var provider string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "provider", c.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter provider: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.UnlinkIdentity(c, provider)
+}
+
 // DeleteUser operation middleware
 func (siw *ServerInterfaceWrapper) DeleteUser(c *gin.Context) {
 
@@ -3057,6 +3091,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/users/:id", wrapper.GetUser)
 	router.PATCH(options.BaseURL+"/api/v1/users/:id", wrapper.UpdateUser)
 	router.GET(options.BaseURL+"/api/v1/users/me/identities", wrapper.ListMyIdentities)
+	router.DELETE(options.BaseURL+"/api/v1/users/me/identities/:provider", wrapper.UnlinkIdentity)
 	router.GET(options.BaseURL+"/api/v1/users/:id/identities", wrapper.ListUserIdentities)
 	router.DELETE(options.BaseURL+"/api/v1/users/:id/sessions", wrapper.EndUserSessions)
 	router.GET(options.BaseURL+"/api/v1/users/:id/sessions", wrapper.ListUserSessions)
@@ -4867,6 +4902,39 @@ func (response ListMyIdentitiesdefaultApplicationProblemPlusJSONResponse) VisitL
 	return err
 }
 
+type UnlinkIdentityRequestObject struct {
+	Provider string `json:"provider"`
+}
+
+type UnlinkIdentityResponseObject interface {
+	VisitUnlinkIdentityResponse(w http.ResponseWriter) error
+}
+
+type UnlinkIdentity204Response struct {
+}
+
+func (response UnlinkIdentity204Response) VisitUnlinkIdentityResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type UnlinkIdentitydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UnlinkIdentitydefaultApplicationProblemPlusJSONResponse) VisitUnlinkIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteUserRequestObject struct {
 	ID     ID `json:"id"`
 	Params DeleteUserParams
@@ -5300,7 +5368,7 @@ type StrictServerInterface interface {
 	// ExchangeOAuthCode Exchange the one-time code of a callback for tokens
 	// (POST /api/v1/auth/oauth/exchange)
 	ExchangeOAuthCode(ctx context.Context, request ExchangeOAuthCodeRequestObject) (ExchangeOAuthCodeResponseObject, error)
-	// UnlinkOAuth Unlink the identity of the signed-in user
+	// UnlinkOAuth Unlink every identity of the signed-in user
 	// (DELETE /api/v1/auth/oauth/link)
 	UnlinkOAuth(ctx context.Context, request UnlinkOAuthRequestObject) (UnlinkOAuthResponseObject, error)
 	// ListOAuthOffers List the sign-in providers of a tenant
@@ -5414,6 +5482,9 @@ type StrictServerInterface interface {
 	// ListMyIdentities List the identities of the signed-in user at providers
 	// (GET /api/v1/users/me/identities)
 	ListMyIdentities(ctx context.Context, request ListMyIdentitiesRequestObject) (ListMyIdentitiesResponseObject, error)
+	// UnlinkIdentity Unlink the identity of the signed-in user at a provider
+	// (DELETE /api/v1/users/me/identities/{provider})
+	UnlinkIdentity(ctx context.Context, request UnlinkIdentityRequestObject) (UnlinkIdentityResponseObject, error)
 	// DeleteUser Delete a user with their sessions, role assignments and identities
 	// (DELETE /api/v1/users/{id})
 	DeleteUser(ctx context.Context, request DeleteUserRequestObject) (DeleteUserResponseObject, error)
@@ -6911,6 +6982,32 @@ func (sh *strictHandler) ListMyIdentities(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListMyIdentitiesResponseObject); ok {
 		if err := validResponse.VisitListMyIdentitiesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UnlinkIdentity operation middleware
+func (sh *strictHandler) UnlinkIdentity(ctx *gin.Context, provider string) {
+	var request UnlinkIdentityRequestObject
+
+	request.Provider = provider
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UnlinkIdentity(ctx.Request.Context(), request.(UnlinkIdentityRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UnlinkIdentity")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(UnlinkIdentityResponseObject); ok {
+		if err := validResponse.VisitUnlinkIdentityResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

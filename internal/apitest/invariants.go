@@ -32,6 +32,13 @@ var invariants = map[string]string{
 	"an address that is not canonical": `SELECT id FROM users WHERE email <> lower(trim(email))`,
 	"two users with one identity": `SELECT tenant_id, oauth_provider, oauth_id FROM users
 		WHERE oauth_id IS NOT NULL GROUP BY tenant_id, oauth_provider, oauth_id HAVING count(*) > 1`,
+	"a primary identity that is not in user_identities": `SELECT u.id FROM users u
+		WHERE u.oauth_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user_identities i WHERE i.user_id = u.id
+			AND i.tenant_id = u.tenant_id AND i.provider = u.oauth_provider AND i.subject = u.oauth_id)`,
+	"identities without a primary one": `SELECT i.id FROM user_identities i
+		JOIN users u ON u.id = i.user_id WHERE u.oauth_id IS NULL`,
+	"an identity of another tenant than its user's": `SELECT i.id FROM user_identities i
+		JOIN users u ON u.id = i.user_id WHERE u.tenant_id <> i.tenant_id`,
 	"an identity without its provider": `SELECT id FROM users WHERE (oauth_id IS NULL) <> (oauth_provider IS NULL)`,
 	"a password hash that is not argon2id": `SELECT id FROM users
 		WHERE password_hash IS NOT NULL AND password_hash NOT LIKE '$argon2id$v=19$m=%'`,

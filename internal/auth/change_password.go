@@ -116,7 +116,7 @@ func replacePassword(ctx context.Context, client *ent.Client, u *ent.User, with 
 	err := database.WithTx(ctx, client, func(tx *ent.Client) error {
 		update := tx.User.Update().Where(user.ID(u.ID), user.PasswordVersion(u.PasswordVersion)).
 			SetPasswordHash(with.hash).SetPasswordVersion(version)
-		if with.unlink {
+		if with.unlink { // with a raised password_version this deletes every identity (schema.UserIdentity)
 			update.ClearOauthProvider().ClearOauthID()
 		}
 		replaced, err := update.Save(ctx)

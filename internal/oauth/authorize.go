@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/google/uuid"
 	"golang.org/x/oauth2"
 
 	"tenantry/ent/oauthprovider"
@@ -48,6 +49,26 @@ func (o *OAuth) Authorize(ctx context.Context, slug, provider, redirectURI, chal
 	h, u := offered.home, offered.upstream
 	return o.start(principal.NewContext(ctx, principal.InTenant(h.id)), h, u,
 		&flow{RedirectURI: redirectURI, CodeChallenge: challenge})
+}
+
+// Link begins a flow that links an identity to the signed-in user, who has signed in recently. The
+// errors are those of Authorize, 401 for an older session, and 403 for a superuser at a provider of
+// a tenant.
+func (o *OAuth) Link(ctx context.Context, me *sessions.Projection, provider, redirectURI string) (*Start, error) {
+	if err := o.opts.Sessions.Recent(me); err != nil {
+		return nil, err
+	}
+	h, u, err := o.upstream(ctx, byTenant(me.TenantID), provider)
+	if err != nil {
+		return nil, err
+	}
+	if me.IsSuperuser && u.own {
+		return nil, errSuperuser
+	}
+	return o.start(ctx, h, u, &flow{
+		RedirectURI: redirectURI, UserID: uuid.NullUUID{UUID: me.ID, Valid: true},
+		SessionID: uuid.NullUUID{UUID: me.CredentialID, Valid: true},
+	})
 }
 
 // start begins a flow at a provider of a tenant, for which, or for whose user, the context acts.

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/google/uuid"
+
 	"tenantry/ent"
 	"tenantry/internal/api"
 	"tenantry/internal/httpapi"
@@ -184,6 +186,19 @@ func (h HTTP) UnlinkOAuth(ctx context.Context, _ api.UnlinkOAuthRequestObject) (
 	return api.UnlinkOAuth204Response{}, nil
 }
 
+// UnlinkIdentity answers DELETE /api/v1/users/me/identities/{provider}.
+func (h HTTP) UnlinkIdentity(ctx context.Context,
+	r api.UnlinkIdentityRequestObject) (api.UnlinkIdentityResponseObject, error) {
+	me, err := sessions.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.UnlinkFrom(ctx, me, r.Provider); err != nil {
+		return nil, err
+	}
+	return api.UnlinkIdentity204Response{}, nil
+}
+
 // ListMyIdentities answers GET /api/v1/users/me/identities.
 func (h HTTP) ListMyIdentities(ctx context.Context,
 	_ api.ListMyIdentitiesRequestObject) (api.ListMyIdentitiesResponseObject, error) {
@@ -191,24 +206,29 @@ func (h HTTP) ListMyIdentities(ctx context.Context,
 	if err != nil {
 		return nil, err
 	}
-	all, err := h.Identities(ctx, me.ID)
-	return api.ListMyIdentities200JSONResponse(identitiesResponse(all)), err
+	all, err := h.OfUser(ctx, me.ID)
+	return api.ListMyIdentities200JSONResponse{Items: all}, err
 }
 
 // ListUserIdentities answers GET /api/v1/users/{id}/identities.
 func (h HTTP) ListUserIdentities(ctx context.Context,
 	r api.ListUserIdentitiesRequestObject) (api.ListUserIdentitiesResponseObject, error) {
-	all, err := h.Identities(ctx, r.ID)
-	return api.ListUserIdentities200JSONResponse(identitiesResponse(all)), err
+	all, err := h.OfUser(ctx, r.ID)
+	return api.ListUserIdentities200JSONResponse{Items: all}, err
 }
 
-func identitiesResponse(all []Linked) api.Identities {
-	answer := api.Identities{Items: make([]api.Identity, 0, len(all))}
-	for _, l := range all {
-		answer.Items = append(answer.Items, api.Identity{Provider: l.Provider, Subject: l.Subject, Own: l.Own,
-			Active: l.Active})
+// OfUser returns the identities of a user as the API shows them. Its errors are those of
+// Identities.
+func (h HTTP) OfUser(ctx context.Context, id uuid.UUID) ([]api.Identity, error) {
+	all, err := h.Identities(ctx, id)
+	if err != nil {
+		return nil, err
 	}
-	return answer
+	shown := make([]api.Identity, 0, len(all))
+	for _, l := range all {
+		shown = append(shown, api.Identity{Provider: l.Provider, Subject: l.Subject, Own: l.Own, Active: l.Active})
+	}
+	return shown, nil
 }
 
 // value returns what was given, or nothing.

@@ -5,61 +5,89 @@ import (
 	"fmt"
 	"strings"
 
+	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
 
-	"tenantry/ent"
 	"tenantry/ent/oauthprovider"
 	"tenantry/ent/user"
+	"tenantry/ent/useridentity"
 	"tenantry/internal/problem"
 )
 
-// Linked is an identity that a user has at a provider.
+// Linked is an identity of a user at a provider.
 type Linked struct {
-	// Provider is the name of the provider, or the id of one that the tenant has deleted.
+	// Provider is the name of the provider, or the ID of one that the tenant has deleted.
 	Provider, Subject string
-	// Own says that the tenant has set the provider up, Active that the identity lets the user in.
+	// Own reports whether the provider belongs to the tenant, Active whether the user can sign in
+	// with the identity now.
 	Own, Active bool
+
+	id  uuid.UUID
+	key string
 }
 
-// Identities returns the identities of a user of the tenant: 404 if there is no such user.
+// identityRow is a user joined with one of their identities, and that with the provider of the
+// tenant that it belongs to, or that overrides its provider of the server.
+type identityRow struct {
+	ID      uuid.NullUUID  `sql:"identity_id"`
+	Key     sql.NullString `sql:"provider"`
+	Subject sql.NullString `sql:"subject"`
+	Name    sql.NullString `sql:"name"`
+	Enabled sql.NullBool   `sql:"enabled"`
+}
+
+// Identities returns the identities of a user of the tenant, oldest first, in one statement: 404 if
+// there is no such user.
 func (o *OAuth) Identities(ctx context.Context, id uuid.UUID) ([]Linked, error) {
-	of, err := o.client.User.Query().Where(user.ID(id)).Select(user.FieldOauthProvider, user.FieldOauthID).Only(ctx)
-	if ent.IsNotFound(err) {
-		return nil, problem.NotFound()
-	}
+	var rows []identityRow
+	err := o.client.User.Query().Where(user.ID(id)).Modify(func(s *sql.Selector) {
+		i, p := sql.Table(useridentity.Table).As("i"), sql.Table(oauthprovider.Table).As("p")
+		s.LeftJoin(i).OnP(sql.And(
+			sql.ColumnsEQ(s.C(user.FieldTenantID), i.C(useridentity.FieldTenantID)),
+			sql.ColumnsEQ(s.C(user.FieldID), i.C(useridentity.FieldUserID)),
+		))
+		s.LeftJoin(p).OnP(sql.And(
+			sql.ColumnsEQ(i.C(useridentity.FieldTenantID), p.C(oauthprovider.FieldTenantID)),
+			sql.P(func(b *sql.Builder) {
+				key := i.C(useridentity.FieldProvider)
+				b.WriteString("(").Ident(key).WriteString(" = CAST(").Ident(p.C(oauthprovider.FieldID)).
+					WriteString(" AS text) OR ").Ident(key).WriteString(" LIKE ").
+					Ident(p.C(oauthprovider.FieldName)).WriteString(" || ':%')")
+			}),
+		))
+		s.Select().AppendSelectAs(i.C(useridentity.FieldID), "identity_id")
+		s.AppendSelect(i.C(useridentity.FieldProvider), i.C(useridentity.FieldSubject),
+			p.C(oauthprovider.FieldName), p.C(oauthprovider.FieldEnabled))
+		s.OrderBy(i.C(useridentity.FieldCreatedAt), i.C(useridentity.FieldID))
+	}).Scan(ctx, &rows)
 	if err != nil {
 		return nil, fmt.Errorf("read identities: %w", err)
 	}
-	if of.OauthProvider == nil || of.OauthID == nil {
-		return nil, nil
+	if len(rows) == 0 {
+		return nil, problem.NotFound()
 	}
-	linked, err := o.linked(ctx, *of.OauthProvider, *of.OauthID)
-	return []Linked{linked}, err
-}
-
-// linked resolves the key of a provider, which is that of upstream.key.
-func (o *OAuth) linked(ctx context.Context, key, subject string) (Linked, error) {
-	name, _, ofServer := strings.Cut(key, ":")
-	linked := Linked{Provider: name, Subject: subject, Own: !ofServer}
-	same := oauthprovider.Name(name)
-	if id, err := uuid.Parse(key); err == nil {
-		same = oauthprovider.ID(id)
-	}
-	own, err := o.client.OAuthProvider.Query().Where(same).Select(oauthprovider.FieldName,
-		oauthprovider.FieldEnabled).All(ctx)
-	if err != nil {
-		return linked, fmt.Errorf("read the provider of an identity: %w", err)
-	}
-	if linked.Own && len(own) > 0 {
-		linked.Provider, linked.Active = own[0].Name, own[0].Enabled
-	}
-	// A provider of the tenant takes the place of the server's of that name, also while it is
-	// disabled.
-	if ofServer && len(own) == 0 {
-		for _, p := range o.opts.Providers {
-			u := &upstream{Provider: p, ref: p.Name}
-			linked.Active = linked.Active || u.key() == key
+	var all []Linked
+	for _, row := range rows {
+		if row.ID.Valid {
+			all = append(all, o.linked(row))
 		}
 	}
-	return linked, nil
+	return all, nil
+}
+
+// linked resolves the provider of an identity, whose key is that of upstream.key.
+func (o *OAuth) linked(row identityRow) Linked {
+	name, _, ofServer := strings.Cut(row.Key.String, ":")
+	l := Linked{Provider: name, Subject: row.Subject.String, Own: !ofServer, id: row.ID.UUID, key: row.Key.String}
+	if l.Own && row.Name.Valid {
+		l.Provider, l.Active = row.Name.String, row.Enabled.Bool
+	}
+	// A provider of the tenant overrides the server's of the same name, also while it is disabled.
+	if ofServer && !row.Name.Valid {
+		for _, p := range o.opts.Providers {
+			u := &upstream{Provider: p, ref: p.Name}
+			l.Active = l.Active || u.key() == l.key
+		}
+	}
+	return l
 }

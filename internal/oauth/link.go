@@ -7,14 +7,15 @@ import (
 	"fmt"
 	"log/slog"
 
+	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/google/uuid"
 
 	"tenantry/ent"
-	"tenantry/ent/oauthstate"
 	"tenantry/ent/refreshtoken"
 	"tenantry/ent/schema/settings"
 	"tenantry/ent/user"
+	"tenantry/ent/useridentity"
 	"tenantry/internal/database"
 	"tenantry/internal/principal"
 	"tenantry/internal/problem"
@@ -22,18 +23,20 @@ import (
 	"tenantry/internal/sessions"
 )
 
-// Who an identity is in a tenant:
+// Which user an identity signs in:
 //
-//	it is linked                                                  → that user, if they may act
-//	there is an account of its address; the tenant links by       → that user, from now on; and if the account had not proved its
-//	address, and a provider of the server has proved it             address, nobody who had only claimed it comes in any more
-//	there is an account of its address, otherwise                 → refused: sign in there, and link
-//	there is none, and the tenant takes registrations             → a new user
-//	there is none, otherwise                                      → refused
+//	the identity is linked                                     → its user, if the user may sign in
+//	an account has the address of the identity; the tenant     → that account, which is linked from then on; an account with an
+//	links by address, and a provider of the server has           unverified address is reset first
+//	verified the address
+//	an account has the address, otherwise                      → refused: sign in to the account, and link
+//	no account has the address; registration is open           → a new user
+//	no account has the address, otherwise                      → refused
 //
-// What a tenant has set up is believed about who is linked to it, and nobody else: who may set up a
-// provider is not therefore everybody in the tenant. A superuser is above the tenants: what one of
-// them has set up never speaks for one, and no address alone does.
+// A tenant's provider is trusted for accounts already linked, never for e-mail matching, never for
+// superusers: the right to set up a provider is not the right to sign in as every user of the
+// tenant. An address alone never identifies a superuser. Nor does it add an identity to a verified
+// account that has one: its user signs in with that, and links.
 var (
 	errAccountExists = problem.Conflict("account_exists",
 		"There is an account with this e-mail address. Sign in to it in its own way, and link the provider there.")
@@ -43,17 +46,29 @@ var (
 		"The provider tells no e-mail address that an account can have. Let it tell one, or sign in otherwise.")
 	errIdentityTaken = problem.Conflict("identity_taken", "The identity at the provider belongs to another account.")
 	errLinkedAlready = problem.Conflict("linked_already",
-		"The account is linked to an identity already. Unlink that first.")
+		"The account is linked to another identity at this provider already. Unlink that first.")
 	errChanged   = problem.Conflict("account_changed", "The account was changed meanwhile. Begin again.")
 	errSuperuser = problem.Forbidden("superuser",
 		"A superuser does not sign in at a provider that a tenant has set up.")
 )
 
-// signer is who has signed in, and the version of their password at which that was found out:
-// whatever raises it voids what follows.
+// signer is the user who has signed in, and their password_version at that time. Raising it voids
+// the sign-in.
 type signer struct {
 	id      uuid.UUID
 	version int
+}
+
+// account is a user as sign-in with an identity reads it.
+type account struct {
+	ID              uuid.UUID      `sql:"id"`
+	PasswordVersion int            `sql:"password_version"`
+	IsActive        bool           `sql:"is_active"`
+	IsSuperuser     bool           `sql:"is_superuser"`
+	EmailVerifiedAt sql.NullTime   `sql:"email_verified_at"`
+	PrimaryIdentity sql.NullString `sql:"oauth_id"`
+	// LinkedUser is the user of the identity, or null.
+	LinkedUser uuid.NullUUID `sql:"linked_user"`
 }
 
 // userOf returns the user of an identity, by the table above.
@@ -61,8 +76,7 @@ func (o *OAuth) userOf(ctx context.Context, h home, u *upstream, is *identity) (
 	acting := principal.NewContext(ctx, principal.InTenant(h.id))
 	who, err := o.decide(acting, h, u, is)
 	if sqlgraph.IsUniqueConstraintError(err) || errors.Is(err, errMeanwhile) {
-		// Somebody else was as fast, with the same identity or the same address. Now there is an
-		// account.
+		// A concurrent sign-in with the same identity or address has created or linked the account.
 		who, err = o.decide(acting, h, u, is)
 	}
 	if sqlgraph.IsUniqueConstraintError(err) || errors.Is(err, errMeanwhile) {
@@ -71,11 +85,11 @@ func (o *OAuth) userOf(ctx context.Context, h home, u *upstream, is *identity) (
 	return who, err
 }
 
-// errMeanwhile says that an account is not any more what it was when it was looked at.
+// errMeanwhile reports that an account has changed since it was read.
 var errMeanwhile = errors.New("the account was changed meanwhile")
 
 func (o *OAuth) decide(ctx context.Context, h home, u *upstream, is *identity) (signer, error) {
-	known, namesake, err := o.find(ctx, u, is)
+	known, namesake, err := o.find(ctx, h, u, is)
 	if u.nowhere() { // these are users of the default tenant
 		known, namesake, h.settings = nil, nil, settings.Tenant{}
 	}
@@ -89,17 +103,17 @@ func (o *OAuth) decide(ctx context.Context, h home, u *upstream, is *identity) (
 	case is.Email == "":
 		return signer{}, cmp.Or[error](is.unread, errNoEmail)
 	case namesake != nil && !is.Verified && !h.settings.RegistrationOpen():
-		// The stranger may have the address of another person, and must not learn whether it has an
+		// The client may claim the address of another person, and must not learn whether it has an
 		// account here, nor that there is a tenant.
 		return signer{}, errRegistrationClosed
 	case namesake != nil && (!h.settings.LinkByEmail || !is.Verified || u.own || namesake.IsSuperuser):
 		return signer{}, errAccountExists
-	case namesake != nil && namesake.OauthID != nil && namesake.EmailVerifiedAt != nil:
+	case namesake != nil && namesake.PrimaryIdentity.Valid && namesake.EmailVerifiedAt.Valid:
 		return signer{}, errAccountExists
 	case namesake != nil && !namesake.IsActive:
 		return signer{}, sessions.ErrCredentials
 	case namesake != nil:
-		return o.adopt(ctx, u, is, namesake)
+		return o.adopt(ctx, h, u, is, namesake)
 	case !h.settings.RegistrationOpen():
 		return signer{}, errRegistrationClosed
 	default:
@@ -108,16 +122,29 @@ func (o *OAuth) decide(ctx context.Context, h home, u *upstream, is *identity) (
 }
 
 // find returns the user that an identity is linked to, and the one who has its address, in one
-// statement.
-func (o *OAuth) find(ctx context.Context, u *upstream, is *identity) (known, namesake *ent.User, err error) {
-	key := u.key()
-	linked := user.And(user.OauthProvider(key), user.OauthID(is.Subject))
-	found, err := o.client.User.Query().Where(user.Or(linked, user.Email(is.Email))).All(ctx)
+// statement. The user of the identity is a scalar subquery, which both databases run once, by its
+// index; a join would read the users of the tenant from end to end.
+func (o *OAuth) find(ctx context.Context, h home, u *upstream, is *identity) (known, namesake *account, err error) {
+	var found []*account
+	err = o.client.User.Query().Modify(func(s *sql.Selector) {
+		linked := func() *sql.Selector {
+			i := sql.Dialect(s.Dialect()).Select().From(sql.Table(useridentity.Table).As("i"))
+			return i.Select(i.C(useridentity.FieldUserID)).Where(sql.And(
+				sql.EQ(i.C(useridentity.FieldTenantID), h.id), sql.EQ(i.C(useridentity.FieldProvider), u.key()),
+				sql.EQ(i.C(useridentity.FieldSubject), is.Subject),
+			))
+		}
+		s.Where(sql.Or(sql.EQ(s.C(user.FieldEmail), is.Email), sql.P(func(b *sql.Builder) {
+			b.Ident(s.C(user.FieldID)).WriteString(" = ").Wrap(func(b *sql.Builder) { b.Join(linked()) })
+		})))
+		s.Select(s.Columns(user.FieldID, user.FieldPasswordVersion, user.FieldIsActive, user.FieldIsSuperuser,
+			user.FieldEmailVerifiedAt, user.FieldOauthID)...).AppendSelectExprAs(linked(), "linked_user")
+	}).Scan(ctx, &found)
 	if err != nil {
 		return nil, nil, fmt.Errorf("find the user of an identity: %w", err)
 	}
 	for _, f := range found {
-		if f.OauthID != nil && *f.OauthID == is.Subject && *f.OauthProvider == key {
+		if f.LinkedUser.Valid && f.LinkedUser.UUID == f.ID {
 			known = f
 		} else {
 			namesake = f
@@ -126,13 +153,14 @@ func (o *OAuth) find(ctx context.Context, u *upstream, is *identity) (known, nam
 	return known, namesake, nil
 }
 
-// enroll makes a user who signs in at the provider alone.
+// enroll creates a user who signs in at the provider alone. A trigger of the database stores the
+// primary identity of a new user as their first identity.
 func (o *OAuth) enroll(ctx context.Context, u *upstream, is *identity) (who signer, err error) {
 	err = database.WithTx(ctx, o.client, func(tx *ent.Client) error {
 		create := tx.User.Create().SetEmail(is.Email).SetFullName(is.Name).SetOauthProvider(u.key()).
 			SetOauthID(is.Subject)
-		// A tenant decides what its own provider says. An address that only it asserts is not
-		// verified, so that adopt voids the account when the address is proved.
+		// A tenant controls what its own provider claims. An address that only such a provider
+		// asserts is not verified, so that adopt resets the account when the address is verified.
 		if is.Verified && !u.own {
 			create.SetEmailVerifiedAt(o.opts.Clock())
 		}
@@ -146,11 +174,13 @@ func (o *OAuth) enroll(ctx context.Context, u *upstream, is *identity) (who sign
 	return who, err
 }
 
-// adopt links an identity to the account of its address, both of which prove it. An account that
-// did not is somebody's who may only have claimed the address: password, other identity, sessions
-// and tokens of theirs are void (O-09).
-func (o *OAuth) adopt(ctx context.Context, u *upstream, is *identity, namesake *ent.User) (signer, error) {
-	unproved, who := namesake.EmailVerifiedAt == nil, signer{namesake.ID, namesake.PasswordVersion}
+// adopt links an identity to the account of its address, which the provider has verified. An
+// account that has not verified the address may be an attacker's, who registered the address of
+// another person: its password, identities, sessions and one-time tokens are removed (O-09). A
+// trigger of the database deletes the identities of a user whose primary identity is cleared while
+// password_version is raised.
+func (o *OAuth) adopt(ctx context.Context, h home, u *upstream, is *identity, namesake *account) (signer, error) {
+	unproved, who := !namesake.EmailVerifiedAt.Valid, signer{namesake.ID, namesake.PasswordVersion}
 	if unproved {
 		who.version++
 	}
@@ -158,22 +188,26 @@ func (o *OAuth) adopt(ctx context.Context, u *upstream, is *identity, namesake *
 		update := tx.User.Update().Where(
 			user.ID(namesake.ID), user.Email(is.Email), user.IsActive(true), user.IsSuperuser(false),
 			user.PasswordVersion(namesake.PasswordVersion),
-		)
+		).SetPasswordVersion(who.version)
 		if unproved {
-			update.Where(user.EmailVerifiedAtIsNil()).ClearPasswordHash().SetPasswordVersion(who.version).
+			update.Where(user.EmailVerifiedAtIsNil()).ClearPasswordHash().ClearOauthProvider().ClearOauthID().
 				SetEmailVerifiedAt(o.opts.Clock())
 		} else {
 			update.Where(user.EmailVerifiedAtNotNil(), user.OauthIDIsNil())
 		}
-		linked, err := update.SetOauthProvider(u.key()).SetOauthID(is.Subject).Save(ctx)
+		adopted, err := update.Save(ctx)
 		if err != nil {
 			return fmt.Errorf("link by address: %w", err)
 		}
-		if linked == 0 {
+		if adopted == 0 {
 			return errMeanwhile
 		}
-		if !unproved {
-			return nil
+		linked, err := o.insertIdentity(ctx, tx, h.id, who, u, is, useridentity.VerifiedByEmail)
+		if err == nil && !linked {
+			err = errMeanwhile
+		}
+		if err != nil || !unproved {
+			return err
 		}
 		return sessions.DeleteOneTimeTokens(ctx, tx, namesake.ID)
 	})
@@ -187,9 +221,9 @@ func (o *OAuth) adopt(ctx context.Context, u *upstream, is *identity, namesake *
 	return who, err
 }
 
-// link links an identity to the user who has asked for it: 401 if their session is over by now, 403
-// for a superuser at a provider of a tenant, 409 if the identity is somebody else's, or the user
-// has another.
+// link links an identity to the user who began the flow. It returns 401 if their session is no
+// longer valid, 403 for a superuser at a provider of a tenant, and 409 if the identity belongs to
+// another user, or the user has another identity at the provider. Idempotent.
 func (o *OAuth) link(ctx context.Context, f *flow, u *upstream, is *identity) error {
 	asking, err := o.opts.Sessions.OfSession(ctx, f.SessionID.UUID)
 	if err != nil {
@@ -202,92 +236,34 @@ func (o *OAuth) link(ctx context.Context, f *flow, u *upstream, is *identity) er
 		return errSuperuser
 	}
 	acting := principal.NewContext(ctx, &principal.Principal{TenantID: f.TenantID, UserID: asking.ID})
-	same := user.And(user.OauthProvider(u.key()), user.OauthID(is.Subject))
-	linked, err := o.client.User.Update().Where(
-		user.ID(asking.ID), user.PasswordVersion(asking.PasswordVersion), user.Or(user.OauthIDIsNil(), same),
-	).SetOauthProvider(u.key()).SetOauthID(is.Subject).Save(acting)
+	linked, err := o.insertIdentity(acting, o.client, f.TenantID, signer{asking.ID, asking.PasswordVersion}, u, is,
+		useridentity.VerifiedBySession)
+	if err == nil && !linked {
+		err = errChanged
+	}
 	if sqlgraph.IsUniqueConstraintError(err) {
-		return errIdentityTaken
+		err = o.conflict(acting, asking.ID, u, is)
 	}
 	if err != nil {
-		return fmt.Errorf("link identity: %w", err)
-	}
-	if linked == 0 {
-		return errLinkedAlready
+		return err
 	}
 	o.tell(acting, "oauth_linked", asking.ID, u.ref, slog.Bool("by_address", false))
 	return nil
 }
 
-// Link begins a flow that links an identity to the signed-in user, who has signed in just now. The
-// errors are those of Authorize, 401 for a session that is older, 403 for a superuser at a provider
-// of a tenant, and 409 for who is linked already.
-func (o *OAuth) Link(ctx context.Context, me *sessions.Projection, provider, redirectURI string) (*Start, error) {
-	if err := o.opts.Sessions.Recent(me); err != nil {
-		return nil, err
-	}
-	h, u, err := o.upstream(ctx, byTenant(me.TenantID), provider)
-	if err != nil {
-		return nil, err
-	}
-	if me.IsSuperuser && u.own {
-		return nil, errSuperuser
-	}
-	return o.start(ctx, h, u, &flow{
-		RedirectURI: redirectURI, UserID: uuid.NullUUID{UUID: me.ID, Valid: true},
-		SessionID: uuid.NullUUID{UUID: me.CredentialID, Valid: true},
-	})
-}
-
-// Unlink takes the identity from the signed-in user, who has signed in just now, with every other
-// session and whatever is under way, since the identity may have proved it: 401 for a session that
-// is older, 409 if there is no other way in. That there is no identity is no error.
-func (o *OAuth) Unlink(ctx context.Context, me *sessions.Projection) error {
-	if err := o.opts.Sessions.Recent(me); err != nil {
-		return err
-	}
-	err := database.WithTx(ctx, o.client, func(tx *ent.Client) error {
-		version := me.PasswordVersion + 1
-		unlinked, err := tx.User.Update().Where(
-			user.ID(me.ID), user.OauthIDNotNil(), user.PasswordHashNotNil(), user.PasswordVersion(me.PasswordVersion),
-		).ClearOauthProvider().ClearOauthID().SetPasswordVersion(version).Save(ctx)
-		if err != nil {
-			return fmt.Errorf("unlink identity: %w", err)
-		}
-		if unlinked == 0 {
-			return nothingElse(ctx, tx, me.ID)
-		}
-		if _, err := tx.OAuthState.Delete().Where(oauthstate.UserID(me.ID)).Exec(ctx); err != nil {
-			return fmt.Errorf("end what is under way: %w", err)
-		}
-		return sessions.Keep(ctx, tx, me.ID, me.CredentialID, version)
-	})
-	if err == nil {
-		sessions.MarkRevoked(ctx, o.client, me.ID, refreshtoken.RevokedReasonPasswordChange)
-		o.tell(ctx, "oauth_unlinked", me.ID, "", slog.String("by", "user"))
-	}
-	return err
-}
-
-// nothingElse refuses to take the identity of a user who has one, and no password.
-func nothingElse(ctx context.Context, tx *ent.Client, id uuid.UUID) error {
-	found, err := tx.User.Query().Where(user.ID(id), user.OauthIDNotNil()).All(ctx)
+// conflict returns why an identity cannot be linked to a user, or nil if it is already linked to
+// that user.
+func (o *OAuth) conflict(ctx context.Context, id uuid.UUID, u *upstream, is *identity) error {
+	other, err := o.client.UserIdentity.Query().
+		Where(useridentity.Provider(u.key()), useridentity.Subject(is.Subject)).Only(ctx)
 	switch {
+	case ent.IsNotFound(err):
+		return errLinkedAlready
 	case err != nil:
-		return fmt.Errorf("look for an identity: %w", err)
-	case len(found) == 0:
-		return nil
-	case found[0].PasswordHash == nil:
-		return problem.Conflict("last_way_in", "There is no password, so that nothing else lets the user in.")
+		return fmt.Errorf("read identity: %w", err)
+	case other.UserID != id:
+		return errIdentityTaken
 	default:
-		return errChanged
+		return nil
 	}
-}
-
-// tell logs what was done to an account.
-func (o *OAuth) tell(ctx context.Context, event string, id uuid.UUID, ref string, more ...slog.Attr) {
-	attrs := append([]slog.Attr{
-		slog.String("event", event), slog.String("user_id", id.String()), slog.String("provider", ref),
-	}, more...)
-	o.opts.Log.LogAttrs(ctx, slog.LevelInfo, "identity at a provider", attrs...)
 }

@@ -216,8 +216,8 @@ func TestWho_may_not_sign_in_may_not_at_a_provider(t *testing.T) {
 	})
 }
 
-// No address makes a superuser, and nothing that a tenant has set up.
-func TestSuperuser_is_nobody_whom_a_tenant_can_be(t *testing.T) {
+// Neither an address nor a provider of a tenant signs a superuser in.
+func TestTenantProvider_cannotSignInSuperuser(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		i := apitest.NewIssuer(t)

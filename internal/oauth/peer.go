@@ -35,7 +35,7 @@ const (
 	maxAnswer = 256 << 10
 	// maxCalls is how many calls to one provider are under way at once.
 	maxCalls = 32
-	// maxPeers is how many providers are remembered.
+	// maxPeers is how many providers are cached.
 	maxPeers = 1000
 	// failuresToRest is how many calls fail one after the other before a provider is left alone,
 	// and rest for how long.
@@ -75,7 +75,7 @@ func newPeers(networks []netip.Prefix) (*peers, error) {
 	}}, err
 }
 
-// of returns what is remembered of a provider.
+// of returns the peer of a provider, from the cache.
 func (p *peers) of(ref string) *peer {
 	if known, ok := p.all.Get(ref); ok {
 		return known
@@ -90,8 +90,8 @@ func (p *peers) of(ref string) *peer {
 
 func (p *peers) newPeer() *peer {
 	made := &peer{
-		base: p.base, calls: semaphore.NewWeighted(maxCalls), metadata: newRemembered[metadata](metadataStaleFor),
-		keys: newRemembered[[]jose.JSONWebKey](0),
+		base: p.base, calls: semaphore.NewWeighted(maxCalls), metadata: newCachedFetch[metadata](metadataStaleFor),
+		keys: newCachedFetch[[]jose.JSONWebKey](0),
 	}
 	made.breaker = gobreaker.NewCircuitBreaker[*http.Response](gobreaker.Settings{ //nolint:bodyclose // none is open yet
 		Timeout:     rest,
@@ -102,14 +102,14 @@ func (p *peers) newPeer() *peer {
 	return made
 }
 
-// peer is a provider as it is called, and what is remembered of it.
+// peer calls a provider, and caches its metadata and keys.
 type peer struct {
 	base    http.RoundTripper
 	calls   *semaphore.Weighted
 	breaker *gobreaker.CircuitBreaker[*http.Response]
 
-	metadata *remembered[metadata]
-	keys     *remembered[[]jose.JSONWebKey]
+	metadata *cachedFetch[metadata]
+	keys     *cachedFetch[[]jose.JSONWebKey]
 
 	// optional calls what a sign-in can do without. It has a breaker and permits of its own, so
 	// that a userinfo endpoint that stalls does not keep the token endpoint from being called.

@@ -39,7 +39,7 @@ func (r Rules) loopback() bool {
 
 // complete fills in what is known of the kind, and names what is missing or wrong, by JSON pointer.
 func (r Rules) complete(p *Provider) (wrong []problem.Field) {
-	is, ok := kinds()[p.Kind]
+	is, ok := presets()[p.Kind]
 	if !ok {
 		return []problem.Field{{Pointer: "/kind", Detail: "is not a kind of provider"}}
 	}

@@ -15,9 +15,10 @@ import (
 
 	"tenantry/ent"
 	"tenantry/ent/oauthprovider"
-	"tenantry/ent/user"
+	"tenantry/ent/useridentity"
 	"tenantry/internal/auth"
 	"tenantry/internal/cache"
+	"tenantry/internal/database"
 	"tenantry/internal/keyring"
 	"tenantry/internal/outcomes"
 	"tenantry/internal/problem"
@@ -28,7 +29,7 @@ import (
 const (
 	// maxProviders is how many providers a tenant may set up.
 	maxProviders = 20
-	// unlinkedAtOnce is how many users one statement unlinks.
+	// unlinkedAtOnce is how many identities one statement deletes.
 	unlinkedAtOnce = 500
 )
 
@@ -46,7 +47,9 @@ type Options struct {
 	// PublicURL is where providers lead browsers back to.
 	PublicURL string
 
-	// Cache remembers the providers of tenants.
+	// Dialect is that of the database.
+	Dialect string
+	// Cache holds the providers of tenants.
 	Cache *cache.Cache
 	Clock func() time.Time
 	Log   *slog.Logger
@@ -186,8 +189,8 @@ func (o *OAuth) Update(ctx context.Context, id uuid.UUID, change Change) (*ent.O
 }
 
 // Delete deletes a provider and the links to it, and revokes the sessions, codes and flows that it
-// has started: 404 if there is no such provider. It disables the provider first and then unlinks
-// users in batches; a deletion that was interrupted continues when it is requested again.
+// has started: 404 if there is no such provider. It disables the provider first and then deletes
+// its identities in batches; a deletion that was interrupted continues when it is requested again.
 func (o *OAuth) Delete(ctx context.Context, id uuid.UUID) error {
 	disabled, err := o.client.OAuthProvider.Update().Where(oauthprovider.ID(id)).SetEnabled(false).Save(ctx)
 	if err != nil {
@@ -197,16 +200,8 @@ func (o *OAuth) Delete(ctx context.Context, id uuid.UUID) error {
 		return problem.NotFound()
 	}
 	for more := true; more; {
-		linked, err := o.client.User.Query().Where(user.OauthProvider(id.String())).Limit(unlinkedAtOnce).IDs(ctx)
-		if err != nil {
-			return fmt.Errorf("find users of OAuth provider: %w", err)
-		}
-		if more = len(linked) == unlinkedAtOnce; len(linked) == 0 {
-			break
-		}
-		if err := o.client.User.Update().Where(user.IDIn(linked...),
-			user.OauthProvider(id.String())).ClearOauthProvider().ClearOauthID().Exec(ctx); err != nil {
-			return fmt.Errorf("unlink users of OAuth provider: %w", err)
+		if more, err = o.unlinkSome(ctx, id); err != nil {
+			return err
 		}
 	}
 	err = o.client.OAuthProvider.DeleteOneID(id).Exec(ctx)
@@ -217,4 +212,26 @@ func (o *OAuth) Delete(ctx context.Context, id uuid.UUID) error {
 		return fmt.Errorf("delete OAuth provider: %w", err)
 	}
 	return nil
+}
+
+// unlinkSome deletes the identities of a provider, at most unlinkedAtOnce, and reports whether
+// there may be more.
+func (o *OAuth) unlinkSome(ctx context.Context, id uuid.UUID) (more bool, err error) {
+	linked, err := o.client.UserIdentity.Query().Where(useridentity.Provider(id.String())).Limit(unlinkedAtOnce).
+		IDs(ctx)
+	if err != nil {
+		return false, fmt.Errorf("find identities of OAuth provider: %w", err)
+	}
+	if len(linked) == 0 {
+		return false, nil
+	}
+	// A trigger locks the users. A concurrent request that locks in another order is retried.
+	err = database.WithTx(ctx, o.client, func(tx *ent.Client) error {
+		_, err := tx.UserIdentity.Delete().Where(useridentity.IDIn(linked...)).Exec(ctx)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("unlink users of OAuth provider: %w", err)
+	}
+	return len(linked) == unlinkedAtOnce, nil
 }

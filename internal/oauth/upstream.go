@@ -113,7 +113,7 @@ func (o *OAuth) upstream(ctx context.Context, of func(*sql.Selector) *sql.Predic
 	return h, u, err
 }
 
-// offered is a provider in a tenant, as it is remembered.
+// offered is a provider in a tenant, as it is cached.
 type offered struct {
 	home     home
 	upstream *upstream

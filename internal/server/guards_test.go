@@ -92,6 +92,8 @@ func userBudgets(ada string) []budget {
 		{"GET", "/api/v1/users/" + ada + "/sessions", nil, "3"},
 		{"GET", "/api/v1/users/" + ada + "/identities", nil, "1"},
 		{"GET", "/api/v1/users/me/identities", nil, "1"},
+		{"GET", "/api/v1/users/me?include=identities", nil, "1"},
+		{"DELETE", "/api/v1/users/me/identities/google", nil, "1"},
 		{"POST", "/api/v1/users", map[string]any{"email": "new@acme.test"}, "3"},
 		{"PATCH", "/api/v1/users/" + ada, map[string]any{"full_name": "Ada"}, "6"},
 		{"PATCH", "/api/v1/users/" + ada, map[string]any{"is_active": false}, "8"},

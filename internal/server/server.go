@@ -150,8 +150,8 @@ func newProviders(parts Parts, opts sessions.Options, access access) (*oauth.OAu
 	return oauth.New(parts.DB.Client, oauth.Options{
 		Auth: access.signIn, Sessions: access.sessions, Limiter: access.limiter, Sealer: seal,
 		Providers: serverProviders(cfg), Rules: oauth.Rules{Networks: cfg.OutboundNetworks},
-		DefaultTenant: cfg.DefaultTenant, PublicURL: cfg.PublicURL, Cache: opts.Cache, Clock: parts.Clock,
-		Log: parts.Log,
+		DefaultTenant: cfg.DefaultTenant, PublicURL: cfg.PublicURL, Dialect: parts.DB.Dialect(),
+		Cache: opts.Cache, Clock: parts.Clock, Log: parts.Log,
 	})
 }
 
@@ -167,7 +167,9 @@ func (s *Server) newHandlers(parts Parts, opts sessions.Options) (handlers, erro
 		sessions.HTTP{Sessions: s.Sessions},
 		auth.HTTP{Auth: s.Auth},
 		roles.HTTP{Roles: roles.New(client)},
-		users.HTTP{Users: users.New(client, parts.Hasher, s.Sessions, cursors)},
+		users.HTTP{
+			Users: users.New(client, parts.Hasher, s.Sessions, cursors), Identities: oauth.HTTP{OAuth: s.OAuth}.OfUser,
+		},
 		tenants.HTTP{Tenants: tenants.New(client, tenants.Options{
 			Hasher: parts.Hasher, Auth: s.Auth, Limiter: s.Limiter, Cursors: cursors, Lifetimes: opts.Lifetimes,
 			Signup: parts.Config.Signup == config.SignupOpen,

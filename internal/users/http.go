@@ -3,6 +3,8 @@ package users
 import (
 	"context"
 
+	"github.com/google/uuid"
+
 	"tenantry/ent"
 	"tenantry/ent/role"
 	"tenantry/internal/api"
@@ -12,11 +14,15 @@ import (
 	"tenantry/internal/sessions"
 )
 
-// HTTP serves the operations of this package.
-type HTTP struct{ *Users }
+// HTTP serves the operations of this package. Identities returns the identities of a user for a
+// response that includes them.
+type HTTP struct {
+	*Users
+	Identities func(ctx context.Context, user uuid.UUID) ([]api.Identity, error)
+}
 
-// GetMe answers GET /api/v1/users/me. The projection that authorised the request has all members
-// except related objects, which are read only on request.
+// GetMe answers GET /api/v1/users/me. The projection that authorised the request has all fields of
+// the user. Related objects are read only if the client asks for them.
 func (h HTTP) GetMe(ctx context.Context, r api.GetMeRequestObject) (api.GetMeResponseObject, error) {
 	me, err := sessions.FromContext(ctx)
 	if err != nil {
@@ -25,11 +31,30 @@ func (h HTTP) GetMe(ctx context.Context, r api.GetMeRequestObject) (api.GetMeRes
 	if r.Params.Include == nil {
 		return api.GetMe200JSONResponse{UserJSONResponse: api.UserJSONResponse(sessions.UserResponse(me.User))}, nil
 	}
-	u, err := h.withRelated(ctx, me.ID, related(*r.Params.Include))
+	u, err := h.including(ctx, me.User, related(*r.Params.Include))
 	if err != nil {
 		return nil, err
 	}
-	return api.GetMe200JSONResponse{UserJSONResponse: api.UserJSONResponse(withEdges(u))}, nil
+	return api.GetMe200JSONResponse{UserJSONResponse: api.UserJSONResponse(u)}, nil
+}
+
+// including returns a user with the related objects that a client requested. It reads the user
+// again only for roles and tenant.
+func (h HTTP) including(ctx context.Context, u *ent.User, asked edges) (answer api.User, err error) {
+	if asked.roles || asked.tenant {
+		if u, err = h.withRelated(ctx, u.ID, asked); err != nil {
+			return answer, err
+		}
+	}
+	answer = withEdges(u)
+	if asked.identities {
+		all, err := h.Identities(ctx, u.ID)
+		if err != nil {
+			return answer, err
+		}
+		answer.Identities = &all
+	}
+	return answer, nil
 }
 
 // UpdateMe answers PATCH /api/v1/users/me.
@@ -89,7 +114,11 @@ func (h HTTP) GetUser(ctx context.Context, r api.GetUserRequestObject) (api.GetU
 	if err != nil {
 		return nil, err
 	}
-	return api.GetUser200JSONResponse{UserJSONResponse: api.UserJSONResponse(withEdges(u))}, nil
+	answer, err := h.including(ctx, u, edges{identities: included.identities})
+	if err != nil {
+		return nil, err
+	}
+	return api.GetUser200JSONResponse{UserJSONResponse: api.UserJSONResponse(answer)}, nil
 }
 
 // UpdateUser answers PATCH /api/v1/users/{id}.
@@ -134,7 +163,7 @@ func (h HTTP) EndUserSessions(ctx context.Context,
 }
 
 // edges are the related objects that a client requested.
-type edges struct{ roles, tenant bool }
+type edges struct{ roles, tenant, identities bool }
 
 func related(names []api.Related) (included edges) {
 	for _, name := range names {
@@ -143,6 +172,8 @@ func related(names []api.Related) (included edges) {
 			included.roles = true
 		case api.RelatedTenant:
 			included.tenant = true
+		case api.RelatedIdentities:
+			included.identities = true
 		}
 	}
 	return included

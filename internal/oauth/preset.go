@@ -2,16 +2,16 @@ package oauth
 
 import "tenantry/ent/oauthprovider"
 
-// Kind is which protocol a provider speaks, and what is known of it.
+// Kind is the protocol of a provider and its preset.
 type Kind = oauthprovider.Kind
 
-// known is what need not be said of a provider of a kind.
-type known struct {
+// preset has the defaults of a kind of provider.
+type preset struct {
 	label     string
 	scopes    []string
 	issuer    string
 	endpoints Endpoints
-	// asks is what must, or may, be said.
+	// asks is which settings an operator may or must name.
 	asks asks
 }
 
@@ -27,9 +27,9 @@ type Endpoints struct{ Authorization, Token, Userinfo string }
 
 var openID = []string{"openid", "email", "profile"}
 
-// kinds returns what is known of each kind.
-func kinds() map[Kind]known {
-	return map[Kind]known{
+// presets returns the preset of each kind.
+func presets() map[Kind]preset {
+	return map[Kind]preset{
 		oauthprovider.KindGoogle: {label: "Google", scopes: openID, issuer: "https://accounts.google.com"},
 		oauthprovider.KindApple: {label: "Apple", scopes: []string{"openid", "email", "name"},
 			issuer: "https://appleid.apple.com"},

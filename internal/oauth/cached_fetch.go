@@ -6,21 +6,21 @@ import (
 )
 
 const (
-	// goodFor is how long what a provider has said of itself is cached.
+	// goodFor is how long a document of a provider is cached.
 	goodFor = time.Hour
 	// metadataStaleFor is how much longer metadata are used while the provider does not answer.
 	// Keys are not: a provider withdraws one by removing it from the set.
 	metadataStaleFor = 24 * time.Hour
-	// askAgain is how soon a provider is asked again for what it did not have: bounded, whatever
-	// the tokens that it issues say.
+	// askAgain is the least time between fetches of a document that lacks what is needed,
+	// whatever tokens the provider issues.
 	askAgain = 10 * time.Second
-	// failedFor is how long a failure is an answer.
+	// failedFor is how long a failure is cached.
 	failedFor = 2 * time.Second
 )
 
-// remembered is what a provider has said, asked by one request at a time. The others wait for its
-// answer, good or bad.
-type remembered[T any] struct {
+// cachedFetch caches a document of a provider. One request at a time fetches it; the others wait for
+// its result, also if it is an error.
+type cachedFetch[T any] struct {
 	turn     chan struct{}
 	staleFor time.Duration
 	// value was read at a time, zero before the first; err is the failure of a later read.
@@ -30,14 +30,14 @@ type remembered[T any] struct {
 	failedAt time.Time
 }
 
-func newRemembered[T any](staleFor time.Duration) *remembered[T] {
-	return &remembered[T]{turn: make(chan struct{}, 1), staleFor: staleFor}
+func newCachedFetch[T any](staleFor time.Duration) *cachedFetch[T] {
+	return &cachedFetch[T]{turn: make(chan struct{}, 1), staleFor: staleFor}
 }
 
 // get returns the cached value, loaded again if it is old, or if it does not suffice and was not
 // asked for just now. While a load fails, a value that suffices is returned until it is stale, and
 // otherwise the failure.
-func (r *remembered[T]) get(ctx context.Context, clock func() time.Time, suffices func(T) bool,
+func (r *cachedFetch[T]) get(ctx context.Context, clock func() time.Time, suffices func(T) bool,
 	load func() (T, error)) (T, error) {
 	var none T
 	select {
