@@ -10,7 +10,8 @@ import (
 )
 
 // sessionCreation matches code that creates a session.
-var sessionCreation = regexp.MustCompile(`[sS]essions\.Start\(|RefreshToken\.(Create|MapCreate|CreateBulk)\(|INSERT INTO refresh_tokens`)
+var sessionCreation = regexp.MustCompile(`[sS]essions\.Start\(|` +
+	`RefreshToken\.(Create|MapCreate|CreateBulk)\(|INSERT INTO refresh_tokens`)
 
 // Every way to sign in ends in auth.Finish, and nothing else creates a session.
 func TestSessions_areCreatedByFinishAlone(t *testing.T) {

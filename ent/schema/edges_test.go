@@ -136,7 +136,8 @@ func ownsSQL(root, path string) bool {
 		}
 	}
 	return slices.Contains([]string{
-		"internal/oauth/insert_identity.go", "internal/ratelimit/counters.go", "internal/ratelimit/network_limit.go", "internal/roles/system.go",
+		"internal/oauth/insert_identity.go", "internal/ratelimit/counters.go", "internal/ratelimit/network_limit.go",
+		"internal/roles/system.go",
 		"internal/sessions/rotate.go", "internal/sessions/start.go",
 	}, inside)
 }

@@ -56,9 +56,10 @@ func (t deviceTokens) decode(token, account string, now time.Time) (d device, kn
 		known = known || hmac.Equal(mac, macOfDevice(key, claim, account))
 	}
 	d = device{
-		user: uuid.UUID(claim[:16]), version: int(binary.BigEndian.Uint64(claim[16:24])), //nolint:gosec // as encode wrote it
-		id: uuid.UUID(claim[24:40]), until: time.Unix(int64(binary.BigEndian.Uint64(claim[40:])),
-			0), //nolint:gosec // as encode wrote it
+		user:    uuid.UUID(claim[:16]),
+		version: int(binary.BigEndian.Uint64(claim[16:24])), //nolint:gosec // as encode wrote it
+		id:      uuid.UUID(claim[24:40]),
+		until:   time.Unix(int64(binary.BigEndian.Uint64(claim[40:])), 0), //nolint:gosec // as encode wrote it
 	}
 	return d, known && now.Before(d.until)
 }

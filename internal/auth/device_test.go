@@ -17,6 +17,27 @@ import (
 
 // P-12: during an attack, also from the owner's own network, the right password is accepted from a
 // device on which the account has signed in. The device token is of no use for other accounts.
+// attack makes guesses from 101 addresses until stop is called. It returns after 60 guesses.
+func attack(t *testing.T, guess func(ip string)) (stop func()) {
+	attacking, cancel := context.WithCancel(t.Context())
+	var attack sync.WaitGroup
+	begun := make(chan struct{})
+	attack.Go(func() {
+		for i := 0; attacking.Err() == nil; i++ {
+			ip := "198.51.100.1"
+			if i%2 == 0 {
+				ip = fmt.Sprintf("192.0.2.%d", i%200)
+			}
+			guess(ip)
+			if i == 60 {
+				close(begun)
+			}
+		}
+	})
+	<-begun
+	return func() { cancel(); attack.Wait() }
+}
+
 func TestThrottle_knownDeviceSignsInDuringAnAttack(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -35,22 +56,7 @@ func TestThrottle_knownDeviceSignsInDuringAnAttack(t *testing.T) {
 		others := s.Expect(http.StatusOK,
 			from(s, "203.0.113.9", apitest.Credentials("mallory@acme.test", apitest.OwnerPassword))).Field(t,
 			"device_token")
-		attacking, stop := context.WithCancel(t.Context())
-		var attack sync.WaitGroup
-		begun := make(chan struct{})
-		attack.Go(func() {
-			for i := 0; attacking.Err() == nil; i++ {
-				ip := "198.51.100.1"
-				if i%2 == 0 {
-					ip = fmt.Sprintf("192.0.2.%d", i%200)
-				}
-				from(other, ip, with(apitest.OwnerEmail, "a guess", others))
-				if i == 60 {
-					close(begun)
-				}
-			}
-		})
-		<-begun
+		stop := attack(t, func(ip string) { from(other, ip, with(apitest.OwnerEmail, "a guess", others)) })
 		const blocked = "198.51.100.1" // the network of an attacker, which has to wait
 		for range 5 {
 			a := s.Expect(http.StatusOK, from(s, blocked, with(apitest.OwnerEmail, apitest.OwnerPassword, device)))
@@ -81,7 +87,6 @@ func TestThrottle_knownDeviceSignsInDuringAnAttack(t *testing.T) {
 		waited(s)
 		s.Expect(http.StatusOK, from(s, "203.0.113.50", with(apitest.OwnerEmail, apitest.OwnerPassword, device)))
 		stop()
-		attack.Wait()
 		exhaust()
 		// A token that is older than the password is ignored.
 		s.DB.Client.User.UpdateOne(s.Owner()).AddPasswordVersion(1).ExecX(principal.System(t.Context(), "test"))

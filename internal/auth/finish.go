@@ -15,8 +15,8 @@ import (
 const (
 	// MethodPassword is a password (RFC 8176 §2).
 	MethodPassword = "pwd"
-	// MethodFederated is a sign-in at an OAuth or OpenID Connect provider. RFC 8176 has no value for
-	// it; other products use this one.
+	// MethodFederated is a sign-in at an OAuth or OpenID Connect provider. RFC 8176 has no value
+	// for it; other products use this one.
 	MethodFederated = "fed"
 )
 
@@ -29,7 +29,8 @@ type Proof struct {
 	sessions.Authentication
 
 	// user is the projection of the user if the proof has read it, and client is that of the
-	// transaction that created the user. Finish reads the user and uses no transaction without them.
+	// transaction that created the user. Finish reads the user and uses no transaction without
+	// them.
 	user   *sessions.Projection
 	client *ent.Client
 }

@@ -30,39 +30,45 @@ var usable = map[string]string{
 }
 
 // A password that one path accepts is accepted by every other, and signs in.
+// accountPaths are the ways to create an account or set its password. n distinguishes tenants.
+func accountPaths(t *testing.T, s *apitest.Instance, command func(in string, args ...string) (string, error),
+) map[string]func(n int, email, password string) error {
+	return map[string]func(n int, email, password string) error{
+		"user create": func(_ int, email, password string) error {
+			_, err := command(password+"\n", "user", "create", "--tenant=acme", "--email="+email,
+				apitest.PasswordFromStdin)
+			return err
+		},
+		"user set-password": func(_ int, email, password string) error {
+			if _, err := command("", "user", "create", "--tenant=acme", "--email="+email); err != nil {
+				t.Fatal(err)
+			}
+			_, err := command(password+"\r\n", "user", "set-password", "--tenant=acme", email,
+				apitest.PasswordFromStdin)
+			return err
+		},
+		"tenant create": func(n int, email, password string) error {
+			_, err := command(password, "tenant", "create", fmt.Sprintf("tenant-%d", n), "--owner="+email,
+				apitest.PasswordFromStdin)
+			return err
+		},
+		"register": func(_ int, email, password string) error {
+			if a := s.Call("POST", "/api/v1/auth/register", "", map[string]string{"tenant": "acme", "email": email,
+				"password": password}); a.Status >= 300 {
+				return fmt.Errorf("%d %s", a.Status, a.Body)
+			}
+			return nil
+		},
+	}
+}
+
 func TestPassword_oneRuleOnEveryPath(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
 		s.ChangeSettings("acme", apitest.OpenToProviders)
 		command := apitest.Command(t, opts)
-		paths := map[string]func(n int, email, password string) error{
-			"user create": func(_ int, email, password string) error {
-				_, err := command(password+"\n", "user", "create", "--tenant=acme", "--email="+email,
-					apitest.PasswordFromStdin)
-				return err
-			},
-			"user set-password": func(_ int, email, password string) error {
-				if _, err := command("", "user", "create", "--tenant=acme", "--email="+email); err != nil {
-					t.Fatal(err)
-				}
-				_, err := command(password+"\r\n", "user", "set-password", "--tenant=acme", email,
-					apitest.PasswordFromStdin)
-				return err
-			},
-			"tenant create": func(n int, email, password string) error {
-				_, err := command(password, "tenant", "create", fmt.Sprintf("tenant-%d", n), "--owner="+email,
-					apitest.PasswordFromStdin)
-				return err
-			},
-			"register": func(_ int, email, password string) error {
-				if a := s.Call("POST", "/api/v1/auth/register", "", map[string]string{"tenant": "acme", "email": email,
-					"password": password}); a.Status >= 300 {
-					return fmt.Errorf("%d %s", a.Status, a.Body)
-				}
-				return nil
-			},
-		}
+		paths := accountPaths(t, s, command)
 		n := 0
 		for path, create := range paths {
 			for accepted, passwords := range map[bool]map[string]string{true: usable, false: unusable} {

@@ -165,8 +165,8 @@ func (c *Cache) state() state { return state{c.changes.Load(), c.resets.Load()} 
 // reads the version before the state: an invalidation that has incremented the version has changed
 // the state too.
 func (c *Cache) store(key Key, e *entry, size int, before state) bool {
-	e.version, e.size = c.version(e.rows),
-		uint32(min(size, c.maxBytes)+len(key.Name)+overhead) //nolint:gosec // bounded
+	e.version = c.version(e.rows)
+	e.size = uint32(min(size, c.maxBytes) + len(key.Name) + overhead) //nolint:gosec // bounded
 	if c.state() != before || !c.fresh() {
 		return false
 	}

@@ -1,8 +1,8 @@
 // Package cache holds values that were loaded from the database, and invalidates them when their
 // rows change.
 //
-//	Get ─ cache fresh, and entry built from the current versions of its rows? ─ yes ─▶ the entry
-//	                                                                          └ no ──▶ Redis ─▶ load ─▶ store
+//	Get ─ cache fresh, entry built from the current versions of its rows? ─ yes ─▶ the entry
+//	                                                                      └ no ──▶ Redis ─▶ load
 //
 // An entry names the rows that it was built from. A change of a row increments the version of that
 // row, which invalidates every entry built from it, loads in flight included: a load that began

@@ -108,7 +108,8 @@ func measureStorm(b *testing.B, s served) {
 			busy = append(busy, s.me(b, access))
 		}
 		peak = max(peak, <-watched)
-		fmt.Fprintf(os.Stdout, "  round %d: %5.1f s, statuses %v, RSS at most %+.0f MiB, users/me p50 %s p99 %s of %d\n",
+		fmt.Fprintf(os.Stdout,
+			"  round %d: %5.1f s, statuses %v, RSS at most %+.0f MiB, users/me p50 %s p99 %s of %d\n",
 			round+1,
 			time.Since(begin).Seconds(), statuses, peak-base, quantile(busy, 0.5).Round(10*time.Microsecond),
 			p99(busy).Round(10*time.Microsecond), len(busy))

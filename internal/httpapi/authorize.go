@@ -9,8 +9,8 @@ import (
 )
 
 // authorize lets a request reach its handler if the operation is public, or if the credential is
-// valid, of an accepted kind and has the scopes of the operation. It fails with 401 or 403. A route outside the contract
-// has nothing to protect.
+// valid, of an accepted kind and has the scopes of the operation. It fails with 401 or 403. A route
+// outside the contract has nothing to protect.
 func (r *router) authorize(c *gin.Context) {
 	req := requestOf(c)
 	o := req.operation

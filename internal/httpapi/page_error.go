@@ -30,7 +30,8 @@ func (e *RedirectError) Unwrap() error { return e.Err }
 // Content-Security-Policy can forbid them all.
 var errorPage = template.Must(template.New("error").Parse(`<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>The sign-in has failed</title></head>
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>The sign-in has failed</title></head>
 <body>
 <h1>The sign-in has failed</h1>
 <p>{{.Problem.Detail}}</p>

@@ -178,7 +178,8 @@ func TestParameters_ofACallbackMayBeUnknown(t *testing.T) {
 		got = r.(api.CallBackOAuthRequestObject)
 		return nil
 	}))
-	a.do(a.request(http.MethodGet, "/api/v1/auth/oauth/google/callback?state=s&code=c&scope=a&scope=b&authuser=0&session_state=%ff", http.NoBody))
+	a.do(a.request(http.MethodGet, "/api/v1/auth/oauth/google/callback?state=s&code=c&scope=a&scope=b"+
+		"&authuser=0&session_state=%ff", http.NoBody))
 	if got.Params.State != "s" || got.Params.Code == nil || *got.Params.Code != "c" {
 		t.Errorf("%+v", got)
 	}

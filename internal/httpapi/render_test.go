@@ -24,14 +24,7 @@ func TestHandlerErrors_areRendered(t *testing.T) {
 		RetryAfter: 1500 * time.Millisecond}
 	busy := problem.Unavailable(errors.New("queue full"))
 	busy.RetryAfter = 7 * time.Second
-	for _, test := range []struct {
-		name       string
-		err        error
-		status     int
-		code       string
-		retryAfter string
-		level      string
-	}{
+	for _, test := range []renderedError{
 		{"problem", problem.NotFound(), 404, "not_found", "", ""},
 		{"wrapped_problem", fmt.Errorf("read user: %w", problem.Conflict("email_taken", "Taken.")), 409, "email_taken",
 			"", ""},
@@ -52,35 +45,50 @@ func TestHandlerErrors_areRendered(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			var unforeseen atomic.Bool
-			a := start(t, handling(func(context.Context, any) error { return test.err }), func(s *setup) {
-				s.OnInternalError = func(err error) { unforeseen.Store(errors.Is(err, test.err)) }
-			})
-			got := a.expect(test.status, test.code, a.login(loginBody))
-			if unforeseen.Load() != (test.status == http.StatusInternalServerError) {
-				t.Errorf("unforeseen: %t", unforeseen.Load())
-			}
-			if after := got.header.Get("Retry-After"); after != test.retryAfter {
-				t.Errorf("Retry-After %q, want %q", after, test.retryAfter)
-			}
-			if challenge := got.header.Get("WWW-Authenticate"); test.status == 401 && challenge != "Bearer" {
-				t.Errorf("challenged with %q", challenge)
-			}
-			lines := a.lines("request failed")
-			if test.level == "" {
-				if len(lines) != 0 {
-					t.Errorf("a mistake of the client was logged: %v", lines)
-				}
-				return
-			}
-			if len(lines) != 1 {
-				t.Fatalf("logged %d times: %v", len(lines), a.log)
-			}
-			if lines[0]["level"] != test.level || lines[0]["error"] != test.err.Error() ||
-				lines[0]["request_id"] != got.header.Get(requestIDHeader) {
-				t.Errorf("logged %v", lines[0])
-			}
+			test.check(t)
 		})
+	}
+}
+
+// renderedError is an error of a handler and the expected response. level is that of its log line,
+// "" if none is expected.
+type renderedError struct {
+	name       string
+	err        error
+	status     int
+	code       string
+	retryAfter string
+	level      string
+}
+
+func (test renderedError) check(t *testing.T) {
+	var unforeseen atomic.Bool
+	a := start(t, handling(func(context.Context, any) error { return test.err }), func(s *setup) {
+		s.OnInternalError = func(err error) { unforeseen.Store(errors.Is(err, test.err)) }
+	})
+	got := a.expect(test.status, test.code, a.login(loginBody))
+	if unforeseen.Load() != (test.status == http.StatusInternalServerError) {
+		t.Errorf("unforeseen: %t", unforeseen.Load())
+	}
+	if after := got.header.Get("Retry-After"); after != test.retryAfter {
+		t.Errorf("Retry-After %q, want %q", after, test.retryAfter)
+	}
+	if challenge := got.header.Get("WWW-Authenticate"); test.status == 401 && challenge != "Bearer" {
+		t.Errorf("challenged with %q", challenge)
+	}
+	lines := a.lines("request failed")
+	if test.level == "" {
+		if len(lines) != 0 {
+			t.Errorf("a mistake of the client was logged: %v", lines)
+		}
+		return
+	}
+	if len(lines) != 1 {
+		t.Fatalf("logged %d times: %v", len(lines), a.log)
+	}
+	if lines[0]["level"] != test.level || lines[0]["error"] != test.err.Error() ||
+		lines[0]["request_id"] != got.header.Get(requestIDHeader) {
+		t.Errorf("logged %v", lines[0])
 	}
 }
 
@@ -108,7 +116,8 @@ func TestErrors_name_fields_and_parameters(t *testing.T) {
 			problem.Field{Detail: "is not what it should be"})
 	}))
 	got := a.expect(http.StatusUnprocessableEntity, "invalid_request", a.login(loginBody))
-	want := `"errors":[{"detail":"is too short","pointer":"/password"},{"detail":"is odd","parameter":"size"},{"detail":"is not what it should be","pointer":""}]`
+	want := `"errors":[{"detail":"is too short","pointer":"/password"},{"detail":"is odd","parameter":"size"},` +
+		`{"detail":"is not what it should be","pointer":""}]`
 	if !strings.Contains(string(got.body), want) {
 		t.Errorf("%s", got.body)
 	}

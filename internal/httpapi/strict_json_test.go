@@ -147,7 +147,8 @@ func TestDecodeStrict_counts_depth_and_members(t *testing.T) {
 
 func TestDecodeStrict_returnsTypesOfValidator(t *testing.T) {
 	t.Parallel()
-	got, err := decodeStrict([]byte(`{"a":[1,-2.5e3,2592001,1e6,1000000.0,0.5,1e21,true,false,null,"\u00e4\"\\\/"],"o":{},"l":[],"":"s"}`))
+	got, err := decodeStrict([]byte(`{"a":[1,-2.5e3,2592001,1e6,1000000.0,0.5,1e21,true,false,null,` +
+		`"\u00e4\"\\\/"],"o":{},"l":[],"":"s"}`))
 	number := func(s string) any { return json.Number(s) }
 	want := map[string]any{"a": []any{
 		number("1"), number("-2500"), number("2592001"), number("1000000"), number("1000000"), number("0.5"),

@@ -18,8 +18,8 @@ const (
 	failedFor = 2 * time.Second
 )
 
-// cachedFetch caches a document of a provider. One request at a time fetches it; the others wait for
-// its result, also if it is an error.
+// cachedFetch caches a document of a provider. One request at a time fetches it; the others wait
+// for its result, also if it is an error.
 type cachedFetch[T any] struct {
 	turn     chan struct{}
 	staleFor time.Duration

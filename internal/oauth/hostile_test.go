@@ -118,7 +118,8 @@ var hostilities = []struct {
 	}},
 	{"issuer_is_missing_in_the_answer", http.StatusBadRequest, func(i *apitest.Issuer) { i.AnnouncesIssuer = true }},
 	{"discovery_of_another_issuer", http.StatusBadGateway, func(i *apitest.Issuer) {
-		i.Handlers["/.well-known/openid-configuration"] = text(`{"issuer":"https://accounts.google.com","authorization_endpoint":"https://a.test","token_endpoint":"https://a.test","jwks_uri":"https://a.test"}`)
+		i.Handlers["/.well-known/openid-configuration"] = text(`{"issuer":"https://accounts.google.com",` +
+			`"authorization_endpoint":"https://a.test","token_endpoint":"https://a.test","jwks_uri":"https://a.test"}`)
 	}},
 	{"discovery_of_plain_http", http.StatusBadGateway, func(i *apitest.Issuer) {
 		i.Handlers["/.well-known/openid-configuration"] = text(`{"issuer":"` + i.URL +

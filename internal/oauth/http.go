@@ -60,7 +60,8 @@ func (h HTTP) CreateOAuthProvider(ctx context.Context,
 	if err != nil {
 		return nil, err
 	}
-	return api.CreateOAuthProvider201JSONResponse{OAuthProviderJSONResponse: api.OAuthProviderJSONResponse(h.response(created))}, nil
+	shown := api.OAuthProviderJSONResponse(h.response(created))
+	return api.CreateOAuthProvider201JSONResponse{OAuthProviderJSONResponse: shown}, nil
 }
 
 // GetOAuthProvider answers GET /api/v1/oauth-providers/{id}.
@@ -70,7 +71,8 @@ func (h HTTP) GetOAuthProvider(ctx context.Context,
 	if err != nil {
 		return nil, err
 	}
-	return api.GetOAuthProvider200JSONResponse{OAuthProviderJSONResponse: api.OAuthProviderJSONResponse(h.response(found))}, nil
+	shown := api.OAuthProviderJSONResponse(h.response(found))
+	return api.GetOAuthProvider200JSONResponse{OAuthProviderJSONResponse: shown}, nil
 }
 
 // UpdateOAuthProvider answers PATCH /api/v1/oauth-providers/{id}.
@@ -83,7 +85,8 @@ func (h HTTP) UpdateOAuthProvider(ctx context.Context,
 	if err != nil {
 		return nil, err
 	}
-	return api.UpdateOAuthProvider200JSONResponse{OAuthProviderJSONResponse: api.OAuthProviderJSONResponse(h.response(changed))}, nil
+	shown := api.OAuthProviderJSONResponse(h.response(changed))
+	return api.UpdateOAuthProvider200JSONResponse{OAuthProviderJSONResponse: shown}, nil
 }
 
 // DeleteOAuthProvider answers DELETE /api/v1/oauth-providers/{id}.

@@ -40,8 +40,9 @@ func TestUserinfo_names_a_subject_that_is_nobody_elses(t *testing.T) {
 		{"word", `{"id":1,"email":"ada@acme.test","email_verified":"true"}`, "", oauthprovider.KindOauth2,
 			identity{Subject: "1", Email: "ada@acme.test"}},
 		{"github", `{"id":1,"email":"public@acme.test","email_verified":true}`,
-			`[{"email":"old@acme.test","primary":false,"verified":true},{"email":"Ada@acme.test","primary":true,"verified":true}]`, oauthprovider.KindGithub,
-			identity{Subject: "1", Email: "ada@acme.test", Verified: true}},
+			`[{"email":"old@acme.test","primary":false,"verified":true},
+				{"email":"Ada@acme.test","primary":true,"verified":true}]`,
+			oauthprovider.KindGithub, identity{Subject: "1", Email: "ada@acme.test", Verified: true}},
 		{"github_unverified", `{"id":1}`,
 			`[{"email":"ada@acme.test","primary":true,"verified":false},{"email":"b@acme.test","verified":true}]`,
 			oauthprovider.KindGithub, identity{Subject: "1", Email: "ada@acme.test"}},
@@ -77,9 +78,12 @@ func TestUserinfo_names_a_subject_that_is_nobody_elses(t *testing.T) {
 func TestKeys_of_unknown_kinds_are_left_out(t *testing.T) {
 	t.Parallel()
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(`{"keys":[{"kty":"AKP","alg":"ML-DSA-44","kid":"pq","pub":"AA"},{"kty":"EC","crv":"secp256k1","kid":"k","x":"AA","y":"AA"},{"kty":"oct","kid":"mac","k":"AAAA"},
+		_, _ = w.Write([]byte(`{"keys":[{"kty":"AKP","alg":"ML-DSA-44","kid":"pq","pub":"AA"},
+			{"kty":"EC","crv":"secp256k1","kid":"k","x":"AA","y":"AA"},
+			{"kty":"oct","kid":"mac","k":"AAAA"},
 			{"kty":"OKP","crv":"Ed25519","kid":"good","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
-			{"kty":"OKP","crv":"Ed25519","kid":"cipher","use":"enc","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`))
+			{"kty":"OKP","crv":"Ed25519","kid":"cipher","use":"enc",
+			"x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`))
 	}))
 	t.Cleanup(web.Close)
 	all, err := newPeers([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})

@@ -26,9 +26,9 @@ import (
 // Which user an identity signs in:
 //
 //	the identity is linked                                     → its user, if the user may sign in
-//	an account has the address of the identity; the tenant     → that account, which is linked from then on; an account with an
-//	links by address, and a provider of the server has           unverified address is reset first
-//	verified the address
+//	an account has the address of the identity; the tenant     → that account, which is linked from
+//	links by address, and a provider of the server has           then on; an account with an
+//	verified the address                                         unverified address is reset first
 //	an account has the address, otherwise                      → refused: sign in to the account, and link
 //	no account has the address; registration is open           → a new user
 //	no account has the address, otherwise                      → refused

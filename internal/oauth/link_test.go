@@ -14,16 +14,10 @@ import (
 )
 
 // O-10: linking and unlinking.
-func TestLink_is_made_and_removed_by_who_has_just_signed_in(t *testing.T) {
+func TestLink_recentSignInLinksAndUnlinks(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		now := time.Now().UTC()
-		var mu sync.Mutex
-		clock := func() time.Time {
-			mu.Lock()
-			defer mu.Unlock()
-			return now
-		}
+		clock := apitest.StoppedClock()
 		i := apitest.NewIssuer(t)
 		i.Clock = clock
 		s := apitest.StartAt(t, opts, clock, i.Configure("corporate"))
@@ -74,6 +68,27 @@ func TestLink_is_made_and_removed_by_who_has_just_signed_in(t *testing.T) {
 		if u := reloaded(s, ada.User); u.OauthID != nil || u.OauthProvider != nil {
 			t.Error("it is still linked")
 		}
+	})
+}
+
+// O-10: neither a session that has ended nor a sign-in that is not recent links or unlinks.
+func TestLink_endedSessionOrStaleSignInIsRefused(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		now := time.Now().UTC()
+		var mu sync.Mutex
+		clock := func() time.Time {
+			mu.Lock()
+			defer mu.Unlock()
+			return now
+		}
+		i := apitest.NewIssuer(t)
+		i.Clock = clock
+		s := apitest.StartAt(t, opts, clock, i.Configure("corporate"))
+		s.ChangeSettings("acme", apitest.OpenToProviders)
+		unlink := func(access string) apitest.Answer { return s.Call("DELETE", "/api/v1/auth/oauth/link", access, nil) }
+		ada := s.CreateUser("acme", "someone@acme.test", "member")
+		i.Change(func() { i.Claims["email_verified"] = false })
 
 		// What a session has begun ends with it, in whatever browser.
 		started := s.Browser()

@@ -6,13 +6,11 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"tenantry/ent"
-	"tenantry/ent/schema/settings"
 	"tenantry/ent/user"
 	"tenantry/internal/apitest"
 	"tenantry/internal/config"
@@ -25,109 +23,6 @@ import (
 func reloaded(s *apitest.Instance, u *ent.User) *ent.User {
 	s.Helper()
 	return s.DB.Client.User.Query().Where(user.ID(u.ID)).OnlyX(principal.System(s.Context(), "test"))
-}
-
-// O-08, O-09: an address links only what both sides have proved, and who had only claimed it is
-// out.
-func TestLinking_by_address_wants_proof_on_both_sides(t *testing.T) {
-	t.Parallel()
-	unverified := map[string]any{
-		"false": false, "missing": nil, "a_word": "true", "a_number": 1, "a_list": []bool{true},
-	}
-	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		i := apitest.NewIssuer(t)
-		i.Userinfo = map[string]any{} // announced
-		s := apitest.Start(t, opts, i.Configure("corporate"))
-		s.ChangeSettings("acme", apitest.OpenToProviders)
-		n := 0
-		try := func(name string, local bool, change func(email string)) (apitest.Account, apitest.Answer) {
-			n++
-			u := s.CreateUser("acme", fmt.Sprintf("user%d@acme.test", n), "admin")
-			if local {
-				s.DB.Client.User.UpdateOne(u.User).SetEmailVerifiedAt(time.Now()).ExecX(principal.System(t.Context(),
-					"test"))
-			}
-			i.Change(func() {
-				i.Userinfo = map[string]any{"sub": name}
-				i.Claims = map[string]any{"sub": name, "email": strings.ToUpper(u.Email), "email_verified": true}
-				change(u.Email)
-			})
-			return u, s.Browser().Visit(apitest.AuthorizePath)
-		}
-		stays := func(name string, u apitest.Account, a apitest.Answer) {
-			t.Helper()
-			if now := reloaded(s, u.User); a.Status != http.StatusConflict ||
-				!strings.Contains(string(a.Body), `"account_exists"`) || now.OauthID != nil || now.PasswordHash == nil {
-				t.Errorf("%s: %d %s", name, a.Status, a.Body)
-			}
-			s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", u.Access, nil))
-		}
-		for _, local := range []bool{true, false} {
-			for name, value := range unverified {
-				name = fmt.Sprintf("remote %s, local %t", name, local)
-				u, a := try(name, local, func(string) {
-					if i.Claims["email_verified"] = value; value == nil {
-						delete(i.Claims, "email_verified")
-					}
-				})
-				stays(name, u, a)
-			}
-			// Proved in one document, and the address in another.
-			u, a := try("split", local, func(email string) {
-				delete(i.Claims, "email")
-				i.Userinfo["email"] = email
-			})
-			stays("split", u, a)
-			u, a = try("contradiction", local, func(email string) {
-				maps.Copy(i.Userinfo, map[string]any{"email": "other@acme.test", "email_verified": true})
-			})
-			stays("contradiction", u, a)
-			u, a = try("denied", local, func(email string) {
-				maps.Copy(i.Userinfo, map[string]any{"email": email, "email_verified": false})
-			})
-			stays("denied", u, a)
-		}
-
-		// Both have proved it: one account, and its password goes on.
-		both, a := try("both", true, func(string) {})
-		if s.Expect(http.StatusOK, a); !strings.Contains(string(a.Body), both.ID.String()) {
-			t.Errorf("somebody else has signed in: %s", a.Body)
-		}
-		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", both.Access, nil))
-		s.Expect(http.StatusOK, s.Refresh(both.Refresh))
-		s.SignIn("acme", both.User)
-
-		// Somebody had only claimed it: the account is the one's who proves it, and nobody else's.
-		victim, a := try("claimed", false, func(string) {})
-		if s.Expect(http.StatusOK, a); !strings.Contains(string(a.Body), victim.ID.String()) ||
-			!strings.Contains(string(a.Body), `"email_verified":true`) {
-			t.Errorf("somebody else has signed in: %s", a.Body)
-		}
-		s.Expect(http.StatusUnauthorized,
-			s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(victim.Email, apitest.OwnerPassword)))
-		s.Expect(http.StatusUnauthorized, s.Refresh(victim.Refresh))
-		s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", victim.Access, nil))
-		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", a.Field(t, "access_token"), nil))
-
-		// A tenant that does not link by address links nobody, and one without registration takes
-		// nobody.
-		s.ChangeSettings("acme", func(t *settings.Tenant) {
-			t.LinkByEmail, t.Registration = false, settings.RegistrationClosed
-		})
-		u, a := try("not wanted", true, func(string) {})
-		stays("not wanted", u, a)
-		i.Change(func() { i.Claims["email"] = "new@acme.test" })
-		if s.Expect(http.StatusForbidden, s.Browser().Visit(apitest.AuthorizePath)).Field(t,
-			"code") != "registration_closed" {
-			t.Error("another problem")
-		}
-		// But whom it knows.
-		i.Change(func() { i.Claims, i.Userinfo = map[string]any{"sub": "both"}, map[string]any{"sub": "both"} })
-		if a := s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath)); !strings.Contains(string(a.Body),
-			both.ID.String()) {
-			t.Errorf("somebody else has signed in: %s", a.Body)
-		}
-	})
 }
 
 // O-07: the same subject and address at another provider, or in another tenant, is somebody else.

@@ -93,12 +93,13 @@ func (p *peers) newPeer() *peer {
 		base: p.base, calls: semaphore.NewWeighted(maxCalls), metadata: newCachedFetch[metadata](metadataStaleFor),
 		keys: newCachedFetch[[]jose.JSONWebKey](0),
 	}
-	made.breaker = gobreaker.NewCircuitBreaker[*http.Response](gobreaker.Settings{ //nolint:bodyclose // none is open yet
+	settings := gobreaker.Settings{
 		Timeout:     rest,
 		ReadyToTrip: func(counts gobreaker.Counts) bool { return counts.ConsecutiveFailures >= failuresToRest },
 		// A browser that leaves in the middle says nothing of the provider.
 		IsExcluded: func(err error) bool { return errors.Is(err, context.Canceled) },
-	})
+	}
+	made.breaker = gobreaker.NewCircuitBreaker[*http.Response](settings) //nolint:bodyclose // none is open yet
 	return made
 }
 

@@ -28,20 +28,30 @@ func browserAt(b *apitest.Browser, s *apitest.Instance) *apitest.Browser {
 	return moved
 }
 
+func utcNow() time.Time { return time.Now().UTC() }
+
+// repeatable starts two instances that share a provider and a database.
+func repeatable(t testing.TB, opts database.Options, clock func() time.Time) (i *apitest.Issuer,
+	s, second *apitest.Instance) {
+	t.Helper()
+	i = apitest.NewIssuer(t)
+	i.Clock = clock
+	s = apitest.StartAt(t, opts, clock, i.Configure("corporate"))
+	second = apitest.StartAt(t, opts, clock, i.Configure("corporate"), func(c *config.Config) {
+		c.BootstrapPassword = ""
+	})
+	s.ChangeSettings("acme", apitest.OpenToProviders)
+	return i, s, second
+}
+
 // A browser that repeats its callback within a minute gets the same outcome, at every instance.
 // There is one code and one session, and another browser gets nothing (O-01, O-02).
-func TestCallback_repeatedGetsTheSameOutcome(t *testing.T) {
+func TestCallback_repeatedGetsTheSameCode(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		var ahead atomic.Int64
 		now := func() time.Time { return time.Now().UTC().Add(time.Duration(ahead.Load())) }
-		i := apitest.NewIssuer(t)
-		i.Clock = now
-		s := apitest.StartAt(t, opts, now, i.Configure("corporate"))
-		second := apitest.StartAt(t, opts, now, i.Configure("corporate"), func(c *config.Config) {
-			c.BootstrapPassword = ""
-		})
-		s.ChangeSettings("acme", apitest.OpenToProviders)
+		i, s, second := repeatable(t, opts, now)
 		b := s.Browser()
 
 		callback := b.UntilCallback(apitest.AuthorizeToApplication)
@@ -75,12 +85,19 @@ func TestCallback_repeatedGetsTheSameOutcome(t *testing.T) {
 		}
 		ahead.Store(int64(71 * time.Second))
 		s.Expect(http.StatusBadRequest, browserAt(b, s).Visit(callback))
+	})
+}
 
-		// Refusals, also those of a provider that fails.
+// Refusals are repeated too, also those of a provider that fails.
+func TestCallback_repeatedGetsTheSameRefusal(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		i, s, second := repeatable(t, opts, utcNow)
+		b := s.Browser()
 		for name, answer := range map[string]http.HandlerFunc{"invalid_request": text(`{"error":"invalid_grant"}`),
 			"server_error": failing(http.StatusInternalServerError)} {
 			i.Change(func() { i.Handlers["/token"] = answer })
-			callback = b.UntilCallback(apitest.AuthorizeToApplication)
+			callback := b.UntilCallback(apitest.AuthorizeToApplication)
 			first, again := browserAt(b, s).Visit(callback), browserAt(b, second).Visit(callback)
 			if again.RedirectQuery(b).Get("error") != name ||
 				again.Header.Get("Location") != first.Header.Get("Location") {
@@ -94,11 +111,21 @@ func TestCallback_repeatedGetsTheSameOutcome(t *testing.T) {
 			}
 		}
 		i.Change(func() { delete(i.Handlers, "/token") })
+		s.Expect(http.StatusOK, browserAt(b, s).Visit(b.UntilCallback(apitest.AuthorizePath)))
+	})
+}
+
+// A callback that is repeated gets the tokens of one session, and a link is made once.
+func TestCallback_repeatedGetsTheSameTokensOrLink(t *testing.T) {
+	t.Parallel()
+	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
+		i, s, second := repeatable(t, opts, utcNow)
+		b := s.Browser()
 
 		// A flow without an address to come back to has tokens, which are those of one session,
 		// until they are used.
 		sessions := s.Rows("refresh_tokens")
-		callback = b.UntilCallback(apitest.AuthorizePath)
+		callback := b.UntilCallback(apitest.AuthorizePath)
 		tokens := s.Expect(http.StatusOK, browserAt(b, s).Visit(callback))
 		again := s.Expect(http.StatusOK, browserAt(b, second).Visit(callback))
 		if again.Field(t, "refresh_token") != tokens.Field(t, "refresh_token") || s.Rows("refresh_tokens") != sessions+

@@ -83,7 +83,8 @@ func (o *OAuth) begin(ctx context.Context, u *upstream, f *flow) (state string, 
 const consumeFlow = `UPDATE oauth_states SET callbacks = callbacks + 1, updated_at = $1,
 	expires_at = CASE WHEN callbacks = 0 THEN $2 ELSE expires_at END
 WHERE state_hash = $3 AND provider = $4 AND browser_hash = $5 AND expires_at > $1
-RETURNING tenant_id, provider_generation, user_id, session_id, code_verifier, nonce, redirect_uri, code_challenge, expires_at, callbacks, outcome`
+RETURNING tenant_id, provider_generation, user_id, session_id, code_verifier, nonce, redirect_uri, code_challenge,
+	expires_at, callbacks, outcome`
 
 // consume ends a flow and returns it: 400 if there is none of this state, at this provider, in this
 // browser, at this time. A callback that is repeated finds the flow and how it has ended, or will.

@@ -84,8 +84,8 @@ func TestHasher_concurrentHashesAreLimited(t *testing.T) {
 }
 
 // P-09: a failed sign-in costs the same, in memory times passes, for every account: without a user,
-// with a hash of any cost, with a hash that cannot be computed (P-06), and with the correct password
-// of a disabled user.
+// with a hash of any cost, with a hash that cannot be computed (P-06), and with the correct
+// password of a disabled user.
 func TestHasher_failuresCostAsMuchAsTheMostExpensiveHash(t *testing.T) {
 	t.Parallel()
 	const right = "correct horse battery staple"

@@ -84,8 +84,8 @@ func newAccessTokens(keys *signing.Keys, opts Options) *accessTokens {
 		Executor:      func(task func()) { task() }, // as in package cache
 		MaximumWeight: maxVerifiedBytes,
 		Weigher: func(_ string, t verifiedToken) uint32 {
-			return uint32(len(t.token) + 256)
-		}, //nolint:gosec // a header's length
+			return uint32(len(t.token) + 256) //nolint:gosec // a header's length
+		},
 	})
 	return &accessTokens{keys: keys, issuer: opts.Issuer, clock: opts.Clock, verified: verified, parser: jwt.NewParser(
 		jwt.WithValidMethods([]string{"ES256", "EdDSA", "RS256"}),

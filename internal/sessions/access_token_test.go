@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"testing"
@@ -87,6 +88,15 @@ func testTokens(t *testing.T, now time.Time, others ...crypto.Signer) (*accessTo
 	return newAccessTokens(keys, Options{Issuer: testIssuer, Clock: clock}), private
 }
 
+// presented is an access token that differs from an issued one in the header, the claims, the method
+// or the key. ok says that it is valid.
+type presented struct {
+	header, claims map[string]any
+	method         jwt.SigningMethod
+	key            any
+	ok             bool
+}
+
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	now := time.Now().UTC().Truncate(time.Second)
@@ -105,44 +115,7 @@ func TestVerify(t *testing.T) {
 		t.Fatal(err)
 	}
 	type claims = map[string]any
-	for name, test := range map[string]struct {
-		header claims
-		claims claims
-		method jwt.SigningMethod
-		key    any
-		ok     bool
-	}{
-		"as issued": {ok: true},
-		"expired within the leeway": {claims: claims{"exp": now.Add(-29 * time.Second).Unix(),
-			"iat": now.Add(-5 * time.Minute).Unix()}, ok: true},
-		"expired": {claims: claims{"exp": now.Add(-31 * time.Second).Unix(),
-			"iat": now.Add(-5 * time.Minute).Unix()}},
-		"expired a minute ago": {claims: claims{"exp": now.Add(-61 * time.Second).Unix(),
-			"iat": now.Add(-5 * time.Minute).Unix()}},
-		"without exp":                      {claims: claims{"exp": nil}},
-		"exp is text":                      {claims: claims{"exp": "never"}},
-		"exp is a number as text":          {claims: claims{"exp": strconv.FormatInt(now.Add(time.Minute).Unix(), 10)}},
-		"iat is a number as text":          {claims: claims{"iat": strconv.FormatInt(now.Unix(), 10)}},
-		"nbf is text":                      {claims: claims{"nbf": "0"}},
-		"exp in the far future":            {claims: claims{"exp": 1e300}},
-		"longer than any token":            {claims: claims{"exp": now.Add(time.Hour).Unix()}},
-		"without iat":                      {claims: claims{"iat": nil}},
-		"issued in the future":             {claims: claims{"iat": now.Add(time.Minute).Unix()}},
-		"not yet valid":                    {claims: claims{"nbf": now.Add(2 * time.Minute).Unix()}},
-		"without iss":                      {claims: claims{"iss": nil}},
-		"iss with a slash":                 {claims: claims{"iss": testIssuer + "/"}},
-		"another iss":                      {claims: claims{"iss": "https://other.test"}},
-		"iss is a list":                    {claims: claims{"iss": []string{testIssuer}}},
-		"aud with a slash":                 {claims: claims{"aud": testIssuer + "/"}},
-		"aud is empty":                     {claims: claims{"aud": []string{}}},
-		"aud with what is no text":         {claims: claims{"aud": []any{testIssuer, 1}}},
-		"without aud":                      {claims: claims{"aud": nil}},
-		"another aud":                      {claims: claims{"aud": "https://other.test"}},
-		"one aud among others":             {claims: claims{"aud": []string{testIssuer, "https://other.test"}}},
-		"without jti":                      {claims: claims{"jti": nil}},
-		"without tid":                      {claims: claims{"tid": nil}},
-		"without sid":                      {claims: claims{"sid": nil}},
-		"sub is no id":                     {claims: claims{"sub": "ada@example.test"}},
+	tests := map[string]presented{
 		"an ID token":                      {header: claims{"typ": "JWT"}},
 		"without typ":                      {header: claims{"typ": nil}},
 		"without kid":                      {header: claims{"kid": nil}},
@@ -165,34 +138,80 @@ func TestVerify(t *testing.T) {
 		"HS256 under an empty key":         {method: jwt.SigningMethodHS256, key: []byte{}},
 		"another key with the same kid":    {key: func() any { _, other := testTokens(t, now); return other }()},
 		"another algorithm than the kid's": {method: jwt.SigningMethodHS512, key: der},
-	} {
+	}
+	maps.Copy(tests, presentedClaims(now))
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			method, key := test.method, test.key
-			if method == nil {
-				method = jwt.SigningMethodES256
-			}
-			if key == nil {
-				key = private
-			}
-			token := jwt.NewWithClaims(method, jwt.MapClaims{
-				"iss": testIssuer, "aud": testIssuer, "sub": uuid.NewString(), "jti": uuid.NewString(),
-				"sid": uuid.NewString(),
-				"tid": uuid.NewString(), "roles": []string{}, "iat": now.Unix(),
-				"exp": now.Add(15 * time.Minute).Unix(),
-			})
-			token.Header["typ"], token.Header["kid"] = tokenType, "k1"
-			overlay(token.Header, test.header)
-			overlay(token.Claims.(jwt.MapClaims), test.claims)
-			signed, err := token.SignedString(key)
-			if err != nil {
-				t.Fatal(err)
-			}
+			signed := test.sign(t, now, private)
 			if _, err := a.verify(t.Context(), signed); (err == nil) != test.ok {
 				t.Errorf("verify: %v", err)
 			}
 		})
 	}
+}
+
+// presentedClaims are tokens with other claims than issued ones.
+func presentedClaims(now time.Time) map[string]presented {
+	type claims = map[string]any
+	return map[string]presented{
+		"as issued": {ok: true},
+		"expired within the leeway": {claims: claims{"exp": now.Add(-29 * time.Second).Unix(),
+			"iat": now.Add(-5 * time.Minute).Unix()}, ok: true},
+		"expired": {claims: claims{"exp": now.Add(-31 * time.Second).Unix(),
+			"iat": now.Add(-5 * time.Minute).Unix()}},
+		"expired a minute ago": {claims: claims{"exp": now.Add(-61 * time.Second).Unix(),
+			"iat": now.Add(-5 * time.Minute).Unix()}},
+		"without exp":              {claims: claims{"exp": nil}},
+		"exp is text":              {claims: claims{"exp": "never"}},
+		"exp is a number as text":  {claims: claims{"exp": strconv.FormatInt(now.Add(time.Minute).Unix(), 10)}},
+		"iat is a number as text":  {claims: claims{"iat": strconv.FormatInt(now.Unix(), 10)}},
+		"nbf is text":              {claims: claims{"nbf": "0"}},
+		"exp in the far future":    {claims: claims{"exp": 1e300}},
+		"longer than any token":    {claims: claims{"exp": now.Add(time.Hour).Unix()}},
+		"without iat":              {claims: claims{"iat": nil}},
+		"issued in the future":     {claims: claims{"iat": now.Add(time.Minute).Unix()}},
+		"not yet valid":            {claims: claims{"nbf": now.Add(2 * time.Minute).Unix()}},
+		"without iss":              {claims: claims{"iss": nil}},
+		"iss with a slash":         {claims: claims{"iss": testIssuer + "/"}},
+		"another iss":              {claims: claims{"iss": "https://other.test"}},
+		"iss is a list":            {claims: claims{"iss": []string{testIssuer}}},
+		"aud with a slash":         {claims: claims{"aud": testIssuer + "/"}},
+		"aud is empty":             {claims: claims{"aud": []string{}}},
+		"aud with what is no text": {claims: claims{"aud": []any{testIssuer, 1}}},
+		"without aud":              {claims: claims{"aud": nil}},
+		"another aud":              {claims: claims{"aud": "https://other.test"}},
+		"one aud among others":     {claims: claims{"aud": []string{testIssuer, "https://other.test"}}},
+		"without jti":              {claims: claims{"jti": nil}},
+		"without tid":              {claims: claims{"tid": nil}},
+		"without sid":              {claims: claims{"sid": nil}},
+		"sub is no id":             {claims: claims{"sub": "ada@example.test"}},
+	}
+}
+
+// sign returns the token, signed with private unless the test names another key.
+func (p presented) sign(t *testing.T, now time.Time, private any) string {
+	t.Helper()
+	method, key := p.method, p.key
+	if method == nil {
+		method = jwt.SigningMethodES256
+	}
+	if key == nil {
+		key = private
+	}
+	token := jwt.NewWithClaims(method, jwt.MapClaims{
+		"iss": testIssuer, "aud": testIssuer, "sub": uuid.NewString(), "jti": uuid.NewString(),
+		"sid": uuid.NewString(), "tid": uuid.NewString(), "roles": []string{}, "iat": now.Unix(),
+		"exp": now.Add(15 * time.Minute).Unix(),
+	})
+	token.Header["typ"], token.Header["kid"] = tokenType, "k1"
+	overlay(token.Header, p.header)
+	overlay(token.Claims.(jwt.MapClaims), p.claims)
+	signed, err := token.SignedString(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed
 }
 
 // overlay sets the members of more and removes those that are nil.

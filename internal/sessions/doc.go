@@ -2,10 +2,11 @@
 // revocation.
 //
 //	Start → session (one row) → access token + refresh token
-//	access token → Authenticate (signature and claims) → Authorize (projection: session, user, tenant, permissions)
+//	access token → Authenticate (signature and claims) → Authorize (projection)
 //	refresh token → Refresh (one compare-and-set) → their successors
 //
-// A session is revoked by its row, by the password version of its user, or by its provider. The
+// The projection is the user with their session, tenant and permissions: all that a request needs to
+// be authorised. A session is revoked by its row, by the password version of its user, or by its provider. The
 // package does not know how a user has proved their identity: package auth does, and starts the
 // session.
 package sessions

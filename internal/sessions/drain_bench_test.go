@@ -133,8 +133,10 @@ func expireSessions(b *testing.B, url string, tenant, user uuid.UUID, n int) {
 	db.SetMaxOpenConns(1)
 	for _, query := range []string{
 		"SET session_replication_role = replica",
-		fmt.Sprintf(`INSERT INTO refresh_tokens (id, created_at, updated_at, rotated_at, expires_at, user_agent, ip, tenant_id, user_id)
-			SELECT gen_random_uuid(), now(), now(), now(), now() - interval '1 hour' - random() * interval '1 hour', 'Mozilla/5.0', '192.0.2.1', '%s', '%s'
+		fmt.Sprintf(`INSERT INTO refresh_tokens (id, created_at, updated_at, rotated_at, expires_at,
+				user_agent, ip, tenant_id, user_id)
+			SELECT gen_random_uuid(), now(), now(), now(), now() - interval '1 hour' - random() * interval '1 hour',
+				'Mozilla/5.0', '192.0.2.1', '%s', '%s'
 			FROM generate_series(1, %d)`, tenant, user, n),
 		"VACUUM ANALYZE refresh_tokens",
 		"CHECKPOINT",

@@ -61,8 +61,8 @@ func TestRevoke_besideAPasswordChangeThatKeepsTheSession(t *testing.T) {
 		revoked <- live && err == nil
 	}()
 	for waiting := 0; waiting == 0; time.Sleep(time.Millisecond) {
-		if err := db.SQL.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-			AND wait_event_type = 'Lock'`).Scan(&waiting); err != nil {
+		if err := db.SQL.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting); err != nil {
 			t.Fatal(err)
 		}
 	}

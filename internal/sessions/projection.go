@@ -78,14 +78,15 @@ func FromContext(ctx context.Context) (*Projection, error) {
 // builder would take longer for it than Postgres does. Sessions count while they are not revoked,
 // not expired at the time ($1), and of the user's password_version and their provider's generation.
 const (
-	selectProjection = `SELECT u.id, u.tenant_id, u.email, u.full_name, u.is_active, u.is_superuser, u.password_version, u.email_verified_at,
-	u.created_at, u.updated_at, t.is_active, t.settings, r.name, r.is_system, r.permissions, `
+	selectProjection = `SELECT u.id, u.tenant_id, u.email, u.full_name, u.is_active, u.is_superuser, u.password_version,
+	u.email_verified_at, u.created_at, u.updated_at, t.is_active, t.settings, r.name, r.is_system, r.permissions, `
 	fromProjection = ` FROM users AS u
 JOIN tenants AS t ON t.id = u.tenant_id
 LEFT JOIN user_roles AS ra ON ra.user_id = u.id AND ra.tenant_id = u.tenant_id
 LEFT JOIN roles AS r ON r.id = ra.role_id AND r.tenant_id = ra.tenant_id`
 
-	ofSessions = selectProjection + `s.id, s.created_at, s.expires_at, s.authenticated_at, s.amr, NULL` + fromProjection + `
+	ofSessions = selectProjection + `s.id, s.created_at, s.expires_at, s.authenticated_at, s.amr, NULL` +
+		fromProjection + `
 JOIN refresh_tokens AS s ON s.user_id = u.id AND s.tenant_id = u.tenant_id
 WHERE NOT s.revoked AND s.expires_at > $1 AND s.password_version = u.password_version AND ` + ofLiveProvider +
 		` AND s.id `

@@ -51,7 +51,9 @@ func BenchmarkTimeToRevocation(b *testing.B) {
 					b.Fatal(err)
 				}
 				if _, err := direct.Client.ExecContext(principal.System(b.Context(), "benchmark"),
-					`INSERT INTO changes ("key", xid) SELECT gen_random_uuid(), pg_current_xact_id()::text::bigint FROM generate_series(1, 100000)`); err != nil {
+					`INSERT INTO changes ("key", xid) 
+						SELECT gen_random_uuid(), pg_current_xact_id()::text::bigint
+						FROM generate_series(1, 100000)`); err != nil {
 					b.Fatal(err)
 				}
 				measure("old-transaction")

@@ -64,17 +64,25 @@ func TestShared_newInstanceReadsSessionsWithoutAStatement(t *testing.T) {
 	if string(got.Body) != string(want.Body) || got.Statements(t) != "1" {
 		t.Errorf("with %s statements %s, want %s", got.Statements(t), got.Body, want.Body)
 	}
+	secrets := []string{apitest.OwnerEmail, apitest.OwnerPassword}
+	for _, s := range sessions {
+		secrets = append(secrets, s.access, s.refresh)
+	}
+	expectNoSecret(t, redis, len(sessions), secrets)
+}
+
+// expectNoSecret fails the test if Redis has fewer keys than least, or a key or value with a secret.
+func expectNoSecret(t *testing.T, redis *cachetest.Redis, least int, secrets []string) {
+	t.Helper()
 	keys := redis.Client.Keys(t.Context(), "*").Val()
-	if len(keys) < len(sessions) {
+	if len(keys) < least {
 		t.Errorf("%d keys", len(keys))
 	}
 	for _, key := range keys {
 		dump := key + redis.Client.Get(t.Context(), key).Val()
-		for _, s := range sessions {
-			for _, secret := range []string{s.access, s.refresh, apitest.OwnerEmail, apitest.OwnerPassword} {
-				if strings.Contains(dump, secret) {
-					t.Errorf("%q has %q", key, secret)
-				}
+		for _, secret := range secrets {
+			if strings.Contains(dump, secret) {
+				t.Errorf("%q has %q", key, secret)
 			}
 		}
 	}

@@ -30,7 +30,8 @@ const (
 // on both databases: a session that is to be revoked conflicts with itself. Below the limit the
 // statement updates no row, so that no change is recorded. Rows are locked in the order of their
 // ids, so that sign-ins of one user do not deadlock, and a session that was refreshed meanwhile
-// stays. $14 and $15 are the time and the methods of the authentication. Tenant and user, which ent's policy would check on create, are conditions.
+// stays. $14 and $15 are the time and the methods of the authentication. Tenant and user, which
+// ent's policy would check on create, are conditions.
 const insertSession = `INSERT INTO refresh_tokens (id, tenant_id, user_id, password_version,
 	created_at, updated_at, rotated_at, expires_at, ip, user_agent, provider_id, provider_generation,
 	authenticated_at, amr)
@@ -49,7 +50,8 @@ WITH owner AS (
 		FROM (SELECT id FROM live LIMIT $11) AS counted
 	)
 )
-SELECT $1, tenant_id, id, password_version, $5, $5, $5, $6, $8, $9, provider_id, provider_generation, $14, $15 FROM owner
+SELECT $1, tenant_id, id, password_version, $5, $5, $5, $6, $8, $9, provider_id, provider_generation, $14, $15
+FROM owner
 UNION ALL
 SELECT beyond.id, tenant_id, owner.id, password_version, created_at, created_at, rotated_at, expires_at, '', '',
 	NULL, NULL, authenticated_at, amr

@@ -61,8 +61,8 @@ func (v *verifier) verify(ctx context.Context, authorization string) (*claims, e
 }
 
 // key returns the key of an ID, or nil if the issuer does not publish it. The key set is cached for
-// five minutes. For an unknown ID it is fetched again, but not within ten seconds of the last fetch,
-// so that requests with invented IDs do not load the issuer.
+// five minutes. For an unknown ID it is fetched again, but not within ten seconds of the last
+// fetch, so that requests with invented IDs do not load the issuer.
 func (v *verifier) key(ctx context.Context, id string) (*jose.JSONWebKey, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
