@@ -49,8 +49,8 @@ func Host(ctx context.Context) string {
 // The value is not validated.
 func FormMember(ctx context.Context, name string) string {
 	req, ok := requestFrom(ctx)
-	if !ok || req.http.PostForm == nil {
+	if !ok {
 		return ""
 	}
-	return req.http.PostForm.Get(name)
+	return req.form.Get(name)
 }

@@ -133,7 +133,7 @@ func TestParameters_thatAreUnknownOrRepeatedAre400(t *testing.T) {
 		"%C3%A4=1":                              {"ä": "is not known"},
 		"include":                               {"include": ""},
 		"include=roles&include=roles":           {"include": "must not be repeated"},
-		"include=x&tenant=other":                {"include": "must be one of [roles tenant]", "tenant": "is not known"},
+		"include=x&tenant=other":                {"include": "must be one of [roles tenant identities]", "tenant": "is not known"},
 		"id=01890000-0000-7000-8000-0000000000": {"id": "is not known"},
 	} {
 		t.Run(query, func(t *testing.T) {

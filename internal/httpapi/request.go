@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -18,6 +19,8 @@ type request struct {
 	// http is the request as the client sent it, and header that of the response.
 	http   *http.Request
 	header http.Header
+	// form has the members of a form body once it was read.
+	form url.Values
 	// client is the address of the client.
 	client string
 	// publicPath is the part of the public URL's path that a proxy has removed.

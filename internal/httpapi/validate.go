@@ -101,6 +101,7 @@ func readForm(c *gin.Context, schema *openapi3.Schema) (any, error) {
 	if err := c.Request.ParseForm(); err != nil {
 		return nil, unreadableBody(err)
 	}
+	requestOf(c).form = c.Request.PostForm
 	members := map[string]any{}
 	for name, values := range c.Request.PostForm {
 		switch {

@@ -33,7 +33,7 @@ func (o *OAuth) Unlink(ctx context.Context, me *sessions.Projection) error {
 
 // UnlinkFrom removes the identity of the signed-in user at a provider, which is named as Identities
 // names it, or by its ID. The errors are those of Unlink, but another active identity is a sign-in
-// method too.
+// method too, and 404 if the user has no identity there.
 func (o *OAuth) UnlinkFrom(ctx context.Context, me *sessions.Projection, provider string) error {
 	if err := o.opts.Sessions.Recent(me); err != nil {
 		return err
@@ -52,7 +52,7 @@ func (o *OAuth) UnlinkFrom(ctx context.Context, me *sessions.Projection, provide
 		}
 	}
 	if len(removed) == 0 {
-		return nil
+		return problem.NotFound()
 	}
 	return o.unlink(ctx, me, unlinking{provider: provider, needsPassword: needsPassword, identities: removed})
 }

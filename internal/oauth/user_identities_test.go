@@ -79,7 +79,7 @@ func TestIdentities_ofTwoProvidersBothSignInAndUnlinkSeparately(t *testing.T) {
 			}
 		}
 		other := s.SignIn("acme", ada.User)
-		s.Expect(http.StatusNoContent, unlinkFrom(s, "gitlab", ada.Access)) // idempotent
+		s.Expect(http.StatusNotFound, unlinkFrom(s, "gitlab", ada.Access))
 		s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, other.Access, nil))
 		s.CatchUp()
 		s.Expect(http.StatusOK, s.Call("GET", apitest.MePath, ada.Access, nil))

@@ -81,6 +81,9 @@ func objectOf(s *apitest.Instance, pattern string, of apitest.Account, user uuid
 		client.OAuthProvider.Create().SetName(ids["{provider}"]).SetKind("oauth2").SetLabel("Provider").
 			SetClientID("acme").
 			SetAuthorizationEndpoint("https://a.example.com/a").SaveX(ctx)
+	case strings.HasPrefix(pattern, "/api/v1/users/me/identities/"):
+		client.UserIdentity.Create().SetUserID(user).SetProvider(ids["{provider}"]).SetSubject(uuid.NewString()).
+			SaveX(ctx)
 	case strings.HasPrefix(pattern, "/api/v1/tenants/"):
 		slug := "created-" + uuid.NewString()[:18]
 		ids["{id}"] = client.Tenant.Create().SetSlug(slug).SetName(slug).SaveX(principal.System(s.Context(),

@@ -133,6 +133,7 @@ func TestDelete_leavesNoRowOfTenant(t *testing.T) {
 		inTenant := principal.NewContext(t.Context(), principal.InTenant(owner.TenantID))
 		secret := func() []byte { return []byte(rand.Text() + rand.Text())[:32] }
 		s.DB.Client.OAuthProvider.Create().SetName("p").SetKind("oidc").SetLabel("P").SetClientID("id").ExecX(inTenant)
+		s.DB.Client.UserIdentity.Create().SetUserID(owner.ID).SetProvider("google").SetSubject("1").ExecX(inTenant)
 		s.DB.Client.OAuthState.Create().SetUserID(owner.ID).SetProvider("p").SetStateHash(secret()).
 			SetCodeVerifier(rand.Text() + rand.Text()).SetNonce(rand.Text()).
 			SetBrowserHash(secret()).SetExpiresAt(time.Now().Add(time.Hour)).ExecX(inTenant)
