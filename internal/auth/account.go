@@ -12,17 +12,17 @@ import (
 	"tenantry/internal/problem"
 )
 
-// Account is what a user is made of, as a person gives it.
+// Account is the data of a user to create, as the client sends it.
 type Account struct {
 	Email string
-	// Password is nil for a user who signs in otherwise.
+	// Password is nil for a user who signs in at a provider only.
 	Password  *string
 	FullName  string
 	Superuser bool
 }
 
-// PreparedAccount is an account that was checked and whose password is hashed, so that no
-// connection waits for the hash.
+// PreparedAccount is a valid account with a hashed password. The hash is computed before a
+// transaction begins, because it takes long.
 type PreparedAccount struct {
 	account Account
 	email   string
@@ -59,11 +59,11 @@ func (a Account) Prepare(ctx context.Context, hasher *password.Hasher, home *ent
 	return prepared, nil
 }
 
-// PasswordHash is what is stored of the password, nil if there is none.
+// PasswordHash returns the hash to store, nil for an account without a password.
 func (p *PreparedAccount) PasswordHash() *string { return p.hash }
 
-// Insert stores the user, without a role, in the tenant that the context acts for: 409 if the
-// address is taken there.
+// Insert stores the user, without a role, in the tenant of the principal: 409 if another user of
+// the tenant has the address.
 func (p *PreparedAccount) Insert(ctx context.Context, tx *ent.Client) (*ent.User, error) {
 	u, err := tx.User.Create().SetEmail(p.email).SetNillablePasswordHash(p.hash).SetFullName(p.account.FullName).
 		SetIsSuperuser(p.account.Superuser).Save(ctx)

@@ -16,7 +16,7 @@ import (
 	"tenantry/internal/sessions"
 )
 
-// Auth signs people in.
+// Auth signs users in and registers them.
 type Auth struct {
 	client  *ent.Client
 	devices deviceTokens
@@ -40,9 +40,9 @@ func New(client *ent.Client, opts Options) (*Auth, error) {
 	}, nil
 }
 
-// Register makes an account in a tenant that is open for it, and signs in. An empty slug means the
-// default tenant. What is refused counts against the address; 429 also for a network that has
-// registered too many.
+// Register creates an account in a tenant with open registration, and signs the user in. An empty
+// slug means the default tenant. A refused attempt counts against the client address. It fails with
+// 429 for a network with too many registrations.
 func (a *Auth) Register(ctx context.Context, slug string, account Account, from sessions.Origin) (*Result, error) {
 	leave, err := a.opts.Hasher.Admit(ctx, password.Share{Network: from.IP, Tenant: a.slug(slug),
 		Account: accountOf(a.slug(slug), account.Email)})
@@ -71,8 +71,9 @@ func (a *Auth) Register(ctx context.Context, slug string, account Account, from 
 	})
 }
 
-// Enroll makes an account by the rules of a tenant, as store keeps it in one transaction, and signs
-// in. What is refused counts against the address. The caller has been admitted.
+// Enroll creates an account by the rules of a tenant, stores it with store, and signs the user in,
+// in one transaction. A refused attempt counts against the client address. The caller has a permit
+// of the hasher.
 func (a *Auth) Enroll(ctx context.Context, home *ent.Tenant, account Account, from sessions.Origin,
 	store func(*ent.Client, *PreparedAccount) (*ent.User, error)) (*Result, error) {
 	system := principal.System(ctx, "registration: nobody is known yet")
@@ -102,7 +103,7 @@ func (a *Auth) Enroll(ctx context.Context, home *ent.Tenant, account Account, fr
 		return err
 	})
 	if err == nil {
-		try.Refund(system) // the account is there, whatever becomes of the count
+		try.Refund(system) // the account exists: an error of the counter does not matter
 	}
 	return result, err
 }

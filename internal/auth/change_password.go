@@ -22,13 +22,15 @@ import (
 // PasswordChange is a new password of a user who knows the current one.
 type PasswordChange struct {
 	Current, Next string
-	// UnlinkIdentities removes the identity of the user at a provider, which is another way in.
+	// UnlinkIdentities removes the identities of the user at providers, which are sign-in methods
+	// too.
 	UnlinkIdentities bool
 }
 
-// ChangePassword replaces the password of a user who knows the current one, and ends every session
-// but the one that asks (ASVS 6.2.3, 7.4.3): 422 if either password is not acceptable, 409 if the
-// password was changed meanwhile.
+// ChangePassword replaces the password of a user who knows the current one, and revokes every
+// session except the session of the request (ASVS 6.2.3, 7.4.3). It fails with 422 if either
+// password is not acceptable, and with 409 if another request changed the password at the same
+// time.
 func (a *Auth) ChangePassword(ctx context.Context, me *sessions.Projection, change PasswordChange,
 	from sessions.Origin) error {
 	leave, err := a.opts.Hasher.Admit(ctx, ShareOf(ctx))
@@ -75,7 +77,7 @@ func (a *Auth) ChangePassword(ctx context.Context, me *sessions.Projection, chan
 	return err
 }
 
-// LogUnlinked logs that the identity of a user, if there was one, was removed with the password,
+// LogUnlinked logs that the identity of a user was removed with the password, if the user had one,
 // and by which actor: "user" or "operator".
 func LogUnlinked(ctx context.Context, log *slog.Logger, u *ent.User, by string) {
 	if u.OauthProvider == nil {
@@ -86,8 +88,8 @@ func LogUnlinked(ctx context.Context, log *slog.Logger, u *ent.User, by string) 
 		"provider", provider, "by", by, "with_password", true)
 }
 
-// SetPassword replaces the password of a user for somebody who need not know the current one, ends
-// every session, and removes the identity at a provider, which is another way in: 422 if the
+// SetPassword replaces the password of a user without the current one, revokes every session, and
+// removes the identities at providers, which are sign-in methods too. It fails with 422 if the
 // password is not acceptable. The caller calls LogUnlinked.
 func SetPassword(ctx context.Context, client *ent.Client, hasher *password.Hasher, home *ent.Tenant, u *ent.User,
 	next string) error {
@@ -101,16 +103,16 @@ func SetPassword(ctx context.Context, client *ent.Client, hasher *password.Hashe
 	return replacePassword(ctx, client, u, replacement{hash: hash, unlink: true})
 }
 
-// replacement is a new password hash, the session that stays live, if any, and whether the identity
-// at a provider is removed.
+// replacement is a new password hash, the session to keep, if any, and whether the identities at
+// providers are removed.
 type replacement struct {
 	hash   string
 	keep   uuid.UUID
 	unlink bool
 }
 
-// replacePassword stores a hash and revokes every session but one, or every one. A sign-in with the
-// old password at this moment starts a session of the old version, which is revoked.
+// replacePassword stores a hash and revokes every session except keep. A concurrent sign-in with
+// the old password starts a session of the old version, which is revoked too.
 func replacePassword(ctx context.Context, client *ent.Client, u *ent.User, with replacement) error {
 	version := u.PasswordVersion + 1
 	err := database.WithTx(ctx, client, func(tx *ent.Client) error {

@@ -12,11 +12,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// deviceKnown is how long a device is known after the sign-in that has issued its token.
+// deviceKnown is how long a device token is valid.
 const deviceKnown = 180 * 24 * time.Hour
 
-// device is a client in which an account has signed in with its password. It is no credential: the
-// password is needed all the same, and is merely counted apart from the guesses of strangers.
+// device is a client in which an account has signed in with its password. Its token is not a
+// credential: the password is still required. It gives the client a counter of its own, so that
+// attackers elsewhere cannot lock the owner out.
 type device struct {
 	user    uuid.UUID
 	version int
@@ -24,7 +25,7 @@ type device struct {
 	until   time.Time
 }
 
-// of reports whether the device belongs to p and is as new as the password of p.
+// of reports whether the device belongs to p and p has not changed the password since.
 func (d device) of(p *sessions.Projection) bool {
 	return p != nil && p.ID == d.user && p.PasswordVersion == d.version
 }
@@ -32,7 +33,7 @@ func (d device) of(p *sessions.Projection) bool {
 // deviceTokens writes the tokens of devices under the first key and reads them under any.
 type deviceTokens struct{ keys [][]byte }
 
-// deviceClaim is the length of what a token claims: user, password version, device and expiry.
+// deviceClaim is the length of the claims of a token: user, password version, device and expiry.
 const deviceClaim = 16 + 8 + 16 + 8
 
 // encode returns the token of a device in which an account has signed in.
@@ -44,8 +45,8 @@ func (t deviceTokens) encode(d device, account string) string {
 	return base64.RawURLEncoding.EncodeToString(append(claim, macOfDevice(t.keys[0], claim, account)...))
 }
 
-// decode returns the device of a token that this server has written for an account, and whether it
-// is one that has not expired.
+// decode returns the device of a token of an account, and whether this server has issued the token
+// and it has not expired.
 func (t deviceTokens) decode(token, account string, now time.Time) (d device, known bool) {
 	content, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil || len(content) != deviceClaim+sha256.Size {

@@ -1,8 +1,8 @@
-// Package auth is how people prove who they are: registration, passwords, one-time codes and known
-// devices.
+// Package auth has the ways to sign in: registration, passwords, one-time codes and known devices.
+// Every one ends in Finish, which creates the session.
 //
-//	password → Login → session → access token + refresh token
+//	Register, Login, provider → Proof → Finish → session → access token + refresh token
 //
-// What a sign-in gives, and how long it lasts, is for package sessions. The package knows nothing
-// of the administration of users, roles and tenants.
+// Package sessions owns sessions and tokens. This package does not know the administration of
+// users, roles and tenants.
 package auth

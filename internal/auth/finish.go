@@ -20,7 +20,7 @@ const (
 	MethodFederated = "fed"
 )
 
-// Proof is what a way to sign in has proved: which user, how and when.
+// Proof is the result of a way to sign in: which user, how and when.
 type Proof struct {
 	TenantID, UserID uuid.UUID
 	// PasswordVersion is that of the user at the time of the proof. A change of the password voids

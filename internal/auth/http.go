@@ -53,7 +53,7 @@ func (h HTTP) ChangePassword(ctx context.Context, r api.ChangePasswordRequestObj
 	return api.ChangePassword204Response{}, nil
 }
 
-// ShareOf returns the part of the hasher that the principal who acts in ctx has.
+// ShareOf returns the share of the hasher of the principal of ctx.
 func ShareOf(ctx context.Context) password.Share {
 	ip, _ := httpapi.Client(ctx)
 	p, _ := principal.FromContext(ctx)

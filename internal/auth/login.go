@@ -14,16 +14,16 @@ import (
 	"tenantry/internal/sessions"
 )
 
-// Credentials are what a client signs in with.
+// Credentials are the credentials of a sign-in with a password.
 type Credentials struct {
 	// Tenant is a slug; "" is the default tenant.
 	Tenant, Email, Password string
-	// Device is the token that an earlier sign-in has returned, or "".
+	// Device is the device token of an earlier sign-in, or "".
 	Device string
 }
 
-// Login signs a user in with a password. Every failure is the same 401, at the cost of the same
-// hashes, whatever it was that failed (ASVS 6.3.8). The tokens come with one of the device.
+// Login signs a user in with a password. Every failure is the same 401 after the same number of
+// hashes, whatever its cause (ASVS 6.3.8). The tokens include a device token.
 func (a *Auth) Login(ctx context.Context, c Credentials, from sessions.Origin) (*Result, error) {
 	result, err := a.login(ctx, c, from)
 	a.signIns.Count(passwordOutcome(err))
@@ -79,8 +79,8 @@ func (a *Auth) login(ctx context.Context, c Credentials, from sessions.Origin) (
 	return result, nil
 }
 
-// accountOf is what an attempt to sign in counts against, whether the account exists or not (ASVS
-// 6.3.8). An e-mail address is the same account in every spelling.
+// accountOf returns the key of the counter of an account. An account that does not exist has one
+// too (ASVS 6.3.8). All spellings of an e-mail address have one key.
 func accountOf(slug, email string) string {
 	canonical, err := CanonicalEmail(email)
 	if err != nil {
@@ -89,9 +89,9 @@ func accountOf(slug, email string) string {
 	return "name\n" + slug + "\n" + canonical
 }
 
-// admit waits for a place among the sign-ins. An account that is refused a place waits again among
-// those who are known, if it has signed in from the network before: that costs a statement, which
-// only a sign-in that would be refused needs.
+// admit waits for a permit of the hasher. If the queue is full for an account that has signed in
+// from this network before, admit waits in the queue of known clients. That costs one statement,
+// which only a sign-in needs that would otherwise be refused.
 func (a *Auth) admit(ctx context.Context, share password.Share) (leave func(), err error) {
 	leave, err = a.opts.Hasher.Admit(ctx, share)
 	if share.Known || !errors.Is(err, password.ErrBusy) || !a.opts.Limiter.KnowsNetwork(ctx, share.Network,
@@ -102,9 +102,8 @@ func (a *Auth) admit(ctx context.Context, share password.Share) (leave func(), e
 	return a.opts.Hasher.Admit(ctx, share)
 }
 
-// spend counts an attempt to sign in to an account, and returns its user, or nil for an account
-// that does not exist. A known device has a counter of its own, unless the password was changed
-// since.
+// spend counts an attempt to sign in to an account. It returns the user, nil for an account that
+// does not exist. A known device has a counter of its own unless the password has changed since.
 func (a *Auth) spend(
 	ctx context.Context, c Credentials, account string, d device, known bool, from sessions.Origin,
 ) (try *ratelimit.Attempt, p *sessions.Projection, err error) {
@@ -132,8 +131,8 @@ func (a *Auth) spend(
 	return try, p, err
 }
 
-// renewHash stores the password under the parameters of today if it was hashed under lower ones
-// (OWASP Password Storage Cheat Sheet). A failure is logged and not returned: the next sign-in
+// renewHash hashes the password again if it was hashed under lower parameters than the configured
+// ones (OWASP Password Storage Cheat Sheet). A failure is logged and not returned: the next sign-in
 // tries again.
 func (a *Auth) renewHash(ctx context.Context, p *sessions.Projection, password string) {
 	old := *p.PasswordHash

@@ -15,16 +15,16 @@ import (
 	"tenantry/internal/principal"
 )
 
-// OneTimeToken is what was redeemed.
+// OneTimeToken is a redeemed token.
 type OneTimeToken struct {
 	TenantID uuid.UUID `sql:"tenant_id"`
 	UserID   uuid.UUID `sql:"user_id"`
-	// Payload is what was issued with it.
+	// Payload is the payload that it was issued with.
 	Payload []byte `sql:"payload"`
 }
 
-// StoreOneTimeToken makes a secret of 256 bits speak for the user of the context, once, for a
-// purpose, as long as ttl. Its hash is stored.
+// StoreOneTimeToken stores the hash of a secret of 256 bits, which can be redeemed once for a
+// purpose of the user of the context, until ttl has passed.
 func (a *Auth) StoreOneTimeToken(ctx context.Context, purpose, token string, payload json.RawMessage,
 	ttl time.Duration) error {
 	p, _ := principal.FromContext(ctx)
@@ -37,8 +37,8 @@ func (a *Auth) StoreOneTimeToken(ctx context.Context, purpose, token string, pay
 	return nil
 }
 
-// RedeemOneTimeToken ends a token and returns what it was issued for, nil if there is no such token
-// any more.
+// RedeemOneTimeToken deletes a token and returns it, nil if the token does not exist, has expired
+// or was redeemed before.
 func (a *Auth) RedeemOneTimeToken(ctx context.Context, purpose, token string) (*OneTimeToken, error) {
 	redeemed, err := database.DeleteReturning[*OneTimeToken](principal.System(ctx,
 		"one-time token: it names the tenant"), a.client, onetimetoken.Table,

@@ -10,7 +10,7 @@ import (
 	"tenantry/internal/sessions"
 )
 
-// Options are the rules of sign-in, and what it needs.
+// Options are the rules and the dependencies of sign-in.
 type Options struct {
 	// Keyring derives the keys of device tokens.
 	Keyring keyring.Keyring
@@ -19,7 +19,7 @@ type Options struct {
 	Limiter *ratelimit.Limiter
 	// Sessions starts the session of a sign-in.
 	Sessions *sessions.Sessions
-	// DefaultTenant is the slug of the tenant that is meant when a request names none.
+	// DefaultTenant is the slug of the tenant of requests that name none.
 	DefaultTenant string
 
 	Clock func() time.Time

@@ -14,15 +14,16 @@ import (
 	"tenantry/internal/problem"
 )
 
-// sessionBatches reads projections by session: those that are asked for at once in one statement.
-// What it costs is hardly in its rows, and where nothing is remembered every request needs one.
+// sessionBatches reads projections by session. Concurrent callers share one statement, because a
+// statement for several sessions costs hardly more than one for a single session, and without a
+// cache every request needs one.
 type sessionBatches struct {
 	batch.Group[sessionAsked]
 	client *ent.Client
 	clock  func() time.Time
 }
 
-// sessionAsked is a session that somebody asks for.
+// sessionAsked is a session that a caller waits for.
 type sessionAsked struct {
 	session    uuid.UUID
 	projection *Projection
@@ -44,8 +45,8 @@ func newSessionBatches(client *ent.Client, clock func() time.Time) *sessionBatch
 	}
 }
 
-// load returns the projection of a session, nil if it is over, and 503 when more are asked for than
-// can be read. The tenant filter of the context applies.
+// load returns the projection of a session, nil if the session has ended. It fails with 503 if more
+// sessions wait than can be read. The tenant filter of the context applies.
 func (b *sessionBatches) load(ctx context.Context, session uuid.UUID) (*Projection, error) {
 	asked, began := &sessionAsked{session: session, err: errUnanswered}, time.Now()
 	alone, led := false, false
@@ -66,7 +67,7 @@ func (b *sessionBatches) load(ctx context.Context, session uuid.UUID) (*Projecti
 		database.Count(ctx, began)
 	}
 	if asked.err != nil && !database.Unavailable(asked.err) {
-		return b.loadAlone(ctx, session) // it may be somebody else's row that cannot be read
+		return b.loadAlone(ctx, session) // the row of another session may be the unreadable one
 	}
 	acting, _ := principal.FromContext(ctx)
 	if asked.projection == nil || !acting.IsSystem() && acting.TenantID != asked.projection.TenantID {
@@ -79,7 +80,8 @@ func (b *sessionBatches) loadAlone(ctx context.Context, session uuid.UUID) (*Pro
 	return loadProjection(ctx, b.client, bySession(session, b.clock()))
 }
 
-// read reads several sessions for who asked first, and goes on when they hang up.
+// read reads several sessions in the request of the first caller, and continues if that client
+// disconnects.
 func (b *sessionBatches) read(ctx context.Context, batch []*sessionAsked) {
 	ctx = principal.System(context.WithoutCancel(ctx), "sessions: all that are asked for at once")
 	sessions := make([]uuid.UUID, 0, maxSessionsAtOnce)

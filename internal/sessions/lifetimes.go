@@ -6,7 +6,7 @@ import (
 	"tenantry/ent/schema/settings"
 )
 
-// Lifetimes are how long what a sign-in gives is of use.
+// Lifetimes are the lifetimes of sessions and tokens.
 type Lifetimes struct {
 	AccessToken time.Duration
 	// RefreshToken is the longest that a session lasts, RefreshIdle the longest that it lasts
@@ -14,8 +14,7 @@ type Lifetimes struct {
 	RefreshToken, RefreshIdle time.Duration
 }
 
-// In returns the lifetimes that hold in a tenant: its own, where they are shorter than the
-// server's.
+// In returns the lifetimes of a tenant: its own where they are shorter than the server's.
 func (l Lifetimes) In(tenant settings.Tenant) Lifetimes {
 	shorter := func(server time.Duration, seconds int) time.Duration {
 		if own := time.Duration(seconds) * time.Second; own > 0 {

@@ -75,8 +75,8 @@ func FromContext(ctx context.Context) (*Projection, error) {
 
 // The statement of a projection has a row for each role of the user, and one with null for the role
 // of a user without. It is run for every request that is not cached, and written out because ent's
-// builder would take longer for it than Postgres does. Sessions count while they are not revoked,
-// not expired at the time ($1), and of the user's password_version and their provider's generation.
+// builder would take longer for it than Postgres does. A session is live if it is not revoked, has
+// not expired at the time ($1), and has the user's password_version and its provider's generation.
 const (
 	selectProjection = `SELECT u.id, u.tenant_id, u.email, u.full_name, u.is_active, u.is_superuser, u.password_version,
 	u.email_verified_at, u.created_at, u.updated_at, t.is_active, t.settings, r.name, r.is_system, r.permissions, `
@@ -104,43 +104,43 @@ WHERE NOT s.revoked AND s.expires_at > $1 AND s.password_version = u.password_ve
 	maxSessionsAtOnce = 16
 )
 
-// wanted is whose projection is wanted.
+// wanted is the statement that selects a projection.
 type wanted struct {
 	// inTenant is the statement for one tenant, and statement that for the system.
 	statement, inTenant string
 	args                []any
 }
 
-// bySession finds the user of a session that counts at a time.
+// bySession selects the user of a session that is live at a time.
 func bySession(session uuid.UUID, now time.Time) wanted {
 	return wanted{projectionBySession, projectionBySession + inTenant3, []any{now, session}}
 }
 
-// byUser finds a user by id.
+// byUser selects a user by ID.
 func byUser(id uuid.UUID) wanted {
 	return wanted{projectionByUser, projectionByUser + inTenant2, []any{id}}
 }
 
-// byCredentials finds the user of a tenant by the e-mail address in canonical form, with the
-// password hash.
+// byCredentials selects the user of a tenant by the canonical e-mail address, with the password
+// hash.
 func byCredentials(slug, email string) wanted {
 	return wanted{projectionByCredentials, projectionByCredentials + inTenant3, []any{slug, email}}
 }
 
-// ProjectionOfUser reads the projection of a user by id, nil if there is none. The tenant filter of
-// the context applies.
+// ProjectionOfUser reads the projection of a user by ID, nil if the user does not exist. The tenant
+// filter of the context applies.
 func ProjectionOfUser(ctx context.Context, client *ent.Client, id uuid.UUID) (*Projection, error) {
 	return loadProjection(ctx, client, byUser(id))
 }
 
-// ProjectionOfCredentials reads the projection of the user of a tenant by the e-mail address in
-// canonical form, with the password hash: nil if there is none. The tenant filter of the context
+// ProjectionOfCredentials reads the projection of the user of a tenant by the canonical e-mail
+// address, with the password hash: nil if the user does not exist. The tenant filter of the context
 // applies.
 func ProjectionOfCredentials(ctx context.Context, client *ent.Client, slug, email string) (*Projection, error) {
 	return loadProjection(ctx, client, byCredentials(slug, email))
 }
 
-// loadProjection reads the projection of the user that is wanted, nil if there is none. The tenant
+// loadProjection reads one projection, nil if the statement selects no user. The tenant
 // filter of the context applies.
 func loadProjection(ctx context.Context, client *ent.Client, of wanted) (*Projection, error) {
 	acting, ok := principal.FromContext(ctx)
@@ -157,8 +157,8 @@ func loadProjection(ctx context.Context, client *ent.Client, of wanted) (*Projec
 	return nil, err
 }
 
-// loadProjections reads those of some sessions, at most maxSessionsAtOnce, that count at a time.
-// They are of any tenants, which is for the system alone.
+// loadProjections reads the projections of at most maxSessionsAtOnce sessions that are live at a
+// time. The sessions may be of several tenants, so that only the system may read them.
 func loadProjections(ctx context.Context, client *ent.Client, sessions []uuid.UUID,
 	now time.Time) (map[uuid.UUID]*Projection, error) {
 	if acting, _ := principal.FromContext(ctx); !acting.IsSystem() {
@@ -171,7 +171,7 @@ func loadProjections(ctx context.Context, client *ent.Client, sessions []uuid.UU
 	return readProjections(ctx, client, projectionsBySessions, args)
 }
 
-// readProjections runs a statement of projections, and returns each by its session, if it has one.
+// readProjections runs a statement and returns the projections by credential.
 func readProjections(ctx context.Context, client *ent.Client, statement string, args []any) (map[uuid.UUID]*Projection,
 	error) {
 	found := map[uuid.UUID]*Projection{}

@@ -18,8 +18,8 @@ type Provider struct {
 	Generation int
 }
 
-// ErrProviderDisabled refuses what a provider has proved that was disabled, deleted, replaced or
-// given another client since (O-11).
+// ErrProviderDisabled is the error of a sign-in at a provider that was disabled, deleted, replaced
+// or given another client since (O-11).
 var ErrProviderDisabled error = &problem.Problem{
 	Status: http.StatusBadRequest, Code: "provider_disabled", Detail: "The provider does not sign anybody in any more.",
 }
@@ -32,9 +32,9 @@ func (p Provider) generation() int {
 	return p.Generation
 }
 
-// ofLiveProvider is the condition that a session s of a provider of its tenant needs that provider:
-// there, enabled and of the same generation. It is a scalar subquery for the reason that
-// userVersion gives, and is not run for a session without a provider.
+// ofLiveProvider is the condition that the provider of a session s exists, is enabled and has the
+// generation of the session. It is a scalar subquery for the reason that userVersion gives, and is
+// not run for a session without a provider.
 const ofLiveProvider = `(s.provider_id IS NULL OR s.provider_generation = COALESCE((
 	SELECT p.generation FROM oauth_providers AS p WHERE p.id = s.provider_id AND p.tenant_id = s.tenant_id AND p.enabled
 ), -1))`

@@ -12,9 +12,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// refreshToken is what a client presents to stay signed in: the session and how often it was
-// refreshed. Written as id.counter.MAC it can be made by the server alone, and nothing of it needs
-// to be stored.
+// refreshToken is a refresh token: the session and the number of its refreshes, written as
+// id.counter.MAC. Only the server can compute the MAC, so that nothing of the token is stored.
 type refreshToken struct {
 	session uuid.UUID
 	counter int64

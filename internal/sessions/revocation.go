@@ -112,8 +112,8 @@ func (s *Sessions) LogoutAll(ctx context.Context, user uuid.UUID) error {
 }
 
 // MarkRevoked marks the first markedAtOnce sessions of a user that a raised password_version has
-// revoked, also when the client has hung up. It returns no error: the sessions are revoked already,
-// and RevokedMarker marks the rest.
+// revoked, also if the client has disconnected. It returns no error: the sessions are revoked
+// already, and RevokedMarker marks the rest.
 func MarkRevoked(ctx context.Context, client *ent.Client, id uuid.UUID, reason refreshtoken.RevokedReason) {
 	_, _ = mark(context.WithoutCancel(ctx), client, reason, refreshtoken.UserID(id), unmarked)
 }

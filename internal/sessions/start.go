@@ -18,8 +18,8 @@ import (
 const (
 	// maxUserAgent is how much of a user agent is kept, in bytes.
 	maxUserAgent = 255
-	// endedAtOnce is how many sessions one sign-in revokes at most. A user who had thousands before
-	// there was a limit comes down to it with further sign-ins.
+	// endedAtOnce is how many sessions one sign-in revokes at most. A user with thousands of
+	// sessions from a time before the limit reaches it after several sign-ins.
 	endedAtOnce = 100
 )
 
