@@ -127,13 +127,15 @@ func TestPathParameters_areValidatedLikeQuery(t *testing.T) {
 func TestParameters_thatAreUnknownOrRepeatedAre400(t *testing.T) {
 	t.Parallel()
 	for query, want := range map[string]map[string]string{
-		"unknown=x":                             {"unknown": "is not known"},
-		"Include=roles":                         {"Include": `is not known: is "include" meant?`},
-		"z=1&include=roles&a=2":                 {"a": "is not known", "z": "is not known"},
-		"%C3%A4=1":                              {"ä": "is not known"},
-		"include":                               {"include": ""},
-		"include=roles&include=roles":           {"include": "must not be repeated"},
-		"include=x&tenant=other":                {"include": "must be one of [roles tenant identities]", "tenant": "is not known"},
+		"unknown=x":                   {"unknown": "is not known"},
+		"Include=roles":               {"Include": `is not known: is "include" meant?`},
+		"z=1&include=roles&a=2":       {"a": "is not known", "z": "is not known"},
+		"%C3%A4=1":                    {"ä": "is not known"},
+		"include":                     {"include": ""},
+		"include=roles&include=roles": {"include": "must not be repeated"},
+		"include=x&tenant=other": {
+			"include": "must be one of [roles tenant identities]", "tenant": "is not known",
+		},
 		"id=01890000-0000-7000-8000-0000000000": {"id": "is not known"},
 	} {
 		t.Run(query, func(t *testing.T) {

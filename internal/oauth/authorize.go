@@ -16,8 +16,7 @@ import (
 	"tenantry/internal/sessions"
 )
 
-// Start is where a browser is led to at the beginning of a flow, and the cookie that it takes
-// along.
+// Start is the beginning of a flow: the URL that the browser is redirected to, and its cookie.
 type Start struct {
 	URL    string
 	Cookie *http.Cookie
@@ -25,11 +24,11 @@ type Start struct {
 
 var errRedirect error = problem.InvalidParameter("redirect_uri", "is not among the redirect_uris of the tenant")
 
-// Authorize begins a sign-in: 404 if the tenant has no such provider, 400 if the address to come
-// back to is not one of its own, 502 and 504 for a provider that does not say where to sign in, 429
-// for a network that begins too many. An empty slug means the default tenant. The challenge is that
-// of the application (RFC 7636), empty if it has none. A tenant that does not exist, or is
-// suspended, is answered for as one that has set up nothing and takes no registrations.
+// Authorize begins a sign-in: 404 if the tenant has no such provider, 400 if it does not allow the
+// redirect URI, 502 and 504 if the provider fails, 429 for a network that begins too many flows. An
+// empty slug means the default tenant. The challenge is that of the application (RFC 7636), empty
+// if it has none. The response for a tenant that does not exist or is suspended is that of a tenant
+// without providers of its own and with closed registration.
 func (o *OAuth) Authorize(ctx context.Context, slug, provider, redirectURI, challenge string,
 	from sessions.Origin) (*Start, error) {
 	if challenge != "" && redirectURI == "" {
@@ -71,9 +70,9 @@ func (o *OAuth) Link(ctx context.Context, me *sessions.Projection, provider, red
 	})
 }
 
-// start begins a flow at a provider of a tenant, for which, or for whose user, the context acts.
+// start begins a flow at a provider of the tenant of the context's principal.
 func (o *OAuth) start(ctx context.Context, h home, u *upstream, f *flow) (*Start, error) {
-	// Letter by letter, against what was checked when it was set (RFC 9700 §2.1).
+	// Compared exactly; the URIs were validated when they were stored (RFC 9700 §2.1).
 	if f.RedirectURI != "" && !slices.Contains(h.settings.RedirectURIs, f.RedirectURI) {
 		return nil, errRedirect
 	}
@@ -89,13 +88,13 @@ func (o *OAuth) start(ctx context.Context, h home, u *upstream, f *flow) (*Start
 	if u.openID() {
 		more = append(more, oauth2.SetAuthURLParam("nonce", f.Nonce))
 	}
-	if u.Kind == oauthprovider.KindApple { // which demands it for the address and the name
+	if u.Kind == oauthprovider.KindApple { // Apple requires it for the address and the name
 		more = append(more, oauth2.SetAuthURLParam("response_mode", "form_post"))
 	}
 	return &Start{URL: u.config(m, o.callbackURL(u.ref)).AuthCodeURL(state, more...), Cookie: cookie}, nil
 }
 
-// callbackURL is where a provider leads back to.
+// callbackURL returns the URL to which a provider redirects the browser back.
 func (o *OAuth) callbackURL(ref string) string {
 	return o.opts.PublicURL + "/api/v1/auth/oauth/" + ref + "/callback"
 }

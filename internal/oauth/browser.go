@@ -17,15 +17,14 @@ import (
 )
 
 const (
-	// nameCookie begins the name of the cookie that carries what a form says of the user's name to
-	// the callback.
+	// nameCookie is the prefix of the cookie that carries the user's name from a form to the
+	// callback.
 	nameCookie = "tenantry-flow-name-"
-	// endedCookie is the name of the cookie of the flow that has ended last, for a callback that is
-	// repeated.
+	// endedCookie is the cookie of the last flow that has ended, for a repeated callback.
 	endedCookie = "tenantry-flow-ended"
 )
 
-// redirect leads a browser on, with cookies.
+// redirect redirects a browser, with cookies.
 type redirect struct {
 	to      string
 	cookies []*http.Cookie
@@ -46,7 +45,7 @@ func (r redirect) VisitAuthorizeOAuthResponse(w http.ResponseWriter) error { ret
 // VisitPostOAuthCallbackResponse answers a form of a provider.
 func (r redirect) VisitPostOAuthCallbackResponse(w http.ResponseWriter) error { return r.write(w) }
 
-// begunLink is where a link begins, with cookies.
+// begunLink is the response that begins a link, with cookies.
 type begunLink struct {
 	api.OAuthLink
 	cookies []*http.Cookie
@@ -62,9 +61,8 @@ func (l begunLink) VisitLinkOAuthResponse(w http.ResponseWriter) error {
 	return json.NewEncoder(w).Encode(l.OAuthLink)
 }
 
-// checkHost refuses to begin at another name of this machine than that of the public URL, at the
-// same port: the browser would not send the cookie of the flow to the callback. Any other
-// difference may be the work of a proxy.
+// checkHost refuses a loopback host that differs from that of the public URL: the browser would not
+// send the cookie of the flow to the callback. Another difference may be due to a proxy.
 func (o *OAuth) checkHost(ctx context.Context) error {
 	at, public := url.URL{Host: httpapi.Host(ctx)}, url.URL{}
 	if parsed, err := url.Parse(o.opts.PublicURL); err == nil {
@@ -94,8 +92,8 @@ func (o *OAuth) endedCookies(f *flow) []*http.Cookie {
 		o.cookie(o.cookieName(endedCookie, ""), f.browser, outcomeTTL)}
 }
 
-// formName is the name of a user in the first form that Apple sends for them. Whatever else it is
-// costs the name alone.
+// formName returns the name of a user from the first form that Apple sends, or "" if the form has
+// no valid name.
 func formName(member string) string {
 	var said struct {
 		Name json.RawMessage `json:"name"`
@@ -115,8 +113,8 @@ func formName(member string) string {
 		parts.text("lastName")), " "))
 }
 
-// keepName returns the cookie that carries a name to the callback, since a URL would be in logs;
-// none where there is no name.
+// keepName returns the cookie that carries a name to the callback, nil without a name. A URL would
+// be in logs.
 func (o *OAuth) keepName(state, name string) []*http.Cookie {
 	if name == "" {
 		return nil
@@ -125,7 +123,7 @@ func (o *OAuth) keepName(state, name string) []*http.Cookie {
 		codeTTL)}
 }
 
-// keptName returns the name that a cookie carries, and removes the cookie.
+// keptName returns the name from the cookie, and deletes the cookie.
 func (o *OAuth) keptName(ctx context.Context, state string) string {
 	kept := httpapi.Cookie(ctx, o.cookieName(nameCookie, state))
 	if kept == "" {
@@ -139,7 +137,7 @@ func (o *OAuth) keptName(ctx context.Context, state string) string {
 	return name(string(decoded))
 }
 
-// name makes what a provider calls a user fit to be stored: the user cannot correct it on the way.
+// name returns the name that a provider gives a user in a form that can be stored.
 func name(s string) string {
 	kept := []rune(names.Visible(s))
 	return names.Visible(string(kept[:min(len(kept), maxName)]))

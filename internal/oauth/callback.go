@@ -20,15 +20,17 @@ import (
 	"tenantry/internal/sessions"
 )
 
-// Answer is what a provider answers by way of the browser (RFC 6749 §4.1.2, RFC 9207 §2).
+// Answer is the authorization response of a provider, which the browser carries (RFC 6749 §4.1.2,
+// RFC 9207 §2).
 type Answer struct {
 	State, Code, Error, Issuer string
-	// Name is what the first form of Apple calls the user. Nobody has signed it.
+	// Name is the user's name from Apple's first form. It is not signed.
 	Name string
 }
 
-// identify holds an answer against its flow and the provider, and asks the provider whose it is.
-// Nothing is sent to a provider before it is known that the answer is its own (RFC 9207 §2.4).
+// identify checks an authorization response and returns the identity of the user. It sends the code
+// to the provider only after it has checked that the response is from this provider (RFC 9207
+// §2.4).
 func (o *OAuth) identify(ctx context.Context, u *upstream, f *flow, a Answer) (*identity, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -36,7 +38,7 @@ func (o *OAuth) identify(ctx context.Context, u *upstream, f *flow, a Answer) (*
 	if err != nil {
 		return nil, err
 	}
-	// Who has set up no issuer has nothing to compare it with (RFC 9207 §2.4).
+	// A provider without a configured issuer has none to compare with (RFC 9207 §2.4).
 	if (m.NamesItself || a.Issuer != "") && u.Issuer != "" && a.Issuer != u.Issuer {
 		return nil, &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_issuer",
 			Detail: "The answer is not from the provider that was asked."}
@@ -50,13 +52,13 @@ func (o *OAuth) identify(ctx context.Context, u *upstream, f *flow, a Answer) (*
 	return u.identify(ctx, m, a.Code, o.callbackURL(u.ref), f.Verifier, f.Nonce)
 }
 
-// codePayload is what a one-time code holds beside its user.
+// codePayload is the payload of a one-time code.
 type codePayload struct {
 	CodeChallenge string `json:"code_challenge,omitempty"`
-	// Version is that of the password when it was found out who has signed in.
+	// Version is the user's password_version when the provider identified the user.
 	Version int `json:"version"`
-	// Provider is that of the tenant, if one has found that out, and Generation that of the
-	// provider at that time.
+	// Provider is the provider of the tenant that identified the user, if any, and Generation its
+	// generation at that time.
 	Provider   uuid.NullUUID `json:"provider,omitzero"`
 	Generation int           `json:"generation,omitempty"`
 	// AuthenticatedAt is when the provider identified the user. Codes of the previous version have
@@ -67,9 +69,9 @@ type codePayload struct {
 var errCode = &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_grant",
 	Detail: "The code is not valid, or was exchanged already."}
 
-// Exchange gives the tokens of a session for a one-time code: 400 if it is none, was exchanged
-// already, is older than a minute, or belongs to another application (RFC 7636 §4.6), 401 if the
-// user may not sign in any more.
+// Exchange exchanges a one-time code for the tokens of a session: 400 if the code is unknown, was
+// exchanged before, is older than a minute, or belongs to another application (RFC 7636 §4.6), 401
+// if the user may no longer sign in.
 func (o *OAuth) Exchange(ctx context.Context, code, verifier string, from sessions.Origin) (*auth.Result, error) {
 	result, err := o.exchange(ctx, code, verifier, from)
 	o.signIns.Count(signInEnd(err))
@@ -92,8 +94,8 @@ func (o *OAuth) exchange(ctx context.Context, code, verifier string, from sessio
 	if verifier != "" {
 		proof = oauth2.S256ChallengeFromVerifier(verifier)
 	}
-	// A verifier without challenge is refused too: somebody has taken the challenge away (RFC 9700
-	// §4.8.2).
+	// A verifier without a challenge is refused too: an attacker has removed the challenge (RFC
+	// 9700 §4.8.2).
 	if subtle.ConstantTimeCompare([]byte(proof), []byte(payload.CodeChallenge)) != 1 {
 		return nil, errCode
 	}
@@ -107,7 +109,7 @@ func (o *OAuth) exchange(ctx context.Context, code, verifier string, from sessio
 	})
 }
 
-// endProviderFailed is a flow that a provider has failed in.
+// endProviderFailed is the outcome of a flow in which the provider failed.
 const endProviderFailed = "provider_failed"
 
 // errProvider is the class of problems that a provider causes.
@@ -135,19 +137,18 @@ var standardErrors = []string{
 	"interaction_required", "login_required", "account_selection_required", "consent_required",
 }
 
-// cancellations are the codes of providers whose user has cancelled the sign-in: Apple's,
-// LinkedIn's and those of others.
+// cancellations are the error codes of providers for a sign-in that the user has cancelled.
 var cancellations = []string{"user_cancelled_authorize", "user_cancelled_login", "user_cancelled", "user_denied"}
 
-// refusal is the problem of a provider that answers with an error: 502 for one of its own, else
-// 400.
+// refusal returns the problem of an error response of a provider: 502 for a failure of the
+// provider, else 400.
 func refusal(code string) error {
 	if slices.Contains(cancellations, code) {
 		code = "access_denied"
 	}
 	p := &problem.Problem{Status: http.StatusBadRequest, Code: code, Detail: "The provider has refused the sign-in."}
 	if !slices.Contains(standardErrors, code) {
-		p.Code = "server_error" // nothing that somebody else has written is repeated
+		p.Code = "server_error" // text from the provider is not repeated
 	}
 	if p.Code == "server_error" || p.Code == "temporarily_unavailable" {
 		p.Status, p.Detail = http.StatusBadGateway, "The provider has failed."
@@ -155,7 +156,7 @@ func refusal(code string) error {
 	return p
 }
 
-// standardError is the error of RFC 6749 that a problem comes closest to.
+// standardError returns the error code of RFC 6749 that is closest to a problem.
 func standardError(p *problem.Problem) string {
 	switch {
 	case slices.Contains(standardErrors, p.Code):
@@ -171,7 +172,7 @@ func standardError(p *problem.Problem) string {
 	}
 }
 
-// with adds parameters to the query of an address that was checked when it was set.
+// with adds query parameters to a redirect URI, which was validated when it was stored.
 func with(redirectURI string, parameters url.Values) string {
 	u, err := url.Parse(redirectURI)
 	if err != nil {

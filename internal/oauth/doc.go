@@ -1,11 +1,12 @@
-// Package oauth is sign-in at other people's OAuth 2.0 and OpenID Connect providers: which there
-// are, for the whole server and for each tenant, and the flow that leads a browser there and back.
+// Package oauth is sign-in at OAuth 2.0 and OpenID Connect providers: the providers of the server
+// and of each tenant, and the flow of the browser to the provider and back.
 //
-//	authorize.go  the tenant, the provider ─ a state is stored, a cookie set ─▶ the provider
-//	finish.go     ─▶ state.go: consumed, once ─ upstream.go: still offered? ─ identity.go: who is it?
-//	              ─ link.go: whom do we know that as? ─▶ outcome.go: kept for a minute
-//	              ─▶ the application, with a code ─ exchange ─▶ tokens
+//	authorize.go   store a state, set a cookie, redirect ─▶ the provider
+//	finish.go      ◀─ consume the state, once (state.go); is the provider still enabled (upstream.go);
+//	               identify the user (identity.go); find or link the account (link.go)
+//	               ─▶ store the outcome for a minute (outcome.go)
+//	               ─▶ the application, with a code ─▶ exchange ─▶ tokens
 //
-// Everything that a provider says passes through peer.go, which bounds what it may cost. What a
-// session, a password or a one-time token is, it leaves to auth.
+// Every call to a provider passes through provider_client.go, which limits its time and size.
+// Package auth owns passwords and one-time tokens, and finishes the sign-in.
 package oauth

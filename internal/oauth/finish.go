@@ -19,12 +19,12 @@ import (
 	"tenantry/internal/sessions"
 )
 
-// CallBack ends the flow that an answer belongs to, in the browser that has its cookie. It goes on
-// when the client leaves, since the state and the code of the provider are good once. What goes
-// wrong in a flow that has an address to come back to is told there (RFC 6749 §4.1.2.1). A callback
-// that is repeated, at any instance, gets the same outcome, also while the first one is under way.
-// 400 for an answer that belongs to no flow, or proves nothing; 401, 403 and 409 for who may not
-// come in; 502 and 504 for a provider that fails.
+// CallBack ends the flow of an authorization response, in the browser that has the cookie of the
+// flow. It continues if the client disconnects, because the state and the provider's code can be
+// used only once. A flow with a redirect URI reports an error there (RFC 6749 §4.1.2.1). A repeated
+// callback gets the same outcome, at every instance, also while the first one runs. It fails with
+// 400 for a response that belongs to no flow or proves no identity, with 401, 403 and 409 for a
+// user who may not sign in, and with 502 and 504 if the provider fails.
 func (o *OAuth) CallBack(ctx context.Context, ref string, a Answer, browser string, from sessions.Origin) (*Outcome,
 	error) {
 	client := ctx
@@ -54,14 +54,14 @@ func (o *OAuth) CallBack(ctx context.Context, ref string, a Answer, browser stri
 	}
 	o.keep(ctx, f, end)
 	if p, ok := errors.AsType[*problem.Problem](err); ok && p.Unwrap() != nil &&
-		p.Status < http.StatusInternalServerError { // others are logged with the answer
+		p.Status < http.StatusInternalServerError { // the renderer logs others
 		o.opts.Log.LogAttrs(ctx, slog.LevelWarn, "sign-in at a provider failed", slog.String("provider", ref),
 			slog.Any("error", err))
 	}
 	return o.answer(ctx, f, end, err)
 }
 
-// end finds out who has signed in, and lets them in or links them.
+// end identifies the user, and signs them in or links the identity.
 func (o *OAuth) end(ctx context.Context, f *flow, ref string, a Answer, from sessions.Origin) (outcome, error) {
 	h, u, err := o.upstream(ctx, byTenant(f.TenantID), ref)
 	refused := errors.Is(err, errNotOffered) || errors.Is(err, errNoTenant)
@@ -70,7 +70,7 @@ func (o *OAuth) end(ctx context.Context, f *flow, ref string, a Answer, from ses
 		h = home{id: f.TenantID}
 		u, err = o.upstreamNowhere(ref)
 	}
-	// Where the list cannot be read, it counts that the address was on it when the flow began.
+	// If the list cannot be read, the check at the beginning of the flow is enough.
 	if f.RedirectURI != "" && !unread && !slices.Contains(h.settings.RedirectURIs, f.RedirectURI) {
 		f.RedirectURI, err = "", cmp.Or(err, errRedirect)
 	}
@@ -100,13 +100,13 @@ func (o *OAuth) end(ctx context.Context, f *flow, ref string, a Answer, from ses
 	return o.admit(ctx, f, h, u, who, from)
 }
 
-// authentication is that of a user whom a provider has identified at a time.
+// authentication returns the authentication of a user whom a provider identified at a time.
 func authentication(at time.Time, provider sessions.Provider, from sessions.Origin) sessions.Authentication {
 	return sessions.Authentication{At: at, Methods: []string{auth.MethodFederated}, Provider: provider, From: from}
 }
 
-// admit lets a user in: with a code for the application of the flow, or with tokens where there is
-// none.
+// admit signs a user in: with a one-time code for the redirect URI of the flow, or with tokens if
+// the flow has none.
 func (o *OAuth) admit(ctx context.Context, f *flow, h home, u *upstream, who signer, from sessions.Origin) (outcome,
 	error) {
 	if f.RedirectURI == "" {

@@ -6,7 +6,7 @@ import (
 	"tenantry/internal/auth"
 )
 
-// gitHubAddresses says what is missing where GitHub does not tell the addresses of a user.
+// gitHubAddresses names the missing permission if GitHub refuses the addresses of a user.
 const gitHubAddresses = `read the addresses of the user (a GitHub App needs the account permission ` +
 	`"Email addresses: Read-only", an OAuth App the scope user:email)`
 
@@ -20,7 +20,8 @@ func (u *upstream) addGitHubAddress(ctx context.Context, m metadata, g grant, is
 		Primary  bool   `json:"primary"`
 		Verified bool   `json:"verified"`
 	}
-	if err := getJSON(ctx, u.peer.optional.client(), m.Userinfo+"/emails", g.AccessToken, &addresses); err != nil {
+	if err := getJSON(ctx, u.providerClient.optional.client(), m.Userinfo+"/emails", g.AccessToken,
+		&addresses); err != nil {
 		is.unread = addressUnread(gitHubAddresses, err)
 		return
 	}

@@ -15,9 +15,9 @@ import (
 	"tenantry/internal/problem"
 )
 
-// grant is the answer of a token endpoint (RFC 6749 §5.1, OIDC Core §3.1.3.3). Members that no
+// grant is the response of a token endpoint (RFC 6749 §5.1, OIDC Core §3.1.3.3). Members that no
 // sign-in needs are not read: Azure AD B2C sends no access token, other servers send an expires_in
-// that is no number.
+// that is not a number.
 type grant struct{ AccessToken, IDToken string }
 
 // refusedCodes are the errors of token endpoints that refuse a code: that of RFC 6749 §5.2,
@@ -44,7 +44,7 @@ func (u *upstream) exchange(ctx context.Context, m metadata, code, redirectURI, 
 	if m.AuthStyle == oauth2.AuthStyleInHeader {
 		r.SetBasicAuth(url.QueryEscape(u.ClientID), url.QueryEscape(u.ClientSecret)) // RFC 6749 §2.3.1
 	}
-	response, err := u.peer.client().Do(r)
+	response, err := u.providerClient.client().Do(r)
 	if err != nil {
 		return grant{}, failed("exchange the code", err)
 	}
@@ -68,8 +68,8 @@ func (u *upstream) exchange(ctx context.Context, m metadata, code, redirectURI, 
 	return g, nil
 }
 
-// grantClaims reads the answer of a token endpoint, which is JSON, or a form at servers older than
-// RFC 6749. It is nil for any other.
+// grantClaims reads the response of a token endpoint, which is JSON, or a form at servers older
+// than RFC 6749. It is nil for every other response.
 func grantClaims(contentType string, body []byte) (said claims) {
 	if json.Unmarshal(body, &said) == nil {
 		return said

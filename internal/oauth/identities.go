@@ -37,7 +37,7 @@ type identityRow struct {
 }
 
 // Identities returns the identities of a user of the tenant, oldest first, in one statement: 404 if
-// there is no such user.
+// the user does not exist.
 func (o *OAuth) Identities(ctx context.Context, id uuid.UUID) ([]Linked, error) {
 	var rows []identityRow
 	err := o.client.User.Query().Where(user.ID(id)).Modify(func(s *sql.Selector) {

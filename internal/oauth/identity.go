@@ -32,25 +32,25 @@ const (
 	skew = time.Minute
 )
 
-// wholeNumber is an id that is one, however long.
+// wholeNumber matches an ID that is a whole number of any length.
 var wholeNumber = regexp.MustCompile(`^[1-9][0-9]*$`)
 
-// identity is who a provider says has signed in.
+// identity is the user that a provider has identified.
 type identity struct {
-	// Subject is who that is for ever, there.
+	// Subject is the permanent ID of the user at the provider.
 	Subject string
 	// Email is canonical, and empty if the provider names none. Verified says that the provider has
-	// proved it.
+	// verified it.
 	Email    string
 	Verified bool
 	Name     string
-	// unread is why the provider was not asked for more, as a problem that names the address as
-	// missing. It costs the sign-in only where an address is required.
+	// unread is why the user information could not be read, as a problem that names the address as
+	// missing. It fails the sign-in only if an address is required.
 	unread error
 }
 
-// claims are what a provider says of a user, in an ID token or as user information: by their exact
-// names, and nothing decoded that is not asked for.
+// claims are the claims of a provider about a user, from an ID token or the userinfo endpoint.
+// Names are compared exactly, and only claims that are used are decoded.
 type claims map[string]json.RawMessage
 
 // text returns a claim that is a string, "" for any other.
@@ -70,7 +70,7 @@ func (c claims) list(name string) (l []string) {
 }
 
 // email returns the address in canonical form and whether this document itself says that it is
-// verified: by the value true, and no word that looks like it (O-08).
+// verified: by the value true, not by text (O-08).
 func (c claims) email() (address string, verified bool) {
 	address, err := auth.CanonicalEmail(c.text("email"))
 	if err != nil {
@@ -79,8 +79,8 @@ func (c claims) email() (address string, verified bool) {
 	return address, string(c["email_verified"]) == "true"
 }
 
-// identify exchanges the code of a callback and returns whose it is: 400 for what is not genuine,
-// 502 and 504 for a provider that fails.
+// identify exchanges the code of a callback and returns the identity: 400 for a response that is
+// not genuine, 502 and 504 if the provider fails.
 func (u *upstream) identify(ctx context.Context, m metadata, code, redirectURI, verifier, nonce string) (*identity,
 	error) {
 	g, err := u.exchange(ctx, m, code, redirectURI, verifier)
@@ -103,7 +103,7 @@ func (u *upstream) identify(ctx context.Context, m metadata, code, redirectURI, 
 	return is, nil
 }
 
-// config is the client that the provider knows.
+// config returns the configuration of the client at the provider.
 func (u *upstream) config(m metadata, redirectURI string) *oauth2.Config {
 	return &oauth2.Config{
 		ClientID: u.ClientID, ClientSecret: u.ClientSecret, RedirectURL: redirectURI, Scopes: u.Scopes,
@@ -111,8 +111,8 @@ func (u *upstream) config(m metadata, redirectURI string) *oauth2.Config {
 	}
 }
 
-// byIDToken returns who an ID token speaks of (OIDC Core §3.1.3.7). The issuer and its keys are
-// those that were set up, whatever the token says.
+// byIDToken returns the identity of an ID token (OIDC Core §3.1.3.7). The issuer and its keys are
+// the configured ones, never those that the token names.
 func (u *upstream) byIDToken(ctx context.Context, m metadata, g grant, nonce string) (*identity, error) {
 	keys := &keySet{upstream: u, metadata: m}
 	verifier := oidc.NewVerifier(u.Issuer, keys, &oidc.Config{ClientID: u.ClientID, SupportedSigningAlgs: m.Algorithms,
@@ -131,7 +131,7 @@ func (u *upstream) byIDToken(ctx context.Context, m metadata, g grant, nonce str
 	_, named := said["azp"]
 	switch {
 	case said.text("sub") != verified.Subject:
-		return nil, notGenuine("there are two subjects") // in letters that the library takes for each other
+		return nil, notGenuine("there are two subjects") // which differ in case and are one to the library
 	case subtle.ConstantTimeCompare([]byte(verified.Nonce), []byte(nonce)) != 1:
 		return nil, notGenuine("the nonce is another")
 	case (named || len(verified.Audience) > 1) && said.text("azp") != u.ClientID:
@@ -148,13 +148,13 @@ func (u *upstream) byIDToken(ctx context.Context, m metadata, g grant, nonce str
 }
 
 // addUserinfo adds what the userinfo endpoint says to the identity of an ID token. The sign-in does
-// not need it: where the endpoint refuses or fails, as that of ADFS does, the identity says so and
-// stays as it is. 400 for the user information of another user.
+// not need it: if the endpoint refuses or fails, as that of ADFS does, the identity keeps the
+// reason. It fails with 400 for the user information of another user.
 func (u *upstream) addUserinfo(ctx context.Context, m metadata, g grant, is *identity) error {
 	ctx, cancel := context.WithTimeout(ctx, optionalPatience)
 	defer cancel()
 	var more claims
-	if err := getJSON(ctx, u.peer.optional.client(), m.Userinfo, g.AccessToken, &more); err != nil {
+	if err := getJSON(ctx, u.providerClient.optional.client(), m.Userinfo, g.AccessToken, &more); err != nil {
 		is.unread = addressUnread("read the user information", err)
 		return nil
 	}
@@ -170,7 +170,7 @@ func (u *upstream) addUserinfo(ctx context.Context, m metadata, g grant, is *ide
 	case is.Email == "":
 		is.Email, is.Verified = address, proved
 	case address != "" && address != is.Email, string(more["email_verified"]) == "false":
-		is.Verified = false // two documents, and not one opinion
+		is.Verified = false // the two documents differ
 	}
 	if is.Name == "" {
 		is.Name = more.text("name")
@@ -181,7 +181,7 @@ func (u *upstream) addUserinfo(ctx context.Context, m metadata, g grant, is *ide
 var errNoSubject = errors.New("the user information names no subject")
 
 // addressUnread is the problem of a new user whose address could not be read: 403 if the provider
-// refuses to tell it, otherwise that of a provider that fails.
+// refuses it, otherwise that of a failed provider.
 func addressUnread(doing string, err error) error {
 	refused, ok := errors.AsType[*statusError](err)
 	if errors.Is(err, errNoSubject) || ok && refused.status < http.StatusInternalServerError &&
@@ -191,11 +191,11 @@ func addressUnread(doing string, err error) error {
 	return failed(doing, err)
 }
 
-// byUserinfo returns who an OAuth 2.0 server says that its access token is for. A name that can be
-// given to somebody else is no subject.
+// byUserinfo returns the user of an access token of an OAuth 2.0 server. A name that can be
+// reassigned to another user is not accepted as subject.
 func (u *upstream) byUserinfo(ctx context.Context, m metadata, g grant) (*identity, error) {
 	var said claims
-	if err := getJSON(ctx, u.peer.client(), m.Userinfo, g.AccessToken, &said); err != nil {
+	if err := getJSON(ctx, u.providerClient.client(), m.Userinfo, g.AccessToken, &said); err != nil {
 		return nil, failed("read the user information", err)
 	}
 	is := &identity{Subject: cmp.Or(said.text("sub"), said.text("id")), Name: said.text("name")}
@@ -210,8 +210,8 @@ func (u *upstream) byUserinfo(ctx context.Context, m metadata, g grant) (*identi
 	return is, nil
 }
 
-// keySet verifies the signature of one ID token, and keeps apart why there were no keys to do it
-// with.
+// keySet verifies the signature of one ID token. It distinguishes a failure to read the keys from a
+// wrong signature.
 type keySet struct {
 	*upstream
 	metadata metadata
@@ -265,7 +265,7 @@ func verify(jws *jose.JSONWebSignature, keys []jose.JSONWebKey) ([]byte, error) 
 	return nil, errors.New("none of the provider's keys has signed it")
 }
 
-// notGenuine is the problem of an answer that does not prove who has signed in.
+// notGenuine is the problem of a response that proves no identity.
 func notGenuine(why string) error {
 	p := &problem.Problem{Status: http.StatusBadRequest, Code: "invalid_id_token",
 		Detail: "What the provider says of the user does not prove who that is."}

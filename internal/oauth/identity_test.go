@@ -61,11 +61,11 @@ func TestUserinfo_names_a_subject_that_is_nobody_elses(t *testing.T) {
 			_, _ = w.Write([]byte(body))
 		}))
 		t.Cleanup(web.Close)
-		all, err := newPeers([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
+		all, err := newProviderClients([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
 		if err != nil {
 			t.Fatal(err)
 		}
-		u := &upstream{Provider: Provider{Kind: test.kind}, peer: all.of("p"), now: time.Now}
+		u := &upstream{Provider: Provider{Kind: test.kind}, providerClient: all.of("p"), now: time.Now}
 		got, err := u.byUserinfo(t.Context(), metadata{Endpoints: Endpoints{Userinfo: web.URL + "/user"}},
 			grant{AccessToken: "access"})
 		if err != nil || *got != test.want {
@@ -86,11 +86,11 @@ func TestKeys_of_unknown_kinds_are_left_out(t *testing.T) {
 			"x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`))
 	}))
 	t.Cleanup(web.Close)
-	all, err := newPeers([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
+	all, err := newProviderClients([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := &upstream{peer: all.of("p"), now: time.Now}
+	u := &upstream{providerClient: all.of("p"), now: time.Now}
 	keys, err := u.signingKeys(t.Context(), web.URL, func([]jose.JSONWebKey) bool { return true })
 	if err != nil || len(keys) != 1 || keys[0].KeyID != "good" {
 		t.Errorf("%v, %v", keys, err)
@@ -129,11 +129,11 @@ func TestGitHub_addressesRefusedLeaveTheUser(t *testing.T) {
 			_, _ = w.Write([]byte(`{"id":1,"name":"Ada","email":"public@acme.test"}`))
 		}))
 		t.Cleanup(web.Close)
-		all, err := newPeers([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
+		all, err := newProviderClients([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
 		if err != nil {
 			t.Fatal(err)
 		}
-		u := &upstream{Provider: Provider{Kind: oauthprovider.KindGithub}, peer: all.of("p"), now: time.Now}
+		u := &upstream{Provider: Provider{Kind: oauthprovider.KindGithub}, providerClient: all.of("p"), now: time.Now}
 		got, err := u.byUserinfo(t.Context(), metadata{Endpoints: Endpoints{Userinfo: web.URL + "/user"}},
 			grant{AccessToken: "access"})
 		if err != nil || got.Subject != "1" || got.Email != "" || got.Verified {

@@ -16,10 +16,10 @@ import (
 	"tenantry/ent/oauthprovider"
 )
 
-// maxKeys is how many signing keys of a provider are kept, and maxKeyID how long the id of one is.
+// maxKeys bounds the signing keys of a provider, and maxKeyID the length of a key ID.
 const maxKeys, maxKeyID = 100, 255
 
-// metadata is what a flow needs to know of a provider beyond what was set up (OpenID Connect
+// metadata are the properties of a provider that are not configured (OpenID Connect
 // Discovery §3, RFC 8414 §2).
 type metadata struct {
 	Endpoints
@@ -36,8 +36,7 @@ func (u *upstream) openID() bool {
 	return u.Kind != oauthprovider.KindGithub && u.Kind != oauthprovider.KindOauth2
 }
 
-// metadata returns what is known of the provider, which is asked for it if it is an OpenID
-// provider.
+// metadata returns the metadata of the provider. An OpenID provider is asked for it.
 func (u *upstream) metadata(ctx context.Context) (metadata, error) {
 	if !u.openID() {
 		style := oauth2.AuthStyleInHeader // what every server has (RFC 6749 §2.3.1)
@@ -49,20 +48,20 @@ func (u *upstream) metadata(ctx context.Context) (metadata, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	whole := func(metadata) bool { return true }
-	known, err := u.peer.metadata.get(ctx, u.now, whole, func() (metadata, error) { return u.discover(ctx) })
+	known, err := u.providerClient.metadata.get(ctx, u.now, whole, func() (metadata, error) { return u.discover(ctx) })
 	if u.ClientSecret == "" {
 		known.AuthStyle = oauth2.AuthStyleInParams
 	}
 	return known, err
 }
 
-// discover asks the issuer for what it says of itself. Who waits for the answer may leave before it
-// comes.
+// discover reads the metadata of the issuer. It continues if the client of the request disconnects.
 func (u *upstream) discover(ctx context.Context) (metadata, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	var said claims
-	if err := getJSON(ctx, u.peer.client(), strings.TrimSuffix(u.Issuer, "/")+"/.well-known/openid-configuration", "",
+	if err := getJSON(ctx, u.providerClient.client(), strings.TrimSuffix(u.Issuer, "/")+
+		"/.well-known/openid-configuration", "",
 		&said); err != nil {
 		return metadata{}, failed("discover "+u.Issuer, err)
 	}
@@ -102,23 +101,23 @@ func (u *upstream) discover(ctx context.Context) (metadata, error) {
 }
 
 // signingKeys returns the keys of the provider's key set. It is read again when they do not
-// suffice, though not at every turn.
+// suffice, at most once in askAgain.
 func (u *upstream) signingKeys(ctx context.Context, url string,
 	suffice func([]jose.JSONWebKey) bool) ([]jose.JSONWebKey, error) {
-	return u.peer.keys.get(ctx, u.now, suffice, func() ([]jose.JSONWebKey, error) {
+	return u.providerClient.keys.get(ctx, u.now, suffice, func() ([]jose.JSONWebKey, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()
 		var set struct {
 			Keys []json.RawMessage `json:"keys"`
 		}
-		if err := getJSON(ctx, u.peer.client(), url, "", &set); err != nil {
+		if err := getJSON(ctx, u.providerClient.client(), url, "", &set); err != nil {
 			return nil, failed("read the keys of "+u.Issuer, err)
 		}
 		var keys []jose.JSONWebKey
 		for _, raw := range set.Keys {
 			var k jose.JSONWebKey
 			if k.UnmarshalJSON(raw) != nil {
-				continue // one of a kind that is not known here is no reason to refuse the others (RFC 7517 §5)
+				continue // a key of an unknown type does not make the others invalid (RFC 7517 §5)
 			}
 			if k.Use != "enc" && k.IsPublic() && k.Valid() && len(k.KeyID) <= maxKeyID && len(keys) < maxKeys {
 				keys = append(keys, jose.JSONWebKey{Key: k.Key, KeyID: k.KeyID, Algorithm: k.Algorithm})

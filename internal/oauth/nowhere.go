@@ -13,15 +13,15 @@ import (
 )
 
 // A flow for a tenant that does not exist looks like one for a tenant that has set up nothing and
-// takes no registrations, from its beginning to its end, so that a stranger does not learn which
-// slugs are taken. It is a row of the default tenant whose generation is generationNowhere, needs
-// as many statements, and always ends with registration_closed.
+// takes no registrations, from its beginning to its end, so that a client cannot find out which
+// slugs exist. It is a row of the default tenant with generationNowhere, needs the same number of
+// statements, and always ends with registration_closed.
 
-// generationNowhere is the generation of no provider.
+// generationNowhere is a generation that no provider has.
 const generationNowhere = -1
 
-// offeredNowhere returns a provider of the server for a flow that signs nobody in: 404 if there is
-// no such provider.
+// offeredNowhere returns a provider of the server for such a flow: 404 if the provider does not
+// exist.
 func (o *OAuth) offeredNowhere(ctx context.Context, name string) (offered, error) {
 	u, err := o.upstreamNowhere(name)
 	if err != nil {
@@ -32,7 +32,7 @@ func (o *OAuth) offeredNowhere(ctx context.Context, name string) (offered, error
 			id, err := o.client.Tenant.Query().Where(tenant.Slug(o.opts.DefaultTenant)).OnlyID(principal.System(ctx,
 				"OAuth: the user is not authenticated yet"))
 			if ent.IsNotFound(err) {
-				return cache.Loaded[offered]{}, errNotOffered // there is no tenant to tell this one from
+				return cache.Loaded[offered]{}, errNotOffered // without a default tenant the responses cannot differ
 			}
 			if err != nil {
 				return cache.Loaded[offered]{}, fmt.Errorf("read the default tenant: %w", err)
@@ -51,5 +51,5 @@ func (o *OAuth) upstreamNowhere(name string) (*upstream, error) {
 	return u, nil
 }
 
-// nowhere reports whether the flow signs nobody in.
+// nowhere reports whether the flow is for a tenant that does not exist.
 func (u *upstream) nowhere() bool { return u.generation == generationNowhere }

@@ -11,16 +11,16 @@ import (
 	"tenantry/internal/principal"
 )
 
-// Offer is a provider as a sign-in page shows it.
+// Offer is a provider option of a sign-in page.
 type Offer struct {
 	Name  string
 	Kind  Kind
 	Label string
 }
 
-// Offers returns the providers that sign people in to a tenant, by name: those of the server, and
-// the tenant's own, which take the place of one of the same name. An empty slug means the default
-// tenant. A tenant that does not exist has those of the server.
+// Offers returns the provider options of a tenant by name: the server's providers and the tenant's
+// own. A tenant provider overrides a server provider of the same name. An empty slug means the
+// default tenant. A tenant that does not exist has those of the server.
 func (o *OAuth) Offers(ctx context.Context, slug string) ([]Offer, error) {
 	own, err := o.client.OAuthProvider.Query().
 		Where(oauthprovider.HasTenantWith(tenant.Slug(cmp.Or(slug, o.opts.DefaultTenant)), tenant.IsActive(true))).

@@ -25,10 +25,10 @@ import (
 )
 
 const (
-	// purposeCode is what the one-time code of a callback is for, and codeTTL how long it is.
+	// purposeCode is the purpose of the one-time code of a callback, and codeTTL its lifetime.
 	purposeCode = "oauth_code"
 	codeTTL     = time.Minute
-	// finishWithin bounds what one callback does once it has consumed its state.
+	// finishWithin bounds the work of a callback after it has consumed its state.
 	finishWithin = 10 * time.Second
 	// outcomeTTL is how long a browser that repeats its callback gets the same outcome: a minute
 	// from the end of the flow on.
@@ -38,18 +38,18 @@ const (
 	pollEvery = 100 * time.Millisecond
 )
 
-// Outcome is the end of a flow: the address that the browser is led to, or without one the tokens,
-// or neither where an identity was linked.
+// Outcome is the response to a callback: the URL that the browser is redirected to, or the tokens,
+// or neither if an identity was linked.
 type Outcome struct {
 	URL    string
 	Tokens *sessions.Tokens
 }
 
-// outcome is how a flow has ended, as its row keeps it for a callback that is repeated. It holds
-// nothing that signs anybody in: a code is derived again from the secrets of the browser, and the
-// tokens of a session are made again.
+// outcome is the outcome of a flow, which its row stores for a repeated callback. It contains no
+// credential: a code is derived again from the secrets of the browser, and the tokens of a session
+// are issued again.
 type outcome struct {
-	// Redirect says that the browser is led to the redirect_uri of the flow.
+	// Redirect says that the browser is redirected to the redirect_uri of the flow.
 	Redirect bool          `json:"redirect,omitempty"`
 	Code     bool          `json:"code,omitempty"`
 	Linked   string        `json:"linked,omitempty"`
@@ -68,7 +68,7 @@ type failure struct {
 	RetryAfter time.Duration `json:"retry_after,omitempty"`
 }
 
-// keep stores how a flow has ended. The browser has its answer without that.
+// keep stores the outcome of a flow. The response does not depend on it.
 func (o *OAuth) keep(ctx context.Context, f *flow, end outcome) {
 	ctx, cancel := httpapi.Detached(principal.NewContext(ctx, principal.InTenant(f.TenantID)), patience)
 	defer cancel()
@@ -83,8 +83,7 @@ func (o *OAuth) keep(ctx context.Context, f *flow, end outcome) {
 	}
 }
 
-// kept returns how the first callback of a flow has ended, and waits for it: 400 if it was
-// interrupted.
+// kept waits for the first callback of a flow and returns its outcome: 400 if it was interrupted.
 func (o *OAuth) kept(ctx context.Context, f *flow) (end outcome, err error) {
 	ticks := time.NewTicker(pollEvery)
 	defer ticks.Stop()
@@ -100,7 +99,7 @@ func (o *OAuth) kept(ctx context.Context, f *flow) (end outcome, err error) {
 		acting := principal.NewContext(ctx, principal.InTenant(f.TenantID))
 		f.Outcome, err = o.client.OAuthState.Query().Where(oauthstate.StateHash(hash(f.state))).
 			Select(oauthstate.FieldOutcome).String(acting)
-		if ent.IsNotFound(err) { // it was voided meanwhile
+		if ent.IsNotFound(err) { // another request has deleted the flow
 			return outcome{}, errState
 		}
 		if err != nil {
@@ -113,7 +112,7 @@ func (o *OAuth) kept(ctx context.Context, f *flow) (end outcome, err error) {
 	return end, nil
 }
 
-// answer is what a browser gets of an outcome. The error is that of the first callback, with its
+// answer returns the response for an outcome. The error is that of the first callback, with its
 // cause; a repeated one has the problem alone.
 func (o *OAuth) answer(ctx context.Context, f *flow, end outcome, err error) (*Outcome, error) {
 	if end.Failure != nil && err == nil {
@@ -147,16 +146,16 @@ func (o *OAuth) answer(ctx context.Context, f *flow, end outcome, err error) (*O
 	}
 }
 
-// oneTimeCode is the code of a flow. It is derived from the two secrets of its browser, of which
-// hashes are stored, so that a callback that is repeated leads to the same address, and a copy of
-// the database to none.
+// oneTimeCode returns the code of a flow. It is derived from the two secrets of the browser, of
+// which only hashes are stored: a repeated callback gets the same code, and a copy of the database
+// reveals none.
 func (f *flow) oneTimeCode() string {
 	mac := hmac.New(sha256.New, []byte(f.browser))
 	mac.Write([]byte("one-time code\n" + f.state))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// failureOf returns what is kept of an error: no cause.
+// failureOf returns the problem of an error without its cause.
 func failureOf(err error) *failure {
 	p, ok := errors.AsType[*problem.Problem](err)
 	switch {

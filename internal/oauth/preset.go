@@ -11,7 +11,7 @@ type preset struct {
 	scopes    []string
 	issuer    string
 	endpoints Endpoints
-	// asks is which settings an operator may or must name.
+	// asks says which settings an operator may or must provide.
 	asks asks
 }
 
@@ -22,7 +22,7 @@ type asks struct {
 	endpoints bool
 }
 
-// Endpoints are the URLs of an OAuth 2.0 server (RFC 6749 §3), and of what tells who has signed in.
+// Endpoints are the URLs of an OAuth 2.0 server (RFC 6749 §3), and of the user information.
 type Endpoints struct{ Authorization, Token, Userinfo string }
 
 var openID = []string{"openid", "email", "profile"}

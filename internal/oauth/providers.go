@@ -57,9 +57,9 @@ type Options struct {
 
 // OAuth is sign-in at other providers.
 type OAuth struct {
-	client *ent.Client
-	opts   Options
-	peers  *peers
+	client          *ent.Client
+	opts            Options
+	providerClients *providerClients
 	// signIns counts the flows that sign somebody in, by how they have ended.
 	signIns outcomes.Counters
 }
@@ -78,11 +78,11 @@ func New(client *ent.Client, opts Options) (*OAuth, error) {
 	if len(wrong) > 0 {
 		return nil, errors.Join(wrong...)
 	}
-	peers, err := newPeers(opts.Rules.Networks)
+	providerClients, err := newProviderClients(opts.Rules.Networks)
 	if err != nil {
 		return nil, err
 	}
-	return &OAuth{client, opts, peers, outcomes.NewCounters(outcomes.OK, outcomes.Refused, endProviderFailed,
+	return &OAuth{client, opts, providerClients, outcomes.NewCounters(outcomes.OK, outcomes.Refused, endProviderFailed,
 		outcomes.Failed)}, nil
 }
 

@@ -33,9 +33,9 @@ type upstream struct {
 	id         uuid.NullUUID
 	generation int
 
-	peer  *peer
-	rules Rules
-	now   func() time.Time
+	providerClient *providerClient
+	rules          Rules
+	now            func() time.Time
 }
 
 // home is the tenant of a flow.
@@ -142,7 +142,7 @@ func (o *OAuth) provider(row *upstreamRow, called string) (*upstream, error) {
 		for _, p := range o.opts.Providers {
 			if p.Name == called {
 				u.Provider, u.ref = p, p.Name
-				u.peer = o.peers.of(u.ref)
+				u.providerClient = o.providerClients.of(u.ref)
 				return u, nil
 			}
 		}
@@ -152,7 +152,7 @@ func (o *OAuth) provider(row *upstreamRow, called string) (*upstream, error) {
 		return nil, errNotOffered
 	}
 	u.own, u.ref, u.id, u.generation = true, row.ID.UUID.String(), row.ID, int(row.Generation.Int64)
-	u.peer = o.peers.of(u.ref)
+	u.providerClient = o.providerClients.of(u.ref)
 	u.Provider = Provider{
 		Name: row.Name.String, Kind: Kind(row.Kind.String), ClientID: row.ClientID.String, Issuer: row.Issuer.String,
 		Endpoints: Endpoints{row.Authorization.String, row.Token.String, row.Userinfo.String},

@@ -24,33 +24,33 @@ import (
 	"tenantry/internal/problem"
 )
 
-// What a provider may cost, however slow or hostile it is (ASVS 13.2.4, 15.3.2).
+// The limits for a slow or hostile provider (ASVS 13.2.4, 15.3.2).
 const (
-	// patience is for everything that one request asks of a provider.
+	// patience bounds all calls of one request to a provider.
 	patience = 5 * time.Second
-	// optionalPatience is how much of that is for what a sign-in can do without.
+	// optionalPatience bounds the calls that a sign-in does not need.
 	optionalPatience = 2 * time.Second
-	// maxAnswer is the longest answer that is read, in bytes, when it is unpacked. Key sets of
-	// large providers have a tenth of it.
+	// maxAnswer bounds a response, in bytes after decompression. Key sets of large providers have a
+	// tenth of it.
 	maxAnswer = 256 << 10
-	// maxCalls is how many calls to one provider are under way at once.
+	// maxCalls is the number of concurrent calls to one provider.
 	maxCalls = 32
-	// maxPeers is how many providers are cached.
-	maxPeers = 1000
-	// failuresToRest is how many calls fail one after the other before a provider is left alone,
-	// and rest for how long.
+	// maxProviderClients is how many providers are cached.
+	maxProviderClients = 1000
+	// failuresToRest is the number of consecutive failures after which a provider is not called for
+	// the time rest.
 	failuresToRest, rest = 5, 5 * time.Second
 )
 
-// peers are the providers that were called lately. What one tenant's provider does is no other's
-// concern: nothing is shared between two of them but the dialer.
-type peers struct {
+// providerClients are the clients of the providers that were called recently. Providers share only
+// the dialer, so that the provider of one tenant cannot affect another tenant.
+type providerClients struct {
 	base *http.Transport
-	all  *lru.Cache[string, *peer]
+	all  *lru.Cache[string, *providerClient]
 }
 
-// newPeers returns peers that are called at public addresses, and at those of the networks.
-func newPeers(networks []netip.Prefix) (*peers, error) {
+// newProviderClients returns clients that connect to public addresses and to those of the networks.
+func newProviderClients(networks []netip.Prefix) (*providerClients, error) {
 	var v4, v6 []netip.Prefix
 	for _, n := range networks {
 		if n.Addr().Is4() {
@@ -59,14 +59,14 @@ func newPeers(networks []netip.Prefix) (*peers, error) {
 			v6 = append(v6, n)
 		}
 	}
-	// It looks at the address that is dialed, so that a name which resolves to another one later is
-	// of no use.
+	// It checks the address that is dialled, so that a name that resolves to another address later
+	// does not bypass it.
 	guard := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))
-	all, err := lru.New[string, *peer](maxPeers)
-	return &peers{all: all, base: &http.Transport{
-		// Without a proxy, which would dial in its own name.
+	all, err := lru.New[string, *providerClient](maxProviderClients)
+	return &providerClients{all: all, base: &http.Transport{
+		// Without a proxy, which would connect in place of this process.
 		DialContext:            (&net.Dialer{Timeout: patience, Control: guard.Safe}).DialContext,
-		TLSHandshakeTimeout:    patience, // a dial goes on without the request that asked for it
+		TLSHandshakeTimeout:    patience, // a dial continues after its request
 		ForceAttemptHTTP2:      true,
 		MaxIdleConns:           100,
 		MaxIdleConnsPerHost:    4,
@@ -75,36 +75,36 @@ func newPeers(networks []netip.Prefix) (*peers, error) {
 	}}, err
 }
 
-// of returns the peer of a provider, from the cache.
-func (p *peers) of(ref string) *peer {
+// of returns the providerClient of a provider, from the cache.
+func (p *providerClients) of(ref string) *providerClient {
 	if known, ok := p.all.Get(ref); ok {
 		return known
 	}
-	made := p.newPeer()
-	made.optional = p.newPeer()
+	made := p.newProviderClient()
+	made.optional = p.newProviderClient()
 	if known, found, _ := p.all.PeekOrAdd(ref, made); found {
 		return known
 	}
 	return made
 }
 
-func (p *peers) newPeer() *peer {
-	made := &peer{
+func (p *providerClients) newProviderClient() *providerClient {
+	made := &providerClient{
 		base: p.base, calls: semaphore.NewWeighted(maxCalls), metadata: newCachedFetch[metadata](metadataStaleFor),
 		keys: newCachedFetch[[]jose.JSONWebKey](0),
 	}
 	settings := gobreaker.Settings{
 		Timeout:     rest,
 		ReadyToTrip: func(counts gobreaker.Counts) bool { return counts.ConsecutiveFailures >= failuresToRest },
-		// A browser that leaves in the middle says nothing of the provider.
+		// A browser that disconnects is not a failure of the provider.
 		IsExcluded: func(err error) bool { return errors.Is(err, context.Canceled) },
 	}
 	made.breaker = gobreaker.NewCircuitBreaker[*http.Response](settings) //nolint:bodyclose // none is open yet
 	return made
 }
 
-// peer calls a provider, and caches its metadata and keys.
-type peer struct {
+// providerClient is the guarded HTTP client of a provider, and caches its metadata and keys.
+type providerClient struct {
 	base    http.RoundTripper
 	calls   *semaphore.Weighted
 	breaker *gobreaker.CircuitBreaker[*http.Response]
@@ -112,21 +112,21 @@ type peer struct {
 	metadata *cachedFetch[metadata]
 	keys     *cachedFetch[[]jose.JSONWebKey]
 
-	// optional calls what a sign-in can do without. It has a breaker and permits of its own, so
-	// that a userinfo endpoint that stalls does not keep the token endpoint from being called.
-	optional *peer
+	// optional makes the calls that a sign-in does not need. It has its own breaker and permits, so
+	// that a stalled userinfo endpoint does not block the token endpoint.
+	optional *providerClient
 }
 
-// client returns a client that follows no redirect (ASVS 15.3.2): where a provider answers is part
-// of who it is.
-func (p *peer) client() *http.Client {
+// client returns a client that follows no redirect (ASVS 15.3.2): the host of a response is part of
+// the provider's identity.
+func (p *providerClient) client() *http.Client {
 	return &http.Client{Transport: p, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}}
 }
 
-// RoundTrip calls the provider, and reads its answer while the time of the call runs.
-func (p *peer) RoundTrip(r *http.Request) (*http.Response, error) {
+// RoundTrip calls the provider and reads the whole response within the deadline.
+func (p *providerClient) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, span := trace.SpanFromContext(r.Context()).TracerProvider().Tracer("tenantry/internal/oauth").
 		Start(r.Context(), r.Method, trace.WithSpanKind(trace.SpanKindClient),
 			trace.WithAttributes(semconv.HTTPRequestMethodKey.String(r.Method),
@@ -165,9 +165,9 @@ func (p *peer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// failed is the problem of a provider that cannot be reached, or answers with what is none: 504 if
-// it was too slow, else 502. The cause is kept as words alone, since a provider that is away must
-// not be taken for a database that is.
+// failed returns the problem of a provider that cannot be reached or sends an invalid response: 504
+// if it was too slow, else 502. The cause is kept as text, so that an unreachable provider is not
+// reported as an outage of the database.
 func failed(doing string, err error) error {
 	words := strings.ToValidUTF8(err.Error(), "")
 	cause := fmt.Errorf("%s: %s", doing, words[:min(len(words), 500)])

@@ -21,12 +21,12 @@ func called(t *testing.T, handler http.HandlerFunc) (*httptest.Server, *http.Cli
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	peers, err := newPeers([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
+	providerClients, err := newProviderClients([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(peers.base.CloseIdleConnections)
-	return server, peers.of("provider").client()
+	t.Cleanup(providerClients.base.CloseIdleConnections)
+	return server, providerClients.of("provider").client()
 }
 
 // fetch returns the length of the answer and its status.
@@ -47,7 +47,7 @@ func fetch(t *testing.T, client *http.Client, url string) (length, status int, e
 
 // O-15: an answer beyond the limit is refused, however it is sent, at a bounded cost of memory. It
 // does not run beside other tests, whose memory would count.
-func TestPeer_answerBeyondTheLimitIsRefused(t *testing.T) {
+func TestProviderClient_answerBeyondTheLimitIsRefused(t *testing.T) {
 	const large = 100 << 20
 	part := bytes.Repeat([]byte("a"), 64<<10)
 	send := func(w io.Writer, n int) {
@@ -104,7 +104,7 @@ func TestPeer_answerBeyondTheLimitIsRefused(t *testing.T) {
 }
 
 // O-15: no redirect is followed, and nothing beyond the networks that are allowed is called.
-func TestPeer_redirectIsNotFollowed(t *testing.T) {
+func TestProviderClient_redirectIsNotFollowed(t *testing.T) {
 	t.Parallel()
 	var reached atomic.Int64
 	inside := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
@@ -115,7 +115,7 @@ func TestPeer_redirectIsNotFollowed(t *testing.T) {
 	if _, status, err := fetch(t, client, server.URL); err != nil || status != http.StatusFound {
 		t.Errorf("%d, %v", status, err)
 	}
-	strict, err := newPeers(nil)
+	strict, err := newProviderClients(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestPeer_redirectIsNotFollowed(t *testing.T) {
 
 // O-15: after failuresToRest failures a provider is not called for a while, and another one is. It
 // is called again after that.
-func TestPeer_breakerRestsAndRecovers(t *testing.T) {
+func TestProviderClient_breakerRestsAndRecovers(t *testing.T) {
 	t.Parallel()
 	var broken atomic.Bool
 	var calls atomic.Int64
@@ -164,19 +164,19 @@ func TestPeer_breakerRestsAndRecovers(t *testing.T) {
 
 // A userinfo endpoint that fails, which a sign-in can do without, does not keep the token endpoint
 // from being called.
-func TestPeer_optionalCallsHaveABreakerOfTheirOwn(t *testing.T) {
+func TestProviderClient_optionalCallsHaveABreakerOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	server, _ := called(t, func(_ http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/userinfo" {
 			panic(http.ErrAbortHandler)
 		}
 	})
-	peers, err := newPeers([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
+	providerClients, err := newProviderClients([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(peers.base.CloseIdleConnections)
-	u := &upstream{Provider: Provider{Kind: oauthprovider.KindOidc}, peer: peers.of("provider")}
+	t.Cleanup(providerClients.base.CloseIdleConnections)
+	u := &upstream{Provider: Provider{Kind: oauthprovider.KindOidc}, providerClient: providerClients.of("provider")}
 	for range 2 * failuresToRest {
 		is := &identity{Subject: "s"}
 		if err := u.addUserinfo(t.Context(), metadata{Endpoints: Endpoints{Userinfo: server.URL + "/userinfo"}},
@@ -184,14 +184,15 @@ func TestPeer_optionalCallsHaveABreakerOfTheirOwn(t *testing.T) {
 			t.Fatalf("%v, %v", is.unread, err)
 		}
 	}
-	if _, status, err := fetch(t, u.peer.client(), server.URL+"/token"); err != nil || status != http.StatusOK {
+	if _, status, err := fetch(t, u.providerClient.client(), server.URL+"/token"); err != nil ||
+		status != http.StatusOK {
 		t.Errorf("the token endpoint is not called: %d, %v", status, err)
 	}
 }
 
 // O-15: a provider that stalls is given up after the patience, before and in its answer, although
 // the caller has no deadline.
-func TestPeer_stallIsGivenUp(t *testing.T) {
+func TestProviderClient_stallIsGivenUp(t *testing.T) {
 	t.Parallel()
 	for _, begins := range []bool{false, true} {
 		t.Run(strconv.FormatBool(begins), func(t *testing.T) {
