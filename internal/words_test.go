@@ -31,6 +31,19 @@ var prose = []rejectedWord{
 	word(`thrown away`, "discarded"),
 	word(`run by nobody`, "runs as a non-root user"),
 	word(`nobody in particular`, "a non-root user"),
+	word(`believ(e|es|ed)`, "fresh"),
+	word(`remember(s|ed)?`, "cache"),
+	word(`hears?|heard`, "listen, receive, notice"),
+	word(`anew`, "again"),
+	word(`mend(s|ed)?`, "fix, repair"),
+	word(`of before`, "previous, earlier"),
+	word(`than it has`, "name what is compared"),
+	word(`whatever becomes of`, "name the condition"),
+	word(`everybody|somebody|whoever`, "caller, client, user, tenant, instance"),
+	word(`nobody (is|in|may|acts|else|knows|reads|asked|who)`, "no caller, no client, no user"),
+	word(`led to`, "redirected to, caused"),
+	word(`told (apart|by|that|to|so)`, "distinguish, inform, receive"),
+	word(`(hangs?|hung) up`, "disconnect"),
 }
 
 // identifiers are names that Go code must not declare or use.

@@ -53,7 +53,7 @@ func (a *Auth) Register(ctx context.Context, slug string, account Account, from 
 	if err := a.opts.Limiter.SpendRegistration(ctx, from.IP, a.slug(slug)); err != nil {
 		return nil, err
 	}
-	system := principal.System(ctx, "registration: nobody is known yet")
+	system := principal.System(ctx, "registration: the user does not exist yet")
 	home, err := a.client.Tenant.Query().Where(tenant.Slug(a.slug(slug))).Only(system)
 	if err != nil && !ent.IsNotFound(err) {
 		return nil, fmt.Errorf("find tenant: %w", err)
@@ -76,7 +76,7 @@ func (a *Auth) Register(ctx context.Context, slug string, account Account, from 
 // of the hasher.
 func (a *Auth) Enroll(ctx context.Context, home *ent.Tenant, account Account, from sessions.Origin,
 	store func(*ent.Client, *PreparedAccount) (*ent.User, error)) (*Result, error) {
-	system := principal.System(ctx, "registration: nobody is known yet")
+	system := principal.System(ctx, "registration: the user does not exist yet")
 	try, err := a.opts.Limiter.SpendAddress(system, from.IP)
 	if err != nil {
 		return nil, err

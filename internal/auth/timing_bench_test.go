@@ -23,7 +23,7 @@ import (
 const (
 	timedPerClass = 300
 	reference     = "wrong password"
-	// A class is told apart by either: a difference that can be seen across a network, or one that
+	// Either distinguishes a class: a difference that can be seen across a network, or one that
 	// is not chance.
 	alikeWithin = 5 * time.Millisecond
 	alikeAbove  = 0.01
@@ -39,7 +39,7 @@ func BenchmarkFailedSignIns(b *testing.B) {
 		for b.Loop() {
 			for _, cache := range []string{"cold", "warm"} {
 				if !judge(b.Name()+", "+cache, timeSignIns(b, s.URL, classes)) {
-					b.Errorf("%s: failed sign-ins can be told apart by their time", cache)
+					b.Errorf("%s: failed sign-ins can be distinguished by their time", cache)
 				}
 			}
 		}
@@ -116,7 +116,7 @@ func verdict(alike bool) string {
 	if alike {
 		return "indistinguishable"
 	}
-	return "can be told apart"
+	return "can be distinguished"
 }
 
 // holm corrects p values for their number (Holm 1979).

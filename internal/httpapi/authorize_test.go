@@ -23,7 +23,7 @@ func TestAuthorize_errorsAreRendered(t *testing.T) {
 		status int
 		code   string
 	}{
-		{"session_over", problem.Unauthorized("invalid_token", "The session is over."), 401, "invalid_token"},
+		{"session_over", problem.Unauthorized("invalid_token", "The session has ended."), 401, "invalid_token"},
 		{"not_permitted", problem.Forbidden("forbidden", "Not yours."), 403, "forbidden"},
 		{"wrapped", fmt.Errorf("authorize: %w", problem.Forbidden("superuser", "It sleeps.")), 403, "superuser"},
 		{"outage", fmt.Errorf("read projection: %w", errOutage), 503, "unavailable"},
@@ -149,7 +149,7 @@ func TestPublicOperation_ignoresCredential(t *testing.T) {
 			t.Parallel()
 			a := start(t, handling(func(ctx context.Context, _ any) error {
 				if _, ok := principal.FromContext(ctx); ok {
-					t.Error("somebody acts")
+					t.Error("the context has a principal")
 				}
 				return nil
 			}), func(s *setup) {

@@ -189,7 +189,7 @@ func TestParameters_ofACallbackMayBeUnknown(t *testing.T) {
 		a.get("/api/v1/auth/oauth/google/callback?state=s&state=t&code=c"))
 }
 
-// J-13: a token in the query does not authenticate, and a client without one is told so first.
+// J-13: a token in the query does not authenticate, and a client without one gets 401 first.
 func TestParameters_thatAreUnknownWithoutATokenAre401(t *testing.T) {
 	t.Parallel()
 	a := start(t)

@@ -30,7 +30,7 @@ func lineOf(s *apitest.Instance, a apitest.Answer) map[string]any {
 }
 
 // The line of a request that carries no access token names user and tenant once they have proved
-// themselves, and nobody before.
+// themselves, and no other user.
 func TestRequestLine_ofASignInNamesUserTenantAndOperation(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -65,7 +65,7 @@ func TestRequestLine_ofASignInNamesUserTenantAndOperation(t *testing.T) {
 		} {
 			s.Expect(http.StatusUnauthorized, a)
 			if line := lineOf(s, a); line["user_id"] != nil || line["tenant_id"] != nil {
-				t.Errorf("a refused sign-in names somebody: %v", line)
+				t.Errorf("a refused sign-in names a user: %v", line)
 			}
 		}
 	})

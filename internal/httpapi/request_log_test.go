@@ -77,12 +77,12 @@ func TestRequestLog_withoutValidTokenHasNoUser(t *testing.T) {
 func TestRequestLog_hasBypassReasons(t *testing.T) {
 	t.Parallel()
 	a := start(t, handling(func(ctx context.Context, _ any) error {
-		principal.System(ctx, "sign-in: nobody is known yet")
+		principal.System(ctx, "sign-in: the user is not known yet")
 		return nil
 	}))
 	a.expect(http.StatusOK, "", a.login(loginBody))
 	lines := a.lines("request")
-	if len(lines) != 1 || !reflect.DeepEqual(lines[0]["system"], []any{"sign-in: nobody is known yet"}) {
+	if len(lines) != 1 || !reflect.DeepEqual(lines[0]["system"], []any{"sign-in: the user is not known yet"}) {
 		t.Errorf("logged %v", lines)
 	}
 }

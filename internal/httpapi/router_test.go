@@ -40,7 +40,7 @@ func TestSteps_are_in_order(t *testing.T) {
 	}
 	for _, s := range (&router{}).steps() {
 		if s.name == "trace" || s.name == "cors" {
-			t.Errorf("there is a step %s that nobody asked for", s.name)
+			t.Errorf("there is a step %s without its option", s.name)
 		}
 	}
 }
@@ -82,7 +82,7 @@ func TestHandler_has_the_principal_and_a_deadline(t *testing.T) {
 	t.Parallel()
 	a := start(t, handling(func(ctx context.Context, _ any) error {
 		if p, ok := principal.FromContext(ctx); !ok || p.TenantID != alice.TenantID || p.UserID != alice.UserID {
-			return errors.New("nobody, or somebody else, acts")
+			return errors.New("the principal is missing or wrong")
 		}
 		if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > 15*time.Second {
 			return errors.New("no deadline, or a late one")

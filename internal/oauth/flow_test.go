@@ -88,7 +88,7 @@ func TestTokens_are_in_no_address_and_no_log(t *testing.T) {
 		for _, hop := range append(b.Hops, landed) {
 			for _, secret := range secrets {
 				if strings.Contains(hop.Header.Get("Location"), secret) {
-					t.Errorf("led to %s", hop.Header.Get("Location"))
+					t.Errorf("redirected to %s", hop.Header.Get("Location"))
 				}
 			}
 		}

@@ -195,12 +195,12 @@ func failing(status int) http.HandlerFunc {
 	}
 }
 
-// leading redirects to a path of the issuer that nobody may be led to.
+// leading redirects to a path of the issuer that must not be requested.
 func leading(i *apitest.Issuer, status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, i.URL+"/secret", status) }
 }
 
-// endless writes until nobody reads.
+// endless writes until the reader closes the connection.
 func endless(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	for chunk := []byte(`{"a":"` + strings.Repeat("a",
@@ -213,7 +213,7 @@ func endless(w http.ResponseWriter, r *http.Request) {
 
 // stalling says nothing for a minute.
 func stalling(_ http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body) // only then it is heard that the client has gone
+	_, _ = io.Copy(io.Discard, r.Body) // only then the server notices that the client has disconnected
 	select {
 	case <-r.Context().Done():
 	case <-time.After(time.Minute):
@@ -229,7 +229,7 @@ func dribbling(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// macked is a token that whoever knows a secret can make.
+// macked is a token that everyone who knows a secret can create.
 func macked(i *apitest.Issuer, claims map[string]any, secret []byte) string {
 	return josed(i, claims, jose.SigningKey{Algorithm: jose.HS256, Key: append(secret, make([]byte, 32)...)})
 }

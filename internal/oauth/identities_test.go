@@ -61,7 +61,7 @@ func TestIdentities_areShownToUserAndReaders(t *testing.T) {
 		}
 
 		// Without the provider, under another issuer, or with one of the tenant in its place, it
-		// lets nobody in.
+		// signs no user in.
 		for _, offers := range []func(*config.Config){apitest.AllowLoopback, own.Configure("google")} {
 			moved := apitest.Start(t, opts, offers, func(c *config.Config) { c.BootstrapPassword = "" })
 			if got := identities(moved, myIdentities, ada.Access); len(got) != 1 || got[0].Active {
@@ -123,7 +123,7 @@ func TestNewPassword_unlinksIdentities(t *testing.T) {
 				test.set(s, ada, test.unlink)
 				if !test.stays {
 					if a := late.Visit(link); a.Status == http.StatusNoContent || reloaded(s, ada.User).OauthID != nil {
-						t.Errorf("an identity is linked by a flow of before: %d %s", a.Status, a.Body)
+						t.Errorf("an identity is linked by an earlier flow: %d %s", a.Status, a.Body)
 					}
 				}
 				id := me(t, s, s.Expect(http.StatusOK, thief.Visit(apitest.AuthorizePath)))["id"]

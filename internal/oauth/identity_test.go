@@ -74,7 +74,7 @@ func TestUserinfo_names_a_subject_that_is_nobody_elses(t *testing.T) {
 	}
 }
 
-// A key of a kind that nobody knows yet does not keep the others from being used (RFC 7517 §5).
+// A key of an unknown type does not make the others unusable (RFC 7517 §5).
 func TestKeys_of_unknown_kinds_are_left_out(t *testing.T) {
 	t.Parallel()
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -30,7 +30,7 @@ func TestLink_recentSignInLinksAndUnlinks(t *testing.T) {
 		s.Expect(http.StatusNoContent, s.Browser().Link(apitest.LinkPath, ada.Access))
 		if a := s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath)); me(t, s,
 			a)["id"] != ada.ID.String() {
-			t.Errorf("somebody else has signed in: %s", a.Body)
+			t.Errorf("another user has signed in: %s", a.Body)
 		}
 		s.Expect(http.StatusNoContent, s.Browser().Link(apitest.LinkPath, ada.Access)) // once more
 		if a := s.Browser().Link(apitest.LinkPath, bob.Access); s.Expect(http.StatusConflict, a).Field(t,

@@ -15,7 +15,7 @@ import (
 	"tenantry/internal/principal"
 )
 
-// linking is an instance at whose provider somebody signs in with the addresses of its users.
+// linking is an instance with a provider that asserts the addresses of its users.
 type linking struct {
 	*apitest.Instance
 	issuer *apitest.Issuer
@@ -105,17 +105,18 @@ func TestLinking_byVerifiedAddressSignsInOwner(t *testing.T) {
 		// Both have proved it: one account, and its password goes on.
 		both, a := l.try("both", true, func(string) {})
 		if l.Expect(http.StatusOK, a); !strings.Contains(string(a.Body), both.ID.String()) {
-			t.Errorf("somebody else has signed in: %s", a.Body)
+			t.Errorf("another user has signed in: %s", a.Body)
 		}
 		l.Expect(http.StatusOK, l.Call("GET", "/api/v1/users/me", both.Access, nil))
 		l.Expect(http.StatusOK, l.Refresh(both.Refresh))
 		l.SignIn("acme", both.User)
 
-		// Somebody had only claimed it: the account is the one's who proves it, and nobody else's.
+		// Only an unverified registration had the address: the account belongs to the user who
+		// verifies it.
 		victim, a := l.try("claimed", false, func(string) {})
 		if l.Expect(http.StatusOK, a); !strings.Contains(string(a.Body), victim.ID.String()) ||
 			!strings.Contains(string(a.Body), `"email_verified":true`) {
-			t.Errorf("somebody else has signed in: %s", a.Body)
+			t.Errorf("another user has signed in: %s", a.Body)
 		}
 		l.Expect(http.StatusUnauthorized,
 			l.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(victim.Email, apitest.OwnerPassword)))
@@ -125,7 +126,8 @@ func TestLinking_byVerifiedAddressSignsInOwner(t *testing.T) {
 	})
 }
 
-// A tenant that does not link by address links nobody, and one without registration takes nobody.
+// A tenant that does not link by address links no account, and one with closed registration creates
+// none.
 func TestLinking_byAddressDisabledRefusesUnlinkedUser(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -149,7 +151,7 @@ func TestLinking_byAddressDisabledRefusesUnlinkedUser(t *testing.T) {
 		})
 		if a := l.Expect(http.StatusOK, l.Browser().Visit(apitest.AuthorizePath)); !strings.Contains(string(a.Body),
 			both.ID.String()) {
-			t.Errorf("somebody else has signed in: %s", a.Body)
+			t.Errorf("another user has signed in: %s", a.Body)
 		}
 	})
 }

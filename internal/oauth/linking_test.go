@@ -25,7 +25,7 @@ func reloaded(s *apitest.Instance, u *ent.User) *ent.User {
 	return s.DB.Client.User.Query().Where(user.ID(u.ID)).OnlyX(principal.System(s.Context(), "test"))
 }
 
-// O-07: the same subject and address at another provider, or in another tenant, is somebody else.
+// O-07: the same subject and address at another provider, or in another tenant, is another user.
 func TestIdentity_is_of_one_provider_in_one_tenant(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -68,7 +68,7 @@ func me(t testing.TB, s *apitest.Instance, tokens apitest.Answer) map[string]str
 	return map[string]string{"id": a.Field(t, "id"), "tenant_id": a.Field(t, "tenant_id")}
 }
 
-// O-12: whoever may not sign in may not do it at a provider either, and is told no more.
+// O-12: a user who may not sign in may not do so at a provider either, and gets the same error.
 func TestWho_may_not_sign_in_may_not_at_a_provider(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -145,7 +145,7 @@ func TestSquatted_account_is_its_owners(t *testing.T) {
 		squatter := s.Expect(http.StatusOK, s.Browser().Visit("/api/v1/auth/oauth/loose/authorize"))
 		owner := s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath))
 		if me(t, s, owner)["id"] == "" {
-			t.Error("nobody has signed in")
+			t.Error("no user has signed in")
 		}
 		s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", squatter.Field(t, "access_token"), nil))
 		s.Expect(http.StatusUnauthorized, s.Refresh(squatter.Field(t, "refresh_token")))

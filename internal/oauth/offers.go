@@ -25,7 +25,7 @@ func (o *OAuth) Offers(ctx context.Context, slug string) ([]Offer, error) {
 	own, err := o.client.OAuthProvider.Query().
 		Where(oauthprovider.HasTenantWith(tenant.Slug(cmp.Or(slug, o.opts.DefaultTenant)), tenant.IsActive(true))).
 		Select(oauthprovider.FieldName, oauthprovider.FieldKind, oauthprovider.FieldLabel, oauthprovider.FieldEnabled).
-		All(principal.System(ctx, "sign-in: nobody is known yet"))
+		All(principal.System(ctx, "sign-in: the user is not known yet"))
 	if err != nil {
 		return nil, fmt.Errorf("read OAuth providers: %w", err)
 	}

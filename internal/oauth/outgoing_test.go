@@ -15,7 +15,7 @@ import (
 	"tenantry/internal/principal"
 )
 
-// A provider that hangs keeps its own visitors waiting, and nobody else's; after some failures it
+// A provider that hangs delays its own users only; after some failures it
 // is left alone for a while.
 func TestSlow_provider_harms_nobody_else(t *testing.T) {
 	t.Parallel()

@@ -60,7 +60,7 @@ type OAuth struct {
 	client          *ent.Client
 	opts            Options
 	providerClients *providerClients
-	// signIns counts the flows that sign somebody in, by how they have ended.
+	// signIns counts the flows that sign a user in, by outcome.
 	signIns outcomes.Counters
 }
 

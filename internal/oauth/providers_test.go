@@ -132,8 +132,8 @@ func TestProvider_that_is_none_of_its_kind_is_refused(t *testing.T) {
 	})
 }
 
-// O-16: a client secret is sealed in the database, under the row's id, and nobody is shown it. It
-// outlives a change of the server's secret.
+// O-16: a client secret is sealed in the database, under the row's id, and no response contains it.
+// It outlives a change of the server's secret.
 func TestClient_secret_is_sealed_and_never_shown(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {

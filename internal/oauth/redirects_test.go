@@ -43,8 +43,8 @@ var redirectMutants = []string{
 	"signed-in", "/signed-in", "?", "null", "https://", "com.evil.app:/done", "https://app.acme.test",
 }
 
-// O-13: only what the tenant has listed, letter by letter, is ever led to, in whatever tenant and
-// at whatever beginning.
+// O-13: a browser is redirected only to the exact URIs that the tenant has listed, in every tenant
+// and at whatever beginning.
 func TestRedirect_mutants_lead_nowhere(t *testing.T) {
 	t.Parallel()
 	if len(redirectMutants) < 60 {
@@ -65,7 +65,7 @@ func TestRedirect_mutants_lead_nowhere(t *testing.T) {
 				s.Call("POST", apitest.LinkPath+q, access, nil)} {
 				if s.Expect(http.StatusBadRequest, a); a.Header.Get("Location") != "" ||
 					a.Header.Get("Set-Cookie") != "" {
-					t.Errorf("%q: led to %s", uri, a.Header.Get("Location"))
+					t.Errorf("%q: redirected to %s", uri, a.Header.Get("Location"))
 				}
 			}
 		}
@@ -78,7 +78,7 @@ func TestRedirect_mutants_lead_nowhere(t *testing.T) {
 			url.QueryEscape(apitest.ApplicationURL)} {
 			if a := s.Browser().Visit(apitest.AuthorizePath + q); strings.Contains(a.Header.Get("Location"),
 				"evil.test") {
-				t.Errorf("%s: led to %s", q, a.Header.Get("Location"))
+				t.Errorf("%s: redirected to %s", q, a.Header.Get("Location"))
 			}
 		}
 		// What follows the address does not change where it leads.
@@ -91,7 +91,7 @@ func TestRedirect_mutants_lead_nowhere(t *testing.T) {
 			b.Hops = nil
 			if want := uri + map[bool]string{true: "&", false: "?"}[strings.Contains(uri, "?")] +
 				"code="; !strings.HasPrefix(at.Header.Get("Location"), want) {
-				t.Errorf("%s: led to %s", uri, at.Header.Get("Location"))
+				t.Errorf("%s: redirected to %s", uri, at.Header.Get("Location"))
 			}
 		}
 	})

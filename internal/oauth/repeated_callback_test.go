@@ -60,7 +60,7 @@ func TestCallback_repeatedGetsTheSameCode(t *testing.T) {
 		for _, at := range []*apitest.Instance{s, second} {
 			if again := browserAt(b, at).
 				Visit(callback); again.Header.Get("Location") != first.Header.Get("Location") || code == "" {
-				t.Errorf("led to %q, then to %q", first.Header.Get("Location"), again.Header.Get("Location"))
+				t.Errorf("redirected to %q, then to %q", first.Header.Get("Location"), again.Header.Get("Location"))
 			}
 			if a := s.Expect(http.StatusBadRequest,
 				browserAt(s.Browser(), at).Visit(callback)); a.Header.Get("Location") != "" ||
@@ -101,7 +101,8 @@ func TestCallback_repeatedGetsTheSameRefusal(t *testing.T) {
 			first, again := browserAt(b, s).Visit(callback), browserAt(b, second).Visit(callback)
 			if again.RedirectQuery(b).Get("error") != name ||
 				again.Header.Get("Location") != first.Header.Get("Location") {
-				t.Errorf("%s: led to %q, then to %q", name, first.Header.Get("Location"), again.Header.Get("Location"))
+				t.Errorf("%s: redirected to %q, then to %q", name, first.Header.Get("Location"),
+					again.Header.Get("Location"))
 			}
 			callback = b.UntilCallback(apitest.AuthorizePath)
 			first, again = browserAt(b, s).Visit(callback), browserAt(b, second).Visit(callback)
@@ -194,7 +195,7 @@ func TestCallback_whoseClientLeavesIsFinished(t *testing.T) {
 		all.Wait()
 		code := answers[0].RedirectQuery(b).Get("code")
 		if code == "" || answers[1].RedirectQuery(b).Get("code") != code || i.Called("/token") != 1 {
-			t.Errorf("led to %q and %q after %d exchanges", answers[0].Header.Get("Location"),
+			t.Errorf("redirected to %q and %q after %d exchanges", answers[0].Header.Get("Location"),
 				answers[1].Header.Get("Location"), i.Called("/token"))
 		}
 		s.Expect(http.StatusOK, s.ExchangeCode(code))

@@ -33,7 +33,7 @@ func sealer(t *testing.T, secret, previous string) *keyring.Sealer {
 func TestResealer_encryptsEverySecretUnderTheCurrentOne(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
-		const n, secret, next = resealPage + 3, "the secret of before", "the secret of today"
+		const n, secret, next = resealPage + 3, "the previous secret", "the current secret"
 		before, ctx := sealer(t, secret, ""), principal.System(t.Context(), "test")
 		home := db.Client.Tenant.Create().SetSlug("acme").SetName("Acme").SaveX(ctx)
 		create := func(name string, sealed func(id string) []byte) uuid.UUID {
@@ -80,9 +80,9 @@ func TestResealer_keepsSecretThatWasSetMeanwhile(t *testing.T) {
 		home := db.Client.Tenant.Create().SetSlug("acme").SetName("Acme").SaveX(ctx)
 		row := db.Client.OAuthProvider.Create().SetTenantID(home.ID).SetName("x").SetKind(oauthprovider.KindOidc).
 			SetLabel("x").SetClientID("x").SaveX(ctx)
-		old := sealer(t, "the secret of before", "").Seal([]byte("old"), row.ID.String())
+		old := sealer(t, "the previous secret", "").Seal([]byte("old"), row.ID.String())
 		db.Client.OAuthProvider.UpdateOne(row).SetClientSecret([]byte("set meanwhile")).ExecX(ctx)
-		o := &OAuth{client: db.Client, opts: Options{Sealer: sealer(t, "the secret of today", "the secret of before")}}
+		o := &OAuth{client: db.Client, opts: Options{Sealer: sealer(t, "the current secret", "the previous secret")}}
 		if err := o.NewResealer().row(ctx, &ent.OAuthProvider{ID: row.ID, ClientSecret: &old}); err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +102,7 @@ func TestResealer_readsNothingWithoutPreviousSecret(t *testing.T) {
 			return nil, errors.New("read")
 		})
 	}))
-	o, err := New(db.Client, Options{Sealer: sealer(t, "the secret of today", "")})
+	o, err := New(db.Client, Options{Sealer: sealer(t, "the current secret", "")})
 	if err != nil {
 		t.Fatal(err)
 	}

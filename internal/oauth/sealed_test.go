@@ -36,7 +36,7 @@ func TestClientSecret_underAnotherSecretAnswers503(t *testing.T) {
 		})
 		moved := &apitest.Browser{Instance: replaced, Client: b.Client}
 		b.Instance = replaced
-		// An application is told by a redirect.
+		// An application gets the error by a redirect.
 		if landed := moved.Visit(callbacks[1]).RedirectQuery(moved); landed.Get("error") != "temporarily_unavailable" ||
 			landed.Get("error_code") != "unavailable" {
 			t.Errorf("arrived with %v", landed)

@@ -25,7 +25,7 @@ const maxProviderName = 32
 // upstream is a provider as a flow of a tenant uses it.
 type upstream struct {
 	Provider
-	// ref names it in its callback: each has one of its own, so that no answer of one is taken for
+	// ref names it in its callback: each has its own, so that no response of one is accepted for
 	// another's (RFC 9700 §4.4.2).
 	ref string
 	// own says that the tenant has set it up, and so decides who is who there. It has a generation.
@@ -97,7 +97,7 @@ func (o *OAuth) upstream(ctx context.Context, of func(*sql.Selector) *sql.Predic
 			oauthprovider.FieldGeneration, oauthprovider.FieldClientID,
 			oauthprovider.FieldClientSecret, oauthprovider.FieldIssuer, oauthprovider.FieldAuthorizationEndpoint,
 			oauthprovider.FieldTokenEndpoint, oauthprovider.FieldUserinfoEndpoint, oauthprovider.FieldScopes)...)
-	}).Scan(principal.System(ctx, "OAuth: nobody is known yet"), &rows)
+	}).Scan(principal.System(ctx, "OAuth: the user is not known yet"), &rows)
 	if err != nil {
 		return home{}, nil, fmt.Errorf("read tenant and OAuth provider: %w", err)
 	}
@@ -162,7 +162,7 @@ func (o *OAuth) provider(row *upstreamRow, called string) (*upstream, error) {
 	}
 	if row.ClientSecret != nil {
 		secret, _, err := o.opts.Sealer.Open(row.ClientSecret, u.ref)
-		if err != nil { // not the caller's fault, and mended by a new client secret (docs/keys.md)
+		if err != nil { // not the caller's fault; a new client secret repairs it (docs/keys.md)
 			return nil, problem.Unavailable(fmt.Errorf("open the client secret of OAuth provider %s of tenant %s: %w",
 				u.ref, row.TenantID, err))
 		}

@@ -209,7 +209,7 @@ func TestLink_concurrentOfOneIdentityHasOneWinner(t *testing.T) {
 	})
 }
 
-// Whoever resets an account removes all of its identities.
+// Resetting an account removes all of its identities.
 func TestIdentities_allRemovedByAResetOfTheAccount(t *testing.T) {
 	t.Parallel()
 	for name, reset := range map[string]func(s *apitest.Instance, ada apitest.Account){

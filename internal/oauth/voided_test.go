@@ -17,7 +17,7 @@ import (
 	"tenantry/internal/principal"
 )
 
-// A code is good for a minute, for what it was issued for, and for nobody who was shut out
+// A code is valid for a minute, for its purpose, and for no user who was signed out
 // meanwhile.
 func TestCode_is_void_after_whatever_voids_a_session(t *testing.T) {
 	t.Parallel()
@@ -119,7 +119,7 @@ func TestSquatter_beside_the_owner_gets_nothing(t *testing.T) {
 	})
 }
 
-// Whoever may set up a provider is not therefore everybody in the tenant (T-04).
+// The right to set up a provider is not the right to sign in as every user (T-04).
 func TestProvider_of_a_tenant_is_nobody_by_address(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
@@ -140,7 +140,7 @@ func TestProvider_of_a_tenant_is_nobody_by_address(t *testing.T) {
 			s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", owner.Access, nil))
 		}
 
-		// What it has linked goes with it, so that nobody is shut out by a provider that is not
+		// Its links are deleted with it, so that no user depends on a provider that is not
 		// there.
 		i.Change(func() { i.Claims["email"] = "ada@acme.test" })
 		s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath))
@@ -169,9 +169,9 @@ func TestChanges_in_the_middle_of_a_flow_hold_at_its_end(t *testing.T) {
 		s.Expect(http.StatusOK, s.Call("PATCH", "/api/v1/tenant", access,
 			map[string]any{"settings": map[string]any{"redirect_uris": []string{}}}))
 		if a := s.Expect(http.StatusBadRequest, b.Visit(callback)); a.Header.Get("Location") != "" {
-			t.Errorf("led to %s", a.Header.Get("Location"))
+			t.Errorf("redirected to %s", a.Header.Get("Location"))
 		}
-		// Somebody who is shut out, or is above the tenant by now, is not linked.
+		// A user who was signed out, or has become a superuser, is not linked.
 		ada := s.CreateUser("acme", "someone@acme.test", "member")
 		callback = b.UntilCallback(b.BeginLink(apitest.LinkPath, ada.Access).Field(t, "authorization_url"))
 		s.DB.Client.User.UpdateOne(ada.User).SetIsActive(false).ExecX(ctx)
@@ -215,7 +215,7 @@ func TestAnswers_of_providers_are_taken_as_they_come(t *testing.T) {
 			t.Errorf("arrived with %v", landed)
 		}
 		if callback.Path != "/identity/api/v1/auth/oauth/corporate/callback" {
-			t.Errorf("led to %s", callback.Path)
+			t.Errorf("redirected to %s", callback.Path)
 		}
 		for _, q := range []string{"?code_challenge_method=S256", "?code_challenge=" + fmt.Sprintf("%043d", 1)} {
 			s.Expect(http.StatusBadRequest, s.Browser().Visit(apitest.AuthorizePath+q))

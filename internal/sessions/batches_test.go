@@ -46,7 +46,7 @@ func signIn(t *testing.T, db *database.DB, users int) []signedIn {
 	return all
 }
 
-// session makes a session of a user that is over at a time.
+// session creates a session of a user that expires at a time.
 func session(t *testing.T, db *database.DB, of signedIn, end time.Time) uuid.UUID {
 	t.Helper()
 	return db.Client.RefreshToken.Create().SetUserID(of.user).SetRotatedAt(time.Now()).SetExpiresAt(end).

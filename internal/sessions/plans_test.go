@@ -85,7 +85,7 @@ var intermediate = regexp.MustCompile(`SCAN (beyond|counted|CONSTANT ROW)(\n|$)`
 // SQL.
 func fill(t *testing.T, db *database.DB) {
 	t.Helper()
-	id := func(kind int, n string) string { // a UUID made of a kind and a number
+	id := func(kind int, n string) string { // a UUID of a kind and a number
 		if db.Dialect() == dialect.SQLite {
 			return fmt.Sprintf("printf('%08d-0000-7000-8000-%%012d', %s)", kind, n)
 		}

@@ -145,7 +145,7 @@ func ProjectionOfCredentials(ctx context.Context, client *ent.Client, slug, emai
 func loadProjection(ctx context.Context, client *ent.Client, of wanted) (*Projection, error) {
 	acting, ok := principal.FromContext(ctx)
 	if !ok {
-		return nil, errors.New("read auth projection: nobody acts")
+		return nil, errors.New("read auth projection: no principal in the context")
 	}
 	if !acting.IsSystem() {
 		of.statement, of.args = of.inTenant, append(of.args, acting.TenantID)

@@ -71,8 +71,8 @@ func TestRevokedSession_isRefusedBeforeItIsMarked(t *testing.T) {
 	})
 }
 
-// The operation marks a bounded number of rows, also when the client has hung up, and leaves live
-// sessions.
+// The operation marks a bounded number of rows, also if the client has disconnected, and leaves
+// live sessions.
 func TestMarkRevoked_marksABoundedNumber(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
