@@ -46,8 +46,8 @@ func TestShared_failingRedisCausesNoErrorAndNoOldValue(t *testing.T) {
 		t.Skip("makes Redis fail")
 	}
 	for _, disturbance := range disturbances {
+		// One after the other, because the test measures time.
 		t.Run(disturbance.name, func(t *testing.T) {
-			t.Parallel()
 			redis := cachetest.Start(t)
 			a, b := join(t, redis.URL), join(t, redis.URL)
 			row := uuid.New()
@@ -70,7 +70,8 @@ func TestShared_failingRedisCausesNoErrorAndNoOldValue(t *testing.T) {
 					}
 				}
 			}
-			if slow > answers/100 {
+			// A cache that waits for Redis is slow in almost every answer; a busy machine in a few.
+			if slow > answers/10 {
 				t.Errorf("%d of %d answers took longer than 30 ms", slow, answers)
 			}
 			end()
