@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -97,18 +98,13 @@ func readOperation(contract *openapi3.T, item *openapi3.PathItem, declared *open
 		}
 		return contract.Extensions[name]
 	}
-	for _, read := range []error{
+	return o, cmp.Or(
 		o.readUnknown(declared.Extensions),
 		o.readBodies(declared.RequestBody),
 		o.readLimits(extensions),
 		o.readSecurity(declared.Security, schemes),
 		o.readErrors(declared.Responses.Default()),
-	} {
-		if read != nil {
-			return nil, read
-		}
-	}
-	return o, nil
+	)
 }
 
 func (o *operation) readParameters(parameters openapi3.Parameters) {

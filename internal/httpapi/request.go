@@ -33,8 +33,8 @@ type request struct {
 	statements func() (int64, time.Duration)
 	// record collects the bypass reasons, the tenant and the user.
 	record principal.Record
-	// authenticator is that of the presented credential, and principal that of the verified one.
-	// Both are nil if there is none.
+	// authenticator is that of the presented credential, and principal that of the verified one. A
+	// request without a credential has neither.
 	authenticator *Authenticator
 	principal     *principal.Principal
 	// refusal is the error of the credential. authorize returns it if the operation needs one.
