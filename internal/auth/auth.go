@@ -92,12 +92,7 @@ func (a *Auth) Enroll(ctx context.Context, home *ent.Tenant, account Account, fr
 		if err != nil {
 			return err
 		}
-		acting := principal.NewContext(ctx, &principal.Principal{TenantID: created.TenantID, UserID: created.ID})
-		projection, err := sessions.ProjectionOfUser(acting, tx, created.ID)
-		if err != nil {
-			return err
-		}
-		proof := a.passwordProof(projection, from)
+		proof := a.passwordProof(created, from)
 		proof.client = tx
 		result, err = a.Finish(ctx, proof)
 		return err

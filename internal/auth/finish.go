@@ -56,9 +56,7 @@ type Challenge struct {
 // and nothing else creates a session. It fails with 401 if the user is not active or
 // PasswordVersion has changed since the proof, and with 400 if the provider was removed.
 func (a *Auth) Finish(ctx context.Context, proof Proof) (*Result, error) {
-	acting := principal.NewContext(ctx, &principal.Principal{
-		Kind: principal.KindUser, TenantID: proof.TenantID, UserID: proof.UserID,
-	})
+	acting := principal.NewContext(ctx, principal.OfUser(proof.TenantID, proof.UserID))
 	client := proof.client
 	if client == nil {
 		client = a.client
@@ -81,9 +79,9 @@ func (a *Auth) Finish(ctx context.Context, proof Proof) (*Result, error) {
 }
 
 // passwordProof is the proof of a user who has entered or chosen their password now.
-func (a *Auth) passwordProof(user *sessions.Projection, from sessions.Origin) Proof {
+func (a *Auth) passwordProof(user *ent.User, from sessions.Origin) Proof {
 	return Proof{
-		TenantID: user.TenantID, UserID: user.ID, PasswordVersion: user.PasswordVersion, user: user,
+		TenantID: user.TenantID, UserID: user.ID, PasswordVersion: user.PasswordVersion,
 		Authentication: sessions.Authentication{At: a.opts.Clock(), Methods: []string{MethodPassword}, From: from},
 	}
 }

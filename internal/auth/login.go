@@ -67,7 +67,9 @@ func (a *Auth) login(ctx context.Context, c Credentials, from sessions.Origin) (
 		return nil, err
 	}
 	a.renewHash(principal.NewContext(ctx, principal.InTenant(p.TenantID)), p, c.Password)
-	result, err := a.Finish(ctx, a.passwordProof(p, from))
+	proof := a.passwordProof(p.User, from)
+	proof.user = p
+	result, err := a.Finish(ctx, proof)
 	if err != nil || result.Tokens == nil {
 		return result, err
 	}

@@ -126,7 +126,7 @@ func (o *OAuth) admit(ctx context.Context, f *flow, h home, u *upstream, who sig
 	if err != nil {
 		return outcome{}, err
 	}
-	acting := principal.NewContext(ctx, &principal.Principal{TenantID: h.id, UserID: who.id})
+	acting := principal.NewContext(ctx, principal.OfUser(h.id, who.id))
 	return outcome{Redirect: true, Code: true}, o.opts.Auth.StoreOneTimeToken(acting, purposeCode, f.oneTimeCode(),
 		payload, codeTTL)
 }

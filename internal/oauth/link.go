@@ -235,7 +235,7 @@ func (o *OAuth) link(ctx context.Context, f *flow, u *upstream, is *identity) er
 	if asking.IsSuperuser && u.own {
 		return errSuperuser
 	}
-	acting := principal.NewContext(ctx, &principal.Principal{TenantID: f.TenantID, UserID: asking.ID})
+	acting := principal.NewContext(ctx, principal.OfUser(f.TenantID, asking.ID))
 	linked, err := o.insertIdentity(acting, o.client, f.TenantID, signer{asking.ID, asking.PasswordVersion}, u, is,
 		useridentity.VerifiedBySession)
 	if err == nil && !linked {

@@ -34,6 +34,11 @@ type Principal struct {
 	bypassReason string
 }
 
+// OfUser returns a principal that acts for a user of a tenant.
+func OfUser(tenant, user uuid.UUID) *Principal {
+	return &Principal{Kind: KindUser, TenantID: tenant, UserID: user}
+}
+
 // InTenant returns a principal that acts for a tenant, without a user.
 func InTenant(id uuid.UUID) *Principal { return &Principal{TenantID: id} }
 

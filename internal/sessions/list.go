@@ -30,7 +30,7 @@ func (s *Sessions) FirstTokens(ctx context.Context, session uuid.UUID) (*Tokens,
 		return nil, err
 	}
 	unused, err := s.client.RefreshToken.Query().Where(refreshtoken.ID(session), refreshtoken.Counter(0)).
-		Exist(principal.NewContext(ctx, &principal.Principal{TenantID: p.TenantID, UserID: p.ID}))
+		Exist(principal.NewContext(ctx, principal.OfUser(p.TenantID, p.ID)))
 	if err != nil || !unused {
 		return nil, err
 	}
