@@ -1,6 +1,7 @@
 package apitest
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -16,8 +17,18 @@ func Eventually(t testing.TB, condition string, holds func() bool) {
 	}
 }
 
-// StoppedClock returns a clock that does not advance, so that no wait ends by itself.
-func StoppedClock() func() time.Time {
-	now := time.Now().UTC()
-	return func() time.Time { return now }
+// Clock is a clock that stands still until Advance, so that no wait ends by itself. It is safe for
+// parallel use: the jobs of an instance read it too.
+type Clock struct {
+	start    time.Time
+	advanced atomic.Int64
 }
+
+// NewClock returns a clock at the present time in UTC, in microseconds, which both databases store.
+func NewClock() *Clock { return &Clock{start: time.Now().UTC().Truncate(time.Microsecond)} }
+
+// Now returns the time of the clock.
+func (c *Clock) Now() time.Time { return c.start.Add(time.Duration(c.advanced.Load())) }
+
+// Advance moves the clock by d.
+func (c *Clock) Advance(d time.Duration) { c.advanced.Add(int64(d)) }

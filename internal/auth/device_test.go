@@ -41,7 +41,7 @@ func attack(t *testing.T, guess func(ip string)) (stop func()) {
 func TestThrottle_knownDeviceSignsInDuringAnAttack(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		clock, few := apitest.StoppedClock(), func(c *config.Config) { c.SignInAddressAttempts = 20 }
+		clock, few := apitest.NewClock().Now, func(c *config.Config) { c.SignInAddressAttempts = 20 }
 		s, other := apitest.StartAt(t, opts, clock, apitest.BehindProxy, few),
 			apitest.StartAt(t, opts, clock, apitest.BehindProxy, few)
 		s.CreateUser("acme", "mallory@acme.test", "member")

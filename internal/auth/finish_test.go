@@ -29,8 +29,8 @@ func TestFinish_storesTimeAndMethodsOfTheAuthentication(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		i := apitest.NewIssuer(t)
-		now := time.Now().UTC().Truncate(time.Microsecond)
-		s := apitest.StartAt(t, opts, func() time.Time { return now }, i.Configure("corporate"),
+		clock := apitest.NewClock()
+		s := apitest.StartAt(t, opts, clock.Now, i.Configure("corporate"),
 			func(c *config.Config) { c.Signup = config.SignupOpen })
 		s.ChangeSettings("acme", apitest.OpenToProviders)
 		expect := func(way string, at time.Time, method string) {
@@ -43,22 +43,22 @@ func TestFinish_storesTimeAndMethodsOfTheAuthentication(t *testing.T) {
 			}
 		}
 		s.Login()
-		expect("sign-in", now, "pwd")
+		expect("sign-in", clock.Now(), "pwd")
 		s.Expect(http.StatusCreated, s.Call("POST", "/api/v1/auth/register", "",
 			apitest.Credentials("new@acme.test", apitest.OwnerPassword)))
-		expect("registration", now, "pwd")
+		expect("registration", clock.Now(), "pwd")
 		s.Expect(http.StatusCreated, s.Call("POST", "/api/v1/signup", "", map[string]any{
 			"tenant": map[string]any{"slug": "beta", "name": "Beta"},
 			"email":  "owner@beta.test", "password": apitest.OwnerPassword,
 		}))
-		expect("sign-up", now, "pwd")
+		expect("sign-up", clock.Now(), "pwd")
 
 		b := s.Browser()
 		s.Expect(http.StatusOK, b.Visit(b.UntilCallback(apitest.AuthorizePath)))
-		expect("callback", now, "fed")
-		at := now
+		expect("callback", clock.Now(), "fed")
+		at := clock.Now()
 		code := b.Visit(apitest.AuthorizeToApplication).RedirectQuery(b).Get("code")
-		now = now.Add(30 * time.Second)
+		clock.Advance(30 * time.Second)
 		tokens := s.Expect(http.StatusOK, s.ExchangeCode(code))
 		expect("exchange of a code", at, "fed")
 
@@ -71,8 +71,8 @@ func TestFinish_storesTimeAndMethodsOfTheAuthentication(t *testing.T) {
 func TestFinish_sessionOfThePreviousVersionCountsFromItsCreation(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		now := time.Now().UTC()
-		s := apitest.StartAt(t, opts, func() time.Time { return now })
+		clock := apitest.NewClock()
+		s := apitest.StartAt(t, opts, clock.Now)
 		access, _ := s.Login()
 		if _, err := s.DB.Client.ExecContext(principal.System(t.Context(), "test"),
 			`UPDATE refresh_tokens SET authenticated_at = NULL, amr = '[]'`); err != nil {
@@ -85,7 +85,7 @@ func TestFinish_sessionOfThePreviousVersionCountsFromItsCreation(t *testing.T) {
 		if a := change(); a.Status == http.StatusUnauthorized {
 			t.Errorf("a recent session: %s", a.Body)
 		}
-		now = now.Add(11 * time.Minute)
+		clock.Advance(11 * time.Minute)
 		if a := change(); a.Status != http.StatusUnauthorized {
 			t.Errorf("an old session: %d %s", a.Status, a.Body)
 		}

@@ -26,7 +26,7 @@ func evaluated(answers []apitest.Answer) (n int) {
 func TestThrottle_networksOfOtherUsersShareOneCount(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		clock := apitest.StoppedClock()
+		clock := apitest.NewClock().Now
 		instances := []*apitest.Instance{apitest.StartAt(t, opts, clock, apitest.BehindProxy),
 			apitest.StartAt(t, opts, clock, apitest.BehindProxy)}
 		instances[0].CreateUser("acme", "mallory@acme.test", "member")

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,11 +18,10 @@ import (
 func TestNetworkLimit_isSharedByTenantsAndInstances(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		began, ahead := apitest.StoppedClock()(), atomic.Int64{}
-		clock := func() time.Time { return began.Add(time.Duration(ahead.Load())) }
+		clock := apitest.NewClock()
 		limits := func(c *config.Config) { c.NetworkRegistrations = 6 }
-		instances := []*apitest.Instance{apitest.StartAt(t, opts, clock, apitest.BehindProxy, limits),
-			apitest.StartAt(t, opts, clock, apitest.BehindProxy, limits)}
+		instances := []*apitest.Instance{apitest.StartAt(t, opts, clock.Now, apitest.BehindProxy, limits),
+			apitest.StartAt(t, opts, clock.Now, apitest.BehindProxy, limits)}
 		register := func(ip, tenant string, i int) apitest.Answer {
 			return instances[i%2].CallFrom("POST", "/api/v1/auth/register", ip, map[string]string{
 				"tenant": tenant, "email": "new@acme.test", "password": apitest.OwnerPassword,
@@ -43,10 +41,10 @@ func TestNetworkLimit_isSharedByTenantsAndInstances(t *testing.T) {
 		if err != nil || seconds != 20*60 {
 			t.Errorf("Retry-After is %q, want 20 minutes", a.Header.Get("Retry-After"))
 		}
-		ahead.Store(int64(time.Duration(seconds) * time.Second))
+		clock.Advance(time.Duration(seconds) * time.Second)
 		expect(http.StatusForbidden, register("2001:db8::1", "closed", 1))
 		expect(http.StatusTooManyRequests, register("2001:db8::1", "closed", 0))
-		ahead.Add(int64(2 * time.Hour))
+		clock.Advance(2 * time.Hour)
 		if err := instances[0].Server.Limiter.DeleteExpired(t.Context()); err != nil {
 			t.Fatal(err)
 		}

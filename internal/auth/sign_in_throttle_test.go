@@ -68,7 +68,7 @@ func decided(t *testing.T, want int, answers []apitest.Answer) {
 func TestThrottle_parallelGuessesAreCountedBeforeHashing(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		clock := apitest.StoppedClock()
+		clock := apitest.NewClock().Now
 		instances := []*apitest.Instance{apitest.StartAt(t, opts, clock, apitest.BehindProxy),
 			apitest.StartAt(t, opts, clock, apitest.BehindProxy)}
 		guess := func(of string, each func(i int) (ip, email string)) {
@@ -92,7 +92,7 @@ func TestThrottle_untrustedForwardedAddressIsIgnored(t *testing.T) {
 	t.Parallel()
 	few := func(c *config.Config) { c.SignInAddressAttempts = 5 }
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := apitest.StartAt(t, opts, apitest.StoppedClock(), few)
+		s := apitest.StartAt(t, opts, apitest.NewClock().Now, few)
 		answers := make([]apitest.Answer, 20)
 		for i := range answers {
 			// No trusted proxy is configured.
@@ -106,7 +106,7 @@ func TestThrottle_untrustedForwardedAddressIsIgnored(t *testing.T) {
 		// It also waits before it may register.
 		s.Expect(http.StatusTooManyRequests,
 			s.Call("POST", "/api/v1/auth/register", "", apitest.Credentials("ada@acme.test", "fifteen letters")))
-		proxied := apitest.StartAt(t, opts, apitest.StoppedClock(), few, apitest.BehindProxy)
+		proxied := apitest.StartAt(t, opts, apitest.NewClock().Now, few, apitest.BehindProxy)
 		for i := range 5 {
 			proxied.Expect(http.StatusUnauthorized, from(proxied, fmt.Sprintf("2001:db8::%d", i),
 				apitest.Credentials(fmt.Sprintf("six%d@acme.test", i), "a guess")))
@@ -121,7 +121,7 @@ func TestThrottle_untrustedForwardedAddressIsIgnored(t *testing.T) {
 func TestThrottle_waitGrowsToAMinuteAndEndsWithSuccess(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		clock := apitest.StoppedClock()
+		clock := apitest.NewClock().Now
 		s := apitest.StartAt(t, opts, clock)
 		wrong := apitest.Credentials(apitest.OwnerEmail, "wrong password")
 		for range 9 {
@@ -167,7 +167,7 @@ func TestThrottle_waitGrowsToAMinuteAndEndsWithSuccess(t *testing.T) {
 func TestThrottle_knownNetworkSignsInDuringAnAttack(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		clock := apitest.StoppedClock()
+		clock := apitest.NewClock().Now
 		s, other := apitest.StartAt(t, opts, clock, apitest.BehindProxy),
 			apitest.StartAt(t, opts, clock, apitest.BehindProxy)
 		owner := apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)
@@ -207,7 +207,7 @@ func TestThrottle_knownNetworkSignsInDuringAnAttack(t *testing.T) {
 func TestThrottle_countsGuessesOfPasswordChanges(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		clock := apitest.StoppedClock()
+		clock := apitest.NewClock().Now
 		s := apitest.StartAt(t, opts, clock)
 		access, _ := s.Login()
 		guess := map[string]string{"current_password": "a guess", "new_password": "another horse, another battery"}
@@ -228,7 +228,7 @@ func TestThrottle_countsGuessesOfPasswordChanges(t *testing.T) {
 func TestThrottle_unknownAccountsWaitLikeOthers(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := apitest.StartAt(t, opts, apitest.StoppedClock(), apitest.BehindProxy)
+		s := apitest.StartAt(t, opts, apitest.NewClock().Now, apitest.BehindProxy)
 		s.Expect(http.StatusOK, from(s, "203.0.113.7", apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)))
 		for _, email := range []string{apitest.OwnerEmail, "nobody@acme.test", "not an address"} {
 			var got []int
@@ -254,7 +254,7 @@ func TestThrottle_unknownAccountsWaitLikeOthers(t *testing.T) {
 func TestThrottle_foreignGuessesDoNotBlockPasswordChanges(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := apitest.StartAt(t, opts, apitest.StoppedClock(), apitest.BehindProxy)
+		s := apitest.StartAt(t, opts, apitest.NewClock().Now, apitest.BehindProxy)
 		access, _ := s.Login()
 		for i := range 12 {
 			from(s, fmt.Sprintf("192.0.2.%d", i), apitest.Credentials(apitest.OwnerEmail, "a guess"))
@@ -274,7 +274,7 @@ func TestThrottle_foreignGuessesDoNotBlockPasswordChanges(t *testing.T) {
 func TestThrottle_abortedRequestOfTheRightPasswordIsNotCounted(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := apitest.StartAt(t, opts, apitest.StoppedClock())
+		s := apitest.StartAt(t, opts, apitest.NewClock().Now)
 		body, err := json.Marshal(apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword))
 		if err != nil {
 			t.Fatal(err)

@@ -3,7 +3,6 @@ package oauth_test
 import (
 	"net/http"
 	"net/url"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,7 +16,7 @@ import (
 func TestLink_recentSignInLinksAndUnlinks(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		clock := apitest.StoppedClock()
+		clock := apitest.NewClock().Now
 		i := apitest.NewIssuer(t)
 		i.Clock = clock
 		s := apitest.StartAt(t, opts, clock, i.Configure("corporate"))
@@ -75,16 +74,10 @@ func TestLink_recentSignInLinksAndUnlinks(t *testing.T) {
 func TestLink_endedSessionOrStaleSignInIsRefused(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		now := time.Now().UTC()
-		var mu sync.Mutex
-		clock := func() time.Time {
-			mu.Lock()
-			defer mu.Unlock()
-			return now
-		}
+		clock := apitest.NewClock()
 		i := apitest.NewIssuer(t)
-		i.Clock = clock
-		s := apitest.StartAt(t, opts, clock, i.Configure("corporate"))
+		i.Clock = clock.Now
+		s := apitest.StartAt(t, opts, clock.Now, i.Configure("corporate"))
 		s.ChangeSettings("acme", apitest.OpenToProviders)
 		unlink := func(access string) apitest.Answer { return s.Call("DELETE", "/api/v1/auth/oauth/link", access, nil) }
 		ada := s.CreateUser("acme", "someone@acme.test", "member")
@@ -99,9 +92,7 @@ func TestLink_endedSessionOrStaleSignInIsRefused(t *testing.T) {
 
 		// Ten minutes later it wants a new sign-in.
 		ada = s.SignIn("acme", ada.User)
-		mu.Lock()
-		now = now.Add(11 * time.Minute)
-		mu.Unlock()
+		clock.Advance(11 * time.Minute)
 		for _, a := range []apitest.Answer{unlink(ada.Access), s.Call("POST", apitest.LinkPath, ada.Access, nil)} {
 			if s.Expect(http.StatusUnauthorized,
 				a); a.Header.Get("WWW-Authenticate") != `Bearer error="insufficient_user_authentication"` {

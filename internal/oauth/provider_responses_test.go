@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -157,22 +156,20 @@ func TestDiscovery_optionalMembersMayBeWrong(t *testing.T) {
 func TestDiscovery_outageLeavesWhatWasRead(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		var ahead atomic.Int64
-		began := apitest.StoppedClock()()
-		now := func() time.Time { return began.Add(time.Duration(ahead.Load())) }
+		clock := apitest.NewClock()
 		i := apitest.NewIssuer(t)
-		i.Clock = now
-		s := apitest.StartAt(t, opts, now, i.Configure("corporate"))
+		i.Clock = clock.Now
+		s := apitest.StartAt(t, opts, clock.Now, i.Configure("corporate"))
 		s.ChangeSettings("acme", apitest.OpenToProviders)
 		s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath))
 		i.Change(func() { i.Handlers["/.well-known/openid-configuration"] = failing(http.StatusServiceUnavailable) })
-		ahead.Store(int64(2 * time.Hour))
+		clock.Advance(2 * time.Hour)
 		s.Expect(http.StatusOK, s.Browser().Visit(apitest.AuthorizePath))
 		i.Change(func() { i.Handlers["/keys"] = failing(http.StatusServiceUnavailable) })
-		ahead.Add(int64(2 * time.Hour))
+		clock.Advance(2 * time.Hour)
 		s.Expect(http.StatusBadGateway, s.Browser().Visit(apitest.AuthorizePath))
 		i.Change(func() { delete(i.Handlers, "/keys") })
-		ahead.Add(int64(24 * time.Hour))
+		clock.Advance(24 * time.Hour)
 		s.Expect(http.StatusBadGateway, s.Browser().Visit(apitest.AuthorizePath))
 	})
 }
@@ -182,14 +179,12 @@ func TestDiscovery_outageLeavesWhatWasRead(t *testing.T) {
 func TestKeys_replacedUnderTheSameKidAreFetchedOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		var ahead atomic.Int64
-		began := apitest.StoppedClock()()
-		now := func() time.Time { return began.Add(time.Duration(ahead.Load())) }
+		clock := apitest.NewClock()
 		with, without := apitest.NewIssuer(t), apitest.NewIssuer(t)
-		with.Clock, without.Clock = now, now
+		with.Clock, without.Clock = clock.Now, clock.Now
 		without.Keys[0].KeyID = ""
 		without.Alter = func(header, _ map[string]any) { delete(header, "kid") }
-		s := apitest.StartAt(t, opts, now, with.Configure("k1"), without.Configure("none"))
+		s := apitest.StartAt(t, opts, clock.Now, with.Configure("k1"), without.Configure("none"))
 		s.ChangeSettings("acme", apitest.OpenToProviders)
 		for kid, i := range map[string]*apitest.Issuer{"k1": with, "none": without} {
 			path := "/api/v1/auth/oauth/" + kid + "/authorize"
@@ -200,7 +195,7 @@ func TestKeys_replacedUnderTheSameKidAreFetchedOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			i.Change(func() { i.Key, i.Keys[0].Key = replaced, &replaced.PublicKey })
-			ahead.Add(int64(11 * time.Second))
+			clock.Advance(11 * time.Second)
 			if a := s.Browser().Visit(path); a.Status != http.StatusOK || i.Called("/keys") != 2 {
 				t.Errorf("%s: %d %s after %d fetches", kid, a.Status, a.Body, i.Called("/keys"))
 			}
@@ -209,7 +204,7 @@ func TestKeys_replacedUnderTheSameKidAreFetchedOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			i.Change(func() { i.Key = foreign })
-			ahead.Add(int64(11 * time.Second))
+			clock.Advance(11 * time.Second)
 			for range 5 {
 				s.Expect(http.StatusBadRequest, s.Browser().Visit(path))
 			}
@@ -218,7 +213,7 @@ func TestKeys_replacedUnderTheSameKidAreFetchedOnce(t *testing.T) {
 			}
 			// A failed fetch leaves the keys that are kept.
 			i.Change(func() { i.Handlers["/keys"] = failing(http.StatusServiceUnavailable) })
-			ahead.Add(int64(11 * time.Second))
+			clock.Advance(11 * time.Second)
 			s.Expect(http.StatusBadGateway, s.Browser().Visit(path))
 			i.Change(func() { i.Key = replaced })
 			s.Expect(http.StatusOK, s.Browser().Visit(path))

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,9 +48,8 @@ func repeatable(t testing.TB, opts database.Options, clock func() time.Time) (i 
 func TestCallback_repeatedGetsTheSameCode(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		var ahead atomic.Int64
-		now := func() time.Time { return time.Now().UTC().Add(time.Duration(ahead.Load())) }
-		i, s, second := repeatable(t, opts, now)
+		clock := apitest.NewClock()
+		i, s, second := repeatable(t, opts, clock.Now)
 		b := s.Browser()
 
 		callback := b.UntilCallback(apitest.AuthorizeToApplication)
@@ -83,7 +81,7 @@ func TestCallback_repeatedGetsTheSameCode(t *testing.T) {
 		if n := s.Rows("refresh_tokens"); n != 1 || i.Called("/token") != 1 {
 			t.Errorf("%d sessions after %d exchanges", n, i.Called("/token"))
 		}
-		ahead.Store(int64(71 * time.Second))
+		clock.Advance(71 * time.Second)
 		s.Expect(http.StatusBadRequest, browserAt(b, s).Visit(callback))
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,13 +17,10 @@ import (
 func TestState_consumedOnceInOneBrowserAtOneProvider(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		var ahead atomic.Int64
-		advance := func(d time.Duration) { ahead.Add(int64(d)) }
-		began := apitest.StoppedClock()()
-		now := func() time.Time { return began.Add(time.Duration(ahead.Load())) }
+		clock := apitest.NewClock()
 		i := apitest.NewIssuer(t)
-		i.Clock = now
-		s := apitest.StartAt(t, opts, now, i.Configure("corporate"), i.Configure("second"))
+		i.Clock = clock.Now
+		s := apitest.StartAt(t, opts, clock.Now, i.Configure("corporate"), i.Configure("second"))
 		s.ChangeSettings("acme", apitest.OpenToProviders)
 		b, stranger := s.Browser(), s.Browser()
 		refused := func(a apitest.Answer) {
@@ -43,12 +39,12 @@ func TestState_consumedOnceInOneBrowserAtOneProvider(t *testing.T) {
 		refused(stranger.Visit(callback))
 		refused(b.Visit(strings.Replace(callback, "/corporate/", "/second/", 1)))
 
-		advance(10 * time.Minute)
+		clock.Advance(10 * time.Minute)
 		late := b.UntilCallback(apitest.AuthorizePath)
-		advance(10*time.Minute - time.Microsecond)
+		clock.Advance(10*time.Minute - time.Microsecond)
 		s.Expect(http.StatusOK, b.Visit(late))
 		late = b.UntilCallback(apitest.AuthorizePath)
-		advance(10 * time.Minute)
+		clock.Advance(10 * time.Minute)
 		refused(b.Visit(late))
 	})
 }
@@ -58,7 +54,7 @@ func TestState_consumedOnceInOneBrowserAtOneProvider(t *testing.T) {
 func TestState_parallelCallbacksExchangeCodeOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		now := apitest.StoppedClock()
+		now := apitest.NewClock().Now
 		i := apitest.NewIssuer(t)
 		i.Clock = now
 		s := apitest.StartAt(t, opts, now, i.Configure("corporate"))

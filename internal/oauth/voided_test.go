@@ -22,16 +22,10 @@ import (
 func TestCode_is_void_after_whatever_voids_a_session(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		var mu sync.Mutex
-		ahead := time.Duration(0)
-		clock := func() time.Time {
-			mu.Lock()
-			defer mu.Unlock()
-			return time.Now().UTC().Add(ahead)
-		}
+		clock := apitest.NewClock()
 		i := apitest.NewIssuer(t)
-		i.Clock = clock
-		s := apitest.StartAt(t, opts, clock, i.Configure("corporate"))
+		i.Clock = clock.Now
+		s := apitest.StartAt(t, opts, clock.Now, i.Configure("corporate"))
 		s.ChangeSettings("acme", apitest.OpenToProviders)
 		b := s.Browser()
 		ada := s.CreateUser("acme", "someone@acme.test", "member")
@@ -49,9 +43,7 @@ func TestCode_is_void_after_whatever_voids_a_session(t *testing.T) {
 		s.Expect(http.StatusUnauthorized, s.ExchangeCode(before))
 
 		before = code()
-		mu.Lock()
-		ahead += time.Minute + time.Second
-		mu.Unlock()
+		clock.Advance(time.Minute + time.Second)
 		s.Expect(http.StatusBadRequest, s.ExchangeCode(before))
 		s.Expect(http.StatusOK, s.ExchangeCode(code()))
 		if a := s.Call("POST", "/api/v1/auth/oauth/exchange", "",
@@ -63,7 +55,7 @@ func TestCode_is_void_after_whatever_voids_a_session(t *testing.T) {
 		hash := sha256.Sum256([]byte("another purpose"))
 		s.DB.Client.OneTimeToken.Create().SetTenantID(ada.TenantID).SetUserID(ada.ID).SetPurpose("invitation").
 			SetTokenHash(hash[:]).
-			SetExpiresAt(clock().Add(time.Hour)).SaveX(ctx)
+			SetExpiresAt(clock.Now().Add(time.Hour)).SaveX(ctx)
 		s.Expect(http.StatusBadRequest, s.ExchangeCode("another purpose"))
 	})
 }

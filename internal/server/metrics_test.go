@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"tenantry/ent"
 	"tenantry/internal/apitest"
@@ -80,10 +79,8 @@ func TestMetrics_countRequestsAndOutcomes(t *testing.T) {
 func TestMetrics_countSignInsAndRefreshesByOutcome(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		now := time.Now().UTC() // constant: on a slow machine, hashing may take longer than the wait
-		s := apitest.StartAt(t, opts, func() time.Time {
-			return now
-		}, func(c *config.Config) { c.SignInAccountAttempts = 2 })
+		// The clock stands still: on a slow machine, hashing may take longer than the wait.
+		s := apitest.StartAt(t, opts, apitest.NewClock().Now, func(c *config.Config) { c.SignInAccountAttempts = 2 })
 		const path = "/api/v1/auth/login"
 		_, refresh := s.Login()
 		s.Expect(http.StatusOK, s.Refresh(refresh))

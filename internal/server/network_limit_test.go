@@ -60,7 +60,7 @@ func TestNetworkLimit_coversAnonymousWrites(t *testing.T) {
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		const limit, attempts = 4, 8
 		i := apitest.NewIssuer(t)
-		s := apitest.StartAt(t, opts, apitest.StoppedClock(), apitest.BehindProxy, i.Configure("corporate"),
+		s := apitest.StartAt(t, opts, apitest.NewClock().Now, apitest.BehindProxy, i.Configure("corporate"),
 			func(c *config.Config) {
 				c.Signup, c.NetworkFlows, c.NetworkRegistrations = config.SignupOpen, limit, limit
 			})

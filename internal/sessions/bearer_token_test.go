@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,10 +44,10 @@ func TestAccessToken_isNotValidInAnotherTenant(t *testing.T) {
 func TestAccessToken_expiredIsRefusedAsInvalid(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		var later atomic.Int64
-		s := apitest.StartAt(t, opts, func() time.Time { return time.Now().UTC().Add(time.Duration(later.Load())) })
+		clock := apitest.NewClock()
+		s := apitest.StartAt(t, opts, clock.Now)
 		access, _ := s.Login()
-		later.Store(int64(16 * time.Minute))
+		clock.Advance(16 * time.Minute)
 		refuse(s, "expired", access)
 		refuse(s, "expired, with the signature of nothing", access[:strings.LastIndexByte(access, '.')+1])
 		refuse(s, "expired, with another signature", access[:len(access)-4]+"AAAA")

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,11 +28,8 @@ func patchSettings(s *apitest.Instance, access, change string) api.TenantSetting
 func TestSettings_lifetimesApplyToOneTenant(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		var passed atomic.Int64
-		begun := apitest.StoppedClock()
-		now := func() time.Time { return begun().Add(time.Duration(passed.Load())) }
-		pass := func(d time.Duration) { passed.Add(int64(d)) }
-		s := apitest.StartAt(t, opts, now)
+		clock := apitest.NewClock()
+		s := apitest.StartAt(t, opts, clock.Now)
 		s.CreateTenant("brief")
 		ours, theirs := s.CreateUser("brief", "ada@brief.test", "owner"), s.SignIn("acme", s.Owner())
 		refreshed := func(p *apitest.Account) (expiresIn int) {
@@ -59,17 +55,17 @@ func TestSettings_lifetimesApplyToOneTenant(t *testing.T) {
 		}
 
 		again := s.SignIn("brief", ours.User)
-		if ends := s.Sessions(again.Access)[0].ExpiresAt.Sub(now()).Round(time.Second); ends != time.Hour {
+		if ends := s.Sessions(again.Access)[0].ExpiresAt.Sub(clock.Now()).Round(time.Second); ends != time.Hour {
 			t.Errorf("a session ends in %s", ends)
 		}
-		pass(2 * time.Minute)
+		clock.Advance(2 * time.Minute)
 		s.Expect(http.StatusOK, s.Call("GET", "/api/v1/users/me", again.Access, nil)) // within the leeway
-		pass(time.Minute)
+		clock.Advance(time.Minute)
 		s.Expect(http.StatusUnauthorized, s.Call("GET", "/api/v1/users/me", again.Access, nil))
 
 		// Idle timeout of the sessions that began before and after the change.
 		refreshed(&again)
-		pass(time.Hour)
+		clock.Advance(time.Hour)
 		s.Expect(http.StatusUnauthorized, s.Refresh(again.Refresh))
 		s.Expect(http.StatusUnauthorized, s.Refresh(ours.Refresh))
 		refreshed(&theirs)
@@ -77,10 +73,10 @@ func TestSettings_lifetimesApplyToOneTenant(t *testing.T) {
 		// Maximum lifetime of a session that is refreshed.
 		kept := s.SignIn("brief", ours.User)
 		for range 3 {
-			pass(39 * time.Minute)
+			clock.Advance(39 * time.Minute)
 			refreshed(&kept)
 		}
-		pass(3 * time.Minute)
+		clock.Advance(3 * time.Minute)
 		s.Expect(http.StatusUnauthorized, s.Refresh(kept.Refresh))
 	})
 }
