@@ -24,7 +24,7 @@ func Config(opts database.Options) config.Config {
 		AccessTokenTTL: 15 * time.Minute, RefreshTokenTTL: 720 * time.Hour, RefreshIdleTTL: 168 * time.Hour,
 		RefreshGrace: 10 * time.Second, SessionsPerUser: 100, JWTAlgorithm: "ES256", KeyRotation: 720 * time.Hour,
 		PasswordHashConcurrency: 2, DefaultTenant: "acme",
-		SignInAccountAttempts: 10, SignInAddressAttempts: 100, PasswordHashMemory: 19456, PasswordHashTime: 2,
+		SignInAccountAttempts: 10, SignInAddressAttempts: 100, PasswordHashMemory: 64, PasswordHashTime: 1,
 		CacheMemory: 16384, DBPoolSize: 4, DBMaxOverflow: 4, DBPrepared: true, ServerTiming: true,
 		BootstrapEmail: OwnerEmail, BootstrapPassword: OwnerPassword,
 	}

@@ -1,6 +1,7 @@
 package password
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -38,8 +39,9 @@ const (
 // HashOptions are the cost of a hash and the number of concurrent hashes.
 type HashOptions struct {
 	Concurrency int
-	// MemoryKiB and Time are argon2id's m and t, with p = 1: at least 19456 and 2 (OWASP Password
-	// Storage Cheat Sheet), at most 262144 and 16.
+	// MemoryKiB and Time are argon2id's m and t, with p = 1. Zero is the minimum of the OWASP Password
+	// Storage Cheat Sheet, 19456 and 2; the configuration accepts nothing lower, and only tests set
+	// less. At most 262144 and 16.
 	MemoryKiB, Time int
 }
 
@@ -62,14 +64,14 @@ type Hasher struct {
 	waited func(stage string, wait time.Duration)
 }
 
-// NewHasher returns a hasher. Options out of bounds are set to the nearest bound.
+// NewHasher returns a hasher. Options above a bound are set to it.
 func NewHasher(opts HashOptions) *Hasher {
 	concurrency := max(1, opts.Concurrency)
 	h := &Hasher{
 		admission: newAdmission(concurrency*hashRoom, concurrency*hashQueue),
 		permits:   make(chan struct{}, concurrency),
-		memory:    uint32(min(max(opts.MemoryKiB, minArgonMemory), maxArgonMemory)),
-		time:      uint32(min(max(opts.Time, minArgonTime), maxArgonTime)),
+		memory:    uint32(min(max(1, cmp.Or(opts.MemoryKiB, minArgonMemory)), maxArgonMemory)),
+		time:      uint32(min(max(1, cmp.Or(opts.Time, minArgonTime)), maxArgonTime)),
 		waited:    func(string, time.Duration) {},
 		computed:  func(phcHash) {},
 		salt:      random(argonSalt), key: random(argonKey),
