@@ -30,7 +30,9 @@ func (s *Sessions) Authenticate(ctx context.Context, token string) (*principal.P
 // Authorize reads the projection of a principal: 401 if session, user or tenant is not active, 403
 // if a scope is missing. The returned context carries the principal and the projection.
 func (s *Sessions) Authorize(ctx context.Context, p *principal.Principal, scopes []string) (context.Context, error) {
-	projection, err := s.ofSession(principal.NewContext(ctx, p), p.CredentialID)
+	projection, err := s.Projection(p.CredentialID, func() (*Projection, error) {
+		return s.batches.load(principal.NewContext(ctx, p), p.CredentialID)
+	})
 	if err != nil {
 		return nil, err
 	}

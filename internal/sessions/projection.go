@@ -39,14 +39,8 @@ type Projection struct {
 	// empty for sessions of earlier versions.
 	AuthenticatedAt time.Time
 	Methods         []string
-}
 
-// Principal returns the user as the principal of a request.
-func (p *Projection) Principal() *principal.Principal {
-	return &principal.Principal{
-		Kind: principal.KindUser, TenantID: p.TenantID, UserID: p.ID, CredentialID: p.CredentialID,
-		Superuser: p.IsSuperuser, Permissions: p.Permissions,
-	}
+	shared shared
 }
 
 // Live reports whether the user and the tenant are active.

@@ -2,6 +2,7 @@ package users
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/google/uuid"
 
@@ -29,13 +30,27 @@ func (h HTTP) GetMe(ctx context.Context, r api.GetMeRequestObject) (api.GetMeRes
 		return nil, err
 	}
 	if r.Params.Include == nil {
-		return api.GetMe200JSONResponse{UserJSONResponse: api.UserJSONResponse(sessions.UserResponse(me.User))}, nil
+		return encodedUser{me}, nil
 	}
 	u, err := h.including(ctx, me.User, related(*r.Params.Include))
 	if err != nil {
 		return nil, err
 	}
 	return api.GetMe200JSONResponse{UserJSONResponse: api.UserJSONResponse(u)}, nil
+}
+
+// encodedUser is the response of a projection, whose JSON is encoded once.
+type encodedUser struct{ *sessions.Projection }
+
+// VisitGetMeResponse writes the user.
+func (u encodedUser) VisitGetMeResponse(w http.ResponseWriter) error {
+	body, err := u.UserJSON()
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, err = w.Write(body)
+	return err
 }
 
 // including returns a user with the related objects that a client requested. It reads the user
