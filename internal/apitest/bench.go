@@ -4,6 +4,8 @@ import (
 	"database/sql"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -31,11 +33,22 @@ func Serve(b *testing.B, s *Instance, r *http.Request, status int) Answer {
 	return Answer{Status: w.Code, Header: w.Header(), Body: w.Body.Bytes()}
 }
 
-// StartQuiet starts a server with default settings, which discards its log.
+// LogFile returns a file for a log.
+func LogFile(b *testing.B) *os.File {
+	b.Helper()
+	file, err := os.Create(filepath.Join(b.TempDir(), "log"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = file.Close() })
+	return file
+}
+
+// StartQuiet starts a server with default settings, which writes its log to a file.
 func StartQuiet(b *testing.B, opts database.Options, change ...func(*config.Config)) *Instance {
 	b.Helper()
 	s := Start(b, opts, append(change, func(c *config.Config) { c.ServerTiming = false })...)
-	s.Logs.Discard()
+	s.Logs.Redirect(LogFile(b))
 	return s
 }
 

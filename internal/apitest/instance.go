@@ -77,7 +77,9 @@ func StartAt(t testing.TB, opts database.Options, clock func() time.Time, change
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(s.Handler)
+	web := httptest.NewUnstartedServer(nil)
+	web.Config, web.Listener = s.HTTP(log), server.Bound(web.Listener)
+	web.Start()
 	working, stop := context.WithCancel(t.Context())
 	var jobs sync.WaitGroup
 	jobs.Go(func() { s.Work(working) })

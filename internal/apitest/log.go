@@ -2,6 +2,7 @@ package apitest
 
 import (
 	"bytes"
+	"io"
 	"sync"
 )
 
@@ -9,25 +10,26 @@ import (
 type LogBuffer struct {
 	mu sync.Mutex
 	bytes.Buffer
-	flush   func()
-	discard bool
+	flush func()
+	// file gets the lines instead, unless it is nil.
+	file io.Writer
 }
 
 // Write collects lines of the log.
 func (b *LogBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.discard {
-		return len(p), nil
+	if b.file != nil {
+		return b.file.Write(p)
 	}
 	return b.Buffer.Write(p)
 }
 
-// Discard discards all further lines.
-func (b *LogBuffer) Discard() {
+// Redirect writes all further lines to a file.
+func (b *LogBuffer) Redirect(to io.Writer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.discard = true
+	b.file = to
 }
 
 // String returns the collected lines.

@@ -9,6 +9,10 @@ import (
 // Further connections wait in the operating system's queue.
 const maxConnections = 10_000
 
+// Bound returns the listener with its open connections bounded. Its connections refuse requests with
+// ambiguous framing.
+func Bound(l net.Listener) net.Listener { return bounded{l, make(chan struct{}, maxConnections)} }
+
 // bounded is a listener that bounds the number of open connections by a semaphore. Its connections
 // embed *net.TCPConn: net/http needs CloseWrite, without which a client that is still sending could
 // lose the response.

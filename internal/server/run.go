@@ -122,8 +122,9 @@ func (s *Server) serveOperations(ctx context.Context, address string, log *slog.
 	return func() { _ = srv.Close() }, nil
 }
 
-func (s *Server) serve(ctx context.Context, listener net.Listener, log *slog.Logger) error {
-	srv := &http.Server{
+// HTTP returns the HTTP server of the API, for a listener of Bound.
+func (s *Server) HTTP(log *slog.Logger) *http.Server {
+	return &http.Server{
 		Handler:           s.closeWhileDraining(s.Handler),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
@@ -132,8 +133,12 @@ func (s *Server) serve(ctx context.Context, listener net.Listener, log *slog.Log
 		MaxHeaderBytes:    12 << 10, // net/http adds 4 KiB, which makes 16
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+}
+
+func (s *Server) serve(ctx context.Context, listener net.Listener, log *slog.Logger) error {
+	srv := s.HTTP(log)
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(bounded{listener, make(chan struct{}, maxConnections)}) }()
+	go func() { served <- srv.Serve(Bound(listener)) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve: %w", err)

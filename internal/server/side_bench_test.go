@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"runtime"
 	"slices"
@@ -31,7 +30,8 @@ const sideRounds = 5
 // alternate in one run: the speed of a machine drifts, the ratio does not. The clients send
 // prepared bytes, and read no more than necessary.
 //
-//	me           GET /users/me, of a handler that has the response
+//	me           GET /users/me, of a handler that has the response; and of the fair handler, which
+//	             also has the server's deadlines, its headers, and a log line for each request
 //	me-cold      the same without a cache; bare-lookup, which runs one SELECT, is its reference for p99
 //	me-redis     the same with Redis as the only cache, if there is a Redis
 //	sign-in      POST /auth/login, of a handler that only computes the hash
@@ -53,26 +53,22 @@ func BenchmarkSideBySide(b *testing.B) {
 			b.ReportMetric(apitest.Median(rates[s.name]), s.name+"/s")
 			b.ReportMetric(apitest.Median(p99s[s.name]), s.name+"-p99-ms")
 			if s.of != "" {
-				ratios := make([]float64, 0, sideRounds)
-				for round, rate := range rates[s.name] {
-					ratios = append(ratios, rate/rates[s.of][round])
-				}
-				b.ReportMetric(apitest.Median(ratios), s.name+"-of-bare")
+				b.ReportMetric(ratio(rates[s.name], rates[s.of]), s.name+"-of-bare")
 			}
 		}
+		b.ReportMetric(ratio(rates["me"], rates["fair"]), "me-of-fair")
+		b.ReportMetric(ratio(p99s["me"], p99s["fair"]), "me-p99-of-fair")
 	}
 	b.ReportMetric(0, "ns/op")
 }
 
-// bare serves one gin handler.
-func bare(b *testing.B, method, path string, handle gin.HandlerFunc) (address string) {
-	b.Helper()
-	gin.SetMode(gin.ReleaseMode)
-	engine := gin.New()
-	engine.Handle(method, path, handle)
-	web := httptest.NewServer(engine)
-	b.Cleanup(web.Close)
-	return web.URL
+// ratio returns the median of the ratios of each round.
+func ratio(of, to []float64) float64 {
+	ratios := make([]float64, 0, len(of))
+	for round, value := range of {
+		ratios = append(ratios, value/to[round])
+	}
+	return apitest.Median(ratios)
 }
 
 func meSides(b *testing.B) []side {
@@ -80,7 +76,8 @@ func meSides(b *testing.B) []side {
 	const path, clients = "/api/v1/users/me", 64
 	s := apitest.StartQuiet(b, dbtest.Postgres(b))
 	access, _ := s.Login()
-	body := s.Expect(http.StatusOK, s.Call("GET", path, access, nil)).Body
+	answer := s.Expect(http.StatusOK, s.Call("GET", path, access, nil))
+	body := answer.Body
 	cold := apitest.StartQuiet(b, dbtest.Postgres(b), func(c *config.Config) { c.CacheMemory = 0 })
 	address := bare(b, "GET", path, func(c *gin.Context) { c.Data(http.StatusOK, "application/json", body) })
 	lookup, session := prepared(b, cold.DB.SQL, "SELECT counter FROM refresh_tokens WHERE user_id = $1 LIMIT 1"),
@@ -95,6 +92,7 @@ func meSides(b *testing.B) []side {
 	})
 	sides := []side{
 		{"bare", address, "", clients, get(path, access), func() {}},
+		{"fair", fair(b, s, path, answer), "bare", clients, get(path, access), func() {}},
 		{"me", s.URL, "bare", clients, get(path, access), s.CatchUp},
 		{"bare-lookup", bareLookup, "bare", clients, get(path, access), func() {}},
 		{"me-cold", cold.URL, "bare", clients, strangers(cold, path, clients), func() {}},

@@ -15,7 +15,6 @@ import (
 	"tenantry/ent/refreshtoken"
 	"tenantry/internal/apitest"
 	"tenantry/internal/config"
-	"tenantry/internal/database"
 	"tenantry/internal/database/dbtest"
 )
 
@@ -40,7 +39,7 @@ func BenchmarkSignInWhileDraining(b *testing.B) {
 	s := apitest.StartAt(b, opts, func() time.Time {
 		return time.Now().UTC().Add(-48 * time.Hour)
 	}, func(c *config.Config) { c.ServerTiming = false })
-	s.Logs.Discard()
+	s.Logs.Redirect(apitest.LogFile(b))
 	owner := s.Owner()
 	expireSessions(b, opts.URL, owner.TenantID, owner.ID, expired)
 	for b.Loop() {
@@ -92,7 +91,7 @@ func (d *drain) begin() (stop func()) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		ctx, spent := database.CountStatements(ctx)
+		ctx, spent := dbtest.CountStatements(ctx)
 		begun, before := time.Now(), time.Duration(0)
 		for n, err := range d.DB.DeleteExpired(ctx, refreshtoken.Table, time.Now()) {
 			if err != nil && ctx.Err() == nil {

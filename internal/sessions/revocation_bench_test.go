@@ -25,7 +25,7 @@ func BenchmarkTimeToRevocation(b *testing.B) {
 			all := of.fleet(b, opts, 3)
 			direct := dbtest.Open(b, opts)
 			for _, s := range all {
-				s.Logs.Discard()
+				s.Logs.Redirect(apitest.LogFile(b))
 			}
 			measure := func(name string) {
 				var took []time.Duration
