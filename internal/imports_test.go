@@ -61,7 +61,7 @@ var layers = map[string]layer{
 	"cmd/tenantry":       {level: 10, only: []string{"internal/cli"}},
 
 	"internal/cache/cachetest": {level: testOnly},
-	"internal/database/dbtest": {level: testOnly, only: []string{"internal/database", "migrations"}},
+	"internal/database/dbtest": {level: testOnly, only: []string{"internal/database", "internal/principal", "migrations"}},
 	"internal/apitest":         {level: apiTest},
 	"docs/quickstart/go":       {level: testOnly},
 	"internal/faults":          {level: testOnly},

@@ -12,6 +12,8 @@ import (
 	entsql "entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/attribute"
+
+	"tenantry/internal/principal"
 )
 
 // pool is a *sql.DB and its prepared statements. statements is nil if they are turned off.
@@ -123,7 +125,7 @@ func run[T any](ctx context.Context, p *pool, query string, args []any,
 	if err := ctx.Err(); err != nil {
 		return answer, err
 	}
-	defer Count(ctx, time.Now())
+	defer func(began time.Time) { principal.CountStatement(ctx, time.Since(began)) }(time.Now())
 	ctx, span := p.startSpan(ctx, query)
 	defer func() { endSpan(span, err) }()
 	ctx = context.WithoutCancel(ctx)

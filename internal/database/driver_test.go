@@ -25,7 +25,7 @@ func TestCountStatements_countsPerContext(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		ctx, acme := newTenant(t, db)
-		counted, read := database.CountStatements(ctx)
+		counted, read := dbtest.CountStatements(ctx)
 		for want := range int64(4) {
 			if n, _ := read(); n != want {
 				t.Fatalf("counted %d statements, want %d", n, want)
@@ -36,7 +36,7 @@ func TestCountStatements_countsPerContext(t *testing.T) {
 			t.Errorf("they took %s", took)
 		}
 
-		counted, read = database.CountStatements(ctx)
+		counted, read = dbtest.CountStatements(ctx)
 		err := database.WithTx(counted, db.Client, func(tx *ent.Client) error {
 			tx.User.Create().SetTenantID(acme).SetEmail("tx@acme.test").ExecX(counted)
 			tx.User.Query().CountX(counted)
@@ -48,12 +48,12 @@ func TestCountStatements_countsPerContext(t *testing.T) {
 		}
 
 		// Twenty concurrent statements in one context, and twenty in contexts of their own.
-		counted, read = database.CountStatements(ctx)
+		counted, read = dbtest.CountStatements(ctx)
 		var wait sync.WaitGroup
 		for range 20 {
 			wait.Go(func() { db.Client.Tenant.Query().CountX(counted) })
 			wait.Go(func() {
-				own, read := database.CountStatements(ctx)
+				own, read := dbtest.CountStatements(ctx)
 				db.Client.Tenant.Query().CountX(own)
 				if n, _ := read(); n != 1 {
 					t.Errorf("counted %d statements of a context with 1", n)
@@ -72,7 +72,7 @@ func TestStatement_cancelledContextRunsNothing(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		ctx, acme := newTenant(t, db)
 		cancelled, cancel := context.WithCancel(ctx)
-		cancelled, read := database.CountStatements(cancelled)
+		cancelled, read := dbtest.CountStatements(cancelled)
 		cancel()
 		if _, err := db.Client.Tenant.Query().Count(cancelled); !errors.Is(err, context.Canceled) {
 			t.Errorf("query: %v", err)

@@ -55,7 +55,7 @@ func TestDeleteExpired_pausesBetweenBatches(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		now := time.Now().UTC().Truncate(time.Second)
 		sessions(t, db, now, 250, 0)
-		ctx, spent := database.CountStatements(t.Context())
+		ctx, spent := dbtest.CountStatements(t.Context())
 		begun, batches := time.Now(), 0
 		for n, err := range db.DeleteExpired(ctx, refreshtoken.Table, now) {
 			if err != nil || n != 50 {

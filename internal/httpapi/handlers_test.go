@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tenantry/internal/api"
+	"tenantry/internal/principal"
 )
 
 // handlers serve the operations that the tests call: each does what the test says, and answers with
@@ -24,10 +25,13 @@ const publicCache = "public, max-age=300"
 var tokens = api.TokensJSONResponse{AccessToken: "a", RefreshToken: "r", TokenType: api.Bearer, ExpiresIn: 900,
 	User: user}
 
-// serve counts the call and does what the test says. Its error comes back with no answer, as a
+// serve counts the call and three statements, and does what the test says. Its error comes back with no answer, as a
 // feature's would.
 func serve[R any](ctx context.Context, h handlers, request any, response R) (R, error) {
 	h.handled.Add(1)
+	for range 3 {
+		principal.CountStatement(ctx, 500*time.Microsecond)
+	}
 	if err := h.handle(ctx, request); err != nil {
 		var none R
 		return none, err

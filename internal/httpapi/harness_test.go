@@ -13,7 +13,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/gin-gonic/gin"
@@ -101,12 +100,9 @@ func start(t testing.TB, changes ...func(*setup)) *app {
 			},
 		},
 		Options: Options{
-			HSTS:  "max-age=1",
-			Log:   slog.New(slog.NewJSONHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-			ActIn: func(context.Context, string) (context.Context, error) { return nil, problem.NotFound() },
-			CountStatements: func(ctx context.Context) (context.Context, func() (int64, time.Duration)) {
-				return ctx, func() (int64, time.Duration) { return 3, 1500 * time.Microsecond }
-			},
+			HSTS:             "max-age=1",
+			Log:              slog.New(slog.NewJSONHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+			ActIn:            func(context.Context, string) (context.Context, error) { return nil, problem.NotFound() },
 			Unavailable:      func(err error) bool { return errors.Is(err, errOutage) },
 			ReferenceDeleted: func(err error) bool { return errors.Is(err, errGone) },
 		},

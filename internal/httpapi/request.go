@@ -7,14 +7,19 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
 
 	"tenantry/internal/principal"
 )
 
-// request holds what the steps have established about one request. The first step stores it in the
-// context of the request, where the functions of this package that handlers call find it. It refers
-// to no gin.Context, which gin reuses for later requests.
+// request is the context of one request, and holds what the steps have established about it. The
+// functions of this package that handlers call find it in their context. It refers to no
+// gin.Context, which gin reuses for later requests.
 type request struct {
+	// Context is limited for an operation, and else that of net/http.
+	context.Context
+	limited lazyDeadline
+
 	began time.Time
 	// http is the request as the client sent it, and header that of the response.
 	http   *http.Request
@@ -29,9 +34,7 @@ type request struct {
 	id string
 	// operation is the operation of the matched route, nil for a route outside the contract.
 	operation *operation
-	// statements reads the number and the duration of the SQL statements so far.
-	statements func() (int64, time.Duration)
-	// record collects the bypass reasons, the tenant and the user.
+	// record collects the tenant, the user, the bypass reasons and the SQL statements.
 	record principal.Record
 	// authenticator is that of the presented credential, and principal that of the verified one. A
 	// request without a credential has neither.
@@ -43,15 +46,42 @@ type request struct {
 
 type requestKey struct{}
 
-// request stores a new request in the context.
+// Value returns the request itself, or a value of its parent.
+func (r *request) Value(key any) any {
+	if key == (requestKey{}) {
+		return r
+	}
+	return r.Context.Value(key)
+}
+
+// request makes a new request the context of the later steps. An operation sets the deadline of the
+// context and the size limit of the body; other routes are static documents or errors.
 func (r *router) request(c *gin.Context) {
 	req := &request{
-		began: time.Now(), http: c.Request, header: c.Writer.Header(), client: r.clientAddress(c.Request),
-		publicPath: r.PublicPath, operation: r.operations[route{c.Request.Method, c.FullPath()}],
+		Context: c.Request.Context(), began: time.Now(), http: c.Request, header: c.Writer.Header(),
+		client: r.clientAddress(c.Request), publicPath: r.PublicPath,
+		operation: r.operations[route{c.Request.Method, c.FullPath()}],
 	}
-	ctx := context.WithValue(c.Request.Context(), requestKey{}, req)
-	ctx, req.statements = r.CountStatements(principal.WithRecord(ctx, &req.record))
-	c.Request = c.Request.WithContext(ctx)
+	body := c.Request.Body
+	if o := req.operation; o != nil {
+		req.limited.Context, req.limited.deadline = req.Context, req.began.Add(o.timeout)
+		defer req.limited.stop()
+		req.Context = &req.limited
+		if body != http.NoBody {
+			body = http.MaxBytesReader(c.Writer, body, o.bodyLimit)
+		}
+	}
+	c.Request = c.Request.WithContext(principal.WithRecord(req, &req.record))
+	c.Request.Body = body
+	c.Next()
+}
+
+// identified returns the tenant and user of the request, or zero values while they are unknown.
+func (r *request) identified() (tenant, user uuid.UUID) {
+	if r.principal != nil {
+		return r.principal.TenantID, r.principal.UserID
+	}
+	return r.record.Identified()
 }
 
 // requestOf returns the request that the first step has stored.

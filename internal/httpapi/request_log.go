@@ -21,7 +21,7 @@ func (r *router) requestLog(c *gin.Context) {
 	req := requestOf(c)
 	ctx := c.Request.Context()
 	if r.ServerTiming {
-		c.Writer = &timingWriter{ResponseWriter: c.Writer, statements: req.statements}
+		c.Writer = &timingWriter{ResponseWriter: c.Writer, statements: req.record.Statements}
 	}
 	finished := false
 	defer func() {
@@ -29,7 +29,7 @@ func (r *router) requestLog(c *gin.Context) {
 		if !finished {
 			status = http.StatusInternalServerError // a panic, which recover answers
 		}
-		n, sql := req.statements()
+		n, sql := req.record.Statements()
 		now := time.Now()
 		observe := r.unmatched
 		if req.operation != nil {
@@ -51,11 +51,7 @@ func (r *router) requestLog(c *gin.Context) {
 			path: c.Request.URL.Path, status: status, took: now.Sub(req.began),
 			bytes: sent(c), ip: req.client, statements: n, sql: sql, bypassReasons: req.record.BypassReasons(),
 		}
-		if p := req.principal; p != nil {
-			l.tenant, l.user = p.TenantID, p.UserID
-		} else {
-			l.tenant, l.user = req.record.Identified()
-		}
+		l.tenant, l.user = req.identified()
 		if r.Tracer != nil {
 			if span := trace.SpanContextFromContext(ctx); span.IsSampled() {
 				l.trace = span.TraceID().String()

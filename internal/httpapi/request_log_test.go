@@ -141,18 +141,23 @@ func TestServerTiming(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := start(t, func(s *setup) { s.ServerTiming = enabled })
-			want := ""
+			none, three := "", ""
 			if enabled {
-				want = `sql;desc="3 statements";dur=1.500`
+				none, three = `sql;desc="0 statements";dur=0.000`, `sql;desc="3 statements";dur=1.500`
 			}
 			logout := a.request(http.MethodPost, "/api/v1/auth/logout", strings.NewReader(`{"refresh_token":"r"}`),
 				"Content-Type: application/json")
-			for name, got := range map[string]answer{
-				"answer": a.expect(200, "", a.me()), "error": a.expect(401, "", a.get(mePath)),
-				"empty": a.expect(204, "", a.do(logout)), "unknown_route": a.expect(404, "", a.get("/nothing")),
+			for name, test := range map[string]struct {
+				answer
+				want string
+			}{
+				"answer":        {a.expect(200, "", a.me()), three},
+				"error":         {a.expect(401, "", a.get(mePath)), none},
+				"empty":         {a.expect(204, "", a.do(logout)), three},
+				"unknown_route": {a.expect(404, "", a.get("/nothing")), none},
 			} {
-				if value := strings.Join(got.header.Values("Server-Timing"), "|"); value != want {
-					t.Errorf("%s: Server-Timing %q, want %q", name, value, want)
+				if value := strings.Join(test.header.Values("Server-Timing"), "|"); value != test.want {
+					t.Errorf("%s: Server-Timing %q, want %q", name, value, test.want)
 				}
 			}
 		})

@@ -44,9 +44,6 @@ type Options struct {
 	// Observe returns the observer of an operation. It is called once per operation, and once with
 	// "none" for requests that match none.
 	Observe func(operation string) Observer
-	// CountStatements returns a context that counts SQL statements, and a function that reads the
-	// count.
-	CountStatements func(context.Context) (context.Context, func() (int64, time.Duration))
 	// Unavailable reports whether an error is an outage of the database.
 	Unavailable func(error) bool
 	// ReferenceDeleted reports whether an error says that a resource that the request refers to was
@@ -153,7 +150,6 @@ func (r *router) steps() []step {
 		{"recover", r.recover},
 		{"tenant_context", r.tenantContext},
 		{"request_log", r.requestLog},
-		{"limits", r.limits},
 		{"validate", r.validate},
 		{"authorize", r.authorize},
 	}...)

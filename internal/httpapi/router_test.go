@@ -22,7 +22,7 @@ import (
 func TestSteps_are_in_order(t *testing.T) {
 	t.Parallel()
 	want := []string{"request", "trace", "headers", "cors", "request_id", "recover", "tenant_context", "request_log",
-		"limits", "validate", "authorize"}
+		"validate", "authorize"}
 	var got []string
 	for _, s := range (&router{Options: Options{Tracer: noop.Tracer{},
 		CORSOrigins: []string{"https://app.test"}}}).steps() {

@@ -10,8 +10,6 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
-
-	"tenantry/internal/principal"
 )
 
 // trace creates a span of the request, as a child of the caller's span if the request names one
@@ -40,10 +38,7 @@ func (r *router) trace(c *gin.Context) {
 	c.Next()
 	status := c.Writer.Status()
 	span.SetAttributes(semconv.HTTPResponseStatusCode(status), attribute.String("tenantry.request_id", req.id))
-	tenant, user := req.record.Identified()
-	if p, ok := principal.FromContext(c.Request.Context()); ok {
-		tenant, user = p.TenantID, p.UserID
-	}
+	tenant, user := req.identified()
 	for name, id := range map[string]uuid.UUID{"tenantry.tenant_id": tenant, "tenantry.user_id": user} {
 		if id != uuid.Nil {
 			span.SetAttributes(attribute.String(name, id.String()))

@@ -3,7 +3,6 @@ package principal
 import (
 	"context"
 	"slices"
-	"sync"
 
 	"github.com/google/uuid"
 )
@@ -71,18 +70,6 @@ func NewContext(ctx context.Context, p *Principal) context.Context {
 	return context.WithValue(ctx, contextKey{}, p)
 }
 
-// Identify sets the tenant and user in the record of the request, for operations that establish
-// them while they run: a sign-in carries no access token. A tenant without a user does not replace
-// a user.
-func Identify(ctx context.Context, tenant, user uuid.UUID) {
-	if tenant == uuid.Nil {
-		return
-	}
-	if r, ok := ctx.Value(recordKey{}).(*Record); ok {
-		r.identify(tenant, user)
-	}
-}
-
 // FromContext returns the principal of ctx, and false if there is none or it is anonymous.
 func FromContext(ctx context.Context) (Principal, bool) {
 	p, ok := ctx.Value(contextKey{}).(*Principal)
@@ -99,48 +86,4 @@ func System(ctx context.Context, reason string) context.Context {
 		r.addBypass(reason)
 	}
 	return NewContext(ctx, &Principal{Kind: KindSystem, bypassReason: reason})
-}
-
-// Record collects, for the request log, the bypass reasons of the tenant filter and the tenant and
-// user of the request.
-type Record struct {
-	mu            sync.Mutex
-	bypassReasons []string
-	tenant        uuid.UUID
-	user          uuid.UUID
-}
-
-type recordKey struct{}
-
-// WithRecord returns a context whose Identify and System write to r.
-func WithRecord(ctx context.Context, r *Record) context.Context {
-	return context.WithValue(ctx, recordKey{}, r)
-}
-
-// BypassReasons returns the reasons for which the tenant filter was lifted, in order.
-func (r *Record) BypassReasons() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.bypassReasons)
-}
-
-// Identified returns the tenant and user of the request, or zero values while they are unknown.
-func (r *Record) Identified() (tenant, user uuid.UUID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.tenant, r.user
-}
-
-func (r *Record) identify(tenant, user uuid.UUID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if user != uuid.Nil || r.user == uuid.Nil {
-		r.tenant, r.user = tenant, user
-	}
-}
-
-func (r *Record) addBypass(reason string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.bypassReasons = append(r.bypassReasons, reason)
 }

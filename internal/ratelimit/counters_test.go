@@ -25,7 +25,7 @@ func TestDeleteExpired_deletesInBatches(t *testing.T) {
 			}
 			db.Client.Throttle.Create().SetID(uuid.NewString()).SetExcess(0).SetExpiresAt(expires).ExecX(ctx)
 		}
-		counted, statements := database.CountStatements(t.Context())
+		counted, statements := dbtest.CountStatements(t.Context())
 		if err := l.DeleteExpired(counted); err != nil {
 			t.Fatal(err)
 		}

@@ -67,7 +67,7 @@ func TestDelete_manyAssignmentsAreDeletedInBatches(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *database.DB) {
 		acme, auditor := newTenant(t, db)
 		caller := principal.NewContext(t.Context(), &principal.Principal{TenantID: acme.ID, Permissions: roles.All()})
-		ctx, statements := database.CountStatements(caller)
+		ctx, statements := dbtest.CountStatements(caller)
 		if err := roles.New(db.Client).Delete(ctx, auditor.ID); err != nil {
 			t.Fatal(err)
 		}

@@ -196,7 +196,7 @@ func (s *Server) newRouter(parts Parts, opts sessions.Options) (http.Handler, er
 		ProxyHeader:  cfg.ProxyHeader,
 		ServerTiming: cfg.ServerTiming, PublicPath: publicPath(cfg), HSTS: hsts(cfg), Tracer: parts.Tracer,
 		Authenticators: []httpapi.Authenticator{s.Sessions.Authenticator()}, ActIn: s.Sessions.ActIn,
-		Observe: s.metrics.observe, CountStatements: database.CountStatements, Unavailable: database.Unavailable,
+		Observe: s.metrics.observe, Unavailable: database.Unavailable,
 		ReferenceDeleted: sqlgraph.IsForeignKeyConstraintError, OnInternalError: s.metrics.unforeseen,
 	})
 	if err != nil {

@@ -64,7 +64,7 @@ func (b *sessionBatches) load(ctx context.Context, session uuid.UUID) (*Projecti
 		return asked.projection, asked.err
 	}
 	if !led {
-		database.Count(ctx, began)
+		principal.CountStatement(ctx, time.Since(began)) // one statement, for which it waited
 	}
 	if asked.err != nil && !database.Unavailable(asked.err) {
 		return b.loadAlone(ctx, session) // the row of another session may be the unreadable one

@@ -91,7 +91,7 @@ func TestBatch_concurrentLookupsShareOnlyTheStatement(t *testing.T) {
 		var asking sync.WaitGroup
 		for i, s := range all {
 			asking.Go(func() {
-				ctx, statements := database.CountStatements(t.Context())
+				ctx, statements := dbtest.CountStatements(t.Context())
 				ctx, span := tracer.Start(ctx, "request")
 				defer span.End()
 				if i == foreign {
@@ -160,7 +160,7 @@ func TestBatch_stalledLookupIsReadAlone(t *testing.T) {
 		s := signIn(t, db, 1)[0]
 		b, free := occupied(t, db, time.Millisecond)
 		defer free()
-		ctx, statements := database.CountStatements(t.Context())
+		ctx, statements := dbtest.CountStatements(t.Context())
 		p, err := b.load(as(ctx, s), s.session)
 		if n, _ := statements(); err != nil || p == nil || p.CredentialID != s.session || n != 1 {
 			t.Errorf("%+v, %d statements, %v", p, n, err)
@@ -186,7 +186,7 @@ func TestBatch_overloadRefusesLookups(t *testing.T) {
 			})
 		}
 		for refused := false; !refused; {
-			ctx, statements := database.CountStatements(t.Context())
+			ctx, statements := dbtest.CountStatements(t.Context())
 			p, err := b.load(as(ctx, s), s.session)
 			of, _ := errors.AsType[*problem.Problem](err)
 			n, _ := statements()

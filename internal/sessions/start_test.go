@@ -136,7 +136,7 @@ func TestStart_ofManySessionsRevokesABoundedNumber(t *testing.T) {
 		dbtest.GiveSessions(t, db, ada.TenantID, ada.ID, 0, 250)
 		before, began := live(t, db, ada), 0
 		for _, want := range []int{151, 52, 10, 10} {
-			ctx, statements := database.CountStatements(ada.ctx)
+			ctx, statements := dbtest.CountStatements(ada.ctx)
 			if _, _, err := a.insertSession(ctx, a.client, ada.Projection, Authentication{}); err != nil {
 				t.Fatal(err)
 			}

@@ -23,7 +23,7 @@ func TestDelete_manySessionsAreDeletedInBatches(t *testing.T) {
 			u := db.Client.User.Create().SetTenantID(of.ID).SetEmail("ada@acme.test").SaveX(system)
 			dbtest.GiveSessions(t, db, of.ID, u.ID, 0, many)
 		}
-		ctx, statements := database.CountStatements(system)
+		ctx, statements := dbtest.CountStatements(system)
 		if err := tenants.New(db.Client, tenants.Options{}).Delete(ctx, doomed.ID); err != nil {
 			t.Fatal(err)
 		}

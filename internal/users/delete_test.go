@@ -71,7 +71,7 @@ func TestDelete_manySessionsAreDeletedInBatches(t *testing.T) {
 		acme := newTenant(t, db)
 		ada := acme.user(t, "ada@acme.test", roles.Member)
 		dbtest.GiveSessions(t, db, acme.ID, ada.ID, 0, many)
-		ctx, statements := database.CountStatements(principal.NewContext(t.Context(), acme.by(roles.All()...)))
+		ctx, statements := dbtest.CountStatements(principal.NewContext(t.Context(), acme.by(roles.All()...)))
 		if err := acme.users().Delete(ctx, ada.ID); err != nil {
 			t.Fatal(err)
 		}
