@@ -39,7 +39,7 @@ func TestTables_eachTableWithTenantHasACase(t *testing.T) {
 	}
 }
 
-func TestTenants_cannot_reach_each_other(t *testing.T) {
+func TestTenants_areIsolated(t *testing.T) {
 	t.Parallel()
 	for name, table := range tables {
 		t.Run(name, func(t *testing.T) {

@@ -110,7 +110,7 @@ func TestCORS_withoutOriginsSendsNoHeaders(t *testing.T) {
 	a.expectNoCORS("preflight", a.expect(http.StatusMethodNotAllowed, "method_not_allowed", got))
 }
 
-func TestPreflight_is_answered_without_authentication(t *testing.T) {
+func TestPreflight_needsNoAuthentication(t *testing.T) {
 	t.Parallel()
 	a := start(t, withOrigins(allowedOrigins...))
 	got := a.do(a.request(http.MethodOptions, mePath, http.NoBody, "Origin: https://app.ok.test",

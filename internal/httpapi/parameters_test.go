@@ -13,7 +13,7 @@ import (
 	"tenantry/internal/api"
 )
 
-func TestParameters_are_bound(t *testing.T) {
+func TestParameters_reachTheHandler(t *testing.T) {
 	t.Parallel()
 	for query, want := range map[string][]api.Related{
 		"":                        nil,
@@ -40,7 +40,7 @@ func TestParameters_are_bound(t *testing.T) {
 	}
 }
 
-func TestParameters_that_are_wrong_are_400(t *testing.T) {
+func TestParameters_invalidOnesAre400(t *testing.T) {
 	t.Parallel()
 	const invalid, malformed = "invalid_parameter", "malformed_request"
 	for _, test := range []struct{ name, query, code string }{

@@ -108,7 +108,7 @@ func TestUnexpectedErrors_are500WithoutDetail(t *testing.T) {
 	}
 }
 
-func TestErrors_name_fields_and_parameters(t *testing.T) {
+func TestErrors_nameFieldsAndParameters(t *testing.T) {
 	t.Parallel()
 	a := start(t, handling(func(context.Context, any) error {
 		return problem.Invalid(problem.Field{Pointer: "/password", Detail: "is too short"},

@@ -62,7 +62,7 @@ func TestRequestID_isKeptOnlyIfAcceptable(t *testing.T) {
 	}
 }
 
-func TestRequestID_is_the_first_of_two(t *testing.T) {
+func TestRequestID_firstOfTwoIsUsed(t *testing.T) {
 	t.Parallel()
 	a := start(t)
 	got := a.me("X-Request-Id: first-of-two", "X-Request-Id: second-of-two")
@@ -71,7 +71,7 @@ func TestRequestID_is_the_first_of_two(t *testing.T) {
 	}
 }
 
-func TestRequestID_is_new_for_each_request(t *testing.T) {
+func TestRequestID_isNewForEachRequest(t *testing.T) {
 	t.Parallel()
 	a := start(t)
 	if first, second := a.me().header.Get(requestIDHeader), a.me().header.Get(requestIDHeader); first == second {

@@ -10,7 +10,7 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-func TestRequest_log_names_request_tenant_and_user_and_no_secret(t *testing.T) {
+func TestRequestLog_namesRequestTenantAndUserButNoSecret(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)

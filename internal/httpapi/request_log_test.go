@@ -20,7 +20,7 @@ func TestRequestLog_hasPrincipalOperationAndCost(t *testing.T) {
 	testRequestLine(t, a)
 }
 
-func TestRequestLog_needs_no_logger(t *testing.T) {
+func TestRequestLog_writesLinesWithoutLogger(t *testing.T) {
 	t.Parallel()
 	lines := &logBuffer{}
 	a := start(t, func(s *setup) { s.Lines = lines })

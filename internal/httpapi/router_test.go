@@ -19,7 +19,7 @@ import (
 	"tenantry/internal/principal"
 )
 
-func TestSteps_are_in_order(t *testing.T) {
+func TestSteps_haveOneOrder(t *testing.T) {
 	t.Parallel()
 	want := []string{"request", "trace", "headers", "cors", "request_id", "recover", "tenant_context", "request_log",
 		"validate", "authorize"}
@@ -78,7 +78,7 @@ func TestSteps_runInOrder(t *testing.T) {
 	})
 }
 
-func TestHandler_has_the_principal_and_a_deadline(t *testing.T) {
+func TestHandler_hasPrincipalAndDeadline(t *testing.T) {
 	t.Parallel()
 	a := start(t, handling(func(ctx context.Context, _ any) error {
 		if p, ok := principal.FromContext(ctx); !ok || p.TenantID != alice.TenantID || p.UserID != alice.UserID {
@@ -93,7 +93,7 @@ func TestHandler_has_the_principal_and_a_deadline(t *testing.T) {
 	a.expectHandled(1)
 }
 
-func TestRoutes_that_do_not_exist_are_404(t *testing.T) {
+func TestRoutes_unknownOnesAre404(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{
 		"/", "/api/v1/users/me/", "/api/v1/auth/LOGIN", "//api/v1/users/me", "/api/v1/auth/login%00", "/api/v1/%ff",
@@ -109,7 +109,7 @@ func TestRoutes_that_do_not_exist_are_404(t *testing.T) {
 	}
 }
 
-func TestMethods_that_do_not_exist_are_405_with_Allow(t *testing.T) {
+func TestMethods_unknownOnesAre405WithAllow(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ method, path, allow string }{
 		{http.MethodTrace, "/api/v1/roles", "GET, HEAD, POST"},
@@ -162,7 +162,7 @@ func TestHeaders_publicDocumentMayReplaceThem(t *testing.T) {
 	}
 }
 
-func TestRoutes_outside_the_contract_pass_every_step(t *testing.T) {
+func TestRoutes_outsideTheContractPassEveryStep(t *testing.T) {
 	t.Parallel()
 	a := start(t, func(s *setup) {
 		s.engine = func(e *gin.Engine) {

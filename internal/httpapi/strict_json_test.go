@@ -81,7 +81,7 @@ var refusals = []struct {
 	{"nul_inside", `{"tenant":[{"a/b~":["\u0000"]}]}`, 422, []string{"/tenant/0/a~1b~0/0"}},
 }
 
-func TestBody_that_is_not_strict_JSON_is_refused(t *testing.T) {
+func TestBody_invalidJSONIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, test := range refusals {
 		t.Run(test.name, func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestBody_that_is_not_strict_JSON_is_refused(t *testing.T) {
 	}
 }
 
-func TestBody_that_is_strict_JSON_is_accepted(t *testing.T) {
+func TestBody_strictJSONIsAccepted(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
 		"plain":          loginBody,
@@ -118,7 +118,7 @@ func TestBody_that_is_strict_JSON_is_accepted(t *testing.T) {
 	}
 }
 
-func TestDecodeStrict_counts_depth_and_members(t *testing.T) {
+func TestDecodeStrict_limitsDepthAndMembers(t *testing.T) {
 	t.Parallel()
 	nested := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 	items := func(n int) string { return "[" + strings.TrimSuffix(strings.Repeat("0,", n), ",") + "]" }

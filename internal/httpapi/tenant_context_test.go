@@ -59,7 +59,7 @@ func TestAuthorization_header(t *testing.T) {
 	}
 }
 
-func TestAuthorization_takes_the_scheme_in_any_case(t *testing.T) {
+func TestAuthorization_schemeIsCaseInsensitive(t *testing.T) {
 	t.Parallel()
 	for _, scheme := range []string{"Bearer", "bearer", "BEARER"} {
 		a := start(t)
@@ -67,7 +67,7 @@ func TestAuthorization_takes_the_scheme_in_any_case(t *testing.T) {
 	}
 }
 
-func TestToken_in_the_query_or_a_form_is_ignored(t *testing.T) {
+func TestToken_inQueryOrFormIsIgnored(t *testing.T) {
 	t.Parallel()
 	a := start(t)
 	for _, name := range []string{"access_token", "token", "bearer", "Authorization"} {
@@ -107,7 +107,7 @@ func TestToken_isVerifiedOnceAndOnlyWhereRequired(t *testing.T) {
 	}
 }
 
-func TestTenant_comes_from_the_token_alone(t *testing.T) {
+func TestTenant_comesFromTheTokenAlone(t *testing.T) {
 	t.Parallel()
 	const other = "01890000-0000-7000-8000-0000000000ff"
 	a := start(t, handling(func(ctx context.Context, _ any) error {

@@ -13,7 +13,7 @@ import (
 	"tenantry/internal/api"
 )
 
-func TestBody_names_each_wrong_member_in_order_and_once(t *testing.T) {
+func TestBody_errorNamesEachInvalidMemberOnce(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 300)
 	for _, test := range []struct {
@@ -96,7 +96,7 @@ func TestBody_unknownMembersCostLinearTime(t *testing.T) {
 	}
 }
 
-func TestBody_reaches_the_handler_as_it_was_validated(t *testing.T) {
+func TestBody_handlerReceivesTheValidatedBody(t *testing.T) {
 	t.Parallel()
 	var got api.LoginJSONRequestBody
 	a := start(t, handling(func(_ context.Context, r any) error {
@@ -116,7 +116,7 @@ func TestBody_reaches_the_handler_as_it_was_validated(t *testing.T) {
 // padded is an acceptable body of n bytes.
 func padded(n int) string { return loginBody + strings.Repeat(" ", n-len(loginBody)) }
 
-func TestBody_over_64_KiB_is_413(t *testing.T) {
+func TestBody_over64KiBIs413(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name   string

@@ -40,7 +40,7 @@ func (o *OAuth) Authorize(ctx context.Context, slug, provider, redirectURI, chal
 	}
 	offered, err := o.offered(ctx, slug, provider)
 	if errors.Is(err, errNoTenant) {
-		offered, err = o.offeredNowhere(ctx, provider)
+		offered, err = o.offeredToUnknownTenant(ctx, provider)
 	}
 	if err != nil {
 		return nil, err

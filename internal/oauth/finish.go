@@ -66,9 +66,9 @@ func (o *OAuth) end(ctx context.Context, f *flow, ref string, a Answer, from ses
 	h, u, err := o.upstream(ctx, byTenant(f.TenantID), ref)
 	refused := errors.Is(err, errNotOffered) || errors.Is(err, errNoTenant)
 	unread := err != nil && !refused && h.id == uuid.Nil
-	if f.Generation == generationNowhere && (err == nil || refused) {
+	if f.Generation == unknownTenant && (err == nil || refused) {
 		h = home{id: f.TenantID}
-		u, err = o.upstreamNowhere(ref)
+		u, err = o.upstreamOfUnknownTenant(ref)
 	}
 	// If the list cannot be read, the check at the beginning of the flow is enough.
 	if f.RedirectURI != "" && !unread && !slices.Contains(h.settings.RedirectURIs, f.RedirectURI) {

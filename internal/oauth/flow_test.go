@@ -14,7 +14,7 @@ import (
 )
 
 // O-03, O-04, O-14: what is sent to the provider, and what is not.
-func TestAuthorization_request_has_what_it_must_and_no_more(t *testing.T) {
+func TestAuthorizationRequest_hasExactlyTheRequiredParameters(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		i := apitest.NewIssuer(t)
@@ -73,7 +73,7 @@ func TestAuthorization_request_has_what_it_must_and_no_more(t *testing.T) {
 }
 
 // Nothing that lets anybody in is ever part of an address, and nothing of it is logged.
-func TestTokens_are_in_no_address_and_no_log(t *testing.T) {
+func TestTokens_areInNoURLAndNoLog(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		i := apitest.NewIssuer(t)
@@ -104,7 +104,7 @@ func TestTokens_are_in_no_address_and_no_log(t *testing.T) {
 	})
 }
 
-func TestProvider_that_refuses_is_told_by_the_book(t *testing.T) {
+func TestCallback_errorOfTheProviderIsPassedOn(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		i := apitest.NewIssuer(t)
@@ -146,7 +146,7 @@ func TestProvider_that_refuses_is_told_by_the_book(t *testing.T) {
 }
 
 // Apple answers in a form, with which a browser sends no cookie.
-func TestAnswer_in_a_form_is_led_to_the_callback(t *testing.T) {
+func TestFormResponse_isRedirectedToTheCallback(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		i := apitest.NewIssuer(t)
@@ -169,7 +169,7 @@ func TestAnswer_in_a_form_is_led_to_the_callback(t *testing.T) {
 	})
 }
 
-func TestStatement_budgets_of_OAuth(t *testing.T) {
+func TestStatementBudgets_ofOAuth(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		i := apitest.NewIssuer(t)

@@ -257,7 +257,7 @@ func josed(i *apitest.Issuer, claims map[string]any, key jose.SigningKey) string
 	return compact
 }
 
-func TestHostile_provider_signs_nobody_in(t *testing.T) {
+func TestHostileProvider_cannotSignUsersIn(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		issuers, offers := map[string]*apitest.Issuer{}, []func(*config.Config){apitest.AllowLoopback}

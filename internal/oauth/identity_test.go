@@ -16,7 +16,7 @@ import (
 )
 
 // Who an OAuth 2.0 server without OpenID says has signed in.
-func TestUserinfo_names_a_subject_that_is_nobody_elses(t *testing.T) {
+func TestUserinfo_readsSubjectAndAddress(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name, userinfo, addresses string
@@ -75,7 +75,7 @@ func TestUserinfo_names_a_subject_that_is_nobody_elses(t *testing.T) {
 }
 
 // A key of an unknown type does not make the others unusable (RFC 7517 §5).
-func TestKeys_of_unknown_kinds_are_left_out(t *testing.T) {
+func TestKeys_ofUnknownTypesAreIgnored(t *testing.T) {
 	t.Parallel()
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`{"keys":[{"kty":"AKP","alg":"ML-DSA-44","kid":"pq","pub":"AA"},

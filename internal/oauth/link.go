@@ -90,7 +90,7 @@ var errMeanwhile = errors.New("the account was changed meanwhile")
 
 func (o *OAuth) decide(ctx context.Context, h home, u *upstream, is *identity) (signer, error) {
 	known, namesake, err := o.find(ctx, h, u, is)
-	if u.nowhere() { // these are users of the default tenant
+	if u.ofUnknownTenant() { // these are users of the default tenant
 		known, namesake, h.settings = nil, nil, settings.Tenant{}
 	}
 	switch {

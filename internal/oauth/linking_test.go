@@ -26,7 +26,7 @@ func reloaded(s *apitest.Instance, u *ent.User) *ent.User {
 }
 
 // O-07: the same subject and address at another provider, or in another tenant, is another user.
-func TestIdentity_is_of_one_provider_in_one_tenant(t *testing.T) {
+func TestIdentity_belongsToOneProviderInOneTenant(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		first, second := apitest.NewIssuer(t), apitest.NewIssuer(t)
@@ -69,7 +69,7 @@ func me(t testing.TB, s *apitest.Instance, tokens apitest.Answer) map[string]str
 }
 
 // O-12: a user who may not sign in may not do so at a provider either, and gets the same error.
-func TestWho_may_not_sign_in_may_not_at_a_provider(t *testing.T) {
+func TestDisabledUsers_cannotSignInAtAProvider(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		i := apitest.NewIssuer(t)
@@ -135,7 +135,7 @@ func TestTenantProvider_cannotSignInSuperuser(t *testing.T) {
 
 // An address that was squatted through another provider, which has not proved it either, is its
 // owner's all the same.
-func TestSquatted_account_is_its_owners(t *testing.T) {
+func TestUnverifiedAccount_belongsToTheOwnerOfTheAddress(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		loose, strict := apitest.NewIssuer(t), apitest.NewIssuer(t)
@@ -154,7 +154,7 @@ func TestSquatted_account_is_its_owners(t *testing.T) {
 }
 
 // Many who come at once with one identity, or one address, are one user.
-func TestFirst_sign_ins_at_once_make_one_user(t *testing.T) {
+func TestFirstSignIns_inParallelCreateOneUser(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		i := apitest.NewIssuer(t)

@@ -142,7 +142,7 @@ func TestSignIn_atCertifiedOpenIDProviderSucceeds(t *testing.T) {
 	})
 }
 
-func TestSignIn_at_a_provider_of_a_tenant(t *testing.T) {
+func TestSignIn_atAProviderOfATenant(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		p := newOpenIDProvider(t)

@@ -17,7 +17,7 @@ import (
 
 // A provider that hangs delays its own users only; after some failures it
 // is left alone for a while.
-func TestSlow_provider_harms_nobody_else(t *testing.T) {
+func TestSlowProvider_doesNotDelayOthers(t *testing.T) {
 	t.Parallel()
 	slow, good := apitest.NewIssuer(t), apitest.NewIssuer(t)
 	slow.Handlers["/token"] = stalling
@@ -54,7 +54,7 @@ func TestSlow_provider_harms_nobody_else(t *testing.T) {
 }
 
 // O-15: no name and no address leads a call to a private network.
-func TestPrivate_addresses_are_not_called(t *testing.T) {
+func TestPrivateAddresses_areNotCalled(t *testing.T) {
 	t.Parallel()
 	reached := apitest.NewIssuer(t)
 	s := apitest.Start(t, dbtest.SQLite(t))
@@ -78,7 +78,7 @@ func TestPrivate_addresses_are_not_called(t *testing.T) {
 }
 
 // Who waits for a provider that says nothing waits no longer because others do.
-func TestQueue_at_a_silent_provider_is_no_longer_than_its_patience(t *testing.T) {
+func TestQueue_atASilentProviderIsBounded(t *testing.T) {
 	t.Parallel()
 	i := apitest.NewIssuer(t)
 	i.Handlers["/.well-known/openid-configuration"] = stalling
@@ -100,7 +100,7 @@ func TestQueue_at_a_silent_provider_is_no_longer_than_its_patience(t *testing.T)
 }
 
 // A provider that takes connections and never speaks keeps none of them.
-func TestConnections_to_a_silent_provider_are_closed(t *testing.T) {
+func TestConnections_toASilentProviderAreClosed(t *testing.T) {
 	t.Parallel()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {

@@ -76,7 +76,7 @@ func TestProviders_createdUpdatedAndDeletedByOwner(t *testing.T) {
 	})
 }
 
-func TestProvider_that_is_none_of_its_kind_is_refused(t *testing.T) {
+func TestProvider_thatDoesNotMatchItsKindIsRefused(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts)
@@ -134,7 +134,7 @@ func TestProvider_that_is_none_of_its_kind_is_refused(t *testing.T) {
 
 // O-16: a client secret is sealed in the database, under the row's id, and no response contains it.
 // It outlives a change of the server's secret.
-func TestClient_secret_is_sealed_and_never_shown(t *testing.T) {
+func TestClientSecret_isEncryptedAndNeverReturned(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		const canary, next = "canary-7f3a9c51d2", "the next secret for tests, long enough too"
@@ -169,7 +169,7 @@ func TestClient_secret_is_sealed_and_never_shown(t *testing.T) {
 	})
 }
 
-func TestOffers_are_the_servers_and_the_tenants_own(t *testing.T) {
+func TestOffers_areThoseOfTheServerAndTheTenant(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		s := apitest.Start(t, opts, func(c *config.Config) {

@@ -45,7 +45,7 @@ var redirectMutants = []string{
 
 // O-13: a browser is redirected only to the exact URIs that the tenant has listed, in every tenant
 // and at whatever beginning.
-func TestRedirect_mutants_lead_nowhere(t *testing.T) {
+func TestRedirect_similarURIsAreRefused(t *testing.T) {
 	t.Parallel()
 	if len(redirectMutants) < 60 {
 		t.Fatalf("only %d mutants", len(redirectMutants))
@@ -98,7 +98,7 @@ func TestRedirect_mutants_lead_nowhere(t *testing.T) {
 }
 
 // A server whose public URL is plain http has cookies that a browser takes there.
-func TestCookie_of_plain_http_is_taken(t *testing.T) {
+func TestCookie_ofPlainHTTPIsAccepted(t *testing.T) {
 	t.Parallel()
 	i := apitest.NewIssuer(t)
 	s := apitest.Start(t, dbtest.SQLite(t), i.Configure("corporate"), func(c *config.Config) {

@@ -19,7 +19,7 @@ import (
 
 // A code is valid for a minute, for its purpose, and for no user who was signed out
 // meanwhile.
-func TestCode_is_void_after_whatever_voids_a_session(t *testing.T) {
+func TestCode_isVoidAfterWhatVoidsASession(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		clock := apitest.NewClock()
@@ -62,7 +62,7 @@ func TestCode_is_void_after_whatever_voids_a_session(t *testing.T) {
 
 // O-09 in a race: a squatter who calls back beside the owner of the address never has a session in
 // the owner's account.
-func TestSquatter_beside_the_owner_gets_nothing(t *testing.T) {
+func TestUnverifiedAccount_besideTheOwnerGetsNoAccess(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		loose, strict := apitest.NewIssuer(t), apitest.NewIssuer(t)
@@ -112,7 +112,7 @@ func TestSquatter_beside_the_owner_gets_nothing(t *testing.T) {
 }
 
 // The right to set up a provider is not the right to sign in as every user (T-04).
-func TestProvider_of_a_tenant_is_nobody_by_address(t *testing.T) {
+func TestTenantProvider_isNotTrustedForAddresses(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		i := apitest.NewIssuer(t)
@@ -147,7 +147,7 @@ func TestProvider_of_a_tenant_is_nobody_by_address(t *testing.T) {
 }
 
 // What has changed while a browser was away holds when it comes back (O-11).
-func TestChanges_in_the_middle_of_a_flow_hold_at_its_end(t *testing.T) {
+func TestFlow_changesDuringItApplyAtItsEnd(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		i := apitest.NewIssuer(t)
@@ -188,7 +188,7 @@ func TestChanges_in_the_middle_of_a_flow_hold_at_its_end(t *testing.T) {
 }
 
 // What a provider adds to its answer, and where the server is, changes nothing.
-func TestAnswers_of_providers_are_taken_as_they_come(t *testing.T) {
+func TestProviderResponses_unusualFormsAreAccepted(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
 		i := apitest.NewIssuer(t)

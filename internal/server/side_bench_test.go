@@ -95,7 +95,7 @@ func meSides(b *testing.B) []side {
 		{"fair", fair(b, s, path, answer), "bare", clients, get(path, access), func() {}},
 		{"me", s.URL, "bare", clients, get(path, access), s.CatchUp},
 		{"bare-lookup", bareLookup, "bare", clients, get(path, access), func() {}},
-		{"me-cold", cold.URL, "bare", clients, strangers(cold, path, clients), func() {}},
+		{"me-cold", cold.URL, "bare", clients, manySessions(cold, path, clients), func() {}},
 	}
 	if err := cachetest.Missing(); err != nil {
 		b.Log("no Redis:", err)
@@ -104,13 +104,13 @@ func meSides(b *testing.B) []side {
 	shared := apitest.StartQuiet(b, dbtest.Postgres(b), func(c *config.Config) {
 		c.RedisURL, c.CacheMemory = cachetest.Start(b).URL, 0
 	})
-	return append(sides, side{"me-redis", shared.URL, "bare", clients, strangers(shared, path, clients),
+	return append(sides, side{"me-redis", shared.URL, "bare", clients, manySessions(shared, path, clients),
 		shared.WaitUntilShared})
 }
 
-// strangers are clients, each with its own session: concurrent reads of sessions are batched, and
-// equal ones merged.
-func strangers(s *apitest.Instance, path string, clients int) func(int, []byte) []byte {
+// manySessions returns the requests of clients, each with its own session: concurrent reads of
+// different sessions are batched, and reads of one session are merged.
+func manySessions(s *apitest.Instance, path string, clients int) func(int, []byte) []byte {
 	var requests [][]byte
 	for range clients {
 		access, _ := s.Login()

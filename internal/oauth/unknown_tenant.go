@@ -12,18 +12,18 @@ import (
 	"tenantry/internal/principal"
 )
 
-// A flow for a tenant that does not exist looks like one for a tenant that has set up nothing and
-// takes no registrations, from its beginning to its end, so that a client cannot find out which
-// slugs exist. It is a row of the default tenant with generationNowhere, needs the same number of
+// A flow for a tenant that does not exist looks like a flow for a tenant without providers of its
+// own that is closed for registration, so that a client cannot find out which slugs exist. Its row
+// belongs to the default tenant and has the generation unknownTenant. It runs the same number of
 // statements, and always ends with registration_closed.
 
-// generationNowhere is a generation that no provider has.
-const generationNowhere = -1
+// unknownTenant is the generation of flows for tenants that do not exist. No provider has it.
+const unknownTenant = -1
 
-// offeredNowhere returns a provider of the server for such a flow: 404 if the provider does not
-// exist.
-func (o *OAuth) offeredNowhere(ctx context.Context, name string) (offered, error) {
-	u, err := o.upstreamNowhere(name)
+// offeredToUnknownTenant returns a provider of the server for such a flow: 404 if the provider does
+// not exist.
+func (o *OAuth) offeredToUnknownTenant(ctx context.Context, name string) (offered, error) {
+	u, err := o.upstreamOfUnknownTenant(name)
 	if err != nil {
 		return offered{}, err
 	}
@@ -42,14 +42,14 @@ func (o *OAuth) offeredNowhere(ctx context.Context, name string) (offered, error
 	return offered{home{id: keeper.home.id}, u}, err
 }
 
-func (o *OAuth) upstreamNowhere(name string) (*upstream, error) {
+func (o *OAuth) upstreamOfUnknownTenant(name string) (*upstream, error) {
 	u, err := o.provider(&upstreamRow{}, name)
 	if err != nil {
 		return nil, err
 	}
-	u.generation = generationNowhere
+	u.generation = unknownTenant
 	return u, nil
 }
 
-// nowhere reports whether the flow is for a tenant that does not exist.
-func (u *upstream) nowhere() bool { return u.generation == generationNowhere }
+// ofUnknownTenant reports whether the flow is for a tenant that does not exist.
+func (u *upstream) ofUnknownTenant() bool { return u.generation == unknownTenant }
