@@ -61,11 +61,12 @@ var layers = map[string]layer{
 	"cmd/tenantry":       {level: 10, only: []string{"internal/cli"}},
 
 	"internal/cache/cachetest": {level: testOnly},
-	"internal/database/dbtest": {level: testOnly, only: []string{"internal/database", "internal/principal", "migrations"}},
-	"internal/apitest":         {level: apiTest},
-	"docs/quickstart/go":       {level: testOnly},
-	"internal/faults":          {level: testOnly},
-	"internal/tools":           {level: tool},
+	"internal/database/dbtest": {level: testOnly,
+		only: []string{"internal/database", "internal/principal", "migrations"}},
+	"internal/apitest":   {level: apiTest},
+	"docs/quickstart/go": {level: testOnly},
+	"internal/faults":    {level: testOnly},
+	"internal/tools":     {level: tool},
 }
 
 // layer is the level of a package. only are the packages that it may import, if it may not import

@@ -114,7 +114,7 @@ func rejectWords(t *testing.T, words []rejectedWord, path string, line int, text
 	t.Helper()
 	for _, w := range words {
 		if found := w.pattern.FindString(text); found != "" {
-			t.Errorf("%s:%d: %q: use %q", path, line, found, w.instead)
+			t.Errorf("%s:%d: %q: instead: %s", path, line, found, w.instead)
 		}
 	}
 }

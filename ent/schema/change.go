@@ -11,9 +11,9 @@ import (
 	"tenantry/ent/privacy"
 )
 
-// Change is one row of the change log: an object whose cached data is out of date. Triggers insert
-// it in the transaction of the change, so that the changes of every program count, and each
-// instance reads the log. It belongs to no tenant.
+// Change is one row of the change log. It names an object whose cached data is outdated. Triggers
+// insert it in the transaction of the change, so that the log has the changes of every program. Each
+// instance reads the log. The table has no tenant_id.
 type Change struct{ ent.Schema }
 
 // Annotations of the Change.
@@ -29,7 +29,7 @@ func (Change) Fields() []ent.Field {
 		// The ID of a session, user or tenant. The zero UUID stands for every object.
 		field.UUID("key", uuid.UUID{}).Immutable(),
 		// The transaction of the change, pg_current_xact_id() on Postgres. Unlike the system column
-		// xmin it has its epoch, and vacuum does not freeze it. 0 on SQLite.
+		// xmin, it includes the epoch of transaction IDs, and vacuum does not freeze it. 0 on SQLite.
 		field.Int64("xid").Immutable(),
 	}
 }

@@ -32,22 +32,24 @@ func (OAuthState) Fields() []ent.Field {
 		field.Bytes("state_hash").MinLen(32).MaxLen(32).Unique().Immutable().Sensitive(),
 		// The name of a provider of the server, or the ID of a provider of the tenant.
 		field.String("provider").NotEmpty().MaxLen(64).Immutable(),
-		// The generation of the tenant's provider when the flow began.
+		// The generation of the tenant's provider when the flow began. A change of the provider that
+		// revokes flows increments it.
 		field.Int("provider_generation").Default(0).Immutable(),
 		// Set when a signed-in user links an identity.
 		field.UUID("user_id", uuid.UUID{}).Optional().Nillable().Immutable(),
 		// The session of that user. The flow is revoked with the session.
 		field.UUID("session_id", uuid.UUID{}).Optional().Nillable().Immutable(),
-		// RFC 7636 §4.1: 43 to 128 characters.
+		// The PKCE verifier that the server sends to the provider, of 43 to 128 characters (RFC 7636
+		// §4.1).
 		field.String("code_verifier").MinLen(43).MaxLen(128).Immutable().Sensitive(),
 		field.String("nonce").NotEmpty().MaxLen(128).Immutable().Sensitive(),
 		// SHA-256 of the cookie that binds the state to the browser (RFC 9700 §4.7).
 		field.Bytes("browser_hash").MinLen(32).MaxLen(32).Immutable().Sensitive(),
 		field.String("redirect_uri").Default("").MaxLen(2048).Immutable(),
-		// The code_challenge of the client, verified when its code is exchanged (RFC 7636 §4.2,
-		// S256).
+		// The PKCE challenge of the client. The server verifies it when the client exchanges the
+		// server's one-time code (RFC 7636 §4.2, S256).
 		field.String("code_challenge").Default("").MaxLen(43).Immutable(),
-		// The number of callbacks. The first completes the flow, the others wait for its outcome.
+		// The number of callbacks. The first completes the flow; later ones wait for its outcome.
 		field.Int("callbacks").Default(0),
 		// The outcome in JSON; empty until the flow completes. It contains no code and no token.
 		field.String("outcome").Default("").MaxLen(4096).Sensitive(),

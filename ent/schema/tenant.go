@@ -36,12 +36,13 @@ func (Tenant) Fields() []ent.Field {
 		field.String("name").NotEmpty().MaxRuneLen(200),
 		field.Bool("is_active").Default(true),
 		field.JSON("settings", settings.Tenant{}).Default(settings.Tenant{}),
-		// Set when the deletion begins, and never reset: some of its users may be deleted already.
+		// True from the start of the deletion. It is never reset, since some of the tenant's users
+		// may be deleted already.
 		field.Bool("is_deleting").Default(false),
 	}
 }
 
-// Hooks of the Tenant: the name is visible text.
+// Hooks of the Tenant: they normalize the name, and reject a name that is no visible text.
 func (Tenant) Hooks() []ent.Hook { return []ent.Hook{cleanText("name")} }
 
 // Policy of the Tenant: a principal reads and changes its own tenant; only the system creates and

@@ -54,18 +54,18 @@ func temporary(err error) bool {
 		return temporaryPostgres(e)
 	}
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {
-		switch e.Code() & 0xff { // the primary code of an extended one
+		switch e.Code() & 0xff { // an extended code has the primary one in its low byte
 		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR,
 			sqlite3.SQLITE_CANTOPEN,
 			sqlite3.SQLITE_READONLY,  // the file system was remounted after a fault
-			sqlite3.SQLITE_INTERRUPT: // its deadline
+			sqlite3.SQLITE_INTERRUPT: // the deadline of the context
 			return true
 		}
 	}
 	return false
 }
 
-// temporaryPostgres goes by the error codes of PostgreSQL, appendix A.
+// temporaryPostgres classifies an error by its SQLSTATE (PostgreSQL, appendix A).
 func temporaryPostgres(e *pq.Error) bool {
 	switch e.Code.Class() {
 	case "08", // connection exception
@@ -75,9 +75,9 @@ func temporaryPostgres(e *pq.Error) bool {
 		return true
 	}
 	switch e.Code {
-	case "40001", "40P01", // after the last retry
+	case "40001", "40P01", // serialization failure or deadlock, also after the retries of WithTx
 		"55P03",             // lock_timeout
-		readOnlyTransaction: // the primary has moved
+		readOnlyTransaction: // a failover has made this server a replica
 		return true
 	case "55000":
 		return e.Severity == pqerror.SeverityFatal // the database accepts no connections

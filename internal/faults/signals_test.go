@@ -22,7 +22,7 @@ func TestSIGTERM_underLoadLosesNoRequest(t *testing.T) {
 			clients[i] = signedIn(t, p)
 		}
 		counts := &tally{}
-		sent := -len(clients) // what was answered after they have signed in
+		sent := -len(clients) // p.answers counts the sign-ins too
 		for range size(2, 20) {
 			var wait sync.WaitGroup
 			before := counts.count(all)
@@ -49,10 +49,10 @@ func TestSIGTERM_underLoadLosesNoRequest(t *testing.T) {
 
 // askUntilRefused alternately reads and refreshes until the server refuses connections.
 func askUntilRefused(t *testing.T, c *client, counts *tally, pause time.Duration) {
-	var kept bool
+	var reused bool
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
-		GetConn: func(string) { kept = false },
-		GotConn: func(conn httptrace.GotConnInfo) { kept = conn.Reused },
+		GetConn: func(string) { reused = false },
+		GotConn: func(conn httptrace.GotConnInfo) { reused = conn.Reused },
 	})
 	steps := []struct {
 		name string
@@ -61,8 +61,8 @@ func askUntilRefused(t *testing.T, c *client, counts *tally, pause time.Duration
 	for i := 0; ; i++ {
 		step := steps[i%len(steps)]
 		a, err := step.ask(ctx)
-		if err != nil && !kept {
-			return // the listener is closed, and with it what it had not accepted yet
+		if err != nil && !reused {
+			return // a new connection failed: the listener is closed
 		}
 		counts.note(step.name, a, err)
 		if err != nil || a.status != http.StatusOK {
@@ -82,19 +82,19 @@ func TestSignal_secondEndsProcessAtOnce(t *testing.T) {
 			hang(t, p)
 			p.signal(t, sig)
 			c := newClient(p)
-			within(t, 5*time.Second, "it says that it is not ready", func() bool {
+			within(t, 5*time.Second, "/readyz returns 503", func() bool {
 				a, err := c.call(t.Context(), http.MethodGet, "/readyz", nil)
 				return err == nil && a.status == http.StatusServiceUnavailable
 			})
 			p.signal(t, sig)
 			if code := p.wait(t, 3*time.Second); code == 0 {
-				t.Error("it says that it has finished its work")
+				t.Error("exit code 0, want another")
 			}
 		})
 	}
 }
 
-// hang sends the first half of a request, whose answer the process has to wait with.
+// hang sends the first half of a request, so that the server has an unfinished one.
 func hang(t testing.TB, p *process) {
 	t.Helper()
 	body, feed := io.Pipe()
@@ -108,7 +108,7 @@ func hang(t testing.TB, p *process) {
 		defer close(ended)
 		if response, err := http.DefaultClient.Do(r); err == nil {
 			response.Body.Close()
-			t.Error("it was answered")
+			t.Error("the unfinished request was answered")
 		}
 	}()
 	t.Cleanup(func() {

@@ -8,17 +8,18 @@ import (
 )
 
 // ErrSealed is the error of a value that none of the server's secrets decrypts.
-var ErrSealed = errors.New("it was sealed under another TENANTRY_SECRET")
+var ErrSealed = errors.New("it was sealed under another TENANTRY_SECRET, or for another row")
 
-// Sealer encrypts stored secrets, so that the database alone does not disclose them: AES-256-GCM
-// with a random nonce as prefix, bound to the name of the row, under keys derived from the server's
-// secrets.
+// Sealer encrypts stored secrets with AES-256-GCM, so that the database alone does not disclose
+// them. A value begins with its random nonce. The ID of the row is additional authenticated data.
+// The keys are derived from the server's secrets.
 type Sealer struct {
-	// aeads open; the first also seals.
+	// aeads has one cipher for each secret. All of them decrypt; the first, that of the current
+	// secret, also encrypts.
 	aeads []cipher.AEAD
 }
 
-// Sealer returns the sealer of a purpose: it seals under the current secret, and opens under each.
+// Sealer returns the sealer of a purpose. It encrypts with the current secret and decrypts with each.
 func (k Keyring) Sealer(purpose Purpose) (*Sealer, error) {
 	keys, err := k.Keys(purpose)
 	if err != nil {
@@ -39,29 +40,29 @@ func (k Keyring) Sealer(purpose Purpose) (*Sealer, error) {
 	return s, nil
 }
 
-// Seal encrypts a value of the named row.
-func (s *Sealer) Seal(plain []byte, name string) []byte {
-	return s.aeads[0].Seal(nil, nil, plain, []byte(name)) //nolint:gosec // the AEAD generates the nonce
+// Seal encrypts a value of a row.
+func (s *Sealer) Seal(plain []byte, row string) []byte {
+	return s.aeads[0].Seal(nil, nil, plain, []byte(row)) //nolint:gosec // the AEAD generates the nonce
 }
 
-// Renew reseals a value of the named row under the current secret. It returns nil if the value is
-// already sealed under it, and for a value that no secret decrypts: Open returns the error of that.
-func (s *Sealer) Renew(sealed []byte, name string) []byte {
-	plain, old, err := s.Open(sealed, name)
+// Renew encrypts a value of a row again, with the current secret. It returns nil if the value is
+// already encrypted with it, or if no secret decrypts the value: call Open for the error.
+func (s *Sealer) Renew(sealed []byte, row string) []byte {
+	plain, old, err := s.Open(sealed, row)
 	if err != nil || !old {
 		return nil
 	}
-	return s.Seal(plain, name)
+	return s.Seal(plain, row)
 }
 
-// Rotating reports whether there is a previous secret, under which rows may be sealed.
+// Rotating reports whether there is a previous secret, with which rows may be encrypted.
 func (s *Sealer) Rotating() bool { return len(s.aeads) > 1 }
 
-// Open decrypts a value of the named row. old reports whether it was sealed under the previous
-// secret. Open fails with ErrSealed if no secret decrypts it, or if it belongs to another row.
-func (s *Sealer) Open(sealed []byte, name string) (plain []byte, old bool, err error) {
+// Open decrypts a value of a row. old reports whether it was encrypted with the previous secret.
+// Open fails with ErrSealed if no secret decrypts it, or if it belongs to another row.
+func (s *Sealer) Open(sealed []byte, row string) (plain []byte, old bool, err error) {
 	for i, aead := range s.aeads {
-		if plain, err = aead.Open(nil, nil, sealed, []byte(name)); err == nil {
+		if plain, err = aead.Open(nil, nil, sealed, []byte(row)); err == nil {
 			return plain, i > 0, nil
 		}
 	}

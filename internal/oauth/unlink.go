@@ -25,15 +25,16 @@ func (o *OAuth) Unlink(ctx context.Context, me *sessions.Projection) error {
 		return err
 	}
 	return o.unlink(ctx, me, unlinking{needsPassword: true, prepare: func(update *ent.UserUpdate) {
-		// A trigger of the database deletes every identity of a user whose primary identity is
-		// cleared while password_version is raised.
+		// The update clears the primary identity and increments password_version. A trigger of the
+		// database then deletes all identities.
 		update.Where(user.OauthIDNotNil()).ClearOauthProvider().ClearOauthID()
 	}})
 }
 
-// UnlinkFrom removes the identity of the signed-in user at a provider, which is named as Identities
-// names it, or by its ID. The errors are those of Unlink, but another active identity is a sign-in
-// method too, and 404 if the user has no identity there.
+// UnlinkFrom removes the identity of the signed-in user at a provider. provider is a name that
+// Identities returns, or the ID of a provider. Its errors are those of Unlink, with two differences:
+// another active identity is also a sign-in method, and a user without an identity at the provider
+// gets a 404.
 func (o *OAuth) UnlinkFrom(ctx context.Context, me *sessions.Projection, provider string) error {
 	if err := o.opts.Sessions.Recent(me); err != nil {
 		return err
@@ -60,16 +61,17 @@ func (o *OAuth) UnlinkFrom(ctx context.Context, me *sessions.Projection, provide
 // unlinking is which identities are removed.
 type unlinking struct {
 	provider string
-	// needsPassword reports whether a password is the only other sign-in method.
+	// needsPassword reports whether the user must have a password, because no other active identity
+	// remains.
 	needsPassword bool
 	// prepare, if set, adds to the update of the user.
 	prepare    func(*ent.UserUpdate)
 	identities []uuid.UUID
 }
 
-// unlink removes identities, every other session, which may have begun with them, and the flows of
-// the user. Of concurrent calls with one password_version one succeeds, so that they cannot remove
-// the last sign-in method together.
+// unlink removes identities and the flows of the user, and ends the user's other sessions, which the
+// identities may have started. If concurrent calls have the same password_version, only one of them
+// succeeds: together they cannot remove the last sign-in method.
 func (o *OAuth) unlink(ctx context.Context, me *sessions.Projection, u unlinking) error {
 	version, done := me.PasswordVersion+1, false
 	err := database.WithTx(ctx, o.client, func(tx *ent.Client) error {
@@ -85,7 +87,8 @@ func (o *OAuth) unlink(ctx context.Context, me *sessions.Projection, u unlinking
 		if err != nil {
 			return fmt.Errorf("unlink identity: %w", err)
 		}
-		if done = updated > 0; !done {
+		done = updated > 0
+		if !done {
 			return u.refusal(ctx, tx, me.ID)
 		}
 		if u.identities != nil {

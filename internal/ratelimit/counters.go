@@ -98,7 +98,7 @@ func (a *Attempt) count(ctx context.Context, known string) error {
 	now := a.limiter.clock().UnixMilli()
 	err := database.Rows(ctx, a.limiter.client, countAttempt, []any{
 		a.address.id, a.address.first(), a.account.id, a.account.first(), a.account.last(),
-		a.bucket.id, a.bucket.first(), a.bucket.last(), known, now + failureWindow.Milliseconds(), now, unwaited,
+		a.source.id, a.source.first(), a.source.last(), known, now + failureWindow.Milliseconds(), now, unwaited,
 	}, func(rows *sql.Rows) error {
 		var id string
 		if err := rows.Scan(&id); err != nil {
@@ -127,11 +127,11 @@ func (a *Attempt) settle(ctx context.Context, reset bool) error {
 	}
 	resets, known := 0, ""
 	if reset {
-		resets, known = 1, a.known
+		resets, known = 1, a.knownNetwork
 	}
 	_, err := a.limiter.client.ExecContext(context.WithoutCancel(ctx), settleAttempt,
-		counted(a.address), counted(a.account), counted(a.bucket), resets, known,
-		a.limiter.clock().Add(networkKnown).UnixMilli())
+		counted(a.address), counted(a.account), counted(a.source), resets, known,
+		a.limiter.clock().Add(knownNetworkTTL).UnixMilli())
 	if err != nil {
 		return fmt.Errorf("settle attempt: %w", err)
 	}

@@ -22,23 +22,22 @@ import (
 const (
 	// failureWindow is how long failures count after the last of them.
 	failureWindow = time.Hour
-	// networkKnown is how long an account's network is known after the last sign-in from it.
-	networkKnown = 90 * 24 * time.Hour
+	// knownNetworkTTL is how long an account's network is known after the last sign-in from it.
+	knownNetworkTTL = 90 * 24 * time.Hour
 
-	// An account has at most maxFailures consecutive failures, at sign-in, change of password, on
-	// every instance (NIST SP 800-63B-4 §3.2.2). Unknown networks use at most the first
-	// unknownFailures of them, known networks at most the first knownFailures, so that an attack
-	// from unknown networks leaves attempts to the owner's networks, and an attack from one of
-	// those leaves attempts to the owner's sessions.
+	// An account is allowed maxFailures consecutive failures, over sign-ins, password changes and
+	// all instances (NIST SP 800-63B-4 §3.2.2). Unknown networks may use the first unknownFailures
+	// of them, known networks the first knownFailures. The rest is left for known devices and for
+	// users who are signed in.
 	unknownFailures, knownFailures, maxFailures = 50, 80, 100
-	// ownFailures is how many consecutive failures one known network, or one user who changes the
-	// password, has at most.
-	ownFailures = 20
+	// sourceFailures is how many consecutive failures one known network, one device, or one user who
+	// changes the password is allowed.
+	sourceFailures = 20
 )
 
 // Options are the limits, and the keyring and clock for the counters.
 type Options struct {
-	// Keyring derives the key of the IDs of counters.
+	// Keyring derives the key of the MAC that makes the IDs of counters.
 	Keyring keyring.Keyring
 	// AccountAttempts and AddressAttempts are how many attempts to sign in may fail before the next
 	// has to wait. At least 2.
@@ -57,7 +56,7 @@ type Limiter struct {
 	client *ent.Client
 	key    []byte
 	clock  func() time.Time
-	// account and address are how many attempts are free.
+	// account and address are how many attempts may fail before the next has to wait.
 	account, address int
 	// flows and registrations are how many a network may begin in their windows.
 	flows, registrations int
@@ -77,33 +76,36 @@ func New(client *ent.Client, opts Options) (*Limiter, error) {
 
 // Attempt is a sign-in or a change of password that was counted.
 type Attempt struct {
-	limiter                  *Limiter
-	address, account, bucket counter
+	limiter *Limiter
+	// source counts the attempts of one network, device or user.
+	address, account, source counter
 	// counted are the ids of the counters that have counted it.
 	counted []string
-	// known is the ID of the counter that marks the network as known.
-	known string
-	// exceeds says that the attempts of the account for every network are used up, so that a
-	// failure is answered as a wait.
-	exceeds bool
-	// Blind means that the password must not be verified, at the same cost.
+	// knownNetwork is the ID of the row that marks the network as known for the account.
+	knownNetwork string
+	// exhausted reports that the attempts that all networks share are used up. A failure is then a
+	// 429.
+	exhausted bool
+	// Blind means that the caller hashes the password and rejects it in any case.
 	Blind bool
 }
 
-// ofAddress is the counter of a client network, ofAccount that of an account.
+// ofAddress returns the counter of a client network.
 func (l *Limiter) ofAddress(ip string) counter {
 	return counter{id: l.id("address\n" + network.Of(ip)), free: l.address, limit: math.MaxInt32, waits: true}
 }
 
+// ofAccount returns the counter of an account.
 func (l *Limiter) ofAccount(account string, limit int, waits bool) counter {
 	return counter{id: l.id(account), free: l.account, limit: max(limit, l.account), waits: waits}
 }
 
-func (l *Limiter) ofBucket(subject string) counter {
-	return counter{id: l.id(subject), free: l.account, limit: max(ownFailures, l.account), waits: true}
+// ofSource returns the counter of one network of an account, of a device, or of a user.
+func (l *Limiter) ofSource(subject string) counter {
+	return counter{id: l.id(subject), free: l.account, limit: max(sourceFailures, l.account), waits: true}
 }
 
-// SpendAddress counts an attempt of an address alone: 429 if it has to wait.
+// SpendAddress counts an attempt for the address only: 429 if the address has to wait.
 func (l *Limiter) SpendAddress(ctx context.Context, ip string) (*Attempt, error) {
 	try := &Attempt{limiter: l, address: l.ofAddress(ip)}
 	if err := try.count(ctx, ""); err != nil {
@@ -117,13 +119,14 @@ func (l *Limiter) SpendAddress(ctx context.Context, ip string) (*Attempt, error)
 
 // SpendSignIn counts an attempt to sign in: 429 if the address or the account has to wait. All
 // networks share the attempts of an account. Once those are used up, each network has a few of its
-// own, which can succeed only if the account has signed in from the network before, so that
-// attackers elsewhere cannot lock the owner out (ASVS 6.1.1). The others are blind: they cost the
-// same, and every failure is the same 429, so that a client learns neither which accounts exist nor
-// who has used its network (ASVS 6.3.8). The context must be the system's.
+// own. They can succeed only if the account has signed in from the network before, so that attackers
+// elsewhere cannot lock the owner out (ASVS 6.1.1). Attempts from other networks, and those over
+// knownFailures, are blind. They cost the same, and every failure is the same 429, so that a client
+// learns neither which accounts exist nor who has used its network (ASVS 6.3.8). ctx must carry the
+// principal of the system.
 func (l *Limiter) SpendSignIn(ctx context.Context, ip, account string) (*Attempt, error) {
 	try := &Attempt{limiter: l, address: l.ofAddress(ip), account: l.ofAccount(account, unknownFailures, true)}
-	try.known = l.knownNetwork(ip, account)
+	try.knownNetwork = l.knownNetwork(ip, account)
 	if err := try.count(ctx, ""); err != nil {
 		return nil, err
 	}
@@ -135,17 +138,17 @@ func (l *Limiter) SpendSignIn(ctx context.Context, ip, account string) (*Attempt
 		return nil, l.wait(ctx, try.address, try.account)
 	}
 	own := &Attempt{limiter: l, account: l.ofAccount(account, knownFailures, false),
-		bucket: l.ofBucket(account + "\n" + network.Of(ip))}
-	if err := own.count(ctx, try.known); err != nil {
+		source: l.ofSource(account + "\n" + network.Of(ip))}
+	if err := own.count(ctx, try.knownNetwork); err != nil {
 		return nil, err
 	}
-	if !slices.Contains(own.counted, own.bucket.id) {
+	if !slices.Contains(own.counted, own.source.id) {
 		own.Refund(ctx)
 		return nil, l.wait(ctx, try.address, try.account)
 	}
-	try.exceeds, try.Blind = true, len(own.counted) == 1
+	try.exhausted, try.Blind = true, len(own.counted) == 1
 	try.counted = append(try.counted, own.counted...)
-	try.bucket = own.bucket
+	try.source = own.source
 	return try, nil
 }
 
@@ -154,8 +157,8 @@ func (l *Limiter) SpendSignIn(ctx context.Context, ip, account string) (*Attempt
 // used up its attempts.
 func (l *Limiter) SpendDevice(ctx context.Context, ip, account string, device uuid.UUID) (*Attempt, error) {
 	try := &Attempt{limiter: l, account: l.ofAccount(account, maxFailures, false),
-		bucket: l.ofBucket("device\n" + device.String())}
-	try.known = l.knownNetwork(ip, account)
+		source: l.ofSource("device\n" + device.String())}
+	try.knownNetwork = l.knownNetwork(ip, account)
 	if err := try.count(ctx, ""); err != nil {
 		return nil, err
 	}
@@ -167,11 +170,12 @@ func (l *Limiter) SpendDevice(ctx context.Context, ip, account string, device uu
 }
 
 // SpendChange counts an attempt of a signed-in user to change the password: 429 if the address or
-// the user has to wait. Attempts without a session do not make the user wait.
+// the user has to wait. Failed sign-ins do not make the user wait here; they count towards
+// maxFailures.
 func (l *Limiter) SpendChange(ctx context.Context, ip, account string, user uuid.UUID) (*Attempt, error) {
 	try := &Attempt{
 		limiter: l, address: l.ofAddress(ip), account: l.ofAccount(account, maxFailures, false),
-		bucket: l.ofBucket("change\n" + user.String()),
+		source: l.ofSource("change\n" + user.String()),
 	}
 	if err := try.count(ctx, ""); err != nil {
 		return nil, err
@@ -179,12 +183,13 @@ func (l *Limiter) SpendChange(ctx context.Context, ip, account string, user uuid
 	if len(try.counted) == 3 {
 		return try, nil
 	}
+	// The attempt stays counted for the address.
 	try.counted = slices.DeleteFunc(try.counted, func(id string) bool { return id == try.address.id })
 	try.Refund(ctx)
-	return nil, l.wait(ctx, try.address, try.account, try.bucket)
+	return nil, l.wait(ctx, try.address, try.account, try.source)
 }
 
-// wait returns a 429 with the time until the counters that refused an attempt count one again.
+// wait returns a 429 with the time until the counters accept the next attempt.
 func (l *Limiter) wait(ctx context.Context, refused ...counter) error {
 	ids := make([]string, len(refused))
 	for i, c := range refused {
@@ -212,22 +217,21 @@ func (l *Limiter) wait(ctx context.Context, refused ...counter) error {
 // Failed returns the answer to a wrong password: reason, or 429 if the account's attempts are used
 // up.
 func (a *Attempt) Failed(ctx context.Context, reason error) error {
-	if !a.exceeds {
+	if !a.exhausted {
 		return reason
 	}
 	return a.limiter.wait(ctx, a.address, a.account)
 }
 
-// Reset refunds the attempt to the address, resets the failures of the account and of the bucket,
+// Reset refunds the attempt to the address, resets the failures of the account and of the source,
 // and marks the network as known.
 func (a *Attempt) Reset(ctx context.Context) error { return a.settle(ctx, true) }
 
-// Refund uncounts an attempt that was not decided. While the database is down, the attempt stays
-// counted.
+// Refund takes an attempt off the counters if its password was not verified. While the database is
+// down, the attempt stays counted.
 func (a *Attempt) Refund(ctx context.Context) { _ = a.settle(ctx, false) }
 
-// knownNetwork returns the ID of the counter that exists while the network is known for the
-// account.
+// knownNetwork returns the ID of the row that exists while the network is known for the account.
 func (l *Limiter) knownNetwork(ip, account string) string {
 	return l.id("known\n" + account + "\n" + network.Of(ip))
 }

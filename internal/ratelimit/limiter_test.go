@@ -103,11 +103,11 @@ func TestLimiter_accountHasAtMostHundredFailures(t *testing.T) {
 		if n := compared(ctx, db.Client, clock, unknown...); n != 0 {
 			t.Errorf("%d more guesses from unknown networks were compared", n)
 		}
-		if n := compared(ctx, db.Client, clock, known[0]); n != ownFailures {
-			t.Errorf("%d guesses from one known network were compared, want %d", n, ownFailures)
+		if n := compared(ctx, db.Client, clock, known[0]); n != sourceFailures {
+			t.Errorf("%d guesses from one known network were compared, want %d", n, sourceFailures)
 		}
 		if n := compared(ctx, db.Client, clock,
-			append(unknown, known...)...); n != knownFailures-unknownFailures-ownFailures {
+			append(unknown, known...)...); n != knownFailures-unknownFailures-sourceFailures {
 			t.Errorf("%d guesses from the other known networks were compared", n)
 		}
 		if n := compared(ctx, db.Client, clock, change, change, change); n != maxFailures-knownFailures {
@@ -130,9 +130,9 @@ func TestLimiter_retryAfterIsTheTimeOfTheNextAttempt(t *testing.T) {
 		for i := range unknownFailures {
 			ip := fmt.Sprintf("192.0.2.%d", i)
 			try, err := throttled.SpendSignIn(ctx, ip, "ada")
-			if err != nil || try.exceeds {
+			if err != nil || try.exhausted {
 				now = now.Add(retryAfter(t, throttled.wait(ctx, throttled.ofAccount("ada", unknownFailures, true))))
-				if try, err = throttled.SpendSignIn(ctx, ip, "ada"); err != nil || try.exceeds {
+				if try, err = throttled.SpendSignIn(ctx, ip, "ada"); err != nil || try.exhausted {
 					t.Fatalf("attempt %d after the wait: %v", i, err)
 				}
 			}
@@ -146,7 +146,7 @@ func TestLimiter_retryAfterIsTheTimeOfTheNextAttempt(t *testing.T) {
 			t.Errorf("before the end of the wait: %v", err)
 		}
 		now = now.Add(time.Second)
-		if try, err := throttled.SpendSignIn(ctx, "203.0.113.2", "ada"); err != nil || try.exceeds {
+		if try, err := throttled.SpendSignIn(ctx, "203.0.113.2", "ada"); err != nil || try.exhausted {
 			t.Errorf("at the end of the wait: %v", err)
 		}
 	})
@@ -166,7 +166,7 @@ func TestLimiter_networkIsKnownForNinetyDays(t *testing.T) {
 			}
 		}
 		throttled.signedIn(t, ctx, "2001:db8::1", "ada")
-		for _, age := range []time.Duration{0, networkKnown - time.Hour, networkKnown - time.Hour} {
+		for _, age := range []time.Duration{0, knownNetworkTTL - time.Hour, knownNetworkTTL - time.Hour} {
 			now = now.Add(age)
 			if err := throttled.DeleteExpired(ctx); err != nil {
 				t.Fatal(err)
@@ -174,7 +174,7 @@ func TestLimiter_networkIsKnownForNinetyDays(t *testing.T) {
 			attack()
 			throttled.signedIn(t, ctx, "2001:db8::ffff", "ada") // renews it
 		}
-		now = now.Add(networkKnown)
+		now = now.Add(knownNetworkTTL)
 		attack()
 		if try, err := throttled.SpendSignIn(ctx, "2001:db8::1", "ada"); err != nil || !try.Blind {
 			t.Errorf("the network is still known: %v", err)

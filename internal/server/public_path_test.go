@@ -16,8 +16,9 @@ import (
 	"tenantry/internal/database/dbtest"
 )
 
-// beneath serves an instance at /auth of another host, as a proxy does that removes the path.
-func beneath(s *apitest.Instance, t *testing.T) *apitest.Instance {
+// behindProxy returns an instance behind a reverse proxy, which serves it at /auth and removes that
+// prefix.
+func behindProxy(s *apitest.Instance, t *testing.T) *apitest.Instance {
 	t.Helper()
 	target, err := url.Parse(s.URL)
 	if err != nil {
@@ -27,17 +28,18 @@ func beneath(s *apitest.Instance, t *testing.T) *apitest.Instance {
 	web.Handle("/auth/", http.StripPrefix("/auth", httputil.NewSingleHostReverseProxy(target)))
 	front := httptest.NewServer(web)
 	t.Cleanup(front.Close)
-	through := *s
-	through.URL = front.URL
-	return &through
+	proxied := *s
+	proxied.URL = front.URL
+	return &proxied
 }
 
 // Every link and redirect has the path of the public URL as prefix.
 func TestPublicPath_prefixesEveryLink(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := beneath(apitest.Start(t, opts, func(c *config.Config) { c.PublicURL = "https://example.test/auth" }), t)
-		follow := func(from, link string) string {
+		public := func(c *config.Config) { c.PublicURL = "https://example.test/auth" }
+		s := behindProxy(apitest.Start(t, opts, public), t)
+		resolve := func(from, link string) string {
 			t.Helper()
 			at, err := url.Parse(s.URL + from)
 			if err != nil {
@@ -49,7 +51,7 @@ func TestPublicPath_prefixesEveryLink(t *testing.T) {
 			return strings.TrimPrefix(at.String(), s.URL)
 		}
 		root := s.Expect(http.StatusFound, request(s, "GET", "/auth/", ""))
-		if at := follow("/auth/", root.Header.Get("Location")); at != "/auth/docs" {
+		if at := resolve("/auth/", root.Header.Get("Location")); at != "/auth/docs" {
 			t.Errorf("/auth/ redirects to %s", at)
 		}
 		page := s.Expect(http.StatusOK, request(s, "GET", "/auth/docs", ""))
@@ -57,10 +59,10 @@ func TestPublicPath_prefixesEveryLink(t *testing.T) {
 		links := regexp.MustCompile(`(?:src|href|url)(?:=|: )"([^"]+)"`).FindAllSubmatch(append(page.Body,
 			script.Body...), -1)
 		if len(links) != 5 {
-			t.Errorf("the page names %q", links)
+			t.Errorf("found %d links, want 5: %q", len(links), links)
 		}
 		for _, link := range links {
-			s.Expect(http.StatusOK, request(s, "GET", follow("/auth/docs", string(link[1])), ""))
+			s.Expect(http.StatusOK, request(s, "GET", resolve("/auth/docs", string(link[1])), ""))
 		}
 		var contract struct {
 			Servers []struct{ URL string }
@@ -70,7 +72,7 @@ func TestPublicPath_prefixesEveryLink(t *testing.T) {
 			&contract); err != nil {
 			t.Fatal(err)
 		}
-		if len(contract.Servers) != 1 || follow("/auth/openapi.json", contract.Servers[0].URL) != "/auth" {
+		if len(contract.Servers) != 1 || resolve("/auth/openapi.json", contract.Servers[0].URL) != "/auth" {
 			t.Errorf("the servers are %v", contract.Servers)
 		}
 		s.URL += "/auth"
@@ -82,7 +84,7 @@ func TestPublicPath_prefixesEveryLink(t *testing.T) {
 		if next == nil {
 			t.Fatalf("Link: %q", list.Header.Get("Link"))
 		}
-		s.Expect(http.StatusOK, request(s, "GET", follow("/auth/api/v1/users", next[1]), access))
+		s.Expect(http.StatusOK, request(s, "GET", resolve("/auth/api/v1/users", next[1]), access))
 	})
 }
 
@@ -94,7 +96,8 @@ func TestRoot_redirectsToReference(t *testing.T) {
 	}
 }
 
-// RFC 6797 §7.2: not over http. Subdomains may be other people's.
+// RFC 6797 §7.2: the server sends no HSTS header for http. The header does not include subdomains,
+// which others may operate.
 func TestHSTS_isSentIfPublicURLIsHTTPS(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -21,11 +21,11 @@ const (
 	// manySessions are too many for one statement of Postgres: it would exceed the statement
 	// timeout.
 	manySessions = 100_000
-	// mostMarked is how many session rows a request may write, and somewhat more.
-	mostMarked = 1000
+	// maxMarked is slightly more than the number of session rows that a request may mark.
+	maxMarked = 1000
 )
 
-// signOuts are the operations that revoke every session of a user, or every other session.
+// signOuts are the operations that revoke all sessions of a user, or all except the caller's.
 var signOuts = []struct {
 	name string
 	do   func(s *apitest.Instance, root string, of apitest.Account)
@@ -79,7 +79,7 @@ func TestSignOut_ofManySessionsRevokesAll(t *testing.T) {
 		s := apitest.Start(t, opts)
 		sessions := manySessions
 		if opts.URL == "" {
-			sessions = 5 * mostMarked // SQLite has no statement timeout to exceed, and is slow under the race detector
+			sessions = 5 * maxMarked // SQLite has no statement timeout to exceed, and is slow under the race detector
 		}
 		root, _ := s.Login()
 		ada := s.CreateUser("acme", "ada@acme.test", "member")
@@ -90,7 +90,7 @@ func TestSignOut_ofManySessionsRevokesAll(t *testing.T) {
 			other, asking := s.SignIn("acme", ada.User), s.SignIn("acme", ada.User)
 			before := revoked()
 			out.do(s, root, asking)
-			if n := revoked() - before; n == 0 || n > mostMarked {
+			if n := revoked() - before; n == 0 || n > maxMarked {
 				t.Errorf("%s: %d rows were marked", out.name, n)
 			}
 			s.CatchUp()
@@ -104,8 +104,8 @@ func TestSignOut_ofManySessionsRevokesAll(t *testing.T) {
 	})
 }
 
-// A session that a sign-in has ended because of the limit is refused by the same instance at once,
-// and by another instance once its cache has caught up.
+// A sign-in above the limit of sessions ends the session that was refreshed longest ago. The same
+// instance refuses it at once, another instance when its cache has caught up.
 func TestSession_beyondTheLimitIsRefused(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {

@@ -25,7 +25,8 @@ import (
 	"tenantry/internal/sessions"
 )
 
-// reserved are slugs that other services could need if slugs become host names.
+// reserved are slugs that could conflict with host names of other services, if slugs become host
+// names.
 var reserved = []string{
 	"account", "accounts", "admin", "api", "app", "assets", "auth", "billing", "cdn", "dashboard", "docs", "ftp",
 	"help", "id",
@@ -38,21 +39,20 @@ var reserved = []string{
 // maxName is the longest name of a tenant, in code points.
 const maxName = 200
 
-// Options are the dependencies and rules for creating and listing tenants. Other operations need
-// none of them.
+// Options are the dependencies and rules of Tenants.
 type Options struct {
 	Hasher  *password.Hasher
 	Auth    *auth.Auth
 	Limiter *ratelimit.Limiter
 	Cursors page.Cursors
-	// Lifetimes are the server's, which a tenant may shorten.
+	// Lifetimes are the server's defaults. A tenant may set shorter ones.
 	Lifetimes sessions.Lifetimes
 	// Signup allows clients without a credential to create a tenant.
 	Signup bool
 }
 
-// Tenants manages all tenants. It does not authorise callers: the contract requires permissions of
-// superusers for /tenants.
+// Tenants manages all tenants. It does not check permissions: the contract requires those of
+// superusers for /tenants. Own and UpdateOwn use the tenant of the context.
 type Tenants struct {
 	client *ent.Client
 	opts   Options
@@ -166,14 +166,14 @@ func checkName(name string) (string, error) {
 	case err != nil:
 	case name == "":
 		err = errors.New("must not be empty")
-	case utf8.RuneCountInString(name) > maxName: // NFC may lengthen what the contract accepts
+	case utf8.RuneCountInString(name) > maxName: // NFC can make a name longer than the contract's limit
 		err = errors.New("is too long")
 	}
 	return name, err
 }
 
-// slugTaken returns the error of creating a tenant: 409 for a unique violation. The owner's address
-// cannot be taken in a new tenant.
+// slugTaken converts a unique violation to a 409. In a new tenant only the slug can conflict, not
+// the owner's address.
 func slugTaken(err error) error {
 	if sqlgraph.IsUniqueConstraintError(err) {
 		return problem.Conflict("slug_taken", "A tenant with this slug exists.")
@@ -235,11 +235,11 @@ func (t *Tenants) UpdateOwn(ctx context.Context, change Change) (*ent.Tenant, er
 	return t.update(ctx, p.TenantID, change)
 }
 
-// update reads and writes in one transaction: the settings are one column, of which the change
-// replaces a part.
+// update reads and writes in one transaction: the settings are one column, and the change replaces
+// only some of their members.
 func (t *Tenants) update(ctx context.Context, id uuid.UUID, change Change) (changed *ent.Tenant, err error) {
 	if change.Name != nil {
-		if _, err := checkName(*change.Name); err != nil {
+		if _, err := checkName(*change.Name); err != nil { // the schema's hook stores the normalized name
 			return nil, problem.Invalid(problem.Field{Pointer: "/name", Detail: err.Error()})
 		}
 	}
@@ -269,5 +269,5 @@ func (t *Tenants) update(ctx context.Context, id uuid.UUID, change Change) (chan
 // ofPlatform removes the tenant filter for a superuser: the operation requires a permission that
 // only superusers have.
 func ofPlatform(ctx context.Context) context.Context {
-	return principal.System(ctx, "superuser: tenants belong to no tenant")
+	return principal.System(ctx, "superuser: operation on any tenant")
 }

@@ -10,22 +10,22 @@ const (
 	RegistrationClosed Registration = "closed"
 )
 
-// Tenant is the value of tenants.settings. Absent members mean the server's defaults.
+// Tenant is the value of tenants.settings. The server's default applies to each absent member.
 type Tenant struct {
 	Registration Registration `json:"registration,omitempty"`
 	// PasswordMinLength is the minimum number of code points of a new password, from
 	// MinPasswordLength to MaxPasswordMinLength.
 	PasswordMinLength int `json:"password_min_length,omitempty"`
-	// AccessTokenTTL, RefreshTokenTTL and RefreshIdleTTL are lifetimes in seconds. They shorten the
-	// server's and never extend them.
+	// AccessTokenTTL, RefreshTokenTTL and RefreshIdleTTL are lifetimes in seconds. They can
+	// shorten the server's lifetimes, but not extend them.
 	AccessTokenTTL  int `json:"access_token_ttl,omitempty"`
 	RefreshTokenTTL int `json:"refresh_token_ttl,omitempty"`
 	RefreshIdleTTL  int `json:"refresh_idle_ttl,omitempty"`
 	// RedirectURIs are the addresses that a sign-in at a provider may redirect to. They are
 	// compared exactly (RFC 9700 §2.1).
 	RedirectURIs []string `json:"redirect_uris,omitempty"`
-	// LinkByEmail lets a provider that has verified an e-mail address sign in to the account with
-	// that address.
+	// LinkByEmail lets a user sign in to an existing account through a provider that has verified
+	// the same e-mail address.
 	LinkByEmail bool `json:"link_by_email,omitempty"`
 }
 

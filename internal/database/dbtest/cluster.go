@@ -13,8 +13,9 @@ import (
 	_ "github.com/lib/pq" // database/sql driver "postgres"
 )
 
-// keeper stops the server when its standard input ends, so that the server ends with the process
-// that started it.
+// keeper runs a server, and stops it when the standard input of the script closes: it closes also
+// when the test process dies. $0 is the folder of the server, $@ its command. A signal to the process
+// group must not end the script before the server.
 const keeper = `trap : INT TERM
 "$@" >"$0/log" 2>&1 &
 while read -r _; do :; done
@@ -26,13 +27,13 @@ rm -rf "$0"`
 var volatile = []string{"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"}
 
 // StartPostgres starts a temporary server on a free port of 127.0.0.1, and returns its URL and a
-// function that stops it. A durable server waits for the disk at each commit; any other does not.
+// function that stops it. If durable, each commit waits for the disk.
 func StartPostgres(durable bool) (url string, stop func(), err error) {
 	initdb, postgres, err := programs()
 	if err != nil {
 		return "", nil, err
 	}
-	// A short path: the path of a socket has at most 107 bytes.
+	// The path must be short: the folder has the socket, whose path has at most 107 bytes.
 	dir, err := os.MkdirTemp("", "tenantry-pg-")
 	if err != nil {
 		return "", nil, err

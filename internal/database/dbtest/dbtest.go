@@ -60,7 +60,10 @@ func EmptySQLite(t testing.TB) database.Options {
 func Postgres(t testing.TB) database.Options {
 	t.Helper()
 	s := server(t)
-	s.once.Do(func() { s.template, s.templateErr = s.makeTemplate(t) })
+	s.once.Do(func() {
+		s.templateErr = errors.New("the template could not be made: see the first failed test")
+		s.template, s.templateErr = s.makeTemplate(t)
+	})
 	if s.templateErr != nil {
 		t.Fatal(s.templateErr)
 	}
@@ -163,7 +166,7 @@ func (s *postgresServer) makeTemplate(t testing.TB) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer conn.Close() // releases the lock
+	defer conn.Close()
 	if _, err := conn.ExecContext(t.Context(), "SELECT pg_advisory_lock(7465)"); err != nil {
 		return "", err
 	}
