@@ -12,9 +12,16 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal starts draining; the next one ends the process at once.
-	context.AfterFunc(ctx, stop)
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		// The first signal starts draining; the next one ends the process at once. Stop comes first:
+		// a signal that arrives after draining has started must not be caught.
+		signal.Stop(signals)
+		cancel()
+	}()
 	if err := cli.Run(ctx, cli.Process{Args: os.Args[1:], Environ: os.Environ(), In: os.Stdin, Out: os.Stdout,
 		Err: os.Stderr}); err != nil {
 		fmt.Fprintln(os.Stderr, "tenantry:", err)
