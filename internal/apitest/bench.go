@@ -47,7 +47,7 @@ func LogFile(b *testing.B) *os.File {
 // StartQuiet starts a server with default settings, which writes its log to a file.
 func StartQuiet(b *testing.B, opts database.Options, change ...func(*config.Config)) *Instance {
 	b.Helper()
-	s := Start(b, opts, append(change, func(c *config.Config) { c.ServerTiming = false })...)
+	s := Start(b, opts, append(change, ProductionHashes, func(c *config.Config) { c.ServerTiming = false })...)
 	s.Logs.Redirect(LogFile(b))
 	return s
 }

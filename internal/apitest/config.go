@@ -30,6 +30,10 @@ func Config(opts database.Options) config.Config {
 	}
 }
 
+// ProductionHashes makes password hashes as expensive as by default. Otherwise they are cheap, since
+// most tests sign in.
+func ProductionHashes(c *config.Config) { c.PasswordHashMemory, c.PasswordHashTime = 19456, 2 }
+
 // Long is the flag -long: tests run with the documented numbers of requests, clients and rows.
 var Long = flag.Bool("long", false, "test with the documented numbers of malformed requests and slow clients")
 

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"tenantry/ent"
@@ -59,7 +60,7 @@ func (a *Auth) Register(ctx context.Context, slug string, account Account, from 
 		return nil, fmt.Errorf("find tenant: %w", err)
 	}
 	if err != nil || !home.IsActive || !home.Settings.RegistrationOpen() {
-		return nil, problem.Forbidden("registration_closed", "The tenant does not take registrations.")
+		return nil, errRegistrationClosed
 	}
 	return a.Enroll(ctx, home, account, from, func(tx *ent.Client, prepared *PreparedAccount) (*ent.User, error) {
 		acting := principal.NewContext(ctx, principal.InTenant(home.ID))
@@ -70,6 +71,8 @@ func (a *Auth) Register(ctx context.Context, slug string, account Account, from 
 		return created, roles.AssignSystem(acting, tx, created.ID, roles.Member)
 	})
 }
+
+var errRegistrationClosed = problem.Forbidden("registration_closed", "The tenant does not take registrations.")
 
 // Enroll creates an account by the rules of a tenant, stores it with store, and signs the user in,
 // in one transaction. A refused attempt counts against the client address. The caller has a permit
@@ -95,6 +98,9 @@ func (a *Auth) Enroll(ctx context.Context, home *ent.Tenant, account Account, fr
 		proof := a.passwordProof(created, from)
 		proof.client = tx
 		result, err = a.Finish(ctx, proof)
+		if errors.Is(err, sessions.ErrCredentials) {
+			return errRegistrationClosed // the tenant was suspended at the same time
+		}
 		return err
 	})
 	if err == nil {

@@ -21,7 +21,7 @@ import (
 func TestSignIn_concurrentDeactivationLeavesNoSession(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := apitest.Start(t, opts)
+		s := apitest.Start(t, opts, apitest.ProductionHashes)
 		access, _ := s.Login()
 		ada := s.CreateUser("acme", "ada@acme.test", "member")
 		set := func(active bool) {

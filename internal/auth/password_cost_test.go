@@ -29,7 +29,7 @@ func phc(memory, passes uint32) string {
 func TestSignIn_renewsAHashOfLowerCost(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := apitest.Start(t, opts)
+		s := apitest.Start(t, opts, apitest.ProductionHashes)
 		plant := func(hash string) {
 			s.DB.Client.User.UpdateOne(s.Owner()).SetPasswordHash(hash).ExecX(principal.System(t.Context(), "test"))
 		}

@@ -161,9 +161,10 @@ func TestSignIn_failuresAreAlike(t *testing.T) {
 func TestPassword_isRehashedAtAHigherCost(t *testing.T) {
 	t.Parallel()
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		old := apitest.Start(t, opts)
+		old := apitest.Start(t, opts, apitest.ProductionHashes)
 		before := old.Owner()
-		s := apitest.Start(t, opts, func(c *config.Config) { c.PasswordHashMemory = 20 << 10 })
+		s := apitest.Start(t, opts, apitest.ProductionHashes,
+			func(c *config.Config) { c.PasswordHashMemory = 20 << 10 })
 		s.Expect(http.StatusUnauthorized,
 			s.Call("POST", "/api/v1/auth/login", "", apitest.Credentials(apitest.OwnerEmail, "wrong password")))
 		if after := s.Owner(); *after.PasswordHash != *before.PasswordHash {

@@ -72,6 +72,9 @@ func flood(s *apitest.Instance, connections int, body map[string]string) (stop f
 	}
 }
 
+// oneHash lets the server compute one hash at a time.
+func oneHash(c *config.Config) { c.PasswordHashConcurrency = 1 }
+
 // T-13: a tenant whose sign-ins fill the queue of password hashes takes no sign-in from another.
 func TestFlood_ofOneTenantStopsNoSignInOfAnother(t *testing.T) {
 	t.Parallel()
@@ -79,7 +82,7 @@ func TestFlood_ofOneTenantStopsNoSignInOfAnother(t *testing.T) {
 		t.Skip("occupies the processor")
 	}
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := apitest.Start(t, opts, func(c *config.Config) { c.PasswordHashConcurrency = 1 })
+		s := apitest.Start(t, opts, oneHash, apitest.ProductionHashes)
 		s.CreateTenant("other")
 		s.CreateUser("other", "ada@other.test", "owner")
 		stop := flood(s, 180, apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword))
@@ -111,7 +114,7 @@ func TestFlood_ofOneAccountDoesNotStopItsOwner(t *testing.T) {
 		t.Skip("occupies the processor")
 	}
 	dbtest.EachOptions(t, func(t *testing.T, opts database.Options) {
-		s := apitest.Start(t, opts, apitest.BehindProxy, func(c *config.Config) { c.PasswordHashConcurrency = 1 })
+		s := apitest.Start(t, opts, apitest.BehindProxy, oneHash, apitest.ProductionHashes)
 		right := apitest.Credentials(apitest.OwnerEmail, apitest.OwnerPassword)
 		const known, unknown = "192.0.2.7", "198.51.100.9"
 		device := s.Expect(http.StatusOK, from(s, known, right)).Field(t, "device_token")

@@ -32,7 +32,7 @@ const (
 // ASVS 6.3.8: whatever was wrong, the client cannot tell, not by the time either.
 func BenchmarkFailedSignIns(b *testing.B) {
 	apitest.EachDatabase(b, func(b *testing.B, opts database.Options) {
-		s := apitest.Start(b, opts, func(c *config.Config) {
+		s := apitest.Start(b, opts, apitest.ProductionHashes, func(c *config.Config) {
 			c.SignInAccountAttempts, c.SignInAddressAttempts = 1_000_000, 1_000_000
 		})
 		classes := failingSignIns(s)
