@@ -28,7 +28,7 @@ func FollowFraming(sent string) (ends []int, refused bool) {
 	var f framing
 	between := true
 	for i := range len(sent) {
-		if f.follow([]byte{sent[i]}) != nil {
+		if _, err := f.follow([]byte{sent[i]}); err != nil {
 			return ends, true
 		}
 		ended := f.part == requestLine && f.left == 0 && len(f.line) == 0
@@ -44,7 +44,7 @@ func FollowFraming(sent string) (ends []int, refused bool) {
 func RefusesFraming(sent string, step int) bool {
 	var f framing
 	for part := range slices.Chunk([]byte(sent), step) {
-		if f.follow(part) != nil {
+		if _, err := f.follow(part); err != nil {
 			return true
 		}
 	}

@@ -43,9 +43,11 @@ const (
 	trailerLine
 )
 
-// follow parses bytes that follow those of the previous calls. It returns errFraming once a request
-// must be refused, and on every later call.
-func (f *framing) follow(p []byte) error {
+// follow parses bytes that follow those of the previous calls, and returns how many of them may be
+// passed on. It returns errFraming once a request must be refused, and on every later call. The line
+// of the error is passed on without its end: net/http answers 400 only to a request that has begun.
+func (f *framing) follow(p []byte) (passed int, err error) {
+	all := len(p)
 	for len(p) > 0 && f.err == nil {
 		if f.left > 0 {
 			n := min(f.left, int64(len(p)))
@@ -53,6 +55,7 @@ func (f *framing) follow(p []byte) error {
 			continue
 		}
 		end := bytes.IndexByte(p, '\n') + 1
+		passed = all - len(p) + max(0, end-1)
 		if end == 0 || len(f.line) > 0 {
 			part := p
 			if end > 0 {
@@ -73,7 +76,10 @@ func (f *framing) follow(p []byte) error {
 		}
 		p = p[end:]
 	}
-	return f.err
+	if f.err == nil {
+		return all, nil
+	}
+	return passed, f.err
 }
 
 // next parses one line with its end.

@@ -52,6 +52,15 @@ func TestFraming_ambiguousRequestIsRefusedAndConnectionClosed(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				conn := dial(s)
+				if _, err := io.WriteString(conn, smuggled); err != nil { // the connection is in use already
+					t.Fatal(err)
+				}
+				first, err := http.ReadResponse(bufio.NewReaderSize(conn, 16), nil)
+				if err != nil || first.StatusCode != http.StatusOK {
+					t.Fatal(first, err)
+				}
+				_, _ = io.Copy(io.Discard, first.Body)
+				_ = first.Body.Close()
 				request := []string{test.request + smuggled}
 				if split {
 					request = strings.Split(request[0], "")

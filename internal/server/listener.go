@@ -43,13 +43,18 @@ type boundedConn struct {
 	framing framing
 }
 
-// Read fails with errFraming if the framing of the requests is ambiguous.
+// Read fails with errFraming if the framing of the requests is ambiguous, after the bytes before
+// that.
 func (c *boundedConn) Read(p []byte) (int, error) {
-	n, err := c.TCPConn.Read(p)
-	if err := c.framing.follow(p[:n]); err != nil {
-		return 0, err
+	if c.framing.err != nil {
+		return 0, c.framing.err
 	}
-	return n, err
+	n, err := c.TCPConn.Read(p)
+	passed, ambiguous := c.framing.follow(p[:n])
+	if ambiguous != nil && passed == 0 {
+		return 0, ambiguous
+	}
+	return passed, err
 }
 
 func (c *boundedConn) Close() error {

@@ -49,6 +49,7 @@ func (u encodedUser) VisitGetMeResponse(w http.ResponseWriter) error {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusOK)
 	_, err = w.Write(body)
 	return err
 }
