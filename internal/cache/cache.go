@@ -1,9 +1,12 @@
 package cache
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/google/uuid"
 	"github.com/maypok86/otter/v2"
@@ -12,9 +15,11 @@ import (
 const (
 	// overhead is what an entry takes beside its value, in bytes.
 	overhead = 256
-	// versions is the number of row version counters. Rows that share a counter invalidate each
-	// other's entries, which costs a load and nothing else.
-	versions = 1 << 14
+	// minVersions is the lowest number of row versions.
+	minVersions = 1 << 14
+	// versionShare is the part of the memory for entries, as its divisor, that row versions take in
+	// addition.
+	versionShare = 4
 	// Freshness is how long the cache may be used after the last read of the change log began.
 	// After it both tiers are bypassed.
 	Freshness = 500 * time.Millisecond
@@ -68,15 +73,29 @@ type entry struct {
 	size    uint32
 }
 
+// rowVersion counts the changes of a row. Rows that share one invalidate each other's entries, which
+// costs a load and nothing else.
+type rowVersion struct {
+	changes atomic.Uint64
+	// changedAt is when the last change was read, in nanoseconds since 1970.
+	changedAt atomic.Int64
+}
+
+// numberOfVersions returns how many row versions fit into their share of the memory. The default of
+// 16 MiB has 262,144: with 300 changed rows a second, an entry built from three rows lives as long
+// as its TTL.
+func numberOfVersions(maxBytes int) int {
+	fit := max(minVersions, maxBytes/versionShare/int(unsafe.Sizeof(rowVersion{})))
+	return 1 << (bits.Len(uint(fit)) - 1)
+}
+
 // Cache is the in-process tier, with the Redis tier behind it. It is safe for concurrent use.
 type Cache struct {
 	entries *otter.Cache[Key, *entry]
 	// maxBytes bounds the sum of the sizes of the entries.
 	maxBytes int
-	versions [versions]atomic.Uint64
-	// changedAt is when the change was read that last incremented the version of the same index, in
-	// nanoseconds since 1970.
-	changedAt [versions]atomic.Int64
+	// versions are the row versions, by index. Their number is a power of two.
+	versions []rowVersion
 	// resets is a part of every version.
 	resets atomic.Uint64
 	// changes counts invalidations and own writes. It rises before versions and resets do: a store
@@ -102,7 +121,8 @@ type Cache struct {
 // New returns an empty cache of at most maxBytes, which is bypassed until the first Confirm. With
 // zero bytes only the shared tier caches.
 func New(maxBytes int) *Cache {
-	c := &Cache{maxBytes: maxBytes, betweenCounters: func() {}, wake: make(chan struct{}, 1), start: time.Now()}
+	c := &Cache{maxBytes: maxBytes, versions: make([]rowVersion, numberOfVersions(maxBytes)),
+		betweenCounters: func() {}, wake: make(chan struct{}, 1), start: time.Now()}
 	c.entries = otter.Must(&otter.Options[Key, *entry]{
 		// Maintenance runs in the goroutine of the read that is due for it: it takes less time than
 		// starting a goroutine.
@@ -181,13 +201,16 @@ func (c *Cache) store(key Key, e *entry, size int, before state) bool {
 func (c *Cache) version(rows []uuid.UUID) uint64 {
 	sum := c.resets.Load()
 	for _, id := range rows {
-		sum += c.versions[index(id)].Load()
+		sum += c.rowVersion(id).changes.Load()
 	}
 	return sum
 }
 
-// index returns the index of a row's version. The last bytes of an ID are random (RFC 9562 §5.7).
-func index(id uuid.UUID) int { return (int(id[14])<<8 | int(id[15])) % versions }
+// rowVersion returns the version of a row. The last bytes of an ID are random (RFC 9562 §5.7).
+func (c *Cache) rowVersion(id uuid.UUID) *rowVersion {
+	mask := uint64(len(c.versions) - 1) //nolint:gosec // positive
+	return &c.versions[binary.BigEndian.Uint64(id[8:])&mask]
+}
 
 // fresh reports whether cached values may be used: every change that was committed before the last
 // Freshness, and every write of this instance, has been applied.
@@ -203,9 +226,10 @@ func (c *Cache) Changed(id uuid.UUID) {
 	// value with the old one.
 	c.shared.bypass()
 	c.changes.Add(1)
-	c.changedAt[index(id)].Store(time.Now().UnixNano())
+	row := c.rowVersion(id)
+	row.changedAt.Store(time.Now().UnixNano())
 	c.betweenCounters()
-	c.versions[index(id)].Add(1)
+	row.changes.Add(1)
 	c.shared.change(id)
 }
 

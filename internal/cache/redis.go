@@ -165,7 +165,7 @@ func getShared[V any](c *Cache, key Key) (loaded Loaded[V], ok bool) {
 // Redis, or a replica that is behind, could restore an old one.
 func (c *Cache) newer(validAt time.Time, rows []uuid.UUID, ttl time.Duration) bool {
 	for _, row := range rows {
-		if validAt.UnixNano() < c.changedAt[index(row)].Load()+int64(clockSkew) {
+		if validAt.UnixNano() < c.rowVersion(row).changedAt.Load()+int64(clockSkew) {
 			return false
 		}
 	}
