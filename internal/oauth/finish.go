@@ -100,7 +100,7 @@ func (o *OAuth) end(ctx context.Context, f *flow, ref string, a Answer, from ses
 	return o.admit(ctx, f, h, u, who, from)
 }
 
-// authentication returns the authentication of a user whom a provider identified at a time.
+// authentication returns how and when a user was authenticated: by a provider, at a time.
 func authentication(at time.Time, provider sessions.Provider, from sessions.Origin) sessions.Authentication {
 	return sessions.Authentication{At: at, Methods: []string{auth.MethodFederated}, Provider: provider, From: from}
 }

@@ -82,7 +82,7 @@ func FromContext(ctx context.Context) (Principal, bool) {
 // System returns a context in which the server itself acts on the rows of every tenant. It is the
 // only way to bypass the tenant filter. reason is logged with the request.
 func System(ctx context.Context, reason string) context.Context {
-	if r, ok := ctx.Value(recordKey{}).(*Record); ok {
+	if r, ok := recordOf(ctx); ok {
 		r.addBypass(reason)
 	}
 	return NewContext(ctx, &Principal{Kind: KindSystem, bypassReason: reason})

@@ -28,9 +28,14 @@ func WithRecord(ctx context.Context, r *Record) context.Context {
 	return context.WithValue(ctx, recordKey{}, r)
 }
 
+func recordOf(ctx context.Context) (*Record, bool) {
+	r, ok := ctx.Value(recordKey{}).(*Record)
+	return r, ok
+}
+
 // CountStatement adds a SQL statement to the record of the request.
 func CountStatement(ctx context.Context, took time.Duration) {
-	if r, ok := ctx.Value(recordKey{}).(*Record); ok {
+	if r, ok := recordOf(ctx); ok {
 		r.statements.Add(1)
 		r.duration.Add(int64(took))
 	}
@@ -49,7 +54,7 @@ func Identify(ctx context.Context, tenant, user uuid.UUID) {
 	if tenant == uuid.Nil {
 		return
 	}
-	if r, ok := ctx.Value(recordKey{}).(*Record); ok {
+	if r, ok := recordOf(ctx); ok {
 		r.identify(tenant, user)
 	}
 }

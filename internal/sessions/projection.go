@@ -40,7 +40,7 @@ type Projection struct {
 	AuthenticatedAt time.Time
 	Methods         []string
 
-	shared shared
+	derived derived
 }
 
 // Live reports whether the user and the tenant are active.

@@ -7,10 +7,10 @@ import (
 	"tenantry/internal/principal"
 )
 
-// shared is what the requests that share a cached projection derive from it once: its principal,
+// derived is what requests that share a cached projection derive from it, once: its principal,
 // and its user as JSON. Without it, GET /users/me takes a tenth more CPU time. Callers must not
 // change either.
-type shared struct {
+type derived struct {
 	identify  sync.Once
 	principal principal.Principal
 
@@ -21,17 +21,17 @@ type shared struct {
 
 // Principal returns the user as the principal of a request.
 func (p *Projection) Principal() *principal.Principal {
-	p.shared.identify.Do(func() {
-		p.shared.principal = principal.Principal{
+	p.derived.identify.Do(func() {
+		p.derived.principal = principal.Principal{
 			Kind: principal.KindUser, TenantID: p.TenantID, UserID: p.ID, CredentialID: p.CredentialID,
 			Superuser: p.IsSuperuser, Permissions: p.Permissions,
 		}
 	})
-	return &p.shared.principal
+	return &p.derived.principal
 }
 
 // UserJSON returns the user as the API shows them.
 func (p *Projection) UserJSON() ([]byte, error) {
-	p.shared.encode.Do(func() { p.shared.user, p.shared.err = json.Marshal(UserResponse(p.User)) })
-	return p.shared.user, p.shared.err
+	p.derived.encode.Do(func() { p.derived.user, p.derived.err = json.Marshal(UserResponse(p.User)) })
+	return p.derived.user, p.derived.err
 }
